@@ -1,0 +1,51 @@
+# Lethe. `make help` lists what there is. Go and git are all that must be there
+# before; Postgres' programs are installed when they are missing (scripts/need-postgres).
+
+GO     ?= go
+BIN    := bin/lethe
+ONCE   ?=
+LINT   := $(GO) tool -modfile=tools/go.mod golangci-lint
+# The race detector needs cgo and a C compiler; the binary itself is static.
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/lethe, one static binary
+	$(GO) build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/lethe
+
+.PHONY: demo
+demo: postgres build ## a shop, its data, the whole service and a mailbox; ONCE=1 runs through and exits
+	$(BIN) demo $(if $(ONCE),--once)
+
+.PHONY: test
+test: postgres ## every test, with the race detector; needs nothing started by hand
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
+
+.PHONY: lint
+lint: ## go vet, golangci-lint, go mod tidy, govulncheck where it can reach its database
+	@sh scripts/lint
+
+.PHONY: soak
+soak: postgres ## the long tests: a hundred kills, many more random cases
+	LETHE_SOAK=1 CGO_ENABLED=1 $(GO) test -race -timeout 80m -run 'Kill|Soak|Property' ./...
+
+.PHONY: bench
+bench: postgres ## measurements; prints medians
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./cmd/... ./internal/... ./retention/...
+
+.PHONY: screenshots
+screenshots: postgres build ## take the pictures in docs/pictures again (needs chromium)
+	sh scripts/screenshots
+
+.PHONY: postgres
+postgres:
+	@sh scripts/need-postgres
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,227 @@
+package datamap
+
+// A Map is every dataset of all files, resolved and checked.
+type Map struct {
+	Datasets []*Dataset
+	// Digest is the hex SHA-256 over the files' contents in the order given;
+	// it stands in each archive's manifest and each plan.
+	Digest string
+}
+
+// Pos is where something stands in a file. Lines and columns count from 1.
+type Pos struct {
+	File         string
+	Line, Column int
+}
+
+// A Dataset is a group of collections in one source.
+type Dataset struct {
+	Pos         Pos
+	Key         string // fides_key
+	Name        string
+	Description string
+	Source      string // lethe: {source: …}, else the source of its own name, else the only one
+	Schema      string // fides_meta.namespace.schema; empty: the connection's search path
+	Categories  []string
+	Uses        []string // data_uses: purposes
+	Subjects    []string
+	Legal       Legal
+	After       []string
+	Collections []*Collection
+}
+
+// Legal is what letters say of a dataset, collection or field; each empty part
+// is inherited from the level above when the map is resolved.
+type Legal struct {
+	Basis   string // the letter of Art. 6(1): a … f
+	Consent string // category of consent that it rests on
+	Origin  string // Art. 15(1)(g): where the data came from
+}
+
+// A Collection is a table or view.
+type Collection struct {
+	Pos         Pos
+	Dataset     *Dataset
+	Name        string
+	Description string
+	Categories  []string // own, else the dataset's
+	Uses        []string
+	Legal       Legal // resolved
+	Fields      []*Field
+	After       []string // full names
+	EraseAfter  []string // full names
+	Skip        bool     // skip_processing
+	Delete      bool     // masking_strategy_override: {strategy: delete}
+	Controller  string   // lethe: {controller: column}
+	Owner       string   // lethe: {owner: column}
+	SharedErase bool     // lethe: {shared: erase}
+	Order       []string // lethe: {order: […]}
+}
+
+// FullName is "dataset.collection".
+func (c *Collection) FullName() string { return c.Dataset.Key + "." + c.Name }
+
+// Field returns the field of that name, or nil.
+func (c *Collection) Field(name string) *Field {
+	for _, f := range c.Fields {
+		if f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// PrimaryKey returns the primary_key fields in the map's order.
+func (c *Collection) PrimaryKey() []*Field {
+	var key []*Field
+	for _, f := range c.Fields {
+		if f.PrimaryKey {
+			key = append(key, f)
+		}
+	}
+	return key
+}
+
+// A Field is a column.
+type Field struct {
+	Pos         Pos
+	Collection  *Collection
+	Name        string
+	Description string
+	Categories  []string // own, else the collection's, else the dataset's
+	Uses        []string
+	Legal       Legal  // resolved
+	Identity    string // identity type that seeds here, or ""
+	Match       Match
+	PrimaryKey  bool
+	ReadOnly    bool
+	References  []*Reference
+	DataType    string // string, integer, float, boolean, object, object_id, or ""
+	Length      int    // 0: none
+	Masking     *Masking
+	ProvidedBy  string // "subject": what Art. 20 covers; else ""
+	Object      string // lethe: {object: store}: the column names a file there
+}
+
+// FullName is "dataset.collection.field".
+func (f *Field) FullName() string { return f.Collection.FullName() + "." + f.Name }
+
+// Match says how an identity's value is compared with a column.
+type Match string
+
+// The ways to compare; the default follows the identity's type (email: fold,
+// phone: e164, all others: exact).
+const (
+	Exact Match = "exact"
+	Fold  Match = "fold"
+	E164  Match = "e164"
+)
+
+// A Reference ties field From to field To, seen from the field it stands on.
+type Reference struct {
+	Pos       Pos
+	Field     *Field // where it stands
+	Target    *Field // what it names
+	Direction Direction
+}
+
+// Direction of a reference on field F naming field G.
+type Direction string
+
+// The directions.
+const (
+	From       Direction = "from" // G's value, reached, looks up F
+	To         Direction = "to"   // F's value, reached, looks up G
+	Undirected Direction = ""     // whichever end is reached first leads to the other, and never back
+)
+
+// A Masking is a strategy with its configuration.
+type Masking struct {
+	Strategy string // null_rewrite, preserve, string_rewrite, delete (collections only), …
+	Value    string // string_rewrite: rewrite_value
+	Length   int    // random_string_rewrite
+	Suffix   string // format_preservation.suffix
+}
+
+// Kind of a request, as far as a plan is concerned.
+type Kind string
+
+// The kinds.
+const (
+	Access  Kind = "access"
+	Export  Kind = "export"
+	Erasure Kind = "erasure"
+)
+
+// A Policy says what a kind of request targets.
+type Policy struct {
+	Name  string
+	Kind  Kind
+	Rules []PolicyRule
+}
+
+// A PolicyRule targets categories; a category matches itself and what stands under it.
+type PolicyRule struct {
+	Categories []string // empty: every field with a category
+	Strategy   *Masking // erasure; nil: null_rewrite
+}
+
+// A Plan is the data map compiled for a policy and a set of identity types.
+type Plan struct {
+	Kind       Kind
+	Policy     string
+	Identities []string // types, sorted
+	// Visits in walk order: a visit stands after all that lead to it, save
+	// inside a cycle (equal Component).
+	Visits []*Visit
+	// Left are collections that no seed reaches or that are skipped, by full name.
+	Left   []string
+	Cyclic bool
+	// Digest identifies the plan: statements are cached under it.
+	Digest string
+}
+
+// A Visit is one collection of a plan.
+type Visit struct {
+	Collection *Collection
+	Seeds      []PlanSeed
+	Links      []Link   // ways that lead here
+	Targets    []Target // fields to return, or to mask
+	LinkFields []*Field // columns that link collections of the plan, not in Targets
+	Delete     bool     // erasure: rows reached are deleted, not masked
+	Component  int      // visits with equal Component form a cycle
+	// Referrers are fields of any mapped collection of the same source that hold
+	// the value of a field here (C.field -> this.field): the look-ups that tell
+	// whether a reached row is shared.
+	Referrers []Link
+}
+
+// A PlanSeed starts at a field when the request brings that identity.
+type PlanSeed struct {
+	Field    *Field
+	Identity string
+}
+
+// A Link leads from the value of one field to the rows where another field holds it.
+type Link struct {
+	From *Field // of an earlier visit (or of the same component)
+	To   *Field // of this visit's collection; for a referrer, of this visit too
+	// Own: the reference was found in direction "to": the subject's rows point there.
+	Own bool
+}
+
+// A Target is a field to return (Masking nil) or to mask.
+type Target struct {
+	Field   *Field
+	Masking *Masking
+}
+
+// Problem is one thing wrong with a file.
+type Problem struct {
+	Pos     Pos
+	Warning bool
+	Message string // never quotes values of the file other than its own keys and names
+}
+
+// String is "file:line:column: message".
+func (p Problem) String() string { return position(p.Pos) + ": " + p.Message }

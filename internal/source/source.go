@@ -1,0 +1,198 @@
+// Package source holds the words that the sources and their users share: what a
+// walk starts from, what it finds, what an erasure did. It holds no behaviour:
+// each kind of source is a package below this one (postgres, …), and the small
+// interfaces that they satisfy stand with their consumers, dsar and retention.
+package source
+
+import (
+	"context"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// A Seed is one identity that a walk starts from.
+type Seed struct {
+	Type  string // identity type as in the data map: email, phone, visitor, …
+	Value string // normalised (email case-folded, phone E.164); never logged
+}
+
+// A RowKey names one row of a collection: the text of its primary key column,
+// or, for a composite key, Postgres' text of ROW(a, b, …) in the order of the
+// map's primary_key fields. It is personal data: it is never logged.
+type RowKey struct {
+	Collection string // "dataset.collection"
+	Key        string
+}
+
+// A Walk is one discovery to be carried out in a source.
+type Walk struct {
+	Plan *datamap.Plan
+	// Scope is the controller's own value, compared with the controller column
+	// of every collection that names one. A source without such columns
+	// ignores it; a collection with one and an empty Scope yields no rows.
+	Scope string
+	Seeds []Seed
+	// Roots, when Restricted, are the only rows that a seed may match: those
+	// that the DPO ticked. Rows matched by a seed and not listed are left alone.
+	Restricted bool
+	Roots      []RowKey
+	// IncludeShared lets an access or export request read shared rows other
+	// than those that the subject's own rows point to. Never used by erasure.
+	IncludeShared bool
+}
+
+// A Finding counts what a walk reached in one collection. Never contents.
+type Finding struct {
+	Source     string
+	Collection string // "dataset.collection"
+	Rows       int64  // reached rows that belong to the subject alone
+	Shared     int64  // reached rows that rows of others use too, counted apart
+	Held       int64  // reached rows under a hold (erasure only)
+	Erased     int64  // rows deleted (erasure only)
+	Masked     int64  // rows masked (erasure only)
+}
+
+// A Root is a row that a seed itself matched.
+type Root struct {
+	Source string
+	RowKey
+	Types []string // identity types that matched it, sorted
+	// Stored are the bytes of the identity fields by type ("email" ->
+	// "PNG1@EXAMPLE.ORG"): letters go to these, never to what was typed.
+	Stored map[string]string
+	// Person are the row's values of names, telephones and identities by field,
+	// by which the DPO tells people apart. Empty values are left out.
+	Person map[string]string
+}
+
+// Found is what Find returns.
+type Found struct {
+	Findings []Finding // in walk order, one per collection, zero counts included
+	Roots    []Root    // ordered by collection, then key; at most MaxRoots
+	// Reached are the addresses (identity "email") that stand in rows reached
+	// by the walk though no seed matched them, distinct, at most ten.
+	Reached []string
+}
+
+// MaxRoots bounds Found.Roots.
+const MaxRoots = 200
+
+// A Snapshot is one consistent view (REPEATABLE READ, read only) of the rows of
+// a walk. It must be closed.
+type Snapshot interface {
+	Findings() []Finding
+	// Rows calls yield for each row of the collection ("dataset.collection")
+	// that the request may be given, in the map's order, one at a time, with
+	// the columns in a fixed order. It may be called again for the same collection.
+	Rows(ctx context.Context, collection string, yield func(Row) error) error
+	Close(ctx context.Context) error
+}
+
+// A Row is one row as it goes into an archive: parallel slices.
+type Row struct {
+	Fields []string // as in the data map, in its order
+	Values []any    // nil, bool, int64, float64, json.Number, string, time.Time (UTC), json.RawMessage
+}
+
+// A Note is what an erasure leaves in the control database just before the
+// source commits, so that a process killed between the two commits knows.
+type Note struct {
+	XID      string    // the source's pg_current_xact_id()
+	Findings []Finding // with Erased, Masked, Held
+	Keys     []RowKey  // erased rows that others could still name, at most 10,000; to be stored encrypted
+	Objects  []string  // keys of files that erased rows named; to be stored encrypted
+}
+
+// Outcome of a transaction noted earlier (pg_xact_status).
+type Outcome string
+
+// The outcomes. Unknown: the source no longer remembers (too old).
+const (
+	Committed  Outcome = "committed"
+	Aborted    Outcome = "aborted"
+	InProgress Outcome = "in progress"
+	Unknown    Outcome = "unknown"
+)
+
+// A Remainder is what the second look after an erasure found still there.
+type Remainder struct {
+	Findings []Finding // Rows: still there though the policy targets them
+	Roots    []Root    // matched by a seed, neither ticked nor left by the DPO
+}
+
+// A Selection is what one retention rule asks of a source, for one collection.
+type Selection struct {
+	Collection *datamap.Collection
+	// Where: column -> admitted values, ORed; columns are ANDed. A nil pointer
+	// stands for NULL. A value may hold * for any run of characters.
+	Where map[string][]*string
+	// WhereNot excludes rows by the same form (longest literal first: names
+	// that belong to a more specific lifetime).
+	WhereNot map[string][]*string
+	// StartsAt is the column of the start; empty: every row selected has expired.
+	StartsAt string
+	// Before: rows whose start lies before this instant have expired. For
+	// periods of days and longer it is a UTC midnight (see retention.Cutoff).
+	Before time.Time
+	// Unless excludes rows that have a counterpart in another collection.
+	Unless *Counterpart
+	// Scopes: only rows whose controller column holds one of these; nil: all.
+	Scopes []string
+	// Then says what is done with a row.
+	Then    Action
+	Columns []ColumnChange // for Null, Mask, TruncateIP, Unlink
+	// ValueColumn and ValueIn: when a row is deleted, its value in ValueColumn
+	// is replaced in these columns ("dataset.collection.field") by one new
+	// random value each, the same one everywhere, unless a row that is not
+	// expired still holds the value under the same name.
+	ValueColumn string
+	ValueIn     []string
+	// Holds are walks whose rows of Collection must stay as they are.
+	Holds []Walk
+	// HeldRows are single rows of Collection that must stay as they are.
+	HeldRows []string
+}
+
+// Counterpart: rows of Collection linked by column pairs (selected -> other).
+type Counterpart struct {
+	Collection *datamap.Collection
+	Link       map[string]string
+	Where      map[string][]*string
+}
+
+// Action of a retention rule.
+type Action string
+
+// The actions.
+const (
+	Delete     Action = "delete"
+	Null       Action = "null"
+	Mask       Action = "mask"
+	TruncateIP Action = "truncate_ip"
+	Unlink     Action = "unlink"
+)
+
+// A ColumnChange says what happens to one column of an expired row.
+type ColumnChange struct {
+	Column  string
+	Masking *datamap.Masking // for Mask
+}
+
+// Expiry counts what a selection matches.
+type Expiry struct {
+	Expired int64 // rows that have expired and are not held
+	Held    int64 // rows that have expired and are held
+	Total   int64 // rows of the collection (planner's estimate when large)
+	// By counts expired rows by the value of one column, when asked for.
+	By map[string]int64
+}
+
+// A Slice is one short transaction of a sweep.
+type Slice struct {
+	Changed int64
+	// Next is where to go on; empty when the sweep is done. Opaque, and of
+	// the source's own making; stored encrypted by nobody: it must hold no
+	// personal data (a heap block number, a numeric key).
+	Next string
+}

@@ -1,0 +1,273 @@
+-- +goose Up
+-- The control schema. Personal data stands here encrypted only (…_cipher, AEAD
+-- with the row's id as associated data) or as a keyed HMAC. Every instant is
+-- timestamptz; the pool sets the time zone to UTC.
+
+CREATE TABLE staff (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email         text NOT NULL,
+    name          text NOT NULL,
+    role          text NOT NULL CHECK (role IN ('dpo', 'processor', 'reader')),
+    controllers   text[] NOT NULL DEFAULT '{}',  -- empty for role processor: all
+    password_hash text NOT NULL DEFAULT '',      -- argon2id; empty: only a sign-in link works
+    created_at    timestamptz NOT NULL,
+    removed_at    timestamptz
+);
+CREATE UNIQUE INDEX staff_email_key ON staff (lower(email)) WHERE removed_at IS NULL;
+
+CREATE TABLE sessions (
+    token_hash bytea PRIMARY KEY,                -- SHA-256 of the cookie's token
+    data       bytea NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX sessions_expires_at_idx ON sessions (expires_at);
+
+CREATE TABLE requests (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    controller     text NOT NULL,
+    kind           text NOT NULL CHECK (kind IN ('access', 'export', 'erasure')),
+    policy         text NOT NULL,
+    status         text NOT NULL CHECK (status IN
+                       ('received', 'in_review', 'running', 'fulfilled', 'refused', 'withdrawn', 'lapsed')),
+    channel        text NOT NULL CHECK (channel IN ('form', 'console', 'cli')),
+    delivery       text NOT NULL CHECK (delivery IN ('link', 'attachment', 'hand')),
+    language       text NOT NULL DEFAULT 'en',
+    received_at    timestamptz NOT NULL,
+    due_on         date NOT NULL,
+    derivation     text NOT NULL,
+    extended_at    timestamptz,
+    approved_at    timestamptz,
+    approved_by    text,
+    include_shared boolean NOT NULL DEFAULT false,
+    requester      text NOT NULL DEFAULT 'self' CHECK (requester IN ('self', 'parent', 'guardian', 'lawyer', 'agent')),
+    requester_cipher bytea,                      -- {name, address} of a requester other than the subject
+    mandate_kind   text,                         -- what was seen, e.g. "power of attorney"; never a copy
+    mandate_by     text,
+    mandate_at     timestamptz,
+    reason_cipher  bytea,                        -- the DPO's words for a refusal or extension
+    joined_proof   bytea,                        -- HMAC over the sorted proved identities; NULL until one is proved
+    waits_for      bigint REFERENCES requests,   -- an erasure waits for the same subject's access
+    reminded_at    timestamptz,
+    finished_at    timestamptz,
+    scrub_at       timestamptz,
+    scrubbed_at    timestamptz
+);
+-- Two open requests of one subject are one, when controller, kind, policy and
+-- the set of proved identities are the same.
+CREATE UNIQUE INDEX requests_open_key ON requests (controller, kind, policy, joined_proof)
+    WHERE joined_proof IS NOT NULL AND status IN ('received', 'in_review');
+CREATE INDEX requests_due_idx ON requests (due_on) WHERE status IN ('received', 'in_review', 'running');
+CREATE INDEX requests_scrub_idx ON requests (scrub_at) WHERE scrubbed_at IS NULL;
+
+CREATE TABLE identities (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request_id  bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
+    type        text NOT NULL,
+    cipher      bytea,                           -- the normalised value; NULL once scrubbed
+    hmac        bytea NOT NULL,
+    key_id      text NOT NULL,                   -- key of the HMAC
+    proved_at   timestamptz,
+    proved_how  text,                            -- 'link' or the DPO's words
+    proved_by   text,
+    UNIQUE (request_id, type, hmac)
+);
+CREATE INDEX identities_hmac_idx ON identities (hmac);
+
+-- Root rows seen by the discovery; the DPO ticks them where they disagree.
+CREATE TABLE roots (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request_id   bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
+    source       text NOT NULL,
+    collection   text NOT NULL,
+    key_hmac     bytea NOT NULL,
+    cipher       bytea,                          -- {key, types, stored, person}; NULL once scrubbed
+    proved       boolean NOT NULL,               -- matched by a proved identity
+    ticked       boolean,                        -- NULL: nobody decided yet
+    seen_at      timestamptz NOT NULL,
+    UNIQUE (request_id, source, collection, key_hmac)
+);
+
+CREATE TABLE steps (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request_id  bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
+    stage       text NOT NULL CHECK (stage IN ('locate', 'discover', 'archive', 'erase')),
+    source      text NOT NULL,                   -- '' for a step over all sources
+    run         int NOT NULL DEFAULT 1,
+    status      text NOT NULL CHECK (status IN ('waiting', 'running', 'done', 'failed', 'dropped')),
+    attempts    int NOT NULL DEFAULT 0,
+    error       text,                            -- a code of ours, e.g. source_down, or an SQLSTATE
+    message     text,                            -- the sentence that a person reads; no contents
+    note_xid    text,
+    note_cipher bytea,                           -- {findings, keys, objects} of a source.Note
+    created_at  timestamptz NOT NULL,
+    started_at  timestamptz,
+    finished_at timestamptz,
+    UNIQUE (request_id, stage, source)
+);
+CREATE INDEX steps_open_idx ON steps (status, created_at) WHERE status IN ('waiting', 'running');
+
+CREATE TABLE findings (
+    request_id bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
+    source     text NOT NULL,
+    collection text NOT NULL,
+    ordinal    int NOT NULL,
+    rows       bigint NOT NULL DEFAULT 0,
+    shared     bigint NOT NULL DEFAULT 0,
+    held       bigint NOT NULL DEFAULT 0,
+    erased     bigint NOT NULL DEFAULT 0,
+    masked     bigint NOT NULL DEFAULT 0,
+    found_at   timestamptz NOT NULL,
+    PRIMARY KEY (request_id, source, collection)
+);
+
+CREATE TABLE archives (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request_id bigint NOT NULL UNIQUE REFERENCES requests ON DELETE CASCADE,
+    object     text NOT NULL,                    -- key in the storage: random, names nobody
+    size       bigint NOT NULL,                  -- bytes of the ZIP in clear
+    sha256     bytea NOT NULL,                   -- of the ZIP in clear
+    sealed_at  timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    deleted_at timestamptz
+);
+CREATE INDEX archives_expires_idx ON archives (expires_at) WHERE deleted_at IS NULL;
+
+CREATE TABLE deliveries (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    archive_id bigint NOT NULL REFERENCES archives ON DELETE CASCADE,
+    how        text NOT NULL CHECK (how IN ('link', 'attachment', 'hand')),
+    actor      text NOT NULL,                    -- 'subject' or a member of staff
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz                      -- NULL: broken off
+);
+
+CREATE TABLE letters (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request_id  bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
+    kind        text NOT NULL CHECK (kind IN ('confirm', 'remind', 'archive', 'erased', 'nothing', 'refused', 'extended', 'withdrawn', 'notice')),
+    ordinal     int NOT NULL DEFAULT 0,          -- several confirmations in one request
+    run         int NOT NULL DEFAULT 1,
+    recipient   text NOT NULL DEFAULT '',        -- for notice: the recipient's key
+    cipher      bytea,                           -- {to, name, links, reason, …}; NULL once scrubbed
+    message_id  text NOT NULL,
+    status      text NOT NULL CHECK (status IN ('waiting', 'sent', 'failed', 'dropped')),
+    attempts    int NOT NULL DEFAULT 0,
+    smtp_code   int,
+    created_at  timestamptz NOT NULL,
+    sent_at     timestamptz,
+    UNIQUE (request_id, kind, recipient, ordinal)
+);
+CREATE INDEX letters_waiting_idx ON letters (created_at) WHERE status = 'waiting';
+
+CREATE TABLE tokens (
+    hash        bytea PRIMARY KEY,               -- SHA-256 of 256 random bits
+    purpose     text NOT NULL CHECK (purpose IN ('confirm', 'status', 'download', 'signin')),
+    request_id  bigint REFERENCES requests ON DELETE CASCADE,
+    identities  bigint[] NOT NULL DEFAULT '{}',  -- confirm: the identities it proves
+    staff_id    bigint REFERENCES staff ON DELETE CASCADE,
+    uses_left   int NOT NULL,
+    created_at  timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    used_at     timestamptz
+);
+CREATE INDEX tokens_request_idx ON tokens (request_id);
+
+CREATE TABLE holds (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    controller  text NOT NULL,
+    type        text,                            -- identity type; NULL: a single row or whole collection
+    hmac        bytea,
+    key_id      text,
+    collection  text,                            -- with cipher: one row; without: all rows of the controller
+    cipher      bytea,                           -- the identity's value or the row's key
+    reason      text NOT NULL,
+    placed_by   text NOT NULL,
+    placed_at   timestamptz NOT NULL,
+    until       date,
+    released_at timestamptz,
+    released_by text,
+    CHECK (type IS NOT NULL OR collection IS NOT NULL)
+);
+
+CREATE TABLE rules (
+    name        text PRIMARY KEY,
+    digest      text NOT NULL,                   -- SHA-256 of the rule as it reads now
+    approved_digest text,                        -- differs from digest: runs dry
+    approved_at timestamptz,
+    approved_by text,
+    first_limit bigint,                          -- rows expired when approved
+    usual       bigint,                          -- median of the last runs
+    seen_at     timestamptz NOT NULL,
+    gone_at     timestamptz                      -- no longer in the file
+);
+
+CREATE TABLE schedule (
+    rule     text PRIMARY KEY REFERENCES rules ON DELETE CASCADE,
+    line     text NOT NULL,                      -- cron line as written, CRON_TZ= included
+    next_due timestamptz NOT NULL,
+    last_due timestamptz
+);
+CREATE INDEX schedule_due_idx ON schedule (next_due);
+
+CREATE TABLE sweeps (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rule        text NOT NULL,
+    digest      text NOT NULL,
+    due_at      timestamptz,                     -- the tick that it answers; NULL: by hand
+    dry_run     boolean NOT NULL,
+    status      text NOT NULL CHECK (status IN ('waiting', 'running', 'done', 'stopped', 'failed')),
+    run         int NOT NULL DEFAULT 1,
+    cutoff      date,
+    expired     bigint NOT NULL DEFAULT 0,
+    held        bigint NOT NULL DEFAULT 0,
+    deleted     bigint NOT NULL DEFAULT 0,       -- rows changed, whatever the action
+    at          text NOT NULL DEFAULT '',        -- where to go on: rule part and source.Slice.Next
+    error       text,
+    message     text,
+    actor       text NOT NULL,
+    created_at  timestamptz NOT NULL,
+    started_at  timestamptz,
+    finished_at timestamptz,
+    UNIQUE (rule, due_at)
+);
+CREATE INDEX sweeps_rule_idx ON sweeps (rule, created_at DESC);
+
+CREATE TABLE recipients (
+    key       text PRIMARY KEY,                  -- of the configuration
+    name      text NOT NULL,
+    seen_at   timestamptz NOT NULL
+);
+
+CREATE TABLE notices (
+    request_id bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
+    recipient  text NOT NULL REFERENCES recipients,
+    letter_id  bigint REFERENCES letters,
+    told_at    timestamptz,
+    PRIMARY KEY (request_id, recipient)
+);
+
+CREATE TABLE tombstones (
+    controller text NOT NULL,
+    type       text NOT NULL,
+    hmac       bytea NOT NULL,
+    key_id     text NOT NULL,
+    erased_at  timestamptz NOT NULL,
+    request_id bigint NOT NULL,
+    PRIMARY KEY (controller, type, hmac, request_id)
+);
+
+-- Append-only. Entries are written unsealed in the transaction of the change;
+-- one sealer numbers and chains committed entries each second.
+CREATE TABLE ledger (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    type       text NOT NULL,
+    at         timestamptz NOT NULL,
+    request_id bigint,
+    actor      text NOT NULL,
+    data       jsonb NOT NULL,                   -- numbers, keys of ours, salted hashes; never contents
+    seq        bigint,
+    hash       bytea                             -- SHA-256(previous hash || canonical entry)
+);
+CREATE UNIQUE INDEX ledger_seq_key ON ledger (seq) WHERE seq IS NOT NULL;
+CREATE INDEX ledger_unsealed_idx ON ledger (id) WHERE seq IS NULL;
+CREATE INDEX ledger_request_idx ON ledger (request_id) WHERE request_id IS NOT NULL;

@@ -40,12 +40,8 @@ type After interface {
 	Look(ctx context.Context, w source.Walk, h Holds, erased []source.RowKey) (source.Remainder, error)
 }
 
-// Holds are what stands under a legal hold when an erasure runs: the rows that
-// these walks reach, and single rows.
-type Holds struct {
-	Walks []source.Walk
-	Rows  []source.RowKey
-}
+// Holds are what stands under a legal hold when an erasure runs.
+type Holds = source.Holds
 
 // A Work is one job to be queued. It holds identifiers of Lethe's own only.
 type Work struct {
@@ -122,7 +118,7 @@ type Controller struct {
 
 // An Actor is who does something. The check of what they may see and do is in access.go alone.
 type Actor struct {
-	Name        string   // for the record: "staff:7", "operator", "subject", "system"
+	Name        string   // for the record: "staff:7", "operator", "subject" (the public form), "system"
 	All         bool     // the operator on the command line, the processor's staff
 	Controllers []string // else: these only
 	ReadOnly    bool
@@ -172,6 +168,7 @@ type Submitted struct {
 	ID          int64
 	StatusToken string // for the subject's status page; shown once
 	Joined      bool   // an open request of the same proved identities took it in
+	Into        int64  // that request; 0 when not joined. For staff only
 }
 
 // A Request in full, as pages, commands and JSON show it. Times are UTC.
@@ -181,7 +178,8 @@ type Request struct {
 	Kind          datamap.Kind
 	Policy        string
 	Status        Status
-	Waiting       string // in words, what it waits for; empty when for nothing
+	Waiting       string // in words, which person or other request it waits for; empty: for nobody (Lethe itself may be at work)
+	JoinedInto    int64  // the older request that took it in; 0: none
 	Channel       string
 	Delivery      string
 	ReceivedAt    time.Time

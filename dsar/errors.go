@@ -2,7 +2,10 @@ package dsar
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
 // What callers decide on.
@@ -37,4 +40,21 @@ func (e *MailError) Error() string {
 		return "mail: no answer while " + e.Doing
 	}
 	return "mail: the server answered " + strconv.Itoa(e.Code) + " while " + e.Doing
+}
+
+// fault is what an exported method returns of an error: the package's own as
+// they are, anything else with what was being tried, and without what Postgres
+// may have quoted.
+func fault(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var invalid *Invalid
+	var notNow *NotNow
+	var permanent *Permanent
+	if errors.As(err, &invalid) || errors.As(err, &notNow) || errors.As(err, &permanent) ||
+		errors.Is(err, ErrNotFound) || errors.Is(err, ErrForbidden) || errors.Is(err, ErrNoToken) || errors.Is(err, ErrRows) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", doing, pg.Clean(err))
 }

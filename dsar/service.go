@@ -2,7 +2,11 @@ package dsar
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -35,88 +39,47 @@ type Config struct {
 // Notify is where a recipient hears of an erasure (Art. 19).
 type Notify struct{ Name, Address string }
 
-// Service carries out everything that happens to requests.
-type Service struct{ c Config }
+// Service carries out everything that happens to requests. It is safe for
+// use by many goroutines.
+type Service struct {
+	c       Config
+	sources []string // names, sorted
+	types   []string // identity types that the map knows, sorted
 
-// New checks the configuration.
-func New(c Config) (*Service, error) { return &Service{c: c}, nil }
-
-// Submit takes a request in. Errors are *Invalid with one problem per field, or a fault.
-func (s *Service) Submit(ctx context.Context, a Actor, sub Submission) (Submitted, error) {
-	panic("to be built")
+	mu    sync.Mutex
+	plans map[string]*datamap.Plan // by kind, policy and identity types
 }
 
-// Preview finds, and changes nothing: the DPO's form and `lethe find`.
-func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind datamap.Kind, policy string, ids []Identity) (source.Found, error) {
-	panic("to be built")
+// New checks the configuration: everything is there, and every controller sits
+// in a country (and region) whose holidays are known.
+func New(c Config) (*Service, error) {
+	missing := map[string]bool{
+		"Pool": c.Pool == nil, "Map": c.Map == nil, "Sources": len(c.Sources) == 0, "Controllers": len(c.Controllers) == 0,
+		"Keys": c.Keys == nil, "Storage": c.Storage == nil, "Queue": c.Queue == nil, "Now": c.Now == nil, "Rand": c.Rand == nil,
+	}
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		if missing[name] {
+			return nil, fmt.Errorf("dsar: Config.%s is missing", name)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Controllers)) {
+		if _, _, err := Deadline(c.Now(), c.Controllers[key], false); err != nil {
+			return nil, fmt.Errorf("controller %s: %w", key, err)
+		}
+	}
+	return &Service{
+		c: c, sources: slices.Sorted(maps.Keys(c.Sources)), types: identityTypes(c.Map), plans: map[string]*datamap.Plan{},
+	}, nil
 }
 
-// Get returns a request in full. Identities are decrypted: for staff eyes only.
-func (s *Service) Get(ctx context.Context, a Actor, id int64) (Request, error) { panic("to be built") }
-
-// List returns requests by due day, without identities, roots, steps and letters; and how many there are in all.
-func (s *Service) List(ctx context.Context, a Actor, f Filter) ([]Request, int, error) {
-	panic("to be built")
-}
-
-// TokenInfo is what a page may show before the button is pressed: no personal data.
-type TokenInfo struct {
-	Purpose    string // confirm, status, download
-	RequestID  int64
-	Kind       datamap.Kind
-	Controller Controller
-	Status     Status
-	ReceivedAt time.Time
-	DueOn      time.Time
-	ExpiresAt  time.Time
-	UsesLeft   int
-	Size       int64 // download: bytes
-	// CanWithdraw: the subject may still take the request back.
-	CanWithdraw bool
-}
-
-// Token looks at a link without using it. Wrong, used, expired and foreign
-// tokens all give ErrNoToken.
-func (s *Service) Token(ctx context.Context, token, purpose string) (TokenInfo, error) {
-	panic("to be built")
-}
-
-// Confirm uses a confirmation link: it proves the identities that the link was made for.
-func (s *Service) Confirm(ctx context.Context, token string) (TokenInfo, error) {
-	panic("to be built")
-}
-
-// WithdrawByToken lets the subject take the request back with the status link.
-func (s *Service) WithdrawByToken(ctx context.Context, token string) error { panic("to be built") }
+// now is the time as the control database can keep it.
+func (s *Service) now() time.Time { return s.c.Now().UTC().Truncate(time.Microsecond) }
 
 // Download uses one of the download link's turns and streams the archive in
 // clear through begin, which is told its name and size once it is sure to exist.
 func (s *Service) Download(ctx context.Context, token string, begin func(name string, size int64) io.Writer) error {
 	panic("to be built")
 }
-
-// Verify proves one identity by the DPO's word; how is kept ("passport seen at the counter").
-func (s *Service) Verify(ctx context.Context, a Actor, id, identity int64, how string) error {
-	panic("to be built")
-}
-
-// Approve lets the work begin.
-func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) error {
-	panic("to be built")
-}
-
-// Refuse ends a request (Art. 12(4)) with reasons; the letter names the remedies.
-func (s *Service) Refuse(ctx context.Context, a Actor, id int64, reason string) error {
-	panic("to be built")
-}
-
-// Extend moves the deadline by two months, within the first one, with reasons (Art. 12(3)).
-func (s *Service) Extend(ctx context.Context, a Actor, id int64, reason string) error {
-	panic("to be built")
-}
-
-// Withdraw ends a request on the subject's word to the DPO.
-func (s *Service) Withdraw(ctx context.Context, a Actor, id int64) error { panic("to be built") }
 
 // Retry puts failed steps and letters of a request back to work.
 func (s *Service) Retry(ctx context.Context, a Actor, id int64) error { panic("to be built") }

@@ -47,6 +47,7 @@ CREATE TABLE requests (
     reason_cipher  bytea,                        -- the DPO's words for a refusal or extension
     joined_proof   bytea,                        -- HMAC over the sorted proved identities; NULL until one is proved
     waits_for      bigint REFERENCES requests,   -- an erasure waits for the same subject's access
+    joined_into    bigint REFERENCES requests,   -- the older open request that took this one in
     reminded_at    timestamptz,
     finished_at    timestamptz,
     scrub_at       timestamptz,

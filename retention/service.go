@@ -2,6 +2,10 @@ package retention
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -9,7 +13,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/archive"
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/keys"
-	"github.com/lethe-dsr/lethe/internal/source"
 )
 
 // Config is what a Service is made of.
@@ -20,7 +23,7 @@ type Config struct {
 	Sources     map[string]Source
 	Controllers []Controller
 	Keys        *keys.Set
-	Queue       Queue
+	Queue       Queue // needed by ClaimDue only
 	Ticks       Ticks
 	Requests    OpenRequests  // nil: none
 	MinimumKeep time.Duration // 0: a day
@@ -30,80 +33,151 @@ type Config struct {
 // Controller is what rules need of a controller.
 type Controller struct {
 	Key, Scope string
+	Country    string   // ISO 3166: how telephone numbers without a prefix are read; may be empty
 	Withhold   []string // categories that it does not want kept
 }
 
-// A Rule of the rule file; rules.go defines its parts.
-type Rule struct{ Name string }
-
-// ParseRules reads a rule file against a map. Every problem at once.
-func ParseRules(file string, data []byte, m *datamap.Map) ([]Rule, []datamap.Problem) {
-	panic("to be built")
-}
-
 // Service runs rules.
-type Service struct{ c Config }
-
-// New checks the configuration.
-func New(c Config) (*Service, error) { return &Service{c: c}, nil }
-
-// Sync brings the rules and schedule tables in line with the file; at the start of every process.
-func (s *Service) Sync(ctx context.Context) error { panic("to be built") }
-
-// ClaimDue claims due schedule rows (FOR UPDATE SKIP LOCKED), inserts their
-// sweeps and work in the same transaction, and moves the due times on.
-func (s *Service) ClaimDue(ctx context.Context) (int, error) { panic("to be built") }
-
-// RunSlice works on a sweep for at most budget; more: it is not done and wants to go on.
-func (s *Service) RunSlice(ctx context.Context, id int64, run int, budget time.Duration) (more bool, err error) {
-	panic("to be built")
+type Service struct {
+	c     Config
+	plans []plan
+	// pause waits between two batches; tests put their own in its place.
+	pause func(context.Context, time.Duration) error
 }
 
-// Sweep runs rules now, to their end; rule "" means all. progress may be nil.
-func (s *Service) Sweep(ctx context.Context, actor, rule string, dryRun bool, progress func(Result)) ([]Result, error) {
-	panic("to be built")
+// DefaultMinimumKeep is the floor when none is set: nothing younger than a day
+// is deleted by age, whatever a rule says.
+const DefaultMinimumKeep = 24 * time.Hour
+
+// New checks the configuration: a rule below the floor, a cron line that cannot
+// be read and a source that is not there are refused here, all in one error.
+func New(c Config) (*Service, error) {
+	if c.Pool == nil || c.Map == nil || c.Now == nil || c.Ticks == nil {
+		return nil, errors.New("retention: a pool, a map, a clock and cron lines are needed")
+	}
+	if c.MinimumKeep == 0 {
+		c.MinimumKeep = DefaultMinimumKeep
+	}
+	s := &Service{c: c, pause: pause}
+	var wrong []error
+	for _, r := range c.Rules {
+		if err := s.refuse(r); err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		p := makePlan(r, c.Map, c.Controllers)
+		for _, part := range p.parts {
+			if c.Sources[part.source] == nil {
+				wrong = append(wrong, fmt.Errorf("rule %s: there is no source %s for %s", r.Name, part.source, part.sel.Collection.FullName()))
+			}
+		}
+		s.plans = append(s.plans, p)
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
+	}
+	return s, nil
 }
 
-// GiveUp marks a sweep failed whose job the queue has discarded.
-func (s *Service) GiveUp(ctx context.Context, id int64) error { panic("to be built") }
-
-// States lists the rules with their last and next runs.
-func (s *Service) States(ctx context.Context) ([]RuleState, error) { panic("to be built") }
-
-// ApproveRule lets a rule delete; its present count becomes the first limit.
-func (s *Service) ApproveRule(ctx context.Context, actor, name string) (Result, error) {
-	panic("to be built")
+// refuse says why a rule must not run at all.
+func (s *Service) refuse(r Rule) error {
+	if !r.Keep.IsZero() && r.Keep.Least() < s.c.MinimumKeep {
+		return fmt.Errorf("rule %s keeps rows for %s, which is below minimum_keep (%s): nothing that young is deleted by a rule; raise keep, or lower minimum_keep if you mean it",
+			r.Name, r.Keep, hours(s.c.MinimumKeep))
+	}
+	next, err := s.c.Ticks.Next(r.Schedule, s.c.Now())
+	if err != nil {
+		return fmt.Errorf("rule %s: schedule: %w", r.Name, err)
+	}
+	if next.IsZero() {
+		return fmt.Errorf("rule %s: its schedule never comes due", r.Name)
+	}
+	return nil
 }
 
-// Forecast says what will expire when.
-func (s *Service) Forecast(ctx context.Context) ([]Forecast, error) { panic("to be built") }
-
-// AddHold places a hold. Exactly one of identity (Type, Value), row (Collection, Value) or Collection.
-func (s *Service) AddHold(ctx context.Context, actor string, h Hold) (int64, error) {
-	panic("to be built")
+func hours(d time.Duration) string {
+	if d%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	}
+	return fmt.Sprintf("%.1f hours", d.Hours())
 }
 
-// ListHolds lists holds; released ones too when all.
-func (s *Service) ListHolds(ctx context.Context, controllers []string, all bool) ([]Hold, error) {
-	panic("to be built")
+// plan returns the rule of that name as the file has it now, or nil.
+func (s *Service) plan(name string) *plan {
+	i := slices.IndexFunc(s.plans, func(p plan) bool { return p.rule.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &s.plans[i]
 }
 
-// ReleaseHold ends a hold.
-func (s *Service) ReleaseHold(ctx context.Context, actor string, id int64) error {
-	panic("to be built")
-}
-
-// ActiveHolds are the holds of a controller as walks and rows, for erasures.
-func (s *Service) ActiveHolds(ctx context.Context, controller string) ([]source.Walk, []source.RowKey, error) {
-	panic("to be built")
-}
+// ErrNoRule is returned for a rule that the file does not have.
+var ErrNoRule = errors.New("there is no such rule in the rule file")
 
 // Periods is what the rules promise, for letters (Art. 15(1)(d)).
-func (s *Service) Periods() []archive.Period { panic("to be built") }
+func (s *Service) Periods() []archive.Period {
+	var list []archive.Period
+	for _, p := range s.plans {
+		keep := p.rule.Keep.Words()
+		switch {
+		case p.rule.Withheld != "":
+			keep = "not kept: removed as it comes"
+		case p.rule.Keep.IsZero():
+			keep = "as long as what it rests on (a consent, for instance) lasts"
+		case p.rule.Unless != nil:
+			keep += ", unless something it rests on (a consent, for instance) lasts longer"
+		}
+		seen := map[string]bool{}
+		for _, part := range p.parts {
+			c := part.sel.Collection
+			if seen[c.FullName()] {
+				continue
+			}
+			seen[c.FullName()] = true
+			list = append(list, archive.Period{Collection: c.FullName(), What: what(p.rule, c), Keep: keep})
+		}
+	}
+	return list
+}
 
-// A Doubt is a line for `lethe check`: a lifetime without an end, a column that
-// still holds an expired identifier's value, a rule without an index for its start.
-type Doubt struct{ Subject, Sentence, Do string }
+// what names, in words, the data that a rule is about.
+func what(r Rule, c *datamap.Collection) string {
+	if r.Description != "" {
+		return r.Description
+	}
+	if len(r.Lifetimes) > 0 {
+		var names []string
+		for _, l := range r.Lifetimes {
+			if !slices.Contains(names, l.Name) {
+				names = append(names, l.Name)
+			}
+		}
+		return strings.Join(names, ", ")
+	}
+	if r.Withheld != "" {
+		return r.Withheld
+	}
+	if len(r.Columns) > 0 {
+		var names []string
+		for _, col := range r.Columns {
+			names = append(names, col.Column)
+		}
+		return c.Name + ": " + strings.Join(names, ", ")
+	}
+	return c.Name
+}
 
-// Check looks at rules against the live sources.
-func (s *Service) Check(ctx context.Context) ([]Doubt, error) { panic("to be built") }
+// pause waits, or ends with the context.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

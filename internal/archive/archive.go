@@ -1,53 +1,22 @@
 // Package archive makes the ZIP that a person is given, as a stream, and keeps
 // it encrypted in storage until it expires.
+//
+// An archive holds, in this order:
+//
+//	data/<dataset>/<collection>.json   an array of objects keyed by field
+//	data/<dataset>/<collection>.csv    the same for a spreadsheet (csv.go)
+//	index.html                         to read: the letter and the first rows
+//	letter.txt                         the letter in plain text
+//	manifest.json                      every file with its size and SHA-256
+//
+// Open write.go for how the stream is made, statements.go for what the letter
+// says, storage.go for where archives lie.
 package archive
 
 import (
 	"context"
-	"io"
 	"time"
-
-	"github.com/lethe-dsr/lethe/internal/keys"
 )
-
-// A Storage keeps encrypted archives: file:///dir or s3://bucket?prefix=….
-type Storage struct {
-	URL  string
-	Keys *keys.Set
-}
-
-// OpenStorage opens the bucket behind a URL; a folder is made when missing.
-func OpenStorage(ctx context.Context, url string, set *keys.Set) (*Storage, error) {
-	panic("to be built")
-}
-
-// Create starts an encrypted object. Close commits; Abort leaves nothing.
-func (s *Storage) Create(ctx context.Context, object string) (*Writer, error) { panic("to be built") }
-
-// A Writer encrypts into storage.
-type Writer struct{}
-
-func (w *Writer) Write(p []byte) (int, error) { panic("to be built") }
-
-// Close finishes the stream and commits the object.
-func (w *Writer) Close() error { panic("to be built") }
-
-// Abort gives the object up; safe after Close.
-func (w *Writer) Abort() { panic("to be built") }
-
-// Open decrypts an object as a stream.
-func (s *Storage) Open(ctx context.Context, object string) (io.ReadCloser, error) {
-	panic("to be built")
-}
-
-// Delete removes an object; a missing one is a success.
-func (s *Storage) Delete(ctx context.Context, object string) error { panic("to be built") }
-
-// Check writes, reads and deletes a small object.
-func (s *Storage) Check(ctx context.Context) error { panic("to be built") }
-
-// Close releases the bucket.
-func (s *Storage) Close() error { panic("to be built") }
 
 // A Letter is what letter.txt and index.html say beside the data (Art. 15(1), (2)).
 // Empty parts are said to be missing, not left out in silence.
@@ -90,17 +59,25 @@ type Recipient struct {
 // A Period is how long a group of data is kept, from the rules.
 type Period struct{ Collection, What, Keep string }
 
-// Missing lists, in sentences, what a letter under Art. 15 should say and does
-// not, because it is not configured: shown to the DPO before approval.
-func (l Letter) Missing() []string { panic("to be built") }
-
 // A Table is one collection as it goes into the archive. Rows may be called
-// more than once, and calls yield for each row with values parallel to Fields.
+// more than once, and calls yield for each row with values parallel to Fields:
+// nil, bool, an integer, a float, json.Number, string, time.Time or json.RawMessage.
 type Table struct {
 	Dataset, Collection string
 	Title, Description  string
 	Fields              []Column
 	Rows                func(ctx context.Context, yield func(values []any) error) error
+}
+
+// name is how errors and letters call the table.
+func (t Table) name() string { return t.Dataset + "." + t.Collection }
+
+// title is what a reader sees.
+func (t Table) title() string {
+	if t.Title != "" {
+		return t.Title
+	}
+	return t.Collection
 }
 
 // A Column of a Table.
@@ -109,7 +86,7 @@ type Column struct {
 	Categories        []string
 }
 
-// A Manifest is manifest.json.
+// A Manifest is manifest.json. It lists every file but itself.
 type Manifest struct {
 	Request    int64     `json:"request"`
 	Kind       string    `json:"kind"`
@@ -125,10 +102,4 @@ type File struct {
 	Size   int64  `json:"size"`
 	Rows   int64  `json:"rows,omitempty"`
 	SHA256 string `json:"sha256"` // hex
-}
-
-// Write streams the ZIP: data files first, then index.html, letter.txt,
-// manifest.json. Memory is bounded whatever the number of rows.
-func Write(ctx context.Context, w io.Writer, l Letter, mapDigest string, tables []Table) (Manifest, error) {
-	panic("to be built")
 }

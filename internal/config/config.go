@@ -20,7 +20,15 @@ type Config struct {
 	Listen      string // default 127.0.0.1:8080
 	PublicURL   string
 	Policies    []Policy
-	MinimumKeep time.Duration
+	MinimumKeep time.Duration // floor of every retention rule; default a day
+	Work        Work
+}
+
+// Work is how many jobs a process works on, and for how long.
+type Work struct {
+	Concurrency int           // 0: the default of package jobs
+	JobLimit    time.Duration // 0: the same
+	RescueAfter time.Duration // 0: the same
 }
 
 // A Source is a database.
@@ -65,13 +73,3 @@ type PolicyRule struct {
 	Strategy   string
 	Value      string // string_rewrite
 }
-
-// A Problem is one thing wrong with the file.
-type Problem struct {
-	File         string
-	Line, Column int
-	Message      string
-}
-
-// Load reads a file. env looks up ${NAME}; ${file:PATH} is read from disk. Config is nil when there are problems.
-func Load(path string, env func(string) (string, bool)) (*Config, []Problem) { panic("to be built") }

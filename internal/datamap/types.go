@@ -6,6 +6,9 @@ type Map struct {
 	// Digest is the hex SHA-256 over the files' contents in the order given;
 	// it stands in each archive's manifest and each plan.
 	Digest string
+	// Categories are the map's own ones (data_category: in the files), sorted,
+	// beside the default taxonomy.
+	Categories []string
 }
 
 // Pos is where something stands in a file. Lines and columns count from 1.
@@ -45,8 +48,9 @@ type Collection struct {
 	Name        string
 	Description string
 	Categories  []string // own, else the dataset's
-	Uses        []string
-	Legal       Legal // resolved
+	Uses        []string // own, else the dataset's
+	Subjects    []string // own, else the dataset's
+	Legal       Legal    // resolved
 	Fields      []*Field
 	After       []string // full names
 	EraseAfter  []string // full names
@@ -88,15 +92,15 @@ type Field struct {
 	Collection  *Collection
 	Name        string
 	Description string
-	Categories  []string // own, else the collection's, else the dataset's
-	Uses        []string
+	Categories  []string // own, else the collection's, else the dataset's; an object's with those of its own fields
+	Uses        []string // own, else the collection's
 	Legal       Legal  // resolved
 	Identity    string // identity type that seeds here, or ""
 	Match       Match
 	PrimaryKey  bool
 	ReadOnly    bool
 	References  []*Reference
-	DataType    string // string, integer, float, boolean, object, object_id, or ""
+	DataType    string // string, integer, float, boolean, object, object_id, or "" (also for arrays)
 	Length      int    // 0: none
 	Masking     *Masking
 	ProvidedBy  string // "subject": what Art. 20 covers; else ""
@@ -174,9 +178,14 @@ type Plan struct {
 	// Visits in walk order: a visit stands after all that lead to it, save
 	// inside a cycle (equal Component).
 	Visits []*Visit
-	// Left are collections that no seed reaches or that are skipped, by full name.
+	// Left are collections that are not visited, by full name, in the map's
+	// order: no seed of this request reaches them, they are skipped, or an
+	// export finds nothing there that Art. 20 covers.
 	Left   []string
 	Cyclic bool
+	// Notes are sentences for the DPO: what the policy asks for and the plan
+	// does not do, and why. Names of the map only.
+	Notes []string
 	// Digest identifies the plan: statements are cached under it.
 	Digest string
 }
@@ -186,7 +195,7 @@ type Visit struct {
 	Collection *Collection
 	Seeds      []PlanSeed
 	Links      []Link   // ways that lead here
-	Targets    []Target // fields to return, or to mask
+	Targets    []Target // fields to return, or to mask (also where Delete: a row that must stay is masked)
 	LinkFields []*Field // columns that link collections of the plan, not in Targets
 	Delete     bool     // erasure: rows reached are deleted, not masked
 	Component  int      // visits with equal Component form a cycle
@@ -206,7 +215,8 @@ type PlanSeed struct {
 type Link struct {
 	From *Field // of an earlier visit (or of the same component)
 	To   *Field // of this visit's collection; for a referrer, of this visit too
-	// Own: the reference was found in direction "to": the subject's rows point there.
+	// Own: the reference has direction "to" and From holds the key To: the
+	// subject's rows point there.
 	Own bool
 }
 

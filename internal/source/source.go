@@ -42,6 +42,13 @@ type Walk struct {
 	IncludeShared bool
 }
 
+// Holds are what stands under a legal hold when an erasure runs: the rows that
+// these walks reach, and single rows.
+type Holds struct {
+	Walks []Walk
+	Rows  []RowKey
+}
+
 // A Finding counts what a walk reached in one collection. Never contents.
 type Finding struct {
 	Source     string
@@ -125,7 +132,8 @@ type Remainder struct {
 type Selection struct {
 	Collection *datamap.Collection
 	// Where: column -> admitted values, ORed; columns are ANDed. A nil pointer
-	// stands for NULL. A value may hold * for any run of characters.
+	// stands for NULL. A value may hold * for any run of characters, and a word
+	// in angle brackets (<CHAT_KEY>) for a run of ASCII letters and digits.
 	Where map[string][]*string
 	// WhereNot excludes rows by the same form (longest literal first: names
 	// that belong to a more specific lifetime).
@@ -152,6 +160,11 @@ type Selection struct {
 	Holds []Walk
 	// HeldRows are single rows of Collection that must stay as they are.
 	HeldRows []string
+	// HeldScopes: controllers all of whose rows of Collection must stay.
+	HeldScopes []string
+	// HeldOthers are single rows of the collections of ValueIn that must stay as
+	// they are: a row whose value stands there stays, too.
+	HeldOthers []RowKey
 }
 
 // Counterpart: rows of Collection linked by column pairs (selected -> other).

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/dsar"
+)
+
+// problemsError is a file's problems, a line each, before the sentence.
+type problemsError struct {
+	lines []string
+	what  string
+}
+
+func (e *problemsError) Error() string { return e.what }
+
+func problems[P interface{ String() string }](what string, list []P) error {
+	e := &problemsError{what: what}
+	for _, p := range list {
+		e.lines = append(e.lines, p.String())
+	}
+	return e
+}
+
+// sentence is an error as a person reads it.
+func sentence(err error) string {
+	var invalid *dsar.Invalid
+	if errors.As(err, &invalid) {
+		lines := []string{invalid.Error() + ":"}
+		for _, field := range slices.Sorted(maps.Keys(invalid.Fields)) {
+			lines = append(lines, "  "+field+": "+invalid.Fields[field])
+		}
+		return strings.Join(lines, "\n")
+	}
+	var notNow *dsar.NotNow
+	if errors.As(err, &notNow) {
+		return notNow.Sentence
+	}
+	return err.Error()
+}

@@ -1,0 +1,287 @@
+package dsar
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// Approve lets the work begin. The discovery must be through in every source,
+// and where root rows disagree on the person, the DPO says which are theirs:
+// the ticks are fixed here, and every walk that follows is restricted to them.
+// An erasure whose subject also asked for a copy stays in review, approved,
+// until that request has ended.
+func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) error {
+	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		// The awaited request is locked before this one, as where it ends: no deadlock.
+		waitsFor, err := lockAwaited(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		r, err := s.loadFor(ctx, tx, a, id, true, true)
+		if err != nil {
+			return err
+		}
+		if r.Status != InReview {
+			return notNow(id, r.Status, Running)
+		}
+		if r.ApprovedAt != nil {
+			return &NotNow{fmt.Sprintf("Request %d has been approved already; it waits for request %d of the same person to end.", id, orZero(r.WaitsFor))}
+		}
+		if ap.IncludeShared && r.Kind == datamap.Erasure {
+			return &Invalid{map[string]string{"include_shared": "An erasure never takes rows that others use, too: leave this unticked."}}
+		}
+		if err := discovered(ctx, tx, id); err != nil {
+			return err
+		}
+		ticked, left, err := s.fixRoots(ctx, tx, id, ap.Rows)
+		if err != nil {
+			return err
+		}
+		if r.Kind != datamap.Erasure {
+			waitsFor = nil
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE requests SET approved_at = $2, approved_by = $3, include_shared = $4, waits_for = $5 WHERE id = $1`,
+			id, s.now(), a.Name, ap.IncludeShared, waitsFor)
+		if err != nil {
+			return err
+		}
+		err = s.note(ctx, tx, "request.approved", id, a.Name, map[string]any{
+			"rows": ticked, "left": left, "include_shared": ap.IncludeShared,
+		})
+		if err != nil {
+			return err
+		}
+		return s.start(ctx, tx, r, a.Name)
+	})
+	return fault(fmt.Sprintf("approve request %d", id), err)
+}
+
+// lockAwaited locks the open request of the same subject that an erasure has
+// to wait for; nil: none, or not an erasure.
+func lockAwaited(ctx context.Context, tx pgx.Tx, id int64) (*int64, error) {
+	r, err := loadRequest(ctx, tx, id, false)
+	if err != nil || r.Kind != datamap.Erasure {
+		return nil, err
+	}
+	other, err := awaited(ctx, tx, id)
+	if err != nil || other == nil {
+		return nil, err
+	}
+	o, err := loadRequest(ctx, tx, *other, true)
+	if err != nil || !o.Status.isOpen() {
+		return nil, err
+	}
+	return other, nil
+}
+
+// discovered checks that the discovery is through in every source.
+func discovered(ctx context.Context, tx pgx.Tx, id int64) error {
+	rows, err := tx.Query(ctx, `
+		SELECT source, status FROM steps
+		WHERE request_id = $1 AND stage = 'discover' AND status <> 'done' ORDER BY source`, id)
+	if err != nil {
+		return err
+	}
+	type row struct{ Source, Status string }
+	open, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return err
+	}
+	var failed, busy []string
+	for _, x := range open {
+		if x.Status == "failed" {
+			failed = append(failed, x.Source)
+		} else {
+			busy = append(busy, x.Source)
+		}
+	}
+	if len(failed) > 0 {
+		return &NotNow{"The search failed in " + strings.Join(failed, ", ") + ": put that right and retry, then approve."}
+	}
+	if len(busy) > 0 {
+		return &NotNow{"The search is still under way in " + strings.Join(busy, ", ") + ": approve once it is through."}
+	}
+	return nil
+}
+
+// fixRoots writes the ticks down.
+func (s *Service) fixRoots(ctx context.Context, tx pgx.Tx, requestID int64, rows []string) (ticked, left int, err error) {
+	roots, ids, err := s.rootsOf(ctx, tx, requestID)
+	if err != nil {
+		return 0, 0, err
+	}
+	decided, err := tick(roots, rows)
+	if err != nil {
+		return 0, 0, err
+	}
+	var yes, no []int64
+	for i, r := range roots {
+		switch {
+		case !r.Proved:
+		case decided[i]:
+			yes = append(yes, ids[i])
+		default:
+			no = append(no, ids[i])
+		}
+	}
+	_, err = tx.Exec(ctx, `UPDATE roots SET ticked = id = ANY($2) WHERE request_id = $1 AND proved`, requestID, append([]int64{}, yes...))
+	if err != nil {
+		return 0, 0, fmt.Errorf("tick rows of request %d: %w", requestID, err)
+	}
+	return len(yes), len(no), nil
+}
+
+// Refuse ends a request (Art. 12(4)) with reasons; the letter names the
+// remedies: the authority and the courts. It is for requests whose work has not begun.
+func (s *Service) Refuse(ctx context.Context, a Actor, id int64, reason string) error {
+	reason, err := reasonText(reason)
+	if err != nil {
+		return err
+	}
+	err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		r, err := s.loadFor(ctx, tx, a, id, true, true)
+		if err != nil {
+			return err
+		}
+		if err := s.keepReason(ctx, tx, id, reason); err != nil {
+			return err
+		}
+		// Late or not is on the record: a refusal has one month, extended or not.
+		late := s.today(r).After(s.firstDue(r))
+		if err := s.move(ctx, tx, id, Refused, a.Name, map[string]any{"late": late}); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, r, "refused", reason)
+	})
+	return fault(fmt.Sprintf("refuse request %d", id), err)
+}
+
+// Extend moves the deadline by two months, once, within the first month, with
+// reasons that the person is told in that month (Art. 12(3)).
+func (s *Service) Extend(ctx context.Context, a Actor, id int64, reason string) error {
+	reason, err := reasonText(reason)
+	if err != nil {
+		return err
+	}
+	err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		r, err := s.loadFor(ctx, tx, a, id, true, true)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !r.Status.isOpen():
+			return &NotNow{fmt.Sprintf("Request %d is %s: there is nothing to extend.", id, statusWords[r.Status])}
+		case r.ExtendedAt != nil:
+			return &NotNow{fmt.Sprintf("Request %d has been extended already: that is possible once (Art. 12(3)).", id)}
+		case s.today(r).After(r.DueOn):
+			return &NotNow{fmt.Sprintf("Request %d can no longer be extended: the person had to be told within the first month, by %s (Art. 12(3)).",
+				id, r.DueOn.Format("2 January 2006"))}
+		}
+		due, derivation, err := Deadline(r.ReceivedAt, s.c.Controllers[r.Controller], true)
+		if err != nil {
+			return err
+		}
+		if err := s.keepReason(ctx, tx, id, reason); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE requests SET extended_at = $2, due_on = $3, derivation = $4 WHERE id = $1`,
+			id, s.now(), due, derivation)
+		if err != nil {
+			return err
+		}
+		err = s.note(ctx, tx, "request.extended", id, a.Name, map[string]any{"due_on": due.Format(time.DateOnly)})
+		if err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, r, "extended", reason)
+	})
+	return fault(fmt.Sprintf("extend request %d", id), err)
+}
+
+// Withdraw ends a request on the subject's word to the DPO.
+func (s *Service) Withdraw(ctx context.Context, a Actor, id int64) error {
+	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if _, err := s.loadFor(ctx, tx, a, id, true, true); err != nil {
+			return err
+		}
+		return s.withdraw(ctx, tx, id, a.Name)
+	})
+	return fault(fmt.Sprintf("withdraw request %d", id), err)
+}
+
+func (s *Service) withdraw(ctx context.Context, tx pgx.Tx, id int64, actor string) error {
+	r, err := loadRequest(ctx, tx, id, true)
+	if err != nil {
+		return err
+	}
+	if r.Status == Running {
+		return &NotNow{fmt.Sprintf("Request %d is being carried out: it can no longer be withdrawn.", id)}
+	}
+	if err := s.move(ctx, tx, id, Withdrawn, actor, nil); err != nil {
+		return err
+	}
+	if r.Status == Received {
+		return nil
+	}
+	return s.tell(ctx, tx, r, "withdrawn", "")
+}
+
+// tell writes the letter of a decision to the address on record.
+func (s *Service) tell(ctx context.Context, tx pgx.Tx, r requestRow, kind, reason string) error {
+	to, err := s.address(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	c := letterContent{To: to, Reason: reason}
+	if to != "" {
+		if c.StatusLink, err = s.statusLink(ctx, tx, r); err != nil {
+			return err
+		}
+	}
+	_, err = s.addLetter(ctx, tx, r.ID, kind, "", 0, c)
+	return err
+}
+
+// keepReason seals the DPO's words.
+func (s *Service) keepReason(ctx context.Context, tx pgx.Tx, id int64, reason string) error {
+	cipher, err := s.sealJSON(place(reasonOf, id), reason)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE requests SET reason_cipher = $2 WHERE id = $1`, id, cipher); err != nil {
+		return fmt.Errorf("keep the reason of request %d: %w", id, err)
+	}
+	return nil
+}
+
+// today is the day it is where the request's controller sits.
+func (s *Service) today(r requestRow) time.Time {
+	return dayIn(s.now(), s.c.Controllers[r.Controller].Location)
+}
+
+// firstDue is the day that was due before any extension.
+func (s *Service) firstDue(r requestRow) time.Time {
+	if r.ExtendedAt == nil {
+		return r.DueOn
+	}
+	due, _, err := Deadline(r.ReceivedAt, s.c.Controllers[r.Controller], false)
+	if err != nil {
+		return r.DueOn
+	}
+	return due
+}
+
+func orZero(id *int64) int64 {
+	if id == nil {
+		return 0
+	}
+	return *id
+}

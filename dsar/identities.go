@@ -1,0 +1,270 @@
+package dsar
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/keys"
+	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// addIdentities stores identities (normalised): encrypted, beside the HMAC over
+// controller, type and value by which they are looked up. The controller is
+// part of it so that no two controllers' records can be matched with each other.
+func (s *Service) addIdentities(ctx context.Context, tx pgx.Tx, requestID int64, controller string, ids []Identity) error {
+	rows, err := tx.Query(ctx, `
+		SELECT nextval(pg_get_serial_sequence('identities', 'id')) FROM generate_series(1, $1)`, len(ids))
+	if err != nil {
+		return fmt.Errorf("add identities of request %d: %w", requestID, err)
+	}
+	numbers, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("add identities of request %d: %w", requestID, err)
+	}
+	var types, keyIDs []string
+	var ciphers, hmacs [][]byte
+	for i, id := range ids {
+		cipher, err := s.c.Keys.Seal([]byte(id.Value), place(identityOf, numbers[i]))
+		if err != nil {
+			return fmt.Errorf("seal identity of request %d: %w", requestID, err)
+		}
+		mac := s.identityMAC(controller, id.Type, id.Value)
+		types, keyIDs = append(types, id.Type), append(keyIDs, mac.KeyID)
+		ciphers, hmacs = append(ciphers, cipher), append(hmacs, mac.Sum)
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO identities (id, request_id, type, cipher, hmac, key_id)
+		OVERRIDING SYSTEM VALUE
+		SELECT id, $1, type, cipher, hmac, key_id
+		FROM unnest($2::bigint[], $3::text[], $4::bytea[], $5::bytea[], $6::text[]) AS u (id, type, cipher, hmac, key_id)`,
+		requestID, numbers, types, ciphers, hmacs, keyIDs)
+	if err != nil {
+		return fmt.Errorf("add identities of request %d: %w", requestID, err)
+	}
+	return nil
+}
+
+// identityMAC is the HMAC of one identity, under the primary key.
+func (s *Service) identityMAC(controller, typ, value string) keys.MAC {
+	return s.c.Keys.MAC(controller, typ, value)
+}
+
+// identitiesOf returns the identities of a request in the order in which they
+// were given, decrypted. Value is empty once scrubbed.
+func (s *Service) identitiesOf(ctx context.Context, db pg.DB, requestID int64) ([]ProvedIdentity, error) {
+	rows, err := db.Query(ctx, `
+		SELECT id, type, cipher, proved_at, coalesce(proved_how, '') AS how, coalesce(proved_by, '') AS by
+		FROM identities WHERE request_id = $1 ORDER BY id`, requestID)
+	if err != nil {
+		return nil, fmt.Errorf("identities of request %d: %w", requestID, err)
+	}
+	type row struct {
+		ID       int64
+		Type     string
+		Cipher   []byte
+		ProvedAt *time.Time
+		How, By  string
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return nil, fmt.Errorf("identities of request %d: %w", requestID, err)
+	}
+	var ids []ProvedIdentity
+	for _, x := range list {
+		id := ProvedIdentity{ID: x.ID, Type: x.Type, How: x.How, By: x.By}
+		if x.ProvedAt != nil {
+			id.ProvedAt = *x.ProvedAt
+		}
+		if x.Cipher != nil {
+			value, err := s.c.Keys.Open(x.Cipher, place(identityOf, x.ID))
+			if err != nil {
+				return nil, fmt.Errorf("open identity %d: %w", x.ID, err)
+			}
+			id.Value = string(value)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// seeds are what walks start from. provedOnly leaves out what nobody proved:
+// only the locate step may do without, as it opens nothing to anybody.
+func (s *Service) seeds(ids []ProvedIdentity, provedOnly bool) []source.Seed {
+	var seeds []source.Seed
+	for _, id := range ids {
+		if id.Value == "" || provedOnly && id.ProvedAt.IsZero() {
+			continue
+		}
+		seeds = append(seeds, source.Seed{Type: id.Type, Value: id.Value})
+	}
+	return seeds
+}
+
+// walk makes the walk of a request's kind and policy from these seeds. The
+// caller restricts it to ticked root rows where the request has been approved.
+func (s *Service) walk(r requestRow, seeds []source.Seed) (source.Walk, error) {
+	var types []string
+	for _, seed := range seeds {
+		types = append(types, seed.Type)
+	}
+	plan, err := s.plan(r.Kind, r.Policy, types)
+	if err != nil {
+		return source.Walk{}, fmt.Errorf("plan of request %d: %w", r.ID, err)
+	}
+	return source.Walk{
+		Plan: plan, Scope: s.c.Controllers[r.Controller].Scope, Seeds: seeds,
+		IncludeShared: r.IncludeShared && r.Kind != datamap.Erasure,
+	}, nil
+}
+
+// plan compiles the map for a kind, a policy and a set of identity types, once.
+func (s *Service) plan(kind datamap.Kind, policy string, types []string) (*datamap.Plan, error) {
+	types = slices.Compact(slices.Sorted(slices.Values(types)))
+	key := string(kind) + "\x00" + policy + "\x00" + strings.Join(types, "\x00")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.plans[key]; p != nil {
+		return p, nil
+	}
+	pol, ok := s.policy(kind, policy)
+	if !ok {
+		return nil, &Permanent{Code: "no_policy", Err: fmt.Errorf("there is no policy %q for %s any more: put it back into the configuration", policy, kind)}
+	}
+	p, err := datamap.Compile(s.c.Map, pol, types)
+	if err != nil {
+		return nil, &Permanent{Code: "no_plan", Err: err}
+	}
+	s.plans[key] = p
+	return p, nil
+}
+
+// policy finds a policy by kind and name; an empty name is the built-in one.
+func (s *Service) policy(kind datamap.Kind, name string) (datamap.Policy, bool) {
+	builtin := datamap.Builtin(kind)
+	if name == "" || name == builtin.Name {
+		return builtin, true
+	}
+	for _, p := range s.c.Policies {
+		if p.Kind == kind && p.Name == name {
+			return p, true
+		}
+	}
+	return datamap.Policy{}, false
+}
+
+// identityTypes are the types of identity that the map knows, sorted.
+func identityTypes(m *datamap.Map) []string {
+	seen := map[string]bool{}
+	for _, d := range m.Datasets {
+		for _, c := range d.Collections {
+			for _, f := range c.Fields {
+				if f.Identity != "" {
+					seen[f.Identity] = true
+				}
+			}
+		}
+	}
+	var types []string
+	for t := range seen {
+		types = append(types, t)
+	}
+	slices.Sort(types)
+	return types
+}
+
+// address is where letters of a request go: the bytes that stand in a root row
+// which a proved address matched (a ticked row first); else the only address
+// reached by the walk; else the typed one, where the DPO verified it, or where
+// nothing at all was found, so that there is nothing to give away (rule 5 of
+// "What always holds"). A request that nobody proved yet writes, like its
+// confirmation, to the address on record only. "" when there is none: the DPO
+// tells the person by hand.
+func (s *Service) address(ctx context.Context, db pg.DB, requestID int64) (string, error) {
+	ids, err := s.identitiesOf(ctx, db, requestID)
+	if err != nil {
+		return "", err
+	}
+	roots, _, err := s.rootsOf(ctx, db, requestID)
+	if err != nil {
+		return "", err
+	}
+	anyProved := slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return !id.ProvedAt.IsZero() })
+	if to := onRecord(roots, ids, anyProved); to != "" || !anyProved {
+		return to, nil
+	}
+	reached, err := s.reached(ctx, db, requestID)
+	if err != nil {
+		return "", err
+	}
+	if len(reached) == 1 {
+		return reached[0], nil
+	}
+	found := slices.ContainsFunc(roots, func(r RootRow) bool { return r.Proved && (r.Ticked == nil || *r.Ticked) })
+	for _, id := range ids {
+		if id.Type == "email" && !id.ProvedAt.IsZero() && (id.How != byLink || !found) {
+			return id.Value, nil
+		}
+	}
+	return "", nil
+}
+
+// onRecord picks the stored bytes of the address in the root rows that an
+// address matched: of ticked rows before undecided ones, never of rows left;
+// among several spellings the one that was typed, else the first.
+func onRecord(roots []RootRow, ids []ProvedIdentity, proved bool) string {
+	var best string
+	rank := 0
+	for _, r := range roots {
+		to := r.Stored["email"]
+		if to == "" || r.Proved != proved || !slices.Contains(r.Types, "email") || r.Ticked != nil && !*r.Ticked {
+			continue
+		}
+		n := 1
+		if slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return id.Type == "email" && id.Value == to }) {
+			n = 2
+		}
+		if r.Ticked != nil {
+			n += 2
+		}
+		if n > rank {
+			best, rank = to, n
+		}
+	}
+	return best
+}
+
+// reached are the distinct addresses that the discover steps of all sources
+// reached though no identity matched them.
+func (s *Service) reached(ctx context.Context, db pg.DB, requestID int64) ([]string, error) {
+	rows, err := db.Query(ctx, `
+		SELECT id, note_cipher FROM steps
+		WHERE request_id = $1 AND stage = 'discover' AND note_cipher IS NOT NULL ORDER BY source`, requestID)
+	if err != nil {
+		return nil, fmt.Errorf("addresses reached by request %d: %w", requestID, err)
+	}
+	type row struct {
+		ID         int64
+		NoteCipher []byte
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return nil, fmt.Errorf("addresses reached by request %d: %w", requestID, err)
+	}
+	var all []string
+	for _, x := range list {
+		var note discoverNote
+		if err := s.openJSON(place(stepOf, x.ID), x.NoteCipher, &note); err != nil {
+			return nil, err
+		}
+		all = append(all, note.Reached...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}

@@ -1,0 +1,165 @@
+package dsar
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// moves is the whole life of a request: from each status, where it may go.
+// What is not listed is refused with a sentence. Nothing leads out of an end:
+// whoever was refused or lapsed asks anew, and the new request has its own month.
+var moves = map[Status][]Status{
+	Received: {InReview, Refused, Withdrawn, Lapsed},
+	InReview: {Running, Refused, Withdrawn},
+	Running:  {Fulfilled},
+}
+
+// words for a status, as they stand in sentences.
+var statusWords = map[Status]string{
+	Received:  "received and not confirmed yet",
+	InReview:  "in review",
+	Running:   "being carried out",
+	Fulfilled: "fulfilled",
+	Refused:   "refused",
+	Withdrawn: "withdrawn",
+	Lapsed:    "lapsed",
+}
+
+// notNow says in a sentence why a request cannot go where it was sent.
+func notNow(id int64, from, to Status) error {
+	if !from.isOpen() {
+		return &NotNow{fmt.Sprintf("Request %d is %s, which is an end: nothing more can be done with it.", id, statusWords[from])}
+	}
+	return &NotNow{fmt.Sprintf("Request %d is %s: it cannot become %s from there.", id, statusWords[from], statusWords[to])}
+}
+
+// defaultScrubAfter is how long identities stay in clear to Lethe after the
+// end, for letters that bounce, where the controller does not say.
+const defaultScrubAfter = 7 * 24 * time.Hour
+
+// move is the one place where a status changes. It locks the row, looks the
+// move up in the table, and writes the ledger entry "request.<status>" with it.
+// At an end it sets the time of scrubbing, drops what still waited, and lets
+// erasures go that waited for this request.
+func (s *Service) move(ctx context.Context, tx pgx.Tx, id int64, to Status, actor string, data map[string]any) error {
+	r, err := loadRequest(ctx, tx, id, true)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(moves[r.Status], to) {
+		return notNow(id, r.Status, to)
+	}
+	now := s.now()
+	if _, err := tx.Exec(ctx, `UPDATE requests SET status = $2 WHERE id = $1`, id, to); err != nil {
+		return fmt.Errorf("move request %d to %s: %w", id, to, err)
+	}
+	if err := s.note(ctx, tx, "request."+string(to), id, actor, data); err != nil {
+		return err
+	}
+	if to.isOpen() {
+		return nil
+	}
+	return s.end(ctx, tx, r, to, now)
+}
+
+// end does what every end brings with it.
+func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, to Status, now time.Time) error {
+	if to == Fulfilled {
+		// A request is never fulfilled while a step of its work is not.
+		var open int
+		err := tx.QueryRow(ctx, `
+			SELECT count(*) FROM steps
+			WHERE request_id = $1 AND stage IN ('archive', 'erase') AND status <> 'done'`, r.ID).Scan(&open)
+		if err != nil {
+			return fmt.Errorf("end request %d: %w", r.ID, err)
+		}
+		if open > 0 {
+			return &NotNow{fmt.Sprintf("Request %d is not fulfilled yet: %d of its steps are still open.", r.ID, open)}
+		}
+	}
+	after := defaultScrubAfter
+	if c := s.c.Controllers[r.Controller]; c.ScrubAfter > 0 {
+		after = c.ScrubAfter
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(`UPDATE requests SET finished_at = $2, scrub_at = $3 WHERE id = $1`, r.ID, now, now.Add(after))
+	batch.Queue(`UPDATE steps SET status = 'dropped', finished_at = $2
+		WHERE request_id = $1 AND status IN ('waiting', 'running', 'failed')`, r.ID, now)
+	batch.Queue(`UPDATE letters SET status = 'dropped'
+		WHERE request_id = $1 AND kind IN ('confirm', 'remind') AND status = 'waiting'`, r.ID)
+	batch.Queue(`DELETE FROM tokens WHERE request_id = $1 AND purpose = 'confirm'`, r.ID)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("end request %d: %w", r.ID, err)
+	}
+	return s.release(ctx, tx, r.ID)
+}
+
+// release lets the erasures go that waited for this request: those approved
+// already start at once.
+func (s *Service) release(ctx context.Context, tx pgx.Tx, id int64) error {
+	rows, err := tx.Query(ctx, `
+		SELECT `+requestColumns+` FROM requests
+		WHERE waits_for = $1 AND status IN ('received', 'in_review') ORDER BY id FOR UPDATE`, id)
+	if err != nil {
+		return fmt.Errorf("release what waits for request %d: %w", id, err)
+	}
+	waiting, err := pgx.CollectRows(rows, pgx.RowToStructByName[requestRow])
+	if err != nil {
+		return fmt.Errorf("release what waits for request %d: %w", id, err)
+	}
+	for _, w := range waiting {
+		if err := s.link(ctx, tx, w); err != nil { // perhaps to another one
+			return err
+		}
+		if w.ApprovedAt == nil {
+			continue
+		}
+		if err := s.start(ctx, tx, w, system); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start begins the work of an approved request: one archive step over all
+// sources, or one erase step for each, and the status running. An erasure that
+// still waits for the same subject's access is left waiting, and a request that
+// runs already is left running: calling it once too often does no harm.
+func (s *Service) start(ctx context.Context, tx pgx.Tx, r requestRow, actor string) error {
+	r, err := loadRequest(ctx, tx, r.ID, true)
+	if err != nil {
+		return err
+	}
+	if r.ApprovedAt == nil {
+		return &NotNow{fmt.Sprintf("Request %d has not been approved yet.", r.ID)}
+	}
+	if r.WaitsFor != nil || r.Status == Running {
+		return nil
+	}
+	if err := s.move(ctx, tx, r.ID, Running, actor, nil); err != nil {
+		return err
+	}
+	if r.Kind != datamap.Erasure {
+		_, err := s.addStep(ctx, tx, r.ID, "archive", "")
+		return err
+	}
+	for _, name := range s.sources {
+		if _, err := s.addStep(ctx, tx, r.ID, "erase", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func nonNil(data map[string]any) map[string]any {
+	if data == nil {
+		return map[string]any{}
+	}
+	return data
+}

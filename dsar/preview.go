@@ -1,0 +1,118 @@
+package dsar
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// Preview finds, and changes nothing: the DPO's form and `lethe find`. What it
+// returns is for staff: a person sees nothing of it before proof.
+func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind datamap.Kind, policy string, ids []Identity) (source.Found, error) {
+	w, err := s.previewWalk(a, controller, kind, policy, ids)
+	if err != nil {
+		return source.Found{}, fault("preview", err)
+	}
+	var all source.Found
+	for _, name := range s.sources {
+		found, err := s.c.Sources[name].Find(ctx, w)
+		if err != nil {
+			return source.Found{}, fault("preview: search in source "+name, err)
+		}
+		for _, f := range found.Findings {
+			f.Source = name
+			all.Findings = append(all.Findings, f)
+		}
+		for _, r := range found.Roots {
+			r.Source = name
+			all.Roots = append(all.Roots, r)
+		}
+		all.Reached = append(all.Reached, found.Reached...)
+	}
+	slices.Sort(all.Reached)
+	all.Reached = slices.Compact(all.Reached)
+	return all, nil
+}
+
+func (s *Service) previewWalk(a Actor, controller string, kind datamap.Kind, policy string, ids []Identity) (source.Walk, error) {
+	c, ok := s.c.Controllers[controller]
+	if !ok || a.may(controller, false) != nil {
+		return source.Walk{}, &Invalid{map[string]string{"controller": "There is no such organisation here: choose one of the list."}}
+	}
+	problems := map[string]string{}
+	in := intake{Submission: Submission{Kind: kind, Policy: policy, Identities: ids}}
+	s.checkKind(&in, problems)
+	s.checkIdentities(&in, c, problems)
+	if len(problems) > 0 {
+		return source.Walk{}, &Invalid{problems}
+	}
+	var seeds []source.Seed
+	for _, id := range in.Identities {
+		seeds = append(seeds, source.Seed{Type: id.Type, Value: id.Value})
+	}
+	return s.walk(requestRow{Controller: controller, Kind: kind, Policy: in.Policy}, seeds)
+}
+
+// disagreeing tells whether root rows disagree on the person: several in one
+// collection that a proved identity matched, whose values differ in a field
+// that more than one of them has: other names, other telephones, other
+// spellings. One person, or two on one mailbox? A person must decide.
+func disagreeing(roots []RootRow) bool {
+	seen := map[string]string{} // source, collection, field -> value
+	for _, r := range roots {
+		if !r.Proved {
+			continue
+		}
+		for field, value := range r.Person {
+			if value == "" {
+				continue
+			}
+			at := strings.Join([]string{r.Source, r.Collection, field}, "\x00")
+			if before, ok := seen[at]; ok && before != value {
+				return true
+			}
+			seen[at] = value
+		}
+	}
+	return false
+}
+
+// undecided tells whether a root row of a proved identity still waits for a tick.
+func undecided(roots []RootRow) bool {
+	return slices.ContainsFunc(roots, func(r RootRow) bool { return r.Proved && r.Ticked == nil })
+}
+
+// tick decides on each proved root row: those named as "dataset.collection:key",
+// or all of them ("all"). Where nothing is named, what was decided before stays,
+// and the rest are taken, unless they disagree: then ErrRows.
+func tick(roots []RootRow, rows []string) (ticked []bool, err error) {
+	if len(rows) == 0 && disagreeing(roots) && undecided(roots) {
+		return nil, ErrRows
+	}
+	all := len(rows) == 1 && rows[0] == "all"
+	ticked = make([]bool, len(roots))
+	found := map[string]bool{}
+	for i, r := range roots {
+		name := r.Collection + ":" + r.Key
+		switch {
+		case !r.Proved:
+		case len(rows) == 0:
+			ticked[i] = r.Ticked == nil || *r.Ticked
+		default:
+			ticked[i] = all || slices.Contains(rows, name)
+			found[name] = true
+		}
+	}
+	for n, row := range rows {
+		// The row itself is not repeated: its key may say who it is.
+		if !all && !found[row] {
+			return nil, &Invalid{map[string]string{"rows": fmt.Sprintf(
+				"Row %d of those given is not among the rows found: write each as COLLECTION:KEY, as the request shows it.", n+1)}}
+		}
+	}
+	return ticked, nil
+}

@@ -1,0 +1,350 @@
+package dsar
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// byLink is identities.proved_how of what a confirmation link proved.
+const byLink = "link"
+
+// errProofMoved: another identity was proved between the look and the lock.
+var errProofMoved = errors.New("the proved identities changed meanwhile")
+
+// A proof is an act that proves identities of a request, each by itself.
+type proof struct {
+	identities []int64
+	how        string // byLink, or the DPO's words
+	actor      string
+}
+
+// withProof opens a transaction in which p's identities may be proved: it holds
+// a lock over the set of proved identities that comes out, then the request's
+// row. Two requests that become the same one at the same moment therefore take
+// turns, and the second finds the first.
+func (s *Service) withProof(ctx context.Context, requestID int64, p proof, f func(pgx.Tx, requestRow) error) error {
+	var err error
+	for range 5 {
+		err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+			r, err := loadRequest(ctx, tx, requestID, false)
+			if err != nil {
+				return err
+			}
+			before, err := s.proofSums(ctx, tx, r, p.identities)
+			if err != nil {
+				return err
+			}
+			if err := lockProof(ctx, tx, before); err != nil {
+				return err
+			}
+			if r, err = loadRequest(ctx, tx, requestID, true); err != nil {
+				return err
+			}
+			after, err := s.proofSums(ctx, tx, r, p.identities)
+			if err != nil {
+				return err
+			}
+			if !bytes.Equal(before[0], after[0]) {
+				return errProofMoved
+			}
+			return f(tx, r)
+		})
+		if !errors.Is(err, errProofMoved) {
+			return err
+		}
+	}
+	return err
+}
+
+// lockProof takes the transaction's lock over one set of proved identities.
+func lockProof(ctx context.Context, tx pgx.Tx, sums [][]byte) error {
+	key := int64(binary.BigEndian.Uint64(sums[0])) //nolint:gosec // any 64 bits do
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, key); err != nil {
+		return fmt.Errorf("lock a set of proved identities: %w", err)
+	}
+	return nil
+}
+
+// proofSums are the HMACs, under every key and the primary's first, of the
+// sorted identities of a request that are proved, or would be with these.
+func (s *Service) proofSums(ctx context.Context, db pg.DB, r requestRow, also []int64) ([][]byte, error) {
+	ids, err := s.identitiesOf(ctx, db, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	var set []Identity
+	for _, id := range ids {
+		if !id.ProvedAt.IsZero() || slices.Contains(also, id.ID) {
+			set = append(set, Identity{id.Type, id.Value})
+		}
+	}
+	return s.sumsOf(r.Controller, set), nil
+}
+
+func (s *Service) sumsOf(controller string, set []Identity) [][]byte {
+	set = slices.Clone(set)
+	slices.SortFunc(set, func(a, b Identity) int {
+		if n := strings.Compare(a.Type, b.Type); n != 0 {
+			return n
+		}
+		return strings.Compare(a.Value, b.Value)
+	})
+	parts := []string{"proof", controller}
+	for _, id := range set {
+		parts = append(parts, id.Type, id.Value)
+	}
+	var sums [][]byte
+	for _, m := range s.c.Keys.MACs(parts...) {
+		sums = append(sums, m.Sum)
+	}
+	return sums
+}
+
+// prove marks identities as proved and does what follows: the request is
+// joined with an open one of the same proved identities, or goes into review,
+// and the discovery runs (again). The caller holds the locks of withProof.
+func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) (joinedInto int64, err error) {
+	tag, err := tx.Exec(ctx, `
+		UPDATE identities SET proved_at = $3, proved_how = $4, proved_by = $5
+		WHERE request_id = $1 AND id = ANY($2) AND proved_at IS NULL`, r.ID, p.identities, s.now(), p.how, p.actor)
+	if err != nil {
+		return 0, fmt.Errorf("prove identities of request %d: %w", r.ID, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return 0, nil
+	}
+	event := "request.verified"
+	if p.how == byLink {
+		event = "request.confirmed"
+	}
+	err = s.note(ctx, tx, event, r.ID, p.actor, map[string]any{"identities": tag.RowsAffected()})
+	if err != nil {
+		return 0, err
+	}
+	sums, err := s.proofSums(ctx, tx, r, nil)
+	if err != nil {
+		return 0, err
+	}
+	into, err := s.join(ctx, tx, r, sums)
+	if err != nil || into != 0 {
+		return into, err
+	}
+	// What was approved was approved on other findings: the DPO looks again.
+	_, err = tx.Exec(ctx, `
+		UPDATE requests SET joined_proof = $2, approved_at = NULL, approved_by = NULL WHERE id = $1`, r.ID, sums[0])
+	if err != nil {
+		return 0, fmt.Errorf("prove identities of request %d: %w", r.ID, err)
+	}
+	if err := s.link(ctx, tx, r); err != nil {
+		return 0, err
+	}
+	if r.Status == Received {
+		if err := s.move(ctx, tx, r.ID, InReview, p.actor, nil); err != nil {
+			return 0, err
+		}
+	}
+	return 0, s.discoverAll(ctx, tx, r.ID)
+}
+
+// discoverAll forgets earlier findings and searches all sources.
+func (s *Service) discoverAll(ctx context.Context, tx pgx.Tx, requestID int64) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM findings WHERE request_id = $1`, requestID); err != nil {
+		return fmt.Errorf("forget findings of request %d: %w", requestID, err)
+	}
+	for _, name := range s.sources {
+		if _, err := s.addStep(ctx, tx, requestID, "discover", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// join looks for the other open request of the same controller, kind, policy
+// and proved identities. The newer of the two ends as withdrawn, into the
+// older one; nothing of the one is copied to the other but the earlier
+// deadline. into is the older one's number when r was the newer.
+func (s *Service) join(ctx context.Context, tx pgx.Tx, r requestRow, sums [][]byte) (into int64, err error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+requestColumns+` FROM requests
+		WHERE controller = $1 AND kind = $2 AND policy = $3 AND joined_proof = ANY($4)
+		  AND status IN ('received', 'in_review') AND id <> $5
+		ORDER BY id FOR UPDATE`, r.Controller, r.Kind, r.Policy, sums, r.ID)
+	if err != nil {
+		return 0, fmt.Errorf("look for requests like %d: %w", r.ID, err)
+	}
+	others, err := pgx.CollectRows(rows, pgx.RowToStructByName[requestRow])
+	if err != nil {
+		return 0, fmt.Errorf("look for requests like %d: %w", r.ID, err)
+	}
+	for _, other := range others {
+		if other.ID < r.ID {
+			return other.ID, s.joinInto(ctx, tx, r, other)
+		}
+		if err := s.joinInto(ctx, tx, other, r); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// joinInto ends newer and lets older answer for both.
+func (s *Service) joinInto(ctx context.Context, tx pgx.Tx, newer, older requestRow) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`UPDATE requests SET waits_for = $2 WHERE waits_for = $1`, newer.ID, older.ID)
+	batch.Queue(`UPDATE requests SET joined_into = $2 WHERE id = $1`, newer.ID, older.ID)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("join request %d into %d: %w", newer.ID, older.ID, err)
+	}
+	if err := s.note(ctx, tx, "request.joined", newer.ID, system, map[string]any{"into": older.ID}); err != nil {
+		return err
+	}
+	if err := s.note(ctx, tx, "request.joined", older.ID, system, map[string]any{"from": newer.ID}); err != nil {
+		return err
+	}
+	if err := s.move(ctx, tx, newer.ID, Withdrawn, system, map[string]any{"joined": true}); err != nil {
+		return err
+	}
+	if !newer.ReceivedAt.Before(older.ReceivedAt) {
+		return nil
+	}
+	// Entered later, but received earlier (a letter on paper): its deadline counts.
+	due, derivation, err := Deadline(newer.ReceivedAt, s.c.Controllers[older.Controller], older.ExtendedAt != nil)
+	if err != nil {
+		return fmt.Errorf("deadline of request %d: %w", older.ID, err)
+	}
+	_, err = tx.Exec(ctx, `UPDATE requests SET received_at = $2, due_on = $3, derivation = $4 WHERE id = $1`,
+		older.ID, newer.ReceivedAt, due, derivation)
+	if err != nil {
+		return fmt.Errorf("join request %d into %d: %w", newer.ID, older.ID, err)
+	}
+	return nil
+}
+
+// link ties an erasure to an open access or export request of the same
+// subject, that is, one that shares a proved identity: whoever asks for a copy
+// and for erasure gets the copy first.
+func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow) error {
+	if r.Kind == datamap.Erasure {
+		awaited, err := awaited(ctx, tx, r.ID)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE requests SET waits_for = $2 WHERE id = $1`, r.ID, awaited); err != nil {
+			return fmt.Errorf("link request %d: %w", r.ID, err)
+		}
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE requests e SET waits_for = $1
+		WHERE e.kind = 'erasure' AND e.status = 'in_review' AND e.waits_for IS NULL AND e.controller = $2
+		  AND e.id IN (SELECT i.request_id FROM identities i
+		               JOIN identities mine ON mine.hmac = i.hmac AND mine.type = i.type
+		               WHERE mine.request_id = $1 AND mine.proved_at IS NOT NULL AND i.proved_at IS NOT NULL)`,
+		r.ID, r.Controller)
+	if err != nil {
+		return fmt.Errorf("link request %d: %w", r.ID, err)
+	}
+	return nil
+}
+
+// awaited is the first open access or export request that shares a proved
+// identity with this erasure; nil: none. HMACs hold the controller, so another
+// controller's request never matches.
+func awaited(ctx context.Context, tx pgx.Tx, erasureID int64) (*int64, error) {
+	var id *int64
+	err := tx.QueryRow(ctx, `
+		SELECT min(a.id)
+		FROM identities mine
+		JOIN identities i ON i.hmac = mine.hmac AND i.type = mine.type AND i.proved_at IS NOT NULL
+		JOIN requests a ON a.id = i.request_id
+		WHERE mine.request_id = $1 AND mine.proved_at IS NOT NULL
+		  AND a.kind IN ('access', 'export') AND a.status IN ('in_review', 'running')`, erasureID).Scan(&id)
+	if err != nil {
+		return nil, fmt.Errorf("look for what request %d waits for: %w", erasureID, err)
+	}
+	return id, nil
+}
+
+// Verify proves one identity by the DPO's word; how is kept ("passport seen at
+// the counter"), so it must not name the person.
+func (s *Service) Verify(ctx context.Context, a Actor, id, identity int64, how string) error {
+	p := proof{identities: []int64{identity}, how: strings.TrimSpace(how), actor: a.Name}
+	err := s.withProof(ctx, id, p, func(tx pgx.Tx, r requestRow) error {
+		if err := a.may(r.Controller, true); err != nil {
+			return err
+		}
+		ids, err := s.identitiesOf(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if problem := wordsOnRecord(p.how, valuesOf(ids)); problem != "" {
+			return &Invalid{Fields: map[string]string{"how": problem}}
+		}
+		i := slices.IndexFunc(ids, func(x ProvedIdentity) bool { return x.ID == identity })
+		if i < 0 {
+			return &Invalid{Fields: map[string]string{"identity": "This identity does not belong to the request."}}
+		}
+		if !ids[i].ProvedAt.IsZero() {
+			return &NotNow{"This identity has been proved already."}
+		}
+		if r.Status != Received && r.Status != InReview {
+			return notNow(id, r.Status, InReview)
+		}
+		_, err = s.prove(ctx, tx, r, p)
+		return err
+	})
+	return fault(fmt.Sprintf("verify an identity of request %d", id), err)
+}
+
+// wordsOnRecord says what is wrong with words that stay on the record in
+// clear: they must say something, and nothing by which the person is found.
+func wordsOnRecord(words string, identities []string) string {
+	if words == "" {
+		return "Say how the identity was verified, for example: passport seen at the counter."
+	}
+	return wordsWithout(words, identities)
+}
+
+func wordsWithout(words string, identities []string) string {
+	if problem := plainText(words, 300); problem != "" {
+		return problem
+	}
+	fold := strings.ToLower(words)
+	for _, v := range identities {
+		if v != "" && strings.Contains(fold, strings.ToLower(v)) {
+			return "Leave addresses, numbers and other identities of the person out: these words stay on the record."
+		}
+	}
+	if strings.Contains(words, "@") {
+		return "Leave mail addresses out: these words stay on the record."
+	}
+	return ""
+}
+
+func valuesOf(ids []ProvedIdentity) []string {
+	var values []string
+	for _, id := range ids {
+		values = append(values, id.Value)
+	}
+	return values
+}
+
+// note writes a ledger entry of a request.
+func (s *Service) note(ctx context.Context, tx pgx.Tx, typ string, requestID int64, actor string, data map[string]any) error {
+	err := ledger.Write(ctx, tx, ledger.Entry{Type: typ, At: s.now(), RequestID: requestID, Actor: actor, Data: nonNil(data)})
+	if err != nil {
+		return fmt.Errorf("note %s of request %d: %w", typ, requestID, err)
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package dsar
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// addStep makes a step of a request, or runs it again (the next run number,
+// its error forgotten), and queues its job. source is "" for a step over all sources.
+func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage, source string) (int64, error) {
+	var id int64
+	var run int
+	err := tx.QueryRow(ctx, `
+		INSERT INTO steps (request_id, stage, source, status, created_at)
+		VALUES ($1, $2, $3, 'waiting', $4)
+		ON CONFLICT (request_id, stage, source) DO UPDATE
+		SET run = steps.run + 1, status = 'waiting', attempts = 0, error = NULL, message = NULL,
+		    started_at = NULL, finished_at = NULL
+		RETURNING id, run`, requestID, stage, source, s.now()).Scan(&id, &run)
+	if err != nil {
+		return 0, fmt.Errorf("add step %s of request %d: %w", stage, requestID, err)
+	}
+	if err := s.c.Queue.Insert(ctx, tx, Work{Kind: "step", ID: id, Run: run}); err != nil {
+		return 0, fmt.Errorf("queue step %d: %w", id, err)
+	}
+	return id, nil
+}
+
+// letterContent is what of a letter is personal or secret. It is sealed in
+// letters.cipher, at place(letterOf, id), and gone once the request is scrubbed.
+type letterContent struct {
+	To         string    `json:"to"`
+	Name       string    `json:"name,omitempty"`        // whom it greets
+	Link       string    `json:"link,omitempty"`        // confirm, remind, archive
+	ExpiresAt  time.Time `json:"expires_at,omitzero"`   // of Link
+	StatusLink string    `json:"status_link,omitempty"` // the status page
+	Reason     string    `json:"reason,omitempty"`      // refused, extended
+	Kept       []string  `json:"kept,omitempty"`        // erased: sentences
+	Attach     bool      `json:"attach,omitempty"`      // archive: the file goes along
+}
+
+// addLetter puts a letter into the outbox and queues its job. Where a letter of
+// the same request, kind, recipient and ordinal stands already, one that was
+// sent stays sent (it is not queued again), and any other is replaced.
+//
+// A letter without an address (c.To empty) is put down as dropped, with an
+// entry in the ledger: the DPO has to tell the person by hand.
+func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, requestID int64, kind, recipient string, ordinal int, c letterContent) (int64, error) {
+	r, err := loadRequest(ctx, tx, requestID, false)
+	if err != nil {
+		return 0, err
+	}
+	status := "waiting"
+	if c.To == "" {
+		status = "dropped"
+	}
+	var id int64
+	var run int
+	err = tx.QueryRow(ctx, `
+		INSERT INTO letters (request_id, kind, ordinal, recipient, message_id, status, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (request_id, kind, recipient, ordinal) DO UPDATE
+		SET run = letters.run + 1, status = excluded.status, attempts = 0, smtp_code = NULL
+		WHERE letters.status <> 'sent'
+		RETURNING id, run`,
+		requestID, kind, ordinal, recipient, s.messageID(r, kind, recipient, ordinal), status, s.now()).Scan(&id, &run)
+	if err == pgx.ErrNoRows { //nolint:errorlint // pgx returns it bare
+		err := tx.QueryRow(ctx, `SELECT id FROM letters
+			WHERE request_id = $1 AND kind = $2 AND recipient = $3 AND ordinal = $4`,
+			requestID, kind, recipient, ordinal).Scan(&id)
+		if err != nil {
+			return 0, fmt.Errorf("letter %s of request %d: %w", kind, requestID, err)
+		}
+		return id, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("add letter %s of request %d: %w", kind, requestID, err)
+	}
+	cipher, err := s.sealJSON(place(letterOf, id), c)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE letters SET cipher = $2 WHERE id = $1`, id, cipher); err != nil {
+		return 0, fmt.Errorf("add letter %d: %w", id, err)
+	}
+	if c.To == "" {
+		if err := s.note(ctx, tx, "letter.skipped", requestID, system, map[string]any{"kind": kind}); err != nil {
+			return 0, err
+		}
+		return id, nil
+	}
+	if err := s.c.Queue.Insert(ctx, tx, Work{Kind: "letter", ID: id, Run: run}); err != nil {
+		return 0, fmt.Errorf("queue letter %d: %w", id, err)
+	}
+	return id, nil
+}
+
+// messageID is the same whenever the same letter is made again, so that a
+// second copy, if there ever is one, shows as such to the person's mail program.
+func (s *Service) messageID(r requestRow, kind, recipient string, ordinal int) string {
+	id := strconv.FormatInt(r.ID, 10)
+	sum := s.c.Keys.MAC("message-id", id, kind, strconv.Itoa(ordinal), recipient).Sum
+	who := recipient
+	if who == "" {
+		who = "subject"
+	}
+	host := "lethe.invalid"
+	if u, err := url.Parse(s.publicURL(r.Controller)); err == nil && u.Hostname() != "" {
+		host = u.Hostname()
+	}
+	return fmt.Sprintf("<%s.%s.%d.%s.%s@%s>", id, kind, ordinal, who, hex.EncodeToString(sum[:8]), host)
+}
+
+// publicURL is where the public pages of a controller stand, without a slash at the end.
+func (s *Service) publicURL(controller string) string {
+	u := s.c.PublicURL
+	if c := s.c.Controllers[controller]; c.PublicURL != "" {
+		u = c.PublicURL
+	}
+	for len(u) > 0 && u[len(u)-1] == '/' {
+		u = u[:len(u)-1]
+	}
+	return u
+}

@@ -1,0 +1,374 @@
+package dsar
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// maxEvents bounds a time line.
+const maxEvents = 1000
+
+// Get returns a request in full. Identities are decrypted: for staff eyes only.
+func (s *Service) Get(ctx context.Context, a Actor, id int64) (Request, error) {
+	var q Request
+	var r requestRow
+	readOnly := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pg.InTx(ctx, s.c.Pool, readOnly, func(tx pgx.Tx) error {
+		var err error
+		if r, err = s.loadFor(ctx, tx, a, id, false, false); err != nil {
+			return err
+		}
+		q = r.request()
+		return s.fill(ctx, tx, r, &q)
+	})
+	if err != nil {
+		return Request{}, fault(fmt.Sprintf("read request %d", id), err)
+	}
+	entries, err := ledger.List(ctx, s.c.Pool, id, maxEvents)
+	if err != nil {
+		return Request{}, fault(fmt.Sprintf("read the time line of request %d", id), err)
+	}
+	q.Timeline = timeline(entries)
+	if q.Missing, err = s.missing(ctx, r, q.Findings); err != nil {
+		return Request{}, fault(fmt.Sprintf("read request %d", id), err)
+	}
+	return q, nil
+}
+
+// request is what the row itself says.
+func (r requestRow) request() Request {
+	return Request{
+		ID: r.ID, Controller: r.Controller, Kind: r.Kind, Policy: r.Policy, Status: r.Status, Channel: r.Channel,
+		Delivery: r.Delivery, ReceivedAt: r.ReceivedAt.UTC(), DueOn: r.DueOn, Derivation: r.Derivation, Extended: r.ExtendedAt != nil,
+		ApprovedAt: orNever(r.ApprovedAt), ApprovedBy: orEmpty(r.ApprovedBy), IncludeShared: r.IncludeShared,
+		FinishedAt: orNever(r.FinishedAt), ScrubAt: orNever(r.ScrubAt), Scrubbed: r.ScrubbedAt != nil,
+		Requester: Requester{As: r.Requester, Mandate: orEmpty(r.MandateKind)}, MandateBy: orEmpty(r.MandateBy),
+		JoinedInto: orZero(r.JoinedInto),
+	}
+}
+
+// fill reads what stands beside the row.
+func (s *Service) fill(ctx context.Context, tx pgx.Tx, r requestRow, q *Request) (err error) {
+	if q.Identities, err = s.identitiesOf(ctx, tx, r.ID); err != nil {
+		return err
+	}
+	if q.Roots, _, err = s.rootsOf(ctx, tx, r.ID); err != nil {
+		return err
+	}
+	q.Disagree = disagreeing(q.Roots) && undecided(q.Roots)
+	if q.Findings, err = findingsOf(ctx, tx, r.ID); err != nil {
+		return err
+	}
+	steps, err := stepsOf(ctx, tx, []int64{r.ID})
+	if err != nil {
+		return err
+	}
+	q.Steps = steps[r.ID]
+	letters, err := s.lettersOf(ctx, tx, []int64{r.ID}, true)
+	if err != nil {
+		return err
+	}
+	q.Letters = letters[r.ID]
+	if q.Archive, err = archiveOf(ctx, tx, r.ID); err != nil {
+		return err
+	}
+	if r.RequesterCipher != nil {
+		var c requesterContent
+		if err := s.openJSON(place(requesterOf, r.ID), r.RequesterCipher, &c); err != nil {
+			return err
+		}
+		q.Requester.Name, q.Requester.Address = c.Name, c.Address
+	}
+	if r.ReasonCipher != nil {
+		if err := s.openJSON(place(reasonOf, r.ID), r.ReasonCipher, &q.Reason); err != nil {
+			return err
+		}
+	}
+	q.Waiting = waiting(r, q.Steps, q.Letters, q.Disagree, q.Archive)
+	return nil
+}
+
+// List returns requests by due day, without identities, roots, steps and
+// letters; and how many there are in all. Others' controllers do not show.
+func (s *Service) List(ctx context.Context, a Actor, f Filter) ([]Request, int, error) {
+	statuses := f.Statuses
+	if statuses == nil {
+		statuses = []Status{Received, InReview, Running}
+	}
+	limit := f.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	args := pgx.StrictNamedArgs{
+		"scope": a.scope(), "controller": f.Controller, "all": f.All, "statuses": statuses, "kind": f.Kind,
+		"before": nullTime(f.DueBefore), "limit": limit, "offset": max(f.Offset, 0),
+	}
+	const where = `
+		WHERE (@scope::text[] IS NULL OR controller = ANY(@scope))
+		  AND (@controller = '' OR controller = @controller)
+		  AND (@all OR status = ANY(@statuses::text[]))
+		  AND (@kind = '' OR kind = @kind)
+		  AND (@before::date IS NULL OR due_on < @before)`
+	var list []Request
+	var total int
+	readOnly := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pg.InTx(ctx, s.c.Pool, readOnly, func(tx pgx.Tx) error {
+		count := pgx.StrictNamedArgs{}
+		for k, v := range args {
+			if k != "limit" && k != "offset" {
+				count[k] = v
+			}
+		}
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM requests`+where, count).Scan(&total); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `SELECT `+requestColumns+` FROM requests`+where+`
+			ORDER BY due_on, id LIMIT @limit OFFSET @offset`, args)
+		if err != nil {
+			return err
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowToStructByName[requestRow])
+		if err != nil {
+			return err
+		}
+		list, err = s.withWaiting(ctx, tx, found)
+		return err
+	})
+	return list, total, fault("list requests", err)
+}
+
+// withWaiting adds what each request waits for, as far as that can be said
+// without opening anything.
+func (s *Service) withWaiting(ctx context.Context, tx pgx.Tx, rows []requestRow) ([]Request, error) {
+	ids := make([]int64, 0, len(rows))
+	for _, r := range rows {
+		ids = append(ids, r.ID)
+	}
+	steps, err := stepsOf(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	letters, err := s.lettersOf(ctx, tx, ids, false)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Request, 0, len(rows))
+	for _, r := range rows {
+		q := r.request()
+		q.Waiting = waiting(r, steps[r.ID], letters[r.ID], false, nil)
+		list = append(list, q)
+	}
+	return list, nil
+}
+
+func findingsOf(ctx context.Context, db pg.DB, requestID int64) ([]source.Finding, error) {
+	rows, err := db.Query(ctx, `
+		SELECT source, collection, rows, shared, held, erased, masked FROM findings
+		WHERE request_id = $1 ORDER BY source, ordinal, collection`, requestID)
+	if err != nil {
+		return nil, fmt.Errorf("findings of request %d: %w", requestID, err)
+	}
+	findings, err := pgx.CollectRows(rows, pgx.RowToStructByName[source.Finding])
+	if err != nil {
+		return nil, fmt.Errorf("findings of request %d: %w", requestID, err)
+	}
+	return findings, nil
+}
+
+// stages in the order in which a request goes through them.
+var stages = []string{"locate", "discover", "archive", "erase"}
+
+// stepsOf lists the steps of requests, by request, stage and source.
+func stepsOf(ctx context.Context, db pg.DB, requestIDs []int64) (map[int64][]Step, error) {
+	rows, err := db.Query(ctx, `
+		SELECT request_id, id, stage, source, run, status, attempts, coalesce(error, '') AS error,
+		       coalesce(message, '') AS message, started_at, finished_at
+		FROM steps WHERE request_id = ANY($1)
+		ORDER BY request_id, array_position($2::text[], stage), source`, requestIDs, stages)
+	if err != nil {
+		return nil, fmt.Errorf("list steps: %w", err)
+	}
+	type row struct {
+		RequestID, ID         int64
+		Stage, Source         string
+		Run                   int
+		Status                string
+		Attempts              int
+		Error, Message        string
+		StartedAt, FinishedAt *time.Time
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return nil, fmt.Errorf("list steps: %w", err)
+	}
+	steps := map[int64][]Step{}
+	for _, x := range list {
+		steps[x.RequestID] = append(steps[x.RequestID], Step{
+			ID: x.ID, Stage: x.Stage, Source: x.Source, Run: x.Run, Status: x.Status, Attempts: x.Attempts, Error: x.Error,
+			Message: x.Message, StartedAt: orNever(x.StartedAt), FinishedAt: orNever(x.FinishedAt),
+		})
+	}
+	return steps, nil
+}
+
+// lettersOf lists the letters of requests, oldest first; opened with their address.
+func (s *Service) lettersOf(ctx context.Context, db pg.DB, requestIDs []int64, opened bool) (map[int64][]LetterState, error) {
+	rows, err := db.Query(ctx, `
+		SELECT request_id, id, kind, CASE WHEN $2 THEN cipher END AS cipher, status, attempts,
+		       coalesce(smtp_code, 0) AS smtp_code, created_at, sent_at
+		FROM letters WHERE request_id = ANY($1) ORDER BY request_id, id`, requestIDs, opened)
+	if err != nil {
+		return nil, fmt.Errorf("list letters: %w", err)
+	}
+	type row struct {
+		RequestID, ID int64
+		Kind          string
+		Cipher        []byte
+		Status        string
+		Attempts      int
+		SmtpCode      int //nolint:revive // named as the column is
+		CreatedAt     time.Time
+		SentAt        *time.Time
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return nil, fmt.Errorf("list letters: %w", err)
+	}
+	letters := map[int64][]LetterState{}
+	for _, x := range list {
+		l := LetterState{
+			ID: x.ID, Kind: x.Kind, Status: x.Status, Attempts: x.Attempts, Code: x.SmtpCode,
+			CreatedAt: x.CreatedAt.UTC(), SentAt: orNever(x.SentAt),
+		}
+		if x.Cipher != nil {
+			var c letterContent
+			if err := s.openJSON(place(letterOf, x.ID), x.Cipher, &c); err != nil {
+				return nil, err
+			}
+			l.To = c.To
+		}
+		letters[x.RequestID] = append(letters[x.RequestID], l)
+	}
+	return letters, nil
+}
+
+// archiveOf is the archive of a request, or nil.
+func archiveOf(ctx context.Context, db pg.DB, requestID int64) (*ArchiveState, error) {
+	rows, err := db.Query(ctx, `
+		SELECT a.size, a.sha256, a.sealed_at, a.expires_at, a.deleted_at IS NOT NULL AS deleted,
+		       (SELECT count(*) FROM deliveries d WHERE d.archive_id = a.id) AS deliveries
+		FROM archives a WHERE a.request_id = $1`, requestID)
+	if err != nil {
+		return nil, fmt.Errorf("archive of request %d: %w", requestID, err)
+	}
+	type row struct {
+		Size                int64
+		SHA256              []byte
+		SealedAt, ExpiresAt time.Time
+		Deleted             bool
+		Deliveries          int
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return nil, fmt.Errorf("archive of request %d: %w", requestID, err)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	x := list[0]
+	return &ArchiveState{
+		Size: x.Size, SHA256: hex.EncodeToString(x.SHA256), SealedAt: x.SealedAt.UTC(), ExpiresAt: x.ExpiresAt.UTC(),
+		Deleted: x.Deleted, Deliveries: x.Deliveries,
+	}, nil
+}
+
+// waiting says which person, or which other request, a request waits for.
+// While only Lethe has to do something, it is empty.
+func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, archive *ArchiveState) string {
+	if !r.Status.isOpen() {
+		return ""
+	}
+	for _, st := range steps {
+		if st.Status == "failed" {
+			return failedWords(st)
+		}
+	}
+	for _, l := range letters {
+		if l.Status == "failed" {
+			return fmt.Sprintf("The mail server refused the letter %q for good (%d): find another way to reach the person, or retry.", l.Kind, l.Code)
+		}
+	}
+	busy := slices.ContainsFunc(steps, func(st Step) bool { return st.Status == "waiting" || st.Status == "running" })
+	asked := slices.ContainsFunc(letters, func(l LetterState) bool {
+		return (l.Kind == "confirm" || l.Kind == "remind") && (l.Status == "sent" || l.Status == "waiting")
+	})
+	switch {
+	case r.Status == Received && asked:
+		return "Waits for the person to confirm by the link in the mail; you may verify the identities yourself."
+	case r.Status == Received && !busy:
+		return "There is no one address on record to ask for a confirmation: verify the identities yourself, or refuse."
+	case r.Status == InReview && r.WaitsFor != nil && r.ApprovedAt != nil:
+		return fmt.Sprintf("Approved; waits for request %d of the same person to end, so that they get their copy first.", *r.WaitsFor)
+	case busy:
+		return ""
+	case r.Status == InReview && disagree:
+		return "Waits for your tick: the rows found disagree on the person."
+	case r.Status == InReview:
+		return "Waits for your decision: approve or refuse."
+	case r.Delivery == "hand" && archive != nil && !archive.Deleted:
+		return "The archive is ready: hand it over."
+	case len(letters) > 0 && letters[len(letters)-1].Status == "dropped":
+		return "There is no address on record: tell the person, or hand the archive over, yourself."
+	}
+	return ""
+}
+
+func failedWords(st Step) string {
+	doing := map[string]string{
+		"locate": "looking for the address on record", "discover": "searching", "archive": "making the archive", "erase": "erasing",
+	}[st.Stage]
+	words := "Failed while " + doing
+	if st.Source != "" {
+		words += " in " + st.Source
+	}
+	if st.Message != "" {
+		words += ": " + st.Message
+	}
+	return words + " Put that right, then retry."
+}
+
+func orNever(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func nullTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// missing lists what the letter of an access or export request should say
+// (Art. 15(1)) and does not, because it is not configured.
+func (s *Service) missing(ctx context.Context, r requestRow, findings []source.Finding) ([]string, error) {
+	return nil, nil
+}

@@ -1,0 +1,120 @@
+package dsar
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// timeline puts ledger entries into words. The ledger holds no personal data,
+// so neither do these sentences.
+func timeline(entries []ledger.Entry) []Event {
+	events := make([]Event, 0, len(entries))
+	for _, e := range entries {
+		events = append(events, Event{At: e.At.UTC(), Type: e.Type, Actor: e.Actor, Text: eventText(e)})
+	}
+	return events
+}
+
+// plainEvents are entries whose sentence needs no numbers.
+var plainEvents = map[string]string{
+	"request.in_review": "In review: somebody is proved to be who they are, and the sources are searched.",
+	"request.running":   "The work has begun.",
+	"request.fulfilled": "Fulfilled.",
+	"request.lapsed":    "Lapsed: never confirmed.",
+	"request.reminded":  "Reminded to confirm.",
+	"request.scrubbed":  "The identities in these records were replaced by their HMAC.",
+	"archive.sealed":    "The archive was made and sealed.",
+	"archive.drafted":   "A draft of the archive was opened.",
+	"archive.delivered": "The archive was handed out.",
+	"archive.deleted":   "The archive was deleted.",
+}
+
+func eventText(e ledger.Entry) string {
+	if text, ok := plainEvents[e.Type]; ok {
+		return text
+	}
+	switch e.Type {
+	case "request.submitted":
+		return fmt.Sprintf("Received by %s: %s, %s; due on %s.", words(e, "channel"), words(e, "kind"),
+			count(e, "identities", "identity", "identities"), words(e, "due_on"))
+	case "request.confirmed":
+		return fmt.Sprintf("Confirmed by the link: %s proved.", count(e, "identities", "identity", "identities"))
+	case "request.verified":
+		return fmt.Sprintf("Verified by staff: %s proved.", count(e, "identities", "identity", "identities"))
+	case "request.joined":
+		if into := number(e, "into"); into != 0 {
+			return fmt.Sprintf("Joined into request %d, an earlier one of the same person.", into)
+		}
+		return fmt.Sprintf("Request %d of the same person was joined into this one.", number(e, "from"))
+	case "request.approved":
+		text := fmt.Sprintf("Approved: %s taken", count(e, "rows", "root row", "root rows"))
+		if left := number(e, "left"); left > 0 {
+			text += fmt.Sprintf(", %d left as not theirs", left)
+		}
+		if e.Data["include_shared"] == true {
+			text += ", shared rows included"
+		}
+		return text + "."
+	case "request.refused":
+		if e.Data["late"] == true {
+			return "Refused, with reasons, after the month was over."
+		}
+		return "Refused, with reasons."
+	case "request.extended":
+		return fmt.Sprintf("Extended by two months, with reasons; now due on %s.", words(e, "due_on"))
+	case "request.withdrawn":
+		if e.Data["joined"] == true {
+			return "Ended here: the earlier request answers for both."
+		}
+		return "Withdrawn."
+	case "letter.skipped":
+		return fmt.Sprintf("No address on record: the letter %q was not written.", words(e, "kind"))
+	}
+	return fallback(e)
+}
+
+// fallback reads "step.erased" as "Step erased in livechat."
+func fallback(e ledger.Entry) string {
+	text := strings.NewReplacer(".", " ", "_", " ").Replace(e.Type)
+	if text == "" {
+		return ""
+	}
+	text = strings.ToUpper(text[:1]) + text[1:]
+	if kind := words(e, "kind"); kind != "" {
+		text += ": " + kind
+	}
+	if where := words(e, "source"); where != "" {
+		text += " in " + where
+	}
+	return text + "."
+}
+
+func words(e ledger.Entry, key string) string {
+	text, _ := e.Data[key].(string)
+	return text
+}
+
+// number reads a number as JSON gives it back.
+func number(e ledger.Entry, key string) int64 {
+	switch n := e.Data[key].(type) {
+	case float64:
+		return int64(n)
+	case int64:
+		return n
+	case int:
+		return int64(n)
+	case interface{ Int64() (int64, error) }: // json.Number
+		v, _ := n.Int64()
+		return v
+	}
+	return 0
+}
+
+func count(e ledger.Entry, key, one, many string) string {
+	if n := number(e, key); n != 1 {
+		return fmt.Sprintf("%d %s", n, many)
+	}
+	return "1 " + one
+}

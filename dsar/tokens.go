@@ -1,0 +1,192 @@
+package dsar
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// manyUses is for links that may be opened as often as one likes, until they expire.
+const manyUses = 1 << 30
+
+// statusKept is how long the status page stays after the day the answer is due.
+const statusKept = 90 * 24 * time.Hour
+
+// newToken makes the secret part of a link: 256 random bits, of which only the
+// SHA-256 is kept (rule 5 of "What always holds"). identities are those that a
+// confirmation proves.
+func (s *Service) newToken(ctx context.Context, tx pgx.Tx, purpose string, requestID int64, identities []int64, uses int, ttl time.Duration) (string, error) {
+	var raw [32]byte
+	if _, err := io.ReadFull(s.c.Rand, raw[:]); err != nil {
+		return "", fmt.Errorf("token for request %d: %w", requestID, err)
+	}
+	token := base64.RawURLEncoding.EncodeToString(raw[:])
+	if identities == nil {
+		identities = []int64{}
+	}
+	now := s.now()
+	_, err := tx.Exec(ctx, `
+		INSERT INTO tokens (hash, purpose, request_id, identities, uses_left, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		tokenHash(token), purpose, requestID, identities, uses, now, now.Add(ttl))
+	if err != nil {
+		return "", fmt.Errorf("token for request %d: %w", requestID, err)
+	}
+	return token, nil
+}
+
+// tokenHash is what is kept of a token, and what it is looked up by.
+func tokenHash(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}
+
+// statusToken makes a token for the status page of a request.
+func (s *Service) statusToken(ctx context.Context, tx pgx.Tx, r requestRow) (string, error) {
+	ttl := max(r.DueOn.Add(statusKept).Sub(s.now()), statusKept)
+	return s.newToken(ctx, tx, "status", r.ID, nil, manyUses, ttl)
+}
+
+// statusLink makes a link to the status page of a request, for a letter.
+func (s *Service) statusLink(ctx context.Context, tx pgx.Tx, r requestRow) (string, error) {
+	token, err := s.statusToken(ctx, tx, r)
+	if err != nil {
+		return "", err
+	}
+	return s.publicURL(r.Controller) + "/status/" + token, nil
+}
+
+// TokenInfo is what a page may show before the button is pressed: no personal data.
+type TokenInfo struct {
+	Purpose    string // confirm, status, download
+	RequestID  int64
+	Kind       datamap.Kind
+	Controller Controller
+	Status     Status
+	ReceivedAt time.Time
+	DueOn      time.Time
+	ExpiresAt  time.Time
+	UsesLeft   int
+	Size       int64 // download: bytes
+	// Joined: an earlier request of the same person took this one in.
+	Joined bool
+	// CanWithdraw: the subject may still take the request back.
+	CanWithdraw bool
+}
+
+// Token looks at a link without using it. Wrong, used, expired and foreign
+// tokens all give ErrNoToken.
+func (s *Service) Token(ctx context.Context, token, purpose string) (TokenInfo, error) {
+	row, err := s.loadToken(ctx, s.c.Pool, token, purpose, false)
+	if err != nil {
+		return TokenInfo{}, fault("look at a link", err)
+	}
+	return s.tokenInfo(row), nil
+}
+
+// tokenRow is a token that is valid now, with what pages show of its request.
+type tokenRow struct {
+	Identities []int64
+	UsesLeft   int
+	ExpiresAt  time.Time
+	Purpose    string
+	RequestID  int64
+	Kind       datamap.Kind
+	Controller string
+	Status     Status
+	ReceivedAt time.Time
+	DueOn      time.Time
+	Joined     bool
+	Size       int64
+}
+
+// loadToken finds a token that may be used now, or ErrNoToken. A confirmation
+// needs a request that can still be confirmed; a download needs an archive that
+// is still there.
+func (s *Service) loadToken(ctx context.Context, db pg.DB, token, purpose string, forUpdate bool) (tokenRow, error) {
+	sql := `
+		SELECT t.identities, t.uses_left, t.expires_at, t.purpose, r.id AS request_id, r.kind, r.controller, r.status,
+		       r.received_at, r.due_on, r.joined_into IS NOT NULL AS joined, coalesce(a.size, 0) AS size
+		FROM tokens t
+		JOIN requests r ON r.id = t.request_id
+		LEFT JOIN archives a ON a.request_id = r.id AND a.deleted_at IS NULL AND a.expires_at > $3
+		WHERE t.hash = $1 AND t.purpose = $2 AND t.expires_at > $3 AND t.uses_left > 0
+		  AND (t.purpose <> 'confirm' OR r.status IN ('received', 'in_review'))
+		  AND (t.purpose <> 'download' OR a.id IS NOT NULL)`
+	if forUpdate {
+		sql += ` FOR UPDATE OF t`
+	}
+	rows, err := db.Query(ctx, sql, tokenHash(token), purpose, s.now())
+	if err != nil {
+		return tokenRow{}, err
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[tokenRow])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return tokenRow{}, ErrNoToken
+	}
+	return row, err
+}
+
+func (s *Service) tokenInfo(t tokenRow) TokenInfo {
+	return TokenInfo{
+		Purpose: t.Purpose, RequestID: t.RequestID, Kind: t.Kind, Controller: s.c.Controllers[t.Controller], Status: t.Status,
+		ReceivedAt: t.ReceivedAt, DueOn: t.DueOn, ExpiresAt: t.ExpiresAt, UsesLeft: t.UsesLeft, Size: t.Size, Joined: t.Joined,
+		CanWithdraw: t.Status == Received || t.Status == InReview,
+	}
+}
+
+// Confirm uses a confirmation link: it proves the identities that the link was
+// made for, and no others.
+func (s *Service) Confirm(ctx context.Context, token string) (TokenInfo, error) {
+	row, err := s.loadToken(ctx, s.c.Pool, token, "confirm", false)
+	if err != nil {
+		return TokenInfo{}, fault("confirm", err)
+	}
+	p := proof{identities: row.Identities, how: byLink, actor: subject}
+	err = s.withProof(ctx, row.RequestID, p, func(tx pgx.Tx, r requestRow) error {
+		// Only now is the token locked: the request's row comes first everywhere.
+		var err error
+		if row, err = s.loadToken(ctx, tx, token, "confirm", true); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE tokens SET uses_left = uses_left - 1, used_at = $2 WHERE hash = $1`,
+			tokenHash(token), s.now())
+		if err != nil {
+			return err
+		}
+		if _, err = s.prove(ctx, tx, r, p); err != nil {
+			return err
+		}
+		after, err := loadRequest(ctx, tx, r.ID, false)
+		row.Status, row.DueOn, row.Joined = after.Status, after.DueOn, after.JoinedInto != nil
+		row.UsesLeft--
+		return err
+	})
+	if err != nil {
+		return TokenInfo{}, fault("confirm", err)
+	}
+	return s.tokenInfo(row), nil
+}
+
+// WithdrawByToken lets the subject take the request back with the status link.
+// A letter says so, but only where the request was confirmed: nobody can make
+// Lethe write to a stranger by filing a request and withdrawing it.
+func (s *Service) WithdrawByToken(ctx context.Context, token string) error {
+	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		row, err := s.loadToken(ctx, tx, token, "status", false)
+		if err != nil {
+			return err
+		}
+		return s.withdraw(ctx, tx, row.RequestID, subject)
+	})
+	return fault("withdraw by link", err)
+}

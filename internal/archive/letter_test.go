@@ -1,0 +1,90 @@
+package archive
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestAccessLetterSaysWhatArticle15Asks(t *testing.T) {
+	t.Parallel()
+	files, _ := write(t, letter(), table("livechat", "contacts", []string{"id"}, []any{int64(1)}))
+	text := files["letter.txt"]
+	for _, line := range strings.Split(text, "\n") {
+		if utf8.RuneCountInString(line) > columns {
+			t.Errorf("lines of at most %d characters were expected, this has more: %q", columns, line)
+		}
+	}
+	flat := strings.Join(strings.Fields(text), " ")
+	for _, page := range []string{flat, files["index.html"]} {
+		for _, want := range []string{
+			"Art. 15(1)(a)", "Art. 15(1)(b)", "Art. 15(1)(c)", "Art. 15(1)(d)", "Art. 15(1)(e)", "Art. 15(1)(f)", "Art. 15(1)(g)", "Art. 15(1)(h)", "Art. 15(2)",
+			"essential service", "legitimate interests", "Art. 6(1)(f)", "contact email", "Vendor a.s.", "6 months",
+			"Far Inc., US", "standard contractual clauses", "from you, in the chat", "There are none.", "Sochora",
+			"2 entries that other people use, too", "dpo@bota.example", "request no. 17", "29 October 2026", "1 November 2026", "1 entry",
+		} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the letter should hold %q; it reads:\n%s", want, page)
+			}
+		}
+		if strings.Contains(page, "do not say") {
+			t.Error("a complete letter should not call anything missing")
+		}
+	}
+	if got := letter().Missing(); len(got) != 0 {
+		t.Errorf("a complete letter misses nothing, got %q", got)
+	}
+}
+
+func TestWhatIsMissingIsSaid(t *testing.T) {
+	t.Parallel()
+	l := Letter{Kind: "access", RequestID: 3, ReceivedAt: madeAt, MadeAt: madeAt, Controller: Party{Name: "Bota Shop"}}
+	files, _ := write(t, l)
+	if n := strings.Count(strings.Join(strings.Fields(files["letter.txt"]), " "), "do not say"); n != 8 {
+		t.Errorf("eight parts of an empty letter should be said to be missing, %d are:\n%s", n, files["letter.txt"])
+	}
+	if !strings.Contains(files["letter.txt"], "We found no data about you") {
+		t.Error("an empty archive should say that nothing was found")
+	}
+	if n := len(l.Missing()); n != 8 {
+		t.Errorf("eight sentences expected for the DPO, got %q", l.Missing())
+	}
+	full := letter()
+	full.Recipients = []Recipient{{Name: "Far Inc.", Region: "US"}, {Name: "Somewhere"}}
+	full.Purposes = append(full.Purposes, Purpose{Collection: "visits"})
+	got := strings.Join(full.Missing(), "\n")
+	for _, want := range []string{
+		"Far Inc.: the recipient is outside the EEA", "Somewhere: the recipient's region", "visits: the data map names no purpose",
+		"visits: the data map names no legal basis", "visits: no retention rule",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the DPO should be told %q, is told:\n%s", want, got)
+		}
+	}
+}
+
+func TestExportLetter(t *testing.T) {
+	t.Parallel()
+	l := letter()
+	l.Kind = "export"
+	files, m := write(t, l, table("livechat", "contacts", []string{"id"}, []any{int64(1)}))
+	flat := strings.Join(strings.Fields(files["letter.txt"]), " ")
+	if !strings.Contains(flat, "Article 20 of the General Data Protection Regulation") || strings.Contains(flat, "Art. 15(1)") || m.Kind != "export" {
+		t.Errorf("an export's letter speaks of Article 20, not of 15(1); it reads:\n%s", files["letter.txt"])
+	}
+	if got := (Letter{Kind: "export"}).Missing(); len(got) != 4 {
+		t.Errorf("an export needs the controller, its address, a contact and an authority only; got %q", got)
+	}
+}
+
+func TestPeriods(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"P6M": "6 months", "P2Y": "2 years", "P1Y6M": "1 year and 6 months", "PT72H": "72 hours", "P1D": "1 day", "P2W": "2 weeks",
+		"as long as the contract lasts": "as long as the contract lasts", "P": "P", "P0D": "P0D",
+	} {
+		if got := period(in); got != want {
+			t.Errorf("period(%q): %q expected, got %q", in, want, got)
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package archive
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+)
+
+// csvInMemory is how much of a collection's CSV is kept while its JSON is being
+// written, so that small collections are read once. A larger one is read again:
+// entries of a ZIP follow each other, and both cannot be open at once.
+const csvInMemory = 1 << 20
+
+// Write streams the ZIP: data files first, then index.html, letter.txt,
+// manifest.json. Memory is bounded whatever the number of rows. The caller's w
+// is not closed; after an error what was written to it is worthless.
+func Write(ctx context.Context, w io.Writer, l Letter, mapDigest string, tables []Table) (Manifest, error) {
+	z := zip.NewWriter(w)
+	a := &writing{zip: z, madeAt: l.MadeAt.UTC(), names: newNames()}
+	room := previewRoom
+	previews := make([]*preview, 0, len(tables))
+	for _, t := range tables {
+		p, err := a.table(ctx, t, &room)
+		if err != nil {
+			return Manifest{}, fmt.Errorf("archive of request %d: collection %s: %w", l.RequestID, t.name(), err)
+		}
+		previews = append(previews, p)
+	}
+	doc := document{Letter: l, Tables: previews}
+	for _, part := range []struct {
+		name  string
+		write func(io.Writer, document) error
+	}{{"index.html", writeIndex}, {"letter.txt", writeLetter}} {
+		if err := a.file(part.name, func(w io.Writer) (int64, error) { return 0, part.write(w, doc) }); err != nil {
+			return Manifest{}, fmt.Errorf("archive of request %d: %s: %w", l.RequestID, part.name, err)
+		}
+	}
+	m := Manifest{
+		Request: l.RequestID, Kind: l.Kind, Controller: l.Controller.Name,
+		MadeAt: a.madeAt, MapDigest: mapDigest, Files: a.files,
+	}
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return Manifest{}, fmt.Errorf("archive of request %d: manifest: %w", l.RequestID, err)
+	}
+	err = a.file("manifest.json", func(w io.Writer) (int64, error) {
+		_, err := w.Write(append(text, '\n'))
+		return 0, err
+	})
+	if err != nil {
+		return Manifest{}, fmt.Errorf("archive of request %d: manifest: %w", l.RequestID, err)
+	}
+	if err := z.Close(); err != nil {
+		return Manifest{}, fmt.Errorf("archive of request %d: finish: %w", l.RequestID, err)
+	}
+	return m, nil
+}
+
+// writing is one archive under way.
+type writing struct {
+	zip    *zip.Writer
+	madeAt time.Time
+	names  *names
+	files  []File
+}
+
+// file adds one entry and notes its size, rows and hash.
+func (a *writing) file(name string, content func(io.Writer) (rows int64, err error)) error {
+	// The time is the archive's own, not the machine's: the same data give the same bytes.
+	entry, err := a.zip.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: a.madeAt})
+	if err != nil {
+		return err
+	}
+	m := &measured{w: entry, sum: sha256.New()}
+	rows, err := content(m)
+	if err != nil {
+		return err
+	}
+	a.files = append(a.files, File{Name: name, Size: m.n, Rows: rows, SHA256: hex.EncodeToString(m.sum.Sum(nil))})
+	return nil
+}
+
+// measured counts and hashes what goes through it.
+type measured struct {
+	w   io.Writer
+	sum hash.Hash
+	n   int64
+}
+
+func (m *measured) Write(p []byte) (int, error) {
+	n, err := m.w.Write(p)
+	m.n += int64(n)
+	m.sum.Write(p[:n])
+	return n, err
+}
+
+// errChanged: the two readings of a collection differ, so its snapshot is none.
+var errChanged = errors.New("its rows changed between two readings")
+
+// table writes a collection's two files, and keeps its first rows for index.html.
+func (a *writing) table(ctx context.Context, t Table, room *int) (*preview, error) {
+	base := a.names.base(t.Dataset, t.Collection)
+	p := newPreview(t, base)
+	header := csvHeader(t.Fields)
+	var (
+		kept  = bytes.NewBuffer(header)
+		whole = true // kept holds all of the CSV
+		rows  int64
+	)
+	err := a.file(base+".json", func(w io.Writer) (int64, error) {
+		out := newJSONRows(w, t.Fields)
+		var line []byte
+		err := t.Rows(ctx, func(values []any) error {
+			if len(values) != len(t.Fields) {
+				return fmt.Errorf("a row has %d values for %d fields", len(values), len(t.Fields))
+			}
+			if err := out.row(values); err != nil {
+				return err
+			}
+			rows++
+			if err := p.add(values, room); err != nil {
+				return err
+			}
+			if !whole {
+				return nil
+			}
+			var err error
+			if line, err = appendCSVRow(line[:0], t.Fields, values); err != nil {
+				return err
+			}
+			if kept.Len()+len(line) > csvInMemory {
+				whole, kept = false, nil
+				return nil
+			}
+			kept.Write(line)
+			return nil
+		})
+		if err != nil {
+			return rows, err
+		}
+		return rows, out.close()
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Rows = rows
+	return p, a.file(base+".csv", func(w io.Writer) (int64, error) {
+		if whole {
+			_, err := w.Write(kept.Bytes())
+			return rows, err
+		}
+		again, err := secondReading(ctx, w, t, header)
+		if err == nil && again != rows {
+			err = errChanged
+		}
+		return again, err
+	})
+}
+
+// secondReading writes the CSV of a collection too large to have been kept.
+func secondReading(ctx context.Context, w io.Writer, t Table, header []byte) (rows int64, err error) {
+	if _, err := w.Write(header); err != nil {
+		return 0, err
+	}
+	var line []byte
+	err = t.Rows(ctx, func(values []any) error {
+		if len(values) != len(t.Fields) {
+			return fmt.Errorf("a row has %d values for %d fields", len(values), len(t.Fields))
+		}
+		if line, err = appendCSVRow(line[:0], t.Fields, values); err != nil {
+			return err
+		}
+		rows++
+		_, err := w.Write(line)
+		return err
+	})
+	return rows, err
+}

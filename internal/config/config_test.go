@@ -1,0 +1,152 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const good = `
+database: postgres://lethe:${PASSWORD}@db/lethe
+sources:
+  shop: {postgres: "${SHOP_URL}", region: CZ}
+datamap: [datamap.yaml]
+retention: retention.yaml
+controllers:
+  bota: {name: Bota Shop, country: CZ, scope: 1, dpo: dpo@bota.example, time_zone: Europe/Prague, scrub_after: P3D}
+recipients:
+  smartlook: {name: "Smartlook.com, s.r.o.", role: processor, region: CZ, gets: [user.device.cookie_id], notify: dpo@smartlook.example}
+mail: {url: "smtp+starttls://user:${file:mail.secret}@mail.example:587", from: privacy@bota.example}
+storage: file:///var/lib/lethe/archives
+key_file: lethe.key
+public_url: https://privacy.bota.example/
+work: {job_limit: 30s, rescue_after: PT1M}
+policies:
+  names-only: {kind: erasure, rules: [{categories: [user.name], strategy: {strategy: null_rewrite}}]}
+`
+
+func load(t *testing.T, text string) (*Config, []Problem) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"lethe.yaml": text, "mail.secret": "p@ss/word\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := map[string]string{"PASSWORD": "se cret#1", "SHOP_URL": "postgres://u:p%40@shop/livechat"}
+	return Load(filepath.Join(dir, "lethe.yaml"), func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	c, problems := load(t, good)
+	if len(problems) > 0 {
+		t.Fatalf("a right file should have no problems: %v", problems)
+	}
+	for what, pair := range map[string][2]string{
+		"a secret inside a URL is percent-encoded": {c.Database, "postgres://lethe:se%20cret%231@db/lethe"},
+		"a whole URL stays as it is":               {c.Sources[0].Postgres[0], "postgres://u:p%40@shop/livechat"},
+		"a secret from a file loses its newline":   {c.Mail.URL, "smtp+starttls://user:p%40ss%2Fword@mail.example:587"},
+		"a number is a scope":                      {c.Controllers[0].Scope, "1"},
+		"public URLs end without a slash":          {c.PublicURL, "https://privacy.bota.example"},
+		"paths are relative to the file":           {c.KeyFile, filepath.Join(filepath.Dir(c.Path), "lethe.key")},
+		"listen has a default":                     {c.Listen, "127.0.0.1:8080"},
+		"IP addresses are withheld unless set":     {strings.Join(c.Controllers[0].Withhold, ","), "user.device.ip_address"},
+		"ISO periods are read":                     {fmt.Sprint(c.Controllers[0].ScrubAfter, c.Work.RescueAfter), fmt.Sprint(72*time.Hour, time.Minute)},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: got %q, want %q", what, pair[0], pair[1])
+		}
+	}
+}
+
+func TestLoadReportsEverythingAtOnce(t *testing.T) {
+	t.Parallel()
+	_, problems := load(t, `database: mysql://root:hunter2@db/lethe
+sorces: {}
+sources:
+  shop: {postgres: [postgres://a, postgres://b]}
+  desk: {manual: someone@x.example}
+datamap: []
+controllers:
+  "bo ta": {name: Bota, country: CZ, dpo: "no address", scope: 1}
+  tea: {name: Tea, scope: 1, dpo: dpo@tea.example, clock: waits}
+mail: {url: "smtp+starttls://u:${NOT_SET}@mail", from: "Bota <a@b.example>"}
+storage: s3://bucket/prefix
+public_url: privacy.example
+listen: nowhere
+work: {concurrency: none}
+policies:
+  erasure: {kind: erasing, rules: []}
+`)
+	want := []string{
+		"1:11: database: a URL beginning with postgres://",
+		"2:1: lethe.yaml: unknown key sorces (did you mean sources?)",
+		"4:20: sources: shop: postgres: a list of shards",
+		"5:18: sources: desk: manual: this version",
+		"6:10: datamap: at least one file",
+		"8:3: controllers: bo ta: a controller's key",
+		"8:43: controllers: bo ta: dpo: a plain mail address",
+		"9:3: controllers: tea: has the same scope as bo ta",
+		"9:9: controllers: tea: country is missing",
+		"9:59: controllers: tea: clock: this version",
+		"10:13: mail: url: the environment variable NOT_SET is not set",
+		"10:56: mail: from: a plain mail address",
+		"11:10: storage: a folder in a bucket is written as s3://bucket?prefix=folder/",
+		"12:13: public_url: the address that people see",
+		"13:9: listen: HOST:PORT",
+		"14:21: work: concurrency: a whole number",
+		"16:3: policies: erasure is the name of a built-in policy",
+		"16:19: policies: erasure: kind: access, export, erasure expected",
+		"key_file is missing",
+	}
+	var all []string
+	for _, p := range problems {
+		all = append(all, strings.TrimPrefix(p.String(), p.File+":"))
+	}
+	text := strings.Join(all, "\n")
+	for _, w := range want {
+		if !strings.Contains(text, w) {
+			t.Errorf("expected a problem %q among:\n%s", w, text)
+		}
+	}
+	if strings.Contains(text, "hunter2") {
+		t.Errorf("a password shows in:\n%s", text)
+	}
+}
+
+func TestLoadRefusesHostileFiles(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ text, want string }{
+		"aliases":        {"database: &a postgres://u:hunter2@db/x\nstorage: *a\n", "anchors and aliases"},
+		"duplicate keys": {"database: postgres://u:hunter2@db\ndatabase: postgres://u:hunter2@db\n", "twice"},
+		"brackets":       {"database: " + strings.Repeat("[", 80_000), "levels deep"},
+		"too large":      {"# " + strings.Repeat("x", 1<<20), "larger than 1 MiB"},
+		"no YAML":        {"database: 'postgres://u:hunter2@db\n", "can be read"},
+		"a list":         {"- database: postgres://u:hunter2@db\n", "keys with values expected"},
+		"empty":          {"", "empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, problems := load(t, tc.text)
+			text := fmt.Sprint(problems)
+			if c != nil || !strings.Contains(text, tc.want) {
+				t.Errorf("expected a problem with %q, got %s", tc.want, text)
+			}
+			if strings.Contains(text, "hunter2") {
+				t.Errorf("a password shows in: %s", text)
+			}
+		})
+	}
+}
+
+func TestLoadMissingFile(t *testing.T) {
+	t.Parallel()
+	_, problems := Load(filepath.Join(t.TempDir(), "none.yaml"), os.LookupEnv)
+	if len(problems) != 1 || !strings.Contains(problems[0].Message, "--config") {
+		t.Errorf("a missing file should say what to do: %v", problems)
+	}
+}

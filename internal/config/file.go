@@ -1,0 +1,211 @@
+package config
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+const topLevel = "lethe.yaml"
+
+// file reads the whole of lethe.yaml; the keys stand in the order of DESIGN.md.
+func (r *reader) file(root ast.Node) {
+	c := r.c
+	r.mapping(root, topLevel, map[string]field{
+		"database":    must(r.url(&c.Database, "postgres", "postgresql")),
+		"sources":     must(field{read: r.sources}),
+		"datamap":     must(r.paths(&c.Datamap)),
+		"retention":   r.path(&c.Retention),
+		"controllers": must(field{read: r.controllers}),
+		"recipients":  {read: r.recipients},
+		"mail":        must(field{read: r.mail}),
+		"storage":     must(field{read: r.storage}),
+		"key_file":    must(r.path(&c.KeyFile)),
+		"listen": {read: func(n ast.Node, what string) {
+			c.Listen, _ = r.value(n, what, false)
+			if !validListen(c.Listen) {
+				r.Say(n, "%s: HOST:PORT expected, such as 127.0.0.1:8080", what)
+			}
+		}},
+		"public_url":   must(field{read: func(n ast.Node, what string) { r.publicURL(n, what, &c.PublicURL) }}),
+		"policies":     {read: r.policies},
+		"minimum_keep": r.period(&c.MinimumKeep, time.Hour),
+		"work": {read: func(n ast.Node, what string) {
+			r.mapping(n, what, map[string]field{
+				"concurrency":  r.number(&c.Work.Concurrency, 1, 200),
+				"job_limit":    r.period(&c.Work.JobLimit, time.Second),
+				"rescue_after": r.period(&c.Work.RescueAfter, time.Second),
+			})
+		}},
+	})
+}
+
+func (r *reader) sources(n ast.Node, what string) {
+	for _, e := range r.Entries(n, what) {
+		s := Source{Name: e.Name}
+		r.mapping(e.Value, what+": "+e.Name, map[string]field{
+			"postgres": {required: true, read: func(n ast.Node, what string) {
+				if _, list := n.(*ast.SequenceNode); list {
+					r.Say(n, "%s: a list of shards is not carried out by this version; name each as a source of its own", what)
+					return
+				}
+				var u string
+				r.url(&u, "postgres", "postgresql").read(n, what)
+				s.Postgres = []string{u}
+			}},
+			"objects":  r.later("leave the object store out of the map until then"),
+			"manual":   r.later("ask its owner by hand until then"),
+			"region":   r.str(&s.Region),
+			"transfer": r.str(&s.Transfer),
+		})
+		r.c.Sources = append(r.c.Sources, s)
+	}
+	if len(r.c.Sources) == 0 {
+		r.Say(n, "%s: at least one source expected", what)
+	}
+}
+
+func (r *reader) controllers(n ast.Node, what string) {
+	scopes := map[string]string{}
+	for _, e := range r.Entries(n, what) {
+		c := Controller{Key: e.Name, TimeZone: "UTC", Language: "en", Delivery: "link",
+			ScrubAfter: 7 * 24 * time.Hour, Withhold: []string{"user.device.ip_address"}}
+		at := what + ": " + e.Name
+		if !validKey(e.Name) {
+			r.Say(e.Key, "%s: a controller's key is letters, digits, - and _ (it stands in URLs)", at)
+		}
+		r.mapping(e.Value, at, map[string]field{
+			"name":         must(r.str(&c.Name)),
+			"country":      must(r.str(&c.Country)),
+			"region":       r.str(&c.Region),
+			"scope":        r.str(&c.Scope),
+			"dpo":          must(r.address(&c.DPO)),
+			"language":     r.oneOf(&c.Language, "en", "cs", "de"),
+			"address":      r.str(&c.Address),
+			"registration": r.str(&c.Registration),
+			"time_zone": {read: func(n ast.Node, what string) {
+				c.TimeZone, _ = r.value(n, what, false)
+				if _, err := time.LoadLocation(c.TimeZone); err != nil || c.TimeZone == "" {
+					r.Say(n, "%s: the name of a time zone expected, such as Europe/Prague", what)
+				}
+			}},
+			"authority":   r.str(&c.Authority),
+			"public_url":  {read: func(n ast.Node, what string) { r.publicURL(n, what, &c.PublicURL) }},
+			"from":        r.address(&c.From),
+			"clock":       r.later("the clock runs from receipt, which errs on the early side"),
+			"scrub_after": r.period(&c.ScrubAfter, time.Hour),
+			"withhold":    r.list(&c.Withhold),
+			"agreement":   r.str(&c.Agreement),
+			"delivery":    r.oneOf(&c.Delivery, "link", "attachment"),
+			"languages":   r.later("letters are in English"),
+			"letters":     r.later("the built-in letters are used"),
+		})
+		if other, taken := scopes[c.Scope]; taken && c.Scope != "" {
+			r.Say(e.Key, "%s: has the same scope as %s: their rows could not be told apart", at, other)
+		}
+		scopes[c.Scope] = e.Name
+		r.c.Controllers = append(r.c.Controllers, c)
+	}
+	if len(r.c.Controllers) == 0 {
+		r.Say(n, "%s: at least one controller expected", what)
+	}
+}
+
+func (r *reader) recipients(n ast.Node, what string) {
+	for _, e := range r.Entries(n, what) {
+		p := Recipient{Key: e.Name}
+		r.mapping(e.Value, what+": "+e.Name, map[string]field{
+			"name":     must(r.str(&p.Name)),
+			"role":     must(r.oneOf(&p.Role, "processor", "controller", "joint_controller")),
+			"region":   r.str(&p.Region),
+			"transfer": r.str(&p.Transfer),
+			"gets":     r.list(&p.Gets),
+			"notify":   r.address(&p.Notify),
+		})
+		r.c.Recipients = append(r.c.Recipients, p)
+	}
+}
+
+func (r *reader) mail(n ast.Node, what string) {
+	r.mapping(n, what, map[string]field{
+		"url":  must(r.url(&r.c.Mail.URL, "smtp+starttls", "smtps", "smtp")),
+		"from": must(r.address(&r.c.Mail.From)),
+	})
+}
+
+func (r *reader) storage(n ast.Node, what string) {
+	r.url(&r.c.Storage, "file", "s3").read(n, what)
+	u, err := url.Parse(r.c.Storage)
+	if err != nil {
+		return
+	}
+	switch {
+	case u.Scheme == "file" && u.Host != "":
+		r.Say(n, "%s: a folder is written with three slashes: file:///var/lib/lethe/archives", what)
+	case u.Scheme == "s3" && strings.Trim(u.Path, "/") != "":
+		// The driver would write to the bucket's root in silence.
+		r.Say(n, "%s: a folder in a bucket is written as s3://bucket?prefix=folder/", what)
+	}
+}
+
+func (r *reader) publicURL(n ast.Node, what string, into *string) {
+	s, ok := r.value(n, what, false)
+	if !ok {
+		return
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		r.Say(n, "%s: the address that people see expected, such as https://privacy.example.com", what)
+		return
+	}
+	*into = strings.TrimRight(s, "/")
+}
+
+func (r *reader) policies(n ast.Node, what string) {
+	for _, e := range r.Entries(n, what) {
+		p := Policy{Name: e.Name}
+		if slices.Contains([]string{"access", "export", "erasure"}, e.Name) {
+			r.Say(e.Key, "%s: %s is the name of a built-in policy", what, e.Name)
+		}
+		r.mapping(e.Value, what+": "+e.Name, map[string]field{
+			"kind": must(r.oneOf(&p.Kind, "access", "export", "erasure")),
+			"rules": must(field{read: func(n ast.Node, what string) {
+				for _, item := range r.Items(n, what) {
+					p.Rules = append(p.Rules, r.policyRule(item, what))
+				}
+			}}),
+		})
+		r.c.Policies = append(r.c.Policies, p)
+	}
+}
+
+func (r *reader) policyRule(n ast.Node, what string) PolicyRule {
+	var rule PolicyRule
+	r.mapping(n, what, map[string]field{
+		"categories": must(r.list(&rule.Categories)),
+		"strategy": {read: func(n ast.Node, what string) {
+			r.mapping(n, what, map[string]field{
+				"strategy": must(r.oneOf(&rule.Strategy, "null_rewrite", "string_rewrite", "random_string_rewrite", "preserve")),
+				"configuration": {read: func(n ast.Node, what string) {
+					r.mapping(n, what, map[string]field{"rewrite_value": r.str(&rule.Value)})
+				}},
+			})
+			if rule.Strategy == "string_rewrite" && rule.Value == "" {
+				r.Say(n, "%s: string_rewrite needs configuration: {rewrite_value: …}", what)
+			}
+		}},
+	})
+	return rule
+}
+
+func validKey(s string) bool {
+	if s == "" || len(s) > 60 {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
+	})
+}

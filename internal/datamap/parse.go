@@ -1,0 +1,197 @@
+package datamap
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	goparser "github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// A File of a data map, already read.
+type File struct {
+	Name string // as problems show it
+	Data []byte
+}
+
+// ParseOptions say what the map is read against.
+type ParseOptions struct {
+	// Sources are the names of the configured sources. With nil they are not
+	// checked, and a dataset that names none belongs to the source of its own name.
+	Sources []string
+}
+
+// Parse reads a data map from its files. All problems come back at once, by
+// file, line and column. The map is nil when one of them is more than a warning.
+func Parse(files []File, o ParseOptions) (*Map, []Problem) {
+	p := &mapReader{
+		options:  o,
+		out:      &problems{},
+		m:        &Map{Digest: digest(files)},
+		datasets: make(map[string]*Dataset),
+		own:      make(map[string]bool),
+		explicit: make(map[*Dataset]bool),
+		members:  make(map[*Collection]map[string]*Field),
+		tables:   make(map[*Dataset]map[string]*Collection),
+	}
+	for _, f := range files {
+		p.file(f)
+	}
+	if len(p.m.Datasets) == 0 && !Failed(p.out.list) {
+		pos := Pos{File: "data map", Line: 1, Column: 1}
+		if len(files) > 0 {
+			pos.File = files[0].Name
+		}
+		p.out.fail(pos, "the data map has no dataset; start with `dataset:` and a list")
+	}
+	p.resolve()
+	p.m.Categories = slices.Sorted(maps.Keys(p.own))
+	list := p.out.sorted(files)
+	if Failed(list) {
+		return nil, list
+	}
+	return p.m, list
+}
+
+// digest is the SHA-256 over the files' contents, each led by its length, so
+// that moving text from one file to the next is a change.
+func digest(files []File) string {
+	h := sha256.New()
+	for _, f := range files {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(f.Data)))
+		h.Write(n[:])
+		h.Write(f.Data)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// mapReader holds what is known while a map is being read.
+type mapReader struct {
+	options  ParseOptions
+	out      *problems
+	m        *Map
+	datasets map[string]*Dataset
+	tables   map[*Dataset]map[string]*Collection
+	members  map[*Collection]map[string]*Field
+	explicit map[*Dataset]bool // named its source itself
+	own      map[string]bool   // data categories of the map itself
+	used     []word            // data categories to be checked
+	after    []func()          // checks that need every file read
+	pending  []pendingReference
+}
+
+// atEnd runs a check once every file has been read.
+func (p *mapReader) atEnd(check func()) { p.after = append(p.after, check) }
+
+func (p *mapReader) file(f File) {
+	tokens, ok := guard(f.Name, f.Data, p.out)
+	if !ok {
+		return
+	}
+	tree, err := parseTokens(tokens)
+	if err != nil {
+		p.syntax(f.Name, err)
+		return
+	}
+	r := &reader{file: f.Name, out: p.out}
+	for _, doc := range tree.Docs {
+		if isNull(doc.Body) {
+			continue
+		}
+		body := pair{key: "the file", pos: Pos{f.Name, r.pos(doc.Body).Line, 1}, value: doc.Body}
+		for _, q := range r.pairs(body, topKeys()) {
+			items, _ := r.list(q)
+			for _, item := range items {
+				one := pair{key: q.key, pos: r.pos(first(item)), value: item}
+				if q.key == "dataset" {
+					p.dataset(r, one)
+				} else {
+					p.category(r, one)
+				}
+			}
+		}
+	}
+}
+
+var errReader = errors.New("the YAML reader cannot make sense of this file")
+
+// parseTokens keeps a panic of the YAML library inside: what it cannot read is
+// a fault of the file, and not the end of the process.
+func parseTokens(tokens token.Tokens) (tree *ast.File, err error) {
+	defer func() {
+		if recover() != nil {
+			tree, err = nil, errReader
+		}
+	}()
+	return goparser.Parse(tokens, 0, goparser.AllowDuplicateMapKey())
+}
+
+// syntax reports where YAML itself is broken. The library's message names
+// tokens of the syntax; its excerpt of the file is left out.
+func (p *mapReader) syntax(file string, err error) {
+	var e yaml.Error
+	if errors.As(err, &e) {
+		p.out.fail(at(file, e.GetToken()), "this is not YAML: %s", e.GetMessage())
+		return
+	}
+	p.out.fail(Pos{file, 1, 1}, "%s", errReader)
+}
+
+// first is the node whose place a person would point at: a mapping's token is
+// the colon after its first key.
+func first(n ast.Node) ast.Node {
+	switch t := bare(n).(type) {
+	case *ast.MappingNode:
+		if len(t.Values) > 0 {
+			return t.Values[0].Key
+		}
+	case *ast.MappingValueNode:
+		return t.Key
+	case nil:
+		return &ast.NullNode{}
+	}
+	return n
+}
+
+// category reads one entry of data_category: a category of the map's own.
+func (p *mapReader) category(r *reader, item pair) {
+	for _, q := range r.pairs(item, categoryKeys()) {
+		key := r.text(q)
+		if !fidesKey.MatchString(key) {
+			r.out.fail(q.pos, "fides_key %q must be letters, digits, _ - . < >", key)
+			return
+		}
+		p.own[key] = true
+		return
+	}
+	r.out.fail(item.pos, "a data category needs a fides_key")
+}
+
+// fidesKey is what a key of Fideslang may hold.
+var fidesKey = regexp.MustCompile(`^[A-Za-z0-9_.<>-]{1,200}$`)
+
+// nameProblem says what is wrong with the name of a table or column. Anything
+// that Postgres can quote goes, but for the dot, which parts names in references.
+func nameProblem(name string) string {
+	switch {
+	case name == "":
+		return "is missing"
+	case strings.ContainsRune(name, '.'):
+		return "holds a dot; a schema is named in the dataset's fides_meta, as namespace: {schema: …}"
+	case strings.IndexFunc(name, unicode.IsControl) >= 0:
+		return "holds a control character"
+	case len(name) > 63:
+		return "is longer than the 63 bytes that Postgres admits"
+	}
+	return ""
+}

@@ -1,0 +1,192 @@
+package datamap
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// reader reads YAML nodes of one file and notes what is wrong with them. It
+// walks the syntax tree, because decoding into structs stops at the first error.
+type reader struct {
+	file string
+	out  *problems
+}
+
+// A pair of a mapping, with where its key stands.
+type pair struct {
+	key   string
+	pos   Pos
+	value ast.Node
+}
+
+func (r *reader) pos(n ast.Node) Pos { return at(r.file, n.GetToken()) }
+
+// bare takes anchors and tags off a node; nil stays nil.
+func bare(n ast.Node) ast.Node {
+	for {
+		switch t := n.(type) {
+		case *ast.AnchorNode:
+			n = t.Value
+		case *ast.TagNode:
+			n = t.Value
+		default:
+			return n
+		}
+	}
+}
+
+func isNull(n ast.Node) bool {
+	n = bare(n)
+	if n == nil {
+		return true
+	}
+	_, null := n.(*ast.NullNode)
+	return null
+}
+
+// mapping returns the pairs of a mapping in the file's order. Nothing counts as
+// an empty one. A key that stands twice is an error; the first one is kept.
+func (r *reader) mapping(n ast.Node, owner Pos, what string) ([]pair, bool) {
+	if isNull(n) {
+		return nil, true
+	}
+	var values []*ast.MappingValueNode
+	switch t := bare(n).(type) {
+	case *ast.MappingNode:
+		values = t.Values
+	case *ast.MappingValueNode:
+		values = []*ast.MappingValueNode{t}
+	default:
+		r.out.fail(owner, "%s must be a mapping of keys to values", what)
+		return nil, false
+	}
+	pairs := make([]pair, 0, len(values))
+	seen := make(map[string]int, len(values))
+	for _, v := range values {
+		tk := v.Key.GetToken()
+		key := ""
+		if k, ok := v.Key.(*ast.MappingKeyNode); ok && k.Value != nil {
+			tk = k.Value.GetToken()
+		}
+		if tk != nil {
+			key = tk.Value
+		}
+		p := pair{key: key, pos: at(r.file, tk), value: v.Value}
+		if line, twice := seen[key]; twice {
+			r.out.fail(p.pos, "key %q stands twice; the first is in line %d", key, line)
+			continue
+		}
+		seen[key] = p.pos.Line
+		pairs = append(pairs, p)
+	}
+	return pairs, true
+}
+
+// list returns the items of a list; nothing counts as an empty one.
+func (r *reader) list(p pair) ([]ast.Node, bool) {
+	if isNull(p.value) {
+		return nil, true
+	}
+	s, ok := bare(p.value).(*ast.SequenceNode)
+	if !ok {
+		r.out.fail(p.pos, "%s must be a list", p.key)
+		return nil, false
+	}
+	return s.Values, true
+}
+
+// scalar returns the text of a plain, quoted or block value.
+func scalar(n ast.Node) (string, bool) {
+	switch t := bare(n).(type) {
+	case *ast.StringNode:
+		return t.Value, true
+	case *ast.LiteralNode:
+		return t.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return t.GetToken().Value, true
+	}
+	return "", false
+}
+
+// text reads a value of text; nothing gives "".
+func (r *reader) text(p pair) string {
+	if isNull(p.value) {
+		return ""
+	}
+	s, ok := scalar(p.value)
+	if !ok {
+		r.out.fail(p.pos, "%s must be text", p.key)
+		return ""
+	}
+	return strings.TrimSpace(s)
+}
+
+// A word is a name with where it stands.
+type word struct {
+	text string
+	pos  Pos
+}
+
+// words reads a list of names; a single name stands for a list of one.
+func (r *reader) words(p pair) []word {
+	if s, ok := scalar(p.value); ok {
+		return []word{{strings.TrimSpace(s), r.pos(p.value)}}
+	}
+	items, ok := r.list(p)
+	if !ok {
+		return nil
+	}
+	list := make([]word, 0, len(items))
+	for _, item := range items {
+		s, ok := scalar(item)
+		if s = strings.TrimSpace(s); !ok || s == "" {
+			pos := p.pos
+			if item != nil {
+				pos = r.pos(item)
+			}
+			r.out.fail(pos, "each item of %s must be text", p.key)
+			continue
+		}
+		list = append(list, word{s, r.pos(item)})
+	}
+	return list
+}
+
+func texts(list []word) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]string, len(list))
+	for i, w := range list {
+		out[i] = w.text
+	}
+	return out
+}
+
+// flag reads true or false.
+func (r *reader) flag(p pair) bool {
+	if isNull(p.value) {
+		return false
+	}
+	if b, ok := bare(p.value).(*ast.BoolNode); ok {
+		return b.Value
+	}
+	r.out.fail(p.pos, "%s must be true or false", p.key)
+	return false
+}
+
+// number reads a whole number between low and high.
+func (r *reader) number(p pair, low, high int) int {
+	if isNull(p.value) {
+		return 0
+	}
+	s, _ := scalar(p.value)
+	n, err := strconv.Atoi(s)
+	if err != nil || n < low || n > high {
+		r.out.fail(p.pos, "%s must be a whole number from %d to %d", p.key, low, high)
+		return 0
+	}
+	return n
+}

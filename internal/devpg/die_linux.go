@@ -1,0 +1,6 @@
+package devpg
+
+import "syscall"
+
+// dieWithParent lets the kernel end Postgres when the supervisor itself is killed.
+func dieWithParent(a *syscall.SysProcAttr) { a.Pdeathsig = syscall.SIGQUIT }

@@ -1,0 +1,77 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	connectTimeout = 5 * time.Second
+	defaultConns   = 8
+	// idleInTx is the server's own brake on a transaction whose process hangs
+	// between two statements: no job lasts longer than this (DESIGN.md, rule 9).
+	idleInTx = 2 * time.Minute
+)
+
+// ErrURL is a connection string that cannot be read. It says nothing of the
+// string, in which a password may stand at any place.
+var ErrURL = errors.New("the database URL cannot be read; it should look like postgres://user@host:5432/database")
+
+// Options of a pool.
+type Options struct {
+	Name             string // application_name: "lethe control", "lethe source livechat"
+	SearchPath       string // "" leaves the server's
+	MaxConns         int32  // 0: the URL's pool_max_conns, else 8
+	StatementTimeout time.Duration
+	LockTimeout      time.Duration
+}
+
+// Open opens a pool: time zone UTC, time-outs set, connect time limited.
+// Errors never hold the password. It does not connect: a database that is down
+// is told by the first use, so that one source does not keep the others from
+// their work. The time-outs are set as the connection starts; a pooler in
+// between (PgBouncer) must be told to let them pass (ignore_startup_parameters).
+func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
+	c, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, ErrURL
+	}
+	switch {
+	case o.MaxConns > 0:
+		c.MaxConns = o.MaxConns
+	case !strings.Contains(url, "pool_max_conns"):
+		c.MaxConns = defaultConns
+	}
+	c.ConnConfig.ConnectTimeout = connectTimeout
+	p := c.ConnConfig.RuntimeParams
+	p["timezone"] = "UTC"
+	p["idle_in_transaction_session_timeout"] = milliseconds(idleInTx)
+	if o.Name != "" {
+		p["application_name"] = o.Name
+	}
+	if o.SearchPath != "" {
+		p["search_path"] = o.SearchPath
+	}
+	if o.StatementTimeout > 0 {
+		p["statement_timeout"] = milliseconds(o.StatementTimeout)
+	}
+	if o.LockTimeout > 0 {
+		p["lock_timeout"] = milliseconds(o.LockTimeout)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, c)
+	if err != nil {
+		return nil, Clean(err)
+	}
+	return pool, nil
+}
+
+// milliseconds is d as Postgres reads a bare number of its time-outs; never
+// "0", which would switch the limit off.
+func milliseconds(d time.Duration) string {
+	return strconv.FormatInt(max(1, d.Milliseconds()), 10)
+}

@@ -1,0 +1,297 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// A catalogue is what pg_catalog says of some tables: those of a data map or of
+// one plan, and those that reference them.
+type catalogue struct {
+	named  map[string]*table // by "schema.name" as the data map has it
+	tables map[uint32]*table // by oid
+}
+
+type table struct {
+	oid          uint32
+	schema, name string
+	kind         string // pg_class.relkind: r, p (partitioned), v, m, f
+	estimate     float64
+	columns      map[string]*column
+	key          []string   // primary key, in its order
+	unique       [][]string // columns of unique indexes without expression and predicate
+	indexes      []index
+	triggers     []string // enabled user triggers that fire on UPDATE or DELETE
+	children     []fkey   // foreign keys that reference it, of whatever table
+	can          map[string]bool
+}
+
+type column struct {
+	name      string
+	typ       string // as format_type has it, without a modifier
+	class     class
+	notNull   bool
+	generated bool
+	length    int // varchar(n), char(n); 0: none
+}
+
+type index struct {
+	def     string
+	columns []string // "" for an expression
+	exprs   []string // expressions in their order
+	partial bool
+}
+
+// An fkey is one foreign key: child columns reference parent columns.
+type fkey struct {
+	name          string
+	child, parent uint32
+	columns       []string // of the child
+	references    []string // of the parent
+	action        string   // ON DELETE: a (no action), r (restrict), c (cascade), n (set null), d (set default)
+	deferred      bool     // checked at commit unless told otherwise
+}
+
+// takes tells whether deleting the parent changes the child by itself.
+func (f fkey) takes() bool { return f.action == "c" || f.action == "n" || f.action == "d" }
+
+// ident is the table's quoted name.
+func (t *table) ident() string { return pgx.Identifier{t.schema, t.name}.Sanitize() }
+
+// indexed tells whether rows are found by column without reading the table:
+// an index that begins with it, or with the scope's column and then it.
+func (t *table) indexed(column, scope string) bool {
+	return slices.ContainsFunc(t.indexes, func(x index) bool {
+		if x.partial || len(x.columns) == 0 {
+			return false
+		}
+		return x.columns[0] == column ||
+			scope != "" && len(x.columns) > 1 && x.columns[0] == scope && x.columns[1] == column
+	})
+}
+
+// indexedBy tells whether an index begins with the expression.
+func (t *table) indexedBy(expression string) bool {
+	return slices.ContainsFunc(t.indexes, func(x index) bool {
+		return !x.partial && len(x.columns) > 0 && x.columns[0] == "" && len(x.exprs) > 0 && plain(x.exprs[0]) == plain(expression)
+	})
+}
+
+// plain makes two spellings of an index expression comparable: Postgres prints
+// lower((email)::text) for what was written lower(email).
+func plain(expression string) string {
+	return strings.ToLower(strings.NewReplacer("(", "", ")", "", "::text", "", "::bpchar", "", " ", "", `"`, "").Replace(expression))
+}
+
+// isKey tells whether the columns identify one row.
+func (t *table) isKey(columns []string) bool {
+	covers := func(u []string) bool {
+		return len(u) > 0 && !slices.ContainsFunc(u, func(c string) bool { return !slices.Contains(columns, c) })
+	}
+	return covers(t.key) || slices.ContainsFunc(t.unique, covers)
+}
+
+// mapName is the name under which a collection's table is looked up.
+func mapName(c *datamap.Collection) string {
+	if c.Dataset != nil && c.Dataset.Schema != "" {
+		return pgx.Identifier{c.Dataset.Schema, c.Name}.Sanitize()
+	}
+	return pgx.Identifier{c.Name}.Sanitize()
+}
+
+// table is the table of a collection, or nil.
+func (c *catalogue) table(of *datamap.Collection) *table { return c.named[mapName(of)] }
+
+// readCatalogue reads what is known of the collections' tables, in one round trip each.
+func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collection) (*catalogue, error) {
+	c := &catalogue{named: map[string]*table{}, tables: map[uint32]*table{}}
+	var names []string
+	for _, col := range collections {
+		if n := mapName(col); !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	// A name without a schema is looked up along the search path once, here:
+	// the statements name the schema.
+	rows, err := db.Query(ctx, `
+		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8,
+		       has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE')
+		FROM unnest($1::text[]) AS w(name)
+		JOIN pg_class c ON c.oid = to_regclass(w.name)
+		JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')`, names)
+	if err != nil {
+		return nil, fmt.Errorf("read the catalogue's tables: %w", err)
+	}
+	var oids []uint32
+	var name string
+	var t table
+	var sel, upd, del bool
+	if _, err := pgx.ForEachRow(rows, []any{&name, &t.oid, &t.schema, &t.name, &t.kind, &t.estimate, &sel, &upd, &del}, func() error {
+		known := c.tables[t.oid]
+		if known == nil {
+			n := t
+			n.columns = map[string]*column{}
+			n.can = map[string]bool{"SELECT": sel, "UPDATE": upd, "DELETE": del}
+			known = &n
+			c.tables[n.oid] = known
+			oids = append(oids, n.oid)
+		}
+		c.named[name] = known
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read the catalogue's tables: %w", err)
+	}
+	if err := c.readKeys(ctx, db, oids); err != nil {
+		return nil, err
+	}
+	for oid := range c.tables { // the tables that reference them have joined
+		if !slices.Contains(oids, oid) {
+			oids = append(oids, oid)
+		}
+	}
+	for _, read := range []func(context.Context, pg.DB, []uint32) error{c.readColumns, c.readIndexes, c.readTriggers} {
+		if err := read(ctx, db, oids); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) error {
+	rows, err := db.Query(ctx, `
+		SELECT a.attrelid, a.attname::text, a.attnotnull, a.attgenerated <> '',
+		       format_type(coalesce(nullif(b.typbasetype, 0), b.oid), NULL),
+		       coalesce(nullif(b.typbasetype, 0), b.oid), b.typcategory::text,
+		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 ELSE 0 END
+		FROM pg_attribute a JOIN pg_type b ON b.oid = a.atttypid
+		WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped
+		ORDER BY a.attrelid, a.attnum`, oids)
+	if err != nil {
+		return fmt.Errorf("read the catalogue's columns: %w", err)
+	}
+	var rel, base uint32
+	var col column
+	var category string
+	_, err = pgx.ForEachRow(rows, []any{&rel, &col.name, &col.notNull, &col.generated, &col.typ, &base, &category, &col.length}, func() error {
+		n := col
+		n.class = classOf(base, n.typ, category)
+		c.tables[rel].columns[n.name] = &n
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the catalogue's columns: %w", err)
+	}
+	return nil
+}
+
+// readKeys reads the foreign keys that reference the tables, and takes in the
+// tables that hold them, mapped or not. Those that Postgres makes for the partitions of a table (conparentid) say the same again.
+func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error {
+	rows, err := db.Query(ctx, `
+		SELECT k.conname::text, k.conrelid, k.confrelid, k.confdeltype::text, k.condeferred,
+		       n.nspname::text, r.relname::text, r.relkind::text,
+		       (SELECT array_agg(a.attname::text ORDER BY p.i) FROM unnest(k.conkey) WITH ORDINALITY AS p(num, i)
+		          JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = p.num),
+		       (SELECT array_agg(a.attname::text ORDER BY p.i) FROM unnest(k.confkey) WITH ORDINALITY AS p(num, i)
+		          JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = p.num)
+		FROM pg_constraint k
+		JOIN pg_class r ON r.oid = k.conrelid
+		JOIN pg_namespace n ON n.oid = r.relnamespace
+		WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = ANY($1)
+		ORDER BY k.oid`, oids)
+	if err != nil {
+		return fmt.Errorf("read the catalogue's foreign keys: %w", err)
+	}
+	var k fkey
+	var schema, name, kind string
+	_, err = pgx.ForEachRow(rows, []any{&k.name, &k.child, &k.parent, &k.action, &k.deferred, &schema, &name, &kind, &k.columns, &k.references}, func() error {
+		n := k
+		n.columns, n.references = slices.Clone(k.columns), slices.Clone(k.references)
+		p := c.tables[n.parent]
+		if p == nil {
+			return nil
+		}
+		p.children = append(p.children, n)
+		if c.tables[n.child] == nil {
+			c.tables[n.child] = &table{oid: n.child, schema: schema, name: name, kind: kind, columns: map[string]*column{}}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the catalogue's foreign keys: %w", err)
+	}
+	return nil
+}
+
+func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) error {
+	rows, err := db.Query(ctx, `
+		SELECT x.indrelid, x.indisprimary, x.indisunique, x.indpred IS NOT NULL, pg_get_indexdef(x.indexrelid),
+		       array_agg(coalesce(a.attname::text, '') ORDER BY p.i),
+		       array_agg(CASE WHEN p.num = 0 THEN pg_get_indexdef(x.indexrelid, p.i::int, true) END ORDER BY p.i)
+		FROM pg_index x
+		JOIN pg_class i ON i.oid = x.indexrelid
+		JOIN pg_am m ON m.oid = i.relam
+		CROSS JOIN LATERAL unnest(x.indkey::int2[]) WITH ORDINALITY AS p(num, i)
+		LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = p.num AND p.num > 0
+		WHERE x.indrelid = ANY($1) AND x.indisvalid AND x.indislive AND m.amname IN ('btree', 'hash') AND p.i <= x.indnkeyatts
+		GROUP BY x.indexrelid, x.indrelid, x.indisprimary, x.indisunique, x.indpred
+		ORDER BY x.indexrelid`, oids)
+	if err != nil {
+		return fmt.Errorf("read the catalogue's indexes: %w", err)
+	}
+	var rel uint32
+	var primary, unique bool
+	var x index
+	var exprs []*string
+	_, err = pgx.ForEachRow(rows, []any{&rel, &primary, &unique, &x.partial, &x.def, &x.columns, &exprs}, func() error {
+		n := x
+		n.exprs = nil
+		for _, e := range exprs {
+			if e != nil {
+				n.exprs = append(n.exprs, *e)
+			}
+		}
+		t := c.tables[rel]
+		if primary {
+			t.key = n.columns
+		}
+		if unique && !n.partial && len(n.exprs) == 0 {
+			t.unique = append(t.unique, n.columns)
+		}
+		t.indexes = append(t.indexes, n)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the catalogue's indexes: %w", err)
+	}
+	return nil
+}
+
+// readTriggers reads user triggers that run when rows are changed or deleted
+// (tgtype: 8 is DELETE, 16 is UPDATE). Nothing is known of what they do.
+func (c *catalogue) readTriggers(ctx context.Context, db pg.DB, oids []uint32) error {
+	rows, err := db.Query(ctx, `
+		SELECT tgrelid, tgname::text FROM pg_trigger
+		WHERE tgrelid = ANY($1) AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 24 <> 0
+		ORDER BY oid`, oids)
+	if err != nil {
+		return fmt.Errorf("read the catalogue's triggers: %w", err)
+	}
+	var rel uint32
+	var name string
+	if _, err := pgx.ForEachRow(rows, []any{&rel, &name}, func() error {
+		c.tables[rel].triggers = append(c.tables[rel].triggers, name)
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read the catalogue's triggers: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,231 @@
+package postgres
+
+import (
+	"math"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// A class is a family of column types that can be compared with each other by
+// an index. Values arrive as text; each class knows which texts it can hold,
+// because a value that cannot be cast must match nothing, and a cast that fails
+// would fail the whole statement.
+type class string
+
+const (
+	classText    class = "text"
+	classPadded  class = "bpchar" // char(n): compared without trailing blanks
+	classInt     class = "int8"
+	classNumeric class = "numeric"
+	classUUID    class = "uuid"
+	classInet    class = "inet"
+	classBool    class = "bool"
+	classFloat   class = "float8"
+	classJSON    class = "json"
+	classArray   class = "array"
+	classStamp   class = "timestamptz"
+	classLocal   class = "timestamp"
+	classOther   class = "other"
+)
+
+// classOf tells the class from the base type: its oid where Postgres fixes
+// that, else its name.
+func classOf(oid uint32, typ, category string) class {
+	switch oid {
+	case 25, 1043, 19:
+		return classText
+	case 1042:
+		return classPadded
+	case 20, 21, 23:
+		return classInt
+	case 1700:
+		return classNumeric
+	case 2950:
+		return classUUID
+	case 869:
+		return classInet
+	case 16:
+		return classBool
+	case 700, 701:
+		return classFloat
+	case 114, 3802:
+		return classJSON
+	case 1184:
+		return classStamp
+	case 1114:
+		return classLocal
+	}
+	if category == "A" {
+		return classArray
+	}
+	if typ == "citext" || strings.HasSuffix(typ, ".citext") {
+		return classText
+	}
+	return classOther
+}
+
+// textual tells whether the column holds text, in which placeholders may stand.
+func (c class) textual() bool { return c == classText || c == classPadded }
+
+var (
+	uuidForm    = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
+	numericForm = regexp.MustCompile(`^[+-]?[0-9]{1,100}(\.[0-9]{1,100})?$`)
+)
+
+// holds tells whether a text can be cast to the class.
+func (c class) holds(v string) bool {
+	if strings.ContainsRune(v, 0) {
+		return false // no text of Postgres holds NUL
+	}
+	switch c {
+	case classInt:
+		_, err := strconv.ParseInt(v, 10, 64)
+		return err == nil
+	case classNumeric:
+		return numericForm.MatchString(v)
+	case classUUID:
+		return uuidForm.MatchString(v)
+	case classInet:
+		if _, err := netip.ParseAddr(v); err == nil {
+			return !strings.Contains(v, "%")
+		}
+		_, err := netip.ParsePrefix(v)
+		return err == nil
+	case classFloat:
+		f, err := strconv.ParseFloat(v, 64)
+		return err == nil && !math.IsNaN(f) && !strings.ContainsAny(v, "xXpP_")
+	}
+	return true
+}
+
+// only keeps the values that the class can hold.
+func (c class) only(values []string) []string {
+	kept := make([]string, 0, len(values))
+	for _, v := range values {
+		if c.holds(v) {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// array casts a bound text array to what the column is compared with.
+func (c *column) array(param string) string {
+	switch c.class {
+	case classText:
+		if c.typ == "text" || strings.HasPrefix(c.typ, "character varying") || c.typ == "name" {
+			return param + "::text[]"
+		}
+		return param + "::text[]::" + c.typ + "[]" // citext compares in its own way
+	case classPadded, classInt, classNumeric, classUUID, classInet:
+		return param + "::text[]::" + string(c.class) + "[]"
+	}
+	return param + "::text[]"
+}
+
+// compared is the column as it is compared with a bound array of its class;
+// other classes are compared as text, without an index.
+func (c *column) compared(expr string) string {
+	switch c.class {
+	case classText, classPadded, classInt, classNumeric, classUUID, classInet:
+		return expr
+	}
+	return expr + "::text"
+}
+
+// convert makes a value of column from comparable with column to. A text that
+// the other type cannot hold becomes NULL, which equals nothing.
+func convert(from, to *column, expr string) string {
+	switch {
+	case from.class == to.class && from.typ == to.typ:
+		return expr
+	case from.class == classInt && to.class == classInt:
+		return expr
+	case to.class == classText && from.class == classText:
+		if to.typ == "text" || strings.HasPrefix(to.typ, "character varying") {
+			return expr + "::text"
+		}
+		return expr + "::" + to.typ
+	case to.class == classText:
+		return expr + "::text"
+	case to.class == classPadded:
+		return expr + "::text::bpchar"
+	case from.class.textual() && to.class == classInt:
+		return "CASE WHEN " + expr + " ~ '^[+-]?[0-9]{1,18}$' THEN " + expr + "::text::int8 END"
+	case from.class.textual() && to.class == classNumeric:
+		return "CASE WHEN " + expr + ` ~ '^[+-]?[0-9]{1,100}(\.[0-9]{1,100})?$' THEN ` + expr + "::text::numeric END"
+	case from.class.textual() && to.class == classUUID:
+		return "CASE WHEN " + expr + " ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN " + expr + "::text::uuid END"
+	case from.class == classInt && to.class == classNumeric, from.class == classNumeric && to.class == classInt:
+		return expr + "::numeric"
+	}
+	return expr + "::text"
+}
+
+// linked is the column looked up by a converted value of from.
+func linked(from, to *column, expr string) string {
+	switch {
+	case from.class == to.class && from.typ == to.typ, to.class.textual():
+		return expr
+	case to.class == classInt && (from.class == classInt || from.class.textual() || from.class == classNumeric):
+		return expr
+	case to.class == classNumeric && (from.class == classInt || from.class.textual()):
+		return expr
+	case to.class == classUUID && from.class.textual():
+		return expr
+	}
+	return expr + "::text"
+}
+
+// placeholders are texts that stand for "no value" in real tables. Followed as
+// a link they would join strangers (DESIGN.md, what always holds, 6).
+func placeholders() []string {
+	return []string{"", "n/a", "na", "-", "--", "null", "none", "nil", "unknown", "undefined", noUUID}
+}
+
+const noUUID = "00000000-0000-0000-0000-000000000000"
+
+// leads is the condition under which a value may be followed.
+func (c *column) leads(expr string) string {
+	switch {
+	case c.class.textual():
+		return "lower(btrim(" + expr + "::text)) NOT IN ('" + strings.Join(placeholders(), "', '") + "')"
+	case c.class == classUUID:
+		return expr + " <> '" + noUUID + "'::uuid"
+	}
+	return expr + " IS NOT NULL"
+}
+
+// isPlaceholder is leads for a value that arrives from outside.
+func isPlaceholder(v string) bool {
+	return slices.Contains(placeholders(), strings.ToLower(strings.TrimSpace(v)))
+}
+
+// foldings are the texts that lower(column) may give for a folded value. A
+// database with the C locale lowers ASCII only, so the value with its other
+// letters in capitals is looked up, too.
+func foldings(v string) []string {
+	low := strings.ToLower(v)
+	high := strings.Map(func(r rune) rune {
+		if r > unicode.MaxASCII {
+			return unicode.ToUpper(r)
+		}
+		return r
+	}, low)
+	if high == low {
+		return []string{low}
+	}
+	return []string{low, high}
+}
+
+// dialled are the digits under which a number in E.164 is written down.
+func dialled(v string) []string {
+	if n, ok := strings.CutPrefix(v, "+"); ok {
+		return []string{v, "00" + n}
+	}
+	return []string{v}
+}

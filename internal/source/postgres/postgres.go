@@ -1,0 +1,156 @@
+// Package postgres carries out walks inside a Postgres database: it finds,
+// streams and erases the rows of a subject by set-based SQL, so that rows travel
+// only when the subject is to be given them, and the cost follows the subject's
+// rows, not the size of the tables.
+//
+// One walk can be carried out in two ways with one result: as one statement, a
+// chain of CTEs (chain.go), or in key tables that a connection keeps (staged.go).
+// Both are put together from the same conditions (walk.go, stays.go), which are
+// made from a plan and the catalogue (program.go, catalog.go). Open walk.go for
+// what is reached, stays.go for what an erasure must leave, erase.go for how an
+// erasure runs.
+//
+// This is the only package that writes SQL against a source. Identifiers come
+// from the data map or the catalogue and are quoted by pgx.Identifier; values
+// are bound.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// Options of a source. The zero value is good for use.
+type Options struct {
+	StatementTimeout time.Duration // 0: 60 s
+	LockTimeout      time.Duration // 0: 5 s; a shop goes on trading on these tables
+	// StagedAbove is the number of reached rows above which a walk is staged;
+	// 0: 20,000; negative: every walk is staged.
+	StagedAbove int64
+	// MaxConns of a pool that Open opens; 0: the default of internal/pg.
+	MaxConns int32
+	// Now makes what was read from the catalogue expire after a minute. Nil:
+	// the catalogue is read anew for every operation.
+	Now func() time.Time
+}
+
+// catalogueLife is how long a compiled walk may rest on what the catalogue
+// said. A foreign key added meanwhile is caught by Postgres itself, one that
+// cascades is not: hence not longer.
+const catalogueLife = time.Minute
+
+// Source is one Postgres database that holds personal data.
+type Source struct {
+	name string
+	pool *pgxpool.Pool
+	o    Options
+	own  bool // Open made the pool
+
+	mu       sync.Mutex
+	programs map[string]*program // by the plan's digest
+}
+
+// New makes a source of a pool. The pool stays the caller's to close.
+func New(name string, pool *pgxpool.Pool, o Options) (*Source, error) {
+	if name == "" || pool == nil {
+		return nil, errors.New("a source needs a name and a pool")
+	}
+	if o.StatementTimeout <= 0 {
+		o.StatementTimeout = time.Minute
+	}
+	if o.LockTimeout <= 0 {
+		o.LockTimeout = 5 * time.Second
+	}
+	if o.StagedAbove == 0 {
+		o.StagedAbove = 20_000
+	}
+	return &Source{name: name, pool: pool, o: o, programs: map[string]*program{}}, nil
+}
+
+// Open opens a pool and makes a source of it; Close closes both. It does not
+// connect: a source that is down is told by its first use.
+func Open(ctx context.Context, name, url string, o Options) (*Source, error) {
+	pool, err := pg.Open(ctx, url, pg.Options{
+		Name: "lethe source " + name, MaxConns: o.MaxConns,
+		StatementTimeout: o.StatementTimeout, LockTimeout: o.LockTimeout,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", name, pg.Clean(err))
+	}
+	s, err := New(name, pool, o)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	s.own = true
+	return s, nil
+}
+
+// Name is the source's name in lethe.yaml.
+func (s *Source) Name() string { return s.name }
+
+// Close closes the pool if Open made it.
+func (s *Source) Close() {
+	if s.own {
+		s.pool.Close()
+	}
+}
+
+// Ping tells whether the database answers.
+func (s *Source) Ping(ctx context.Context) error {
+	if err := s.pool.Ping(ctx); err != nil {
+		return fmt.Errorf("source %s: %w", s.name, pg.Clean(err))
+	}
+	return nil
+}
+
+// The transactions that walks run in.
+const (
+	reading  = "begin isolation level repeatable read read only"
+	changing = "begin isolation level repeatable read"
+	looking  = "begin isolation level read committed read only"
+)
+
+// begin opens a transaction with its limits, in one round trip. Plans are
+// generic: a chain of CTEs is planned once per connection, not per request.
+// Dates and times are read as text in places, so their form is fixed here.
+func (s *Source) begin(ctx context.Context, conn *pgxpool.Conn, how string) (pgx.Tx, error) {
+	return conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: how +
+		"; set local statement_timeout = " + milliseconds(s.o.StatementTimeout) +
+		"; set local lock_timeout = " + milliseconds(s.o.LockTimeout) +
+		"; set local plan_cache_mode = force_generic_plan; set local jit = off" +
+		"; set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'"})
+}
+
+// inTx runs f in a transaction on conn. What f returns comes back as it is.
+func (s *Source) inTx(ctx context.Context, conn *pgxpool.Conn, how string, f func(pgx.Tx) error) error {
+	tx, err := s.begin(ctx, conn, how)
+	if err != nil {
+		return err
+	}
+	defer rollback(ctx, tx)
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// rollback ends a transaction, also when ctx has ended before it.
+func rollback(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_ = tx.Rollback(ctx) // after a commit, or on a lost connection, there is nothing to do
+}
+
+func milliseconds(d time.Duration) string {
+	return strconv.FormatInt(max(1, d.Milliseconds()), 10)
+}

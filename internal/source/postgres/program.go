@@ -1,0 +1,341 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// A program is a plan bound to the tables that the catalogue knows, with the
+// statements written for it so far.
+type program struct {
+	source string
+	plan   *datamap.Plan
+	cat    *catalogue
+	stops  []*stop
+	of     map[string]*stop // by collection's full name
+	read   time.Time        // when the catalogue was read
+	// always says why this plan is never run as one statement; "" when it may be.
+	always string
+	// order are the stops that lose rows, children before parents; stops in
+	// one group reference each other in a circle and go in one statement.
+	order [][]*stop
+
+	mu         sync.Mutex
+	statements map[string]*statement
+}
+
+// A stop is one visit of the plan bound to its table.
+type stop struct {
+	i       int
+	visit   *datamap.Visit
+	c       *datamap.Collection
+	t       *table
+	key     []string // columns that identify a row, in the map's order
+	carried []string // columns that a reached row carries along: keys, links, owner
+}
+
+// f is the name under which a reached row carries a column.
+func (s *stop) f(column string) string {
+	i := slices.Index(s.carried, column)
+	if i < 0 {
+		panic("postgres: column " + column + " of " + s.c.FullName() + " is not carried") // a bug of this package
+	}
+	return fmt.Sprintf("f%d", i)
+}
+
+// fs are the names of several columns under an alias.
+func (s *stop) fs(alias string, columns []string) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = alias + "." + s.f(c)
+	}
+	return names
+}
+
+// col is a column of the table itself under an alias.
+func col(alias, column string) string { return alias + "." + pgx.Identifier{column}.Sanitize() }
+
+func cols(alias string, columns []string) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = col(alias, c)
+	}
+	return names
+}
+
+// keyText is a row's key as source.RowKey has it.
+func keyText(columns []string) string {
+	if len(columns) == 1 {
+		return columns[0] + "::text"
+	}
+	return "ROW(" + strings.Join(columns, ", ") + ")::text"
+}
+
+// program returns the plan bound to the tables, from the cache while the
+// catalogue that it rests on is fresh.
+func (s *Source) program(ctx context.Context, db pg.DB, plan *datamap.Plan) (*program, error) {
+	s.mu.Lock()
+	p := s.programs[plan.Digest]
+	s.mu.Unlock()
+	if p != nil && plan.Digest != "" && s.o.Now != nil && s.o.Now().Sub(p.read) < catalogueLife {
+		return p, nil
+	}
+	var collections []*datamap.Collection
+	for _, v := range plan.Visits {
+		collections = append(collections, v.Collection)
+		for _, r := range v.Referrers {
+			collections = append(collections, r.From.Collection)
+		}
+	}
+	cat, err := readCatalogue(ctx, db, collections)
+	if err != nil {
+		return nil, err
+	}
+	if p, err = bind(s.name, plan, cat); err != nil {
+		return nil, err
+	}
+	if s.o.Now != nil {
+		p.read = s.o.Now()
+		s.mu.Lock()
+		s.programs[plan.Digest] = p
+		s.mu.Unlock()
+	}
+	return p, nil
+}
+
+// bind finds every collection's table and columns. All that is missing is told at once.
+func bind(source string, plan *datamap.Plan, cat *catalogue) (*program, error) {
+	p := &program{source: source, plan: plan, cat: cat, of: map[string]*stop{}, statements: map[string]*statement{}}
+	var reasons []string
+	missing := func(c *datamap.Collection, f *datamap.Field) {
+		t := cat.table(c)
+		switch {
+		case t == nil:
+			reasons = append(reasons, fmt.Sprintf("there is no table or view %s, or it may not be seen", c.FullName()))
+		case f != nil && t.columns[f.Name] == nil:
+			reasons = append(reasons, fmt.Sprintf("there is no column %s", f.FullName()))
+		}
+	}
+	for i, v := range plan.Visits {
+		st := &stop{i: i, visit: v, c: v.Collection, t: cat.table(v.Collection)}
+		p.stops = append(p.stops, st)
+		p.of[v.Collection.FullName()] = st
+		missing(v.Collection, nil)
+		for _, f := range fieldsOf(v) {
+			missing(v.Collection, f)
+		}
+		for _, l := range append(slices.Clone(v.Links), v.Referrers...) {
+			missing(l.From.Collection, l.From)
+			missing(l.To.Collection, l.To)
+		}
+		if st.t == nil {
+			continue
+		}
+		for _, name := range []string{v.Collection.Controller, v.Collection.Owner} {
+			if name != "" && st.t.columns[name] == nil {
+				reasons = append(reasons, fmt.Sprintf("there is no column %s.%s", v.Collection.FullName(), name))
+			}
+		}
+		if why := st.findKey(); why != "" {
+			reasons = append(reasons, why)
+		}
+	}
+	if len(reasons) > 0 {
+		slices.Sort(reasons)
+		return nil, &Unfit{Source: source, Reasons: slices.Compact(reasons)}
+	}
+	for _, st := range p.stops {
+		p.carry(st)
+	}
+	p.arrange()
+	return p, nil
+}
+
+// fieldsOf are the fields that a visit itself reads or writes.
+func fieldsOf(v *datamap.Visit) []*datamap.Field {
+	fields := slices.Clone(v.LinkFields)
+	for _, s := range v.Seeds {
+		fields = append(fields, s.Field)
+	}
+	for _, t := range v.Targets {
+		fields = append(fields, t.Field)
+	}
+	for _, name := range v.Collection.Order {
+		if f := v.Collection.Field(name); f != nil {
+			fields = append(fields, f)
+		}
+	}
+	return append(fields, v.Collection.PrimaryKey()...)
+}
+
+// findKey settles by which columns a row is known: the map's primary key, if
+// the table holds to it, else the table's own. A map that names columns which
+// several rows may share would erase other people's rows.
+func (s *stop) findKey() (why string) {
+	for _, f := range s.c.PrimaryKey() {
+		if s.t.columns[f.Name] != nil {
+			s.key = append(s.key, f.Name)
+		}
+	}
+	real := s.t.kind == "r" || s.t.kind == "p"
+	switch {
+	case len(s.key) == 0 && len(s.t.key) == 0:
+		return fmt.Sprintf("%s has no primary key: mark its fields with primary_key", s.c.FullName())
+	case len(s.key) == 0:
+		s.key = s.t.key
+	case real && !s.t.isKey(s.key):
+		return fmt.Sprintf("the primary_key fields of %s do not identify a row: no unique index covers them", s.c.FullName())
+	}
+	return ""
+}
+
+// carry settles which columns a reached row carries along.
+func (p *program) carry(s *stop) {
+	add := func(names ...string) {
+		for _, n := range names {
+			if n != "" && !slices.Contains(s.carried, n) {
+				s.carried = append(s.carried, n)
+			}
+		}
+	}
+	add(s.key...)
+	add(s.c.Owner)
+	for _, l := range append(slices.Clone(s.visit.Links), s.visit.Referrers...) {
+		add(l.To.Name)
+	}
+	for _, other := range p.stops {
+		for _, l := range append(slices.Clone(other.visit.Links), other.visit.Referrers...) {
+			if l.From.Collection == s.c {
+				add(l.From.Name)
+			}
+		}
+	}
+	for _, k := range s.t.children {
+		add(k.references...)
+	}
+	for _, f := range s.addresses() {
+		add(f.Name)
+	}
+}
+
+// addresses are the fields in which a mail address stands.
+func (s *stop) addresses() []*datamap.Field {
+	var fields []*datamap.Field
+	for _, f := range s.c.Fields {
+		if f.Identity == "email" && s.t.columns[f.Name] != nil {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// on are the stops at a table: more than one when the map names it twice.
+func (p *program) on(oid uint32) []*stop {
+	var at []*stop
+	for _, s := range p.stops {
+		if s.t.oid == oid {
+			at = append(at, s)
+		}
+	}
+	return at
+}
+
+// arrange settles the order of deletion, and whether one statement may do it.
+func (p *program) arrange() {
+	if p.plan.Cyclic {
+		p.always = "the plan follows a circle of references"
+	}
+	seen := map[uint32]bool{}
+	for _, s := range p.stops {
+		if seen[s.t.oid] {
+			p.always = "the map names one table twice"
+		}
+		seen[s.t.oid] = true
+	}
+	if p.plan.Kind != datamap.Erasure {
+		return
+	}
+	for _, s := range p.stops {
+		if len(s.t.triggers) > 0 && (s.visit.Delete || len(s.visit.Targets) > 0) {
+			p.always = "triggers run when rows are changed"
+		}
+	}
+	circular := false
+	p.order, circular = p.childrenFirst()
+	if circular {
+		p.always = "foreign keys run in a circle"
+	}
+}
+
+// childrenFirst sorts the stops that lose rows so that what references comes
+// before what is referenced, and what the map wants later (erase_after) later.
+// Stops of a circle stand in one group (Tarjan).
+func (p *program) childrenFirst() (groups [][]*stop, circular bool) {
+	needs := map[*stop][]*stop{}
+	for _, s := range p.stops {
+		if !s.visit.Delete {
+			continue
+		}
+		for _, k := range s.t.children {
+			for _, child := range p.on(k.child) {
+				if child.visit.Delete {
+					needs[s] = append(needs[s], child)
+					circular = circular || child == s
+				}
+			}
+		}
+		for _, name := range s.c.EraseAfter {
+			if other := p.of[name]; other != nil && other.visit.Delete && other != s {
+				needs[s] = append(needs[s], other)
+			}
+		}
+	}
+	number, low := map[*stop]int{}, map[*stop]int{}
+	var stack []*stop
+	on := map[*stop]bool{}
+	var visit func(s *stop)
+	visit = func(s *stop) {
+		number[s] = len(number) + 1
+		low[s] = number[s]
+		stack = append(stack, s)
+		on[s] = true
+		for _, n := range needs[s] {
+			if number[n] == 0 {
+				visit(n)
+				low[s] = min(low[s], low[n])
+			} else if on[n] {
+				low[s] = min(low[s], number[n])
+			}
+		}
+		if low[s] != number[s] {
+			return
+		}
+		var group []*stop
+		for {
+			top := stack[len(stack)-1]
+			stack = stack[:len(stack)-1]
+			on[top] = false
+			group = append(group, top)
+			if top == s {
+				break
+			}
+		}
+		circular = circular || len(group) > 1
+		groups = append(groups, group)
+	}
+	for _, s := range p.stops {
+		if s.visit.Delete && number[s] == 0 {
+			visit(s)
+		}
+	}
+	return groups, circular
+}

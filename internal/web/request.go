@@ -1,0 +1,163 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// requestView is one request as its page shows it.
+type requestView struct {
+	dsar.Request
+	Name       string // of the controller
+	Due        due
+	Can        can
+	Rows       []rootView
+	Events     []eventView
+	ByName     string // who approved
+	FailedStep bool
+	FailedMail bool
+	Unproved   int
+	ToTick     bool // the approval needs ticks
+}
+
+// rootView is one root row beside its box.
+type rootView struct {
+	dsar.RootRow
+	Value  string
+	Ticked bool
+	Number int
+}
+
+// eventView is one line of the time line, with a name for its actor.
+type eventView struct {
+	dsar.Event
+	Who string
+}
+
+// can is which of the actions a page offers. dsar decides once more when one is
+// taken; here it is only about not offering what would be refused.
+type can struct {
+	Verify, Approve, Refuse, Extend, Withdraw, Retry, Draft, HandOver bool
+}
+
+// Any tells whether there is anything to be offered.
+func (c can) Any() bool {
+	return c.Approve || c.Refuse || c.Extend || c.Withdraw || c.Retry || c.Draft || c.HandOver
+}
+
+func actionsOf(r dsar.Request, a dsar.Actor) can {
+	if a.ReadOnly {
+		return can{}
+	}
+	early := r.Status == dsar.Received || r.Status == dsar.InReview
+	open := early || r.Status == dsar.Running
+	failed := slices.ContainsFunc(r.Steps, func(s dsar.Step) bool { return s.Status == "failed" }) ||
+		slices.ContainsFunc(r.Letters, func(l dsar.LetterState) bool { return l.Status == "failed" })
+	return can{
+		Verify:   early,
+		Approve:  r.Status == dsar.InReview,
+		Refuse:   early,
+		Extend:   open && !r.Extended,
+		Withdraw: early,
+		Retry:    failed,
+		Draft:    r.Status == dsar.InReview && r.Kind != datamap.Erasure,
+		HandOver: r.Archive != nil && !r.Archive.Deleted,
+	}
+}
+
+var requestActions = []string{"how", "rows", "include_shared", "refuse_reason", "extend_reason"}
+
+func (s *server) request(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	return s.requestPage(w, r, a, http.StatusOK, id, newForm(requestActions, nil))
+}
+
+// requestPage shows a request, with the form of an action that was not taken.
+func (s *server) requestPage(w http.ResponseWriter, r *http.Request, a dsar.Actor, status int, id int64, f *form) error {
+	req, err := s.Requests.Get(r.Context(), a, id)
+	if err != nil {
+		return err
+	}
+	v := requestView{
+		Request: req, Name: s.nameOf(req.Controller), Due: s.dueOf(req), Can: actionsOf(req, a),
+		FailedStep: slices.ContainsFunc(req.Steps, func(s dsar.Step) bool { return s.Status == "failed" }),
+		FailedMail: slices.ContainsFunc(req.Letters, func(l dsar.LetterState) bool { return l.Status == "failed" }),
+	}
+	for _, one := range req.Identities {
+		if one.ProvedAt.IsZero() {
+			v.Unproved++
+		}
+	}
+	v.ToTick = v.Can.Approve && req.Disagree
+	for i, root := range req.Roots {
+		value := rootValue(root.RowKey)
+		v.Rows = append(v.Rows, rootView{RootRow: root, Value: value, Ticked: f.Has("rows", value) || root.Ticked != nil && *root.Ticked, Number: i})
+	}
+	who, err := s.whoIs(r, req)
+	if err != nil {
+		return err
+	}
+	v.ByName = who(req.ApprovedBy)
+	for _, e := range req.Timeline {
+		v.Events = append(v.Events, eventView{Event: e, Who: who(e.Actor)})
+	}
+	for i := range v.Identities {
+		v.Identities[i].By = who(v.Identities[i].By)
+	}
+	v.MandateBy = who(v.MandateBy)
+	title := "Request " + strconv.FormatInt(id, 10)
+	if f.Bad() {
+		title = "Problem: " + title
+	}
+	s.render(w, r, status, "request", page{Title: title, Section: "requests", Form: f, Flash: s.flash(r), Data: v})
+	return nil
+}
+
+// whoIs gives names to the actors of a request: the record knows staff by number.
+func (s *server) whoIs(r *http.Request, req dsar.Request) (func(string) string, error) {
+	number := func(actor string) int64 {
+		n, _ := strconv.ParseInt(strings.TrimPrefix(actor, "staff:"), 10, 64)
+		return n
+	}
+	var ids []int64
+	note := func(actor string) {
+		if n := number(actor); n > 0 && strings.HasPrefix(actor, "staff:") && !slices.Contains(ids, n) {
+			ids = append(ids, n)
+		}
+	}
+	for _, e := range req.Timeline {
+		note(e.Actor)
+	}
+	for _, i := range req.Identities {
+		note(i.By)
+	}
+	note(req.ApprovedBy)
+	note(req.MandateBy)
+	names, err := s.Staff.names(r.Context(), ids)
+	if err != nil {
+		return nil, err
+	}
+	return func(actor string) string {
+		switch {
+		case actor == "system":
+			return "Lethe"
+		case actor == "subject":
+			return "the person"
+		case actor == "operator":
+			return "the operator"
+		case strings.HasPrefix(actor, "staff:"):
+			if n, ok := names[number(actor)]; ok {
+				return n
+			}
+		}
+		return actor
+	}, nil
+}

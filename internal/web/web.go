@@ -1,0 +1,117 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/lethe-dsr/lethe/dsar"
+)
+
+// Config is what the pages are made of. Every field is needed unless it says otherwise.
+type Config struct {
+	Requests    Requests
+	Retention   Retention
+	Staff       *Staff
+	Controllers []dsar.Controller // in the order of the configuration
+	// Identities are the identity types that the data map knows (email, phone,
+	// visitor, …): one field each on the forms. Empty: email and phone.
+	Identities []string
+	// Collections are the full names of the data map's collections, for the
+	// form of holds. Empty: the name is typed.
+	Collections []string
+	PublicURL   string
+	// Queue is the queue's own page, mounted at /queue/ for the processor's
+	// staff. It has no sign-in of its own. nil: none.
+	Queue http.Handler
+	// Proxies are the peers whose X-Forwarded-For is believed, besides loopback.
+	Proxies []netip.Prefix
+	Now     func() time.Time
+	Rand    io.Reader // crypto/rand.Reader
+	Log     *slog.Logger
+	Demo    bool // says on every page that the data are invented
+}
+
+// server holds what the handlers share. It is not changed after New.
+type server struct {
+	Config
+	controllers map[string]dsar.Controller
+	origin      string // of PublicURL
+	https       bool   // PublicURL is
+	pages       pages
+	sessions    *scs.SessionManager
+	passwords   *passwords
+	limits      limits
+}
+
+// New checks the configuration and returns the handler of every page.
+func New(c Config) (http.Handler, error) {
+	switch {
+	case c.Requests == nil, c.Retention == nil, c.Staff == nil, c.Now == nil, c.Rand == nil, c.Log == nil:
+		return nil, errors.New("web: Requests, Retention, Staff, Now, Rand and Log are needed")
+	case len(c.Controllers) == 0:
+		return nil, errors.New("web: there is no controller")
+	}
+	public, err := url.Parse(c.PublicURL)
+	if err != nil || public.Host == "" || public.Scheme != "http" && public.Scheme != "https" {
+		return nil, errors.New("web: public_url must be an http or https address")
+	}
+	if len(c.Identities) == 0 {
+		c.Identities = []string{"email", "phone"}
+	}
+	c.Identities = identityOrder(c.Identities)
+
+	s := &server{
+		Config:      c,
+		controllers: make(map[string]dsar.Controller, len(c.Controllers)),
+		origin:      public.Scheme + "://" + public.Host,
+		https:       public.Scheme == "https",
+		limits:      newLimits(),
+	}
+	for _, one := range c.Controllers {
+		s.controllers[one.Key] = one
+	}
+	if s.pages, err = parsePages(); err != nil {
+		return nil, fmt.Errorf("web: templates: %w", err)
+	}
+	if s.passwords, err = newPasswords(); err != nil {
+		return nil, fmt.Errorf("web: passwords: %w", err)
+	}
+	s.sessions = newSessions(c.Staff, c.Now, s.https, s.fail)
+	return s.handler()
+}
+
+// identityOrder puts the types that people know first.
+func identityOrder(types []string) []string {
+	out := slices.Clone(types)
+	rank := func(t string) int {
+		switch t {
+		case "email":
+			return 0
+		case "phone":
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(out, func(a, b string) int { return rank(a) - rank(b) })
+	return slices.Compact(out)
+}
+
+// controllersOf are those that a member of staff belongs to, in the configuration's order.
+func (s *server) controllersOf(a dsar.Actor) []dsar.Controller {
+	var own []dsar.Controller
+	for _, c := range s.Controllers {
+		if a.All || slices.Contains(a.Controllers, c.Key) {
+			own = append(own, c)
+		}
+	}
+	return own
+}

@@ -1,0 +1,274 @@
+package web
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// words are the functions of the templates: how things are said.
+func words() template.FuncMap {
+	return template.FuncMap{
+		"field": newField, "kind": kindWord, "status": statusWord, "stage": stageWord,
+		"letter": letterWord, "stepstate": stepWord, "letterstate": letterState, "event": eventWord,
+		"identity": identityWord, "as": requesterWord, "delivery": deliveryWord,
+		"day": day, "isoday": isoDay, "moment": moment, "iso": iso,
+		"size": size, "count": count, "plural": plural, "total": total, "anyshared": anyShared,
+		"root": rootValue, "sorted": sortedPairs, "id": fieldID, "dict": dict,
+	}
+}
+
+func kindWord(k datamap.Kind) string {
+	switch k {
+	case datamap.Access:
+		return "Access"
+	case datamap.Export:
+		return "Export"
+	case datamap.Erasure:
+		return "Erasure"
+	}
+	return string(k)
+}
+
+func statusWord(s dsar.Status) string {
+	switch s {
+	case dsar.InReview:
+		return "In review"
+	case dsar.Received, dsar.Running, dsar.Fulfilled, dsar.Refused, dsar.Withdrawn, dsar.Lapsed:
+		return capital(string(s))
+	}
+	return string(s)
+}
+
+func stageWord(s string) string {
+	switch s {
+	case "locate":
+		return "Look for the identities"
+	case "discover":
+		return "Find the rows"
+	case "archive":
+		return "Make the archive"
+	case "erase":
+		return "Erase the rows"
+	}
+	return s
+}
+
+func stepWord(s string) string {
+	switch s {
+	case "waiting":
+		return "Waiting"
+	case "running":
+		return "Running"
+	case "done":
+		return "Done"
+	case "failed":
+		return "Failed"
+	case "dropped":
+		return "No longer needed"
+	}
+	return s
+}
+
+func letterWord(k string) string {
+	switch k {
+	case "confirm":
+		return "Confirm the address"
+	case "remind":
+		return "Reminder to confirm"
+	case "archive":
+		return "The archive is ready"
+	case "erased":
+		return "The data are erased"
+	case "nothing":
+		return "We hold nothing"
+	case "refused":
+		return "Refused"
+	case "extended":
+		return "Extended"
+	case "withdrawn":
+		return "Withdrawn"
+	case "notice":
+		return "Notice to a recipient"
+	}
+	return k
+}
+
+// letterState says what became of a mail; only the server's code is known of a refusal.
+func letterState(l dsar.LetterState) string {
+	switch l.Status {
+	case "waiting":
+		if l.Attempts > 0 {
+			return fmt.Sprintf("Waiting, tried %s", plural(int64(l.Attempts), "time", "times"))
+		}
+		return "Waiting"
+	case "sent":
+		return "Sent"
+	case "failed":
+		if l.Code > 0 {
+			return fmt.Sprintf("Not accepted (code %d)", l.Code)
+		}
+		return "Not accepted"
+	case "dropped":
+		return "No longer needed"
+	}
+	return l.Status
+}
+
+// eventWord turns a ledger entry's type into words; the text that came with it counts first.
+func eventWord(e dsar.Event) string {
+	if e.Text != "" {
+		return e.Text
+	}
+	return capital(strings.NewReplacer(".", " ", "_", " ").Replace(e.Type))
+}
+
+// identityWord names an identity type on a form.
+func identityWord(t string) string {
+	switch t {
+	case "email":
+		return "E-mail address"
+	case "phone":
+		return "Telephone number"
+	case "visitor":
+		return "Visitor identifier"
+	case "cookie":
+		return "Cookie value"
+	}
+	return capital(strings.ReplaceAll(t, "_", " "))
+}
+
+func requesterWord(as string) string {
+	switch as {
+	case "", "self":
+		return "The person themselves"
+	case "parent":
+		return "A parent"
+	case "guardian":
+		return "A guardian"
+	case "lawyer":
+		return "A lawyer"
+	case "agent":
+		return "Somebody else, with a mandate"
+	}
+	return as
+}
+
+func deliveryWord(d string) string {
+	switch d {
+	case "link":
+		return "By a link that expires"
+	case "attachment":
+		return "Attached to the mail"
+	case "hand":
+		return "Handed over in person or by post"
+	}
+	return d
+}
+
+func capital(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// day is a day in words: "Fri 30 Apr 2027".
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.Format("Mon 2 Jan 2006")
+}
+
+func isoDay(t time.Time) string { return t.Format(time.DateOnly) }
+
+// moment is an instant in UTC, in words.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.UTC().Format("2 Jan 2006, 15:04 UTC")
+}
+
+func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// size is a number of bytes in words.
+func size(n int64) string {
+	switch {
+	case n < 1000:
+		return plural(n, "byte", "bytes")
+	case n < 1_000_000:
+		return strconv.FormatFloat(float64(n)/1e3, 'f', 1, 64) + " kB"
+	case n < 1_000_000_000:
+		return strconv.FormatFloat(float64(n)/1e6, 'f', 1, 64) + " MB"
+	}
+	return strconv.FormatFloat(float64(n)/1e9, 'f', 1, 64) + " GB"
+}
+
+// count groups thousands: 12,345.
+func count(n int64) string {
+	if n < 0 && n > math.MinInt64 {
+		return "-" + count(-n)
+	}
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return count(n) + " " + many
+}
+
+// total adds up findings.
+func total(list []source.Finding) source.Finding {
+	var t source.Finding
+	for _, f := range list {
+		t.Rows += f.Rows
+		t.Shared += f.Shared
+		t.Held += f.Held
+		t.Erased += f.Erased
+		t.Masked += f.Masked
+	}
+	return t
+}
+
+func anyShared(list []source.Finding) bool { return total(list).Shared > 0 }
+
+// rootValue is how the approval names a row: "dataset.collection:key".
+func rootValue(r source.RowKey) string { return r.Collection + ":" + r.Key }
+
+type pair struct{ Key, Value string }
+
+func sortedPairs(m map[string]string) []pair {
+	list := make([]pair, 0, len(m))
+	for _, k := range sortedKeys(m) {
+		list = append(list, pair{k, m[k]})
+	}
+	return list
+}
+
+// dict gives a part of a template several values.
+func dict(pairs ...any) (map[string]any, error) {
+	m := make(map[string]any, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		k, ok := pairs[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("dict: a key is no text")
+		}
+		m[k] = pairs[i+1]
+	}
+	return m, nil
+}

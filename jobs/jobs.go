@@ -1,0 +1,223 @@
+// Package jobs is the queue: a River client in the control database, one worker
+// for each kind of job, and the clock of the cron lines.
+//
+// A job's arguments are identifiers of Lethe's own and nothing else; what a job
+// does stands in dsar and retention, which know nothing of River. Open
+// workers.go for the kinds and their limits, minute.go for what time alone sets
+// off, ticks.go for cron lines.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/retention"
+)
+
+// Requests is what workers ask of requests. dsar.Service is it.
+type Requests interface {
+	RunStep(ctx context.Context, id int64, run int) error
+	SendLetter(ctx context.Context, id int64, run int, m dsar.Mailer) error
+	GiveUp(ctx context.Context, w dsar.Work) error
+	Minute(ctx context.Context, alive func(ctx context.Context, w []dsar.Work) (map[dsar.Work]bool, error)) error
+}
+
+// Sweeps is what workers ask of retention. retention.Service is it.
+type Sweeps interface {
+	ClaimDue(ctx context.Context) (int, error)
+	RunSlice(ctx context.Context, id int64, run int, budget time.Duration) (more bool, err error)
+	GiveUp(ctx context.Context, id int64) error
+}
+
+// Config is what a Client that works is made of.
+type Config struct {
+	Pool     *pgxpool.Pool // the control database
+	Schema   string        // where River's tables stand
+	Requests Requests
+	Sweeps   Sweeps
+	Mailer   dsar.Mailer
+	Log      *slog.Logger
+	// Concurrency is the number of steps worked on at once in this process
+	// (default 8); letters get half as many, sweeps one.
+	Concurrency int
+	// JobLimit is the longest that any job may take (default two minutes).
+	JobLimit time.Duration
+	// RescueAfter is how long a job of a dead process stands before another
+	// takes it over (default three minutes; never less than JobLimit).
+	RescueAfter time.Duration
+	// StopLimit is how long running jobs may go on once a stop was asked for;
+	// then they are cancelled, and go back to the queue (default 20 s).
+	StopLimit time.Duration
+	// Now is the clock of ticks; River keeps its own time.
+	Now func() time.Time
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Pool == nil:
+		return errors.New("jobs: the pool is missing")
+	case c.Requests == nil, c.Sweeps == nil, c.Mailer == nil:
+		return errors.New("jobs: requests, sweeps and mailer are all needed to work")
+	case c.Log == nil:
+		return errors.New("jobs: the logger is missing")
+	}
+	if c.Concurrency == 0 {
+		c.Concurrency = 8
+	}
+	if c.JobLimit == 0 {
+		c.JobLimit = 2 * time.Minute
+	}
+	if c.RescueAfter == 0 {
+		c.RescueAfter = 3 * time.Minute
+	}
+	if c.StopLimit == 0 {
+		c.StopLimit = 20 * time.Second
+	}
+	if c.RescueAfter < c.JobLimit {
+		return fmt.Errorf("jobs: a job would be taken over after %s though it may take %s", c.RescueAfter, c.JobLimit)
+	}
+	return nil
+}
+
+// Names of the queues: each kind has its own, so that a slow mail server does
+// not keep erasures waiting.
+const (
+	queueSteps   = "steps"
+	queueLetters = "letters"
+	queueSweeps  = "sweeps"
+	queueMinute  = "minute"
+)
+
+// A Client works on jobs until it is stopped.
+type Client struct {
+	river *river.Client[pgx.Tx]
+	c     Config
+}
+
+// New makes a client; Start sets it to work.
+func New(c Config) (*Client, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	client := &Client{c: c}
+	workers := river.NewWorkers()
+	for _, err := range []error{
+		river.AddWorkerSafely(workers, &stepWorker{c: c}),
+		river.AddWorkerSafely(workers, &letterWorker{c: c}),
+		river.AddWorkerSafely(workers, &sweepWorker{c: c}),
+		river.AddWorkerSafely(workers, &minuteWorker{c: c, alive: client.alive}),
+	} {
+		if err != nil {
+			return nil, fmt.Errorf("jobs: %w", err)
+		}
+	}
+	conf := common(c.Schema, c.Log)
+	conf.Workers = workers
+	conf.Queues = map[string]river.QueueConfig{
+		queueSteps:   {MaxWorkers: c.Concurrency},
+		queueLetters: {MaxWorkers: max(1, c.Concurrency/2)},
+		queueSweeps:  {MaxWorkers: 1},
+		queueMinute:  {MaxWorkers: 1},
+	}
+	conf.JobTimeout = c.JobLimit
+	conf.RescueStuckJobsAfter = c.RescueAfter
+	conf.SoftStopTimeout = c.StopLimit
+	conf.RetryPolicy = rescuePolicy{}
+	conf.Middleware = append(conf.Middleware, &guard{c: c})
+	conf.PeriodicJobs = []*river.PeriodicJob{river.NewPeriodicJob(
+		river.PeriodicInterval(time.Minute),
+		func() (river.JobArgs, *river.InsertOpts) { return minuteArgs{}, nil },
+		&river.PeriodicJobOpts{ID: "minute", RunOnStart: true},
+	)}
+	rc, err := river.NewClient(riverpgxv5.New(c.Pool), conf)
+	if err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	client.river = rc
+	return client, nil
+}
+
+// common is what every client needs, inserting ones too: at River's default
+// cooldown, notifications of new jobs are held back for a second.
+func common(schema string, log *slog.Logger) *river.Config {
+	return &river.Config{
+		Schema:            schema,
+		Logger:            log,
+		FetchCooldown:     time.Millisecond,
+		FetchPollInterval: 50 * time.Millisecond,
+	}
+}
+
+// Start sets the workers to work; they go on until Stop, not until ctx ends.
+func (c *Client) Start(ctx context.Context) error {
+	if err := c.river.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("jobs: start: %w", err)
+	}
+	return nil
+}
+
+// Stop takes no new jobs, lets running ones finish for StopLimit, then cancels
+// them: they go back to the queue. It returns when nothing runs any more.
+func (c *Client) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.c.StopLimit+10*time.Second)
+	defer cancel()
+	if err := c.river.Stop(ctx); err != nil {
+		return fmt.Errorf("jobs: stop: %w", err)
+	}
+	return nil
+}
+
+// An Inserter puts work into the queue in the transaction of the change that
+// needs it. It works on nothing itself.
+type Inserter struct{ river *river.Client[pgx.Tx] }
+
+// NewInserter makes one.
+func NewInserter(pool *pgxpool.Pool, schema string, log *slog.Logger) (*Inserter, error) {
+	rc, err := river.NewClient(riverpgxv5.New(pool), common(schema, log))
+	if err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	return &Inserter{river: rc}, nil
+}
+
+// Insert queues steps and letters. It is dsar.Queue.
+func (q *Inserter) Insert(ctx context.Context, tx pgx.Tx, work ...dsar.Work) error {
+	params := make([]river.InsertManyParams, 0, len(work))
+	for _, w := range work {
+		var args river.JobArgs
+		switch w.Kind {
+		case kindStep:
+			args = stepArgs{ID: w.ID, Run: w.Run}
+		case kindLetter:
+			args = letterArgs{ID: w.ID, Run: w.Run}
+		default:
+			return fmt.Errorf("jobs: no worker for work of kind %q", w.Kind)
+		}
+		params = append(params, river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{ScheduledAt: w.At}})
+	}
+	if len(params) == 0 {
+		return nil
+	}
+	if _, err := q.river.InsertManyTx(ctx, tx, params); err != nil {
+		return fmt.Errorf("jobs: insert %d: %w", len(params), err)
+	}
+	return nil
+}
+
+// InsertSweep queues a sweep. It is retention.Queue.
+func (q *Inserter) InsertSweep(ctx context.Context, tx pgx.Tx, work retention.Work) error {
+	_, err := q.river.InsertTx(ctx, tx, sweepArgs{ID: work.ID, Run: work.Run}, &river.InsertOpts{ScheduledAt: work.At})
+	if err != nil {
+		return fmt.Errorf("jobs: insert sweep %d: %w", work.ID, err)
+	}
+	return nil
+}

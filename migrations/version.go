@@ -1,0 +1,104 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pressly/goose/v3"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// What callers decide on. The errors that wrap them are whole sentences.
+var (
+	ErrNewer = errors.New("this database was migrated by a newer lethe")
+	ErrOlder = errors.New("this database is not up to date")
+)
+
+// versions of the two lines of migrations; 0: none yet.
+type versions struct{ ours, queue int64 }
+
+// Check tells whether the control schema is exactly this binary's: ErrNewer
+// when another binary went ahead, ErrOlder when `lethe migrate` must run first.
+func Check(ctx context.Context, pool *pgxpool.Pool) error {
+	has, err := current(ctx, pool)
+	if err != nil {
+		return fmt.Errorf("read the control schema's version: %w", pg.Clean(err))
+	}
+	knows, err := known()
+	if err != nil {
+		return err
+	}
+	if err := notNewer(has, knows); err != nil {
+		return err
+	}
+	if has != knows {
+		return fmt.Errorf("%w (version %d, queue %d; this binary needs %d, queue %d): run lethe migrate",
+			ErrOlder, has.ours, has.queue, knows.ours, knows.queue)
+	}
+	return nil
+}
+
+func notNewer(has, knows versions) error {
+	const advice = "run the newer binary, or restore the backup made before it ran"
+	if has.ours > knows.ours {
+		return fmt.Errorf("%w (version %d; this binary knows %d): %s", ErrNewer, has.ours, knows.ours, advice)
+	}
+	if has.queue > knows.queue {
+		return fmt.Errorf("%w (queue version %d; this binary knows %d): %s", ErrNewer, has.queue, knows.queue, advice)
+	}
+	return nil
+}
+
+// current reads the versions in the database. The tables are asked for by
+// name: neither tool can be asked without making its table, or failing on a
+// version that it does not know.
+func current(ctx context.Context, db pg.DB) (versions, error) {
+	var v versions
+	for _, line := range []struct {
+		table, sql string
+		into       *int64
+	}{
+		{gooseTable, `SELECT coalesce(max(version_id), 0) FROM ` + gooseTable + ` WHERE is_applied`, &v.ours},
+		{Schema + ".river_migration", `SELECT coalesce(max(version), 0) FROM ` + Schema + `.river_migration`, &v.queue},
+	} {
+		var there bool
+		if err := db.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, line.table).Scan(&there); err != nil {
+			return versions{}, err
+		}
+		if !there {
+			continue
+		}
+		if err := db.QueryRow(ctx, line.sql).Scan(line.into); err != nil {
+			return versions{}, err
+		}
+	}
+	return v, nil
+}
+
+// known are the versions that this binary brings.
+func known() (versions, error) {
+	var v versions
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return v, err
+	}
+	for _, name := range names {
+		n, err := goose.NumericComponent(name)
+		if err != nil {
+			return v, fmt.Errorf("migration %s: %w", name, err)
+		}
+		v.ours = max(v.ours, n)
+	}
+	m, err := migrator(nil)
+	if err != nil {
+		return v, err
+	}
+	for _, one := range m.AllVersions() {
+		v.queue = max(v.queue, int64(one.Version))
+	}
+	return v, nil
+}

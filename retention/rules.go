@@ -1,0 +1,561 @@
+package retention
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// A Rule says of a class of rows from when they count, how long they live, and
+// what happens then (DIN 66398: class, start, period). How it is carried out is
+// the sources' business.
+type Rule struct {
+	Pos               datamap.Pos
+	Name, Description string
+	// Collection is nil for a rule on withheld categories that names none.
+	Collection      *datamap.Collection
+	Where, WhereNot map[string][]*string
+	// Lifetimes are the catalogue's rows that the rule is about, if any;
+	// NameColumn and StorageColumn are where their names and storages stand.
+	Lifetimes                 []Lifetime
+	NameColumn, StorageColumn string
+	StartsAt                  string
+	Keep                      Period // zero: what is selected has expired at once
+	Then                      source.Action
+	Columns                   []source.ColumnChange
+	Unless                    *source.Counterpart
+	ValueColumn               string
+	ValueIn                   []string // "dataset.collection.field"
+	// Withheld is a category that some controllers do not want kept: all its
+	// fields are emptied in their rows, as they come.
+	Withheld  string
+	Schedule  string // five fields; CRON_TZ= may stand before
+	StopAbove Limit
+}
+
+// A Limit is where a sweep stops and asks: a share of the collection's rows, or
+// a number of them; the zero Limit leaves it to the usual.
+type Limit struct {
+	Share float64 // 0.05 for 5%
+	Rows  int64
+}
+
+// IsZero tells that no limit was set.
+func (l Limit) IsZero() bool { return l.Share == 0 && l.Rows == 0 }
+
+var ruleKeys = []string{"name", "description", "collection", "where", "where_not", "lifetime", "lifetimes", "name_column",
+	"storage_column", "starts_at", "keep", "then", "columns", "unless", "value", "value_in", "withheld", "schedule", "stop_above"}
+
+// ParseRules reads a rule file against a map. Every problem at once.
+func ParseRules(file string, data []byte, m *datamap.Map) ([]Rule, []datamap.Problem) {
+	d := &document{file: file}
+	root := d.open(data)
+	if root == nil {
+		return nil, d.problems
+	}
+	var rules []Rule
+	seen := map[string]bool{}
+	for _, e := range d.entries(root, "the file") {
+		if e.name != "rules" {
+			d.say(e.key, "%s is not known here%s", e.name, nearest(e.name, []string{"rules"}))
+			continue
+		}
+		if _, null := e.value.(*ast.NullNode); null {
+			continue // rules: with nothing under it promises nothing
+		}
+		for _, n := range d.items(e.value, "rules") {
+			before := len(d.problems)
+			r := (&ruleReader{document: d, m: m}).read(n)
+			if r.Name != "" && seen[r.Name] {
+				d.say(n, "two rules are called %s", r.Name)
+			}
+			seen[r.Name] = true
+			if len(d.problems) == before {
+				rules = append(rules, r)
+			}
+		}
+	}
+	sort.SliceStable(d.problems, func(i, j int) bool {
+		a, b := d.problems[i].Pos, d.problems[j].Pos
+		return a.Line < b.Line || a.Line == b.Line && a.Column < b.Column
+	})
+	if len(d.problems) > 0 {
+		return nil, d.problems
+	}
+	return rules, nil
+}
+
+// ruleReader reads one rule.
+type ruleReader struct {
+	*document
+	m    *datamap.Map
+	node ast.Node
+	keys map[string]ast.Node
+	r    Rule
+}
+
+func (x *ruleReader) read(n ast.Node) Rule {
+	x.node = n
+	x.keys = map[string]ast.Node{}
+	x.r = Rule{Pos: x.at(n), NameColumn: "name", StorageColumn: "storage"}
+	for _, e := range x.entries(n, "a rule") {
+		if !slices.Contains(ruleKeys, e.name) {
+			x.say(e.key, "%s is not a key of a rule%s", e.name, nearest(e.name, ruleKeys))
+			continue
+		}
+		x.keys[e.name] = e.value
+	}
+	if len(x.keys) == 0 {
+		return x.r
+	}
+	x.header()
+	x.collection()
+	x.class()
+	x.period()
+	x.action()
+	x.unless()
+	x.values()
+	x.brake()
+	x.whole()
+	return x.r
+}
+
+func (x *ruleReader) has(key string) bool { _, ok := x.keys[key]; return ok }
+
+// one reads the text under a key; "" when it is absent or wrong (which is said).
+func (x *ruleReader) one(key string) string {
+	if !x.has(key) {
+		return ""
+	}
+	s, ok := x.text(x.keys[key], key)
+	if ok && s == "" {
+		x.say(x.keys[key], "%s is empty", key)
+	}
+	return s
+}
+
+func (x *ruleReader) header() {
+	x.r.Name, x.r.Description = x.one("name"), ""
+	if x.has("description") {
+		x.r.Description, _ = x.text(x.keys["description"], "description")
+	}
+	switch {
+	case !x.has("name"):
+		x.say(x.node, "a rule needs a name")
+	case len(x.r.Name) > 63 || strings.IndexFunc(x.r.Name, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
+	}) >= 0:
+		x.say(x.keys["name"], "a rule's name is made of a-z, 0-9, dot, dash and underscore, at most 63")
+	}
+	x.r.Schedule = strings.TrimSpace(x.one("schedule"))
+	if !x.has("schedule") {
+		x.say(x.node, "schedule is missing: five fields, e.g. \"17 3 * * *\" for every night at 3:17 UTC")
+		return
+	}
+	line := x.r.Schedule
+	if zone, rest, ok := strings.Cut(line, " "); ok && (strings.HasPrefix(zone, "CRON_TZ=") || strings.HasPrefix(zone, "TZ=")) {
+		line = rest
+	}
+	if n := len(strings.Fields(line)); n != 5 {
+		x.say(x.keys["schedule"], "a schedule has five fields (minute, hour, day of month, month, day of week), not %d", n)
+	}
+}
+
+func (x *ruleReader) collection() {
+	name := x.one("collection")
+	if name == "" {
+		if !x.has("collection") && !x.has("withheld") {
+			x.say(x.node, "collection is missing")
+		}
+		return
+	}
+	x.r.Collection = x.findCollection(x.keys["collection"], name)
+}
+
+func (x *ruleReader) findCollection(n ast.Node, name string) *datamap.Collection {
+	var known []string
+	if x.m != nil {
+		for _, d := range x.m.Datasets {
+			for _, c := range d.Collections {
+				if c.FullName() == name {
+					return c
+				}
+				known = append(known, c.FullName())
+			}
+		}
+	}
+	x.say(n, "the data map has no collection %s%s", name, nearest(name, known))
+	return nil
+}
+
+// column checks that the map knows a column of the collection; true also when
+// the collection itself is already wrong.
+func (x *ruleReader) column(n ast.Node, c *datamap.Collection, name string) bool {
+	if c == nil || c.Field(name) != nil || c.Controller == name && name != "" {
+		return true
+	}
+	var known []string
+	for _, f := range c.Fields {
+		known = append(known, f.Name)
+	}
+	x.say(n, "%s has no field %s in the data map%s", c.FullName(), name, nearest(name, known))
+	return false
+}
+
+func (x *ruleReader) condition(key string, n ast.Node, c *datamap.Collection) map[string][]*string {
+	where := map[string][]*string{}
+	for _, e := range x.entries(n, key) {
+		x.column(e.key, c, e.name)
+		where[e.name] = x.admitted(e.value, key+"."+e.name)
+	}
+	if len(where) == 0 {
+		x.say(n, "%s names no column", key)
+	}
+	return where
+}
+
+// class reads which rows the rule is about.
+func (x *ruleReader) class() {
+	if x.has("where") {
+		x.r.Where = x.condition("where", x.keys["where"], x.r.Collection)
+	}
+	if x.has("where_not") {
+		x.r.WhereNot = x.condition("where_not", x.keys["where_not"], x.r.Collection)
+	}
+	if s := x.one("name_column"); s != "" {
+		x.r.NameColumn = s
+	}
+	if s := x.one("storage_column"); s != "" {
+		x.r.StorageColumn = s
+	}
+	if x.has("lifetime") && x.has("lifetimes") {
+		x.say(x.keys["lifetimes"], "lifetime and lifetimes exclude each other")
+	}
+	if x.has("lifetime") {
+		for _, name := range x.texts(x.keys["lifetime"], "lifetime") {
+			rows := named(name)
+			if len(rows) == 0 {
+				var known []string
+				for _, l := range catalogue {
+					known = append(known, l.Name)
+				}
+				x.say(x.keys["lifetime"], "the catalogue has no lifetime %s%s", name, nearest(name, known))
+			}
+			x.r.Lifetimes = append(x.r.Lifetimes, rows...)
+		}
+	}
+	if x.has("lifetimes") {
+		for _, e := range x.entries(x.keys["lifetimes"], "lifetimes") {
+			if e.name != "category" {
+				x.say(e.key, "lifetimes.%s is not known%s", e.name, nearest(e.name, []string{"category"}))
+				continue
+			}
+			category, _ := x.text(e.value, "lifetimes.category")
+			rows := ofCategory(Category(category))
+			if len(rows) == 0 {
+				x.say(e.value, "the catalogue's categories are functional, analytics and marketing")
+			}
+			x.r.Lifetimes = append(x.r.Lifetimes, rows...)
+		}
+	}
+	if len(x.r.Lifetimes) == 0 {
+		return
+	}
+	if x.has("where_not") {
+		x.say(x.keys["where_not"], "where_not does not go with a lifetime, which leaves out more specific names itself")
+	}
+	for _, c := range []string{x.r.NameColumn, x.r.StorageColumn} {
+		x.column(x.node, x.r.Collection, c)
+		if x.r.Where[c] != nil {
+			x.say(x.node, "the catalogue's lifetime selects by %s already; leave it out of where", c)
+		}
+	}
+}
+
+// period reads from when and how long.
+func (x *ruleReader) period() {
+	if x.r.StartsAt = x.one("starts_at"); x.r.StartsAt != "" {
+		x.column(x.keys["starts_at"], x.r.Collection, x.r.StartsAt)
+	}
+	if keep := x.one("keep"); keep != "" {
+		p, err := ParsePeriod(keep)
+		if err != nil {
+			x.say(x.keys["keep"], "keep: %v", err)
+			return
+		}
+		x.r.Keep = p
+	}
+	documented := x.documented()
+	switch {
+	case x.has("keep") && !documented.IsZero() && x.r.Keep.Least() > documented.Least():
+		x.say(x.keys["keep"], "keep is longer than the %s that are documented; a rule of your own may be shorter only", documented.Words())
+	case !x.has("keep"):
+		x.r.Keep = documented
+	}
+}
+
+// documented is the one period of the rule's lifetimes; zero when there is none.
+func (x *ruleReader) documented() Period {
+	var p Period
+	if !x.has("lifetime") {
+		return p
+	}
+	for i, l := range x.r.Lifetimes {
+		if !l.Documented() {
+			if !x.has("keep") && !x.has("unless") {
+				x.say(x.keys["lifetime"], "%s has no documented end: set keep yourself", l.Name)
+			}
+			return Period{}
+		}
+		q, err := ParsePeriod(l.Period)
+		if err != nil || i > 0 && q != p {
+			x.say(x.keys["lifetime"], "these lifetimes have different periods; write a rule for each")
+			return Period{}
+		}
+		p = q
+	}
+	return p
+}
+
+// action reads what happens to an expired row.
+func (x *ruleReader) action() {
+	then := source.Action(x.one("then"))
+	known := []string{string(source.Delete), string(source.Null), string(source.Mask), string(source.TruncateIP), string(source.Unlink)}
+	switch {
+	case !x.has("then"):
+		x.say(x.node, "then is missing: delete, null, mask, truncate_ip or unlink")
+		return
+	case !slices.Contains(known, string(then)):
+		x.say(x.keys["then"], "then: %s is not known%s; it is delete, null, mask, truncate_ip or unlink", then, nearest(string(then), known))
+		return
+	}
+	x.r.Then = then
+	n, given := x.keys["columns"]
+	switch {
+	case x.has("withheld"):
+		if given {
+			x.say(n, "a rule on a withheld category finds its columns itself, in the data map")
+		}
+		if then != source.Null && then != source.TruncateIP {
+			x.say(x.keys["then"], "withheld categories are emptied: then is null or truncate_ip")
+		}
+	case then == source.Delete:
+		if given {
+			x.say(n, "delete takes the whole row; leave columns out, or say null")
+		}
+	case !given:
+		x.say(x.node, "columns are missing: %s needs to know which", then)
+	default:
+		x.columns(n, then)
+	}
+}
+
+func (x *ruleReader) columns(n ast.Node, then source.Action) {
+	if then != source.Mask {
+		for _, name := range x.texts(n, "columns") {
+			x.change(n, name, nil)
+		}
+		return
+	}
+	for _, e := range x.entries(n, "columns (for mask, each with its strategy)") {
+		masking := &datamap.Masking{}
+		for _, s := range x.entries(e.value, "columns."+e.name) {
+			v, _ := x.text(s.value, s.name)
+			switch s.name {
+			case "strategy":
+				masking.Strategy = v
+			case "value", "rewrite_value":
+				masking.Value = v
+			default:
+				x.say(s.key, "%s is not known here%s", s.name, nearest(s.name, []string{"strategy", "value"}))
+			}
+		}
+		switch masking.Strategy {
+		case "null_rewrite", "string_rewrite":
+		case "random_string_rewrite", "hash", "hmac":
+			// Its result cannot be told from a value that was never masked, so each
+			// sweep would mask the same rows again.
+			x.say(e.value, "%s is not carried out by sweeps yet: use string_rewrite or null_rewrite", masking.Strategy)
+		default:
+			x.say(e.value, "the strategy of a sweep is string_rewrite or null_rewrite")
+		}
+		x.change(e.key, e.name, masking)
+	}
+	if len(x.r.Columns) == 0 {
+		x.say(n, "columns names none")
+	}
+}
+
+func (x *ruleReader) change(n ast.Node, name string, masking *datamap.Masking) {
+	if !x.column(n, x.r.Collection, name) {
+		return
+	}
+	if c := x.r.Collection; c != nil {
+		if f := c.Field(name); f != nil && f.PrimaryKey || name == c.Controller {
+			x.say(n, "%s is the row's key or its controller: it cannot be changed, only the row deleted", name)
+			return
+		}
+	}
+	x.r.Columns = append(x.r.Columns, source.ColumnChange{Column: name, Masking: masking})
+}
+
+// unless reads the counterpart whose presence keeps a row.
+func (x *ruleReader) unless() {
+	n, ok := x.keys["unless"]
+	if !ok {
+		return
+	}
+	u := &source.Counterpart{Link: map[string]string{}}
+	var link, where ast.Node
+	for _, e := range x.entries(n, "unless") {
+		switch e.name {
+		case "collection":
+			if name, ok := x.text(e.value, "unless.collection"); ok {
+				u.Collection = x.findCollection(e.value, name)
+			}
+		case "link":
+			link = e.value
+		case "where":
+			where = e.value
+		default:
+			x.say(e.key, "unless.%s is not known%s", e.name, nearest(e.name, []string{"collection", "link", "where"}))
+		}
+	}
+	if link == nil {
+		x.say(n, "unless needs link: {column here: column there}")
+	} else {
+		for _, e := range x.entries(link, "unless.link") {
+			there, ok := x.text(e.value, "unless.link")
+			if x.column(e.key, x.r.Collection, e.name) && ok && x.column(e.value, u.Collection, there) {
+				u.Link[e.name] = there
+			}
+		}
+		if len(u.Link) == 0 {
+			x.say(link, "unless.link names no columns")
+		}
+	}
+	if where != nil {
+		u.Where = x.condition("unless.where", where, u.Collection)
+	}
+	if a, b := x.r.Collection, u.Collection; a != nil && b != nil && a.Dataset.Source != b.Dataset.Source {
+		x.say(n, "unless looks into another source (%s): a sweep runs inside one", b.Dataset.Source)
+	}
+	x.r.Unless = u
+}
+
+// values reads where else an expired value stands.
+func (x *ruleReader) values() {
+	if x.r.ValueColumn = x.one("value"); x.r.ValueColumn != "" {
+		x.column(x.keys["value"], x.r.Collection, x.r.ValueColumn)
+	}
+	n, ok := x.keys["value_in"]
+	if !ok {
+		return
+	}
+	if x.r.ValueColumn == "" {
+		x.say(n, "value_in needs value: the column of the value that expires")
+	}
+	if x.r.Then != source.Delete && x.r.Then != "" {
+		x.say(n, "value_in goes with then: delete")
+	}
+	for _, full := range x.texts(n, "value_in") {
+		dot := strings.LastIndex(full, ".")
+		if dot < 0 {
+			x.say(n, "value_in: %s is not dataset.collection.field", full)
+			continue
+		}
+		c := x.findCollection(n, full[:dot])
+		if c == nil || !x.column(n, c, full[dot+1:]) {
+			continue
+		}
+		if x.r.Collection != nil && c.Dataset.Source != x.r.Collection.Dataset.Source {
+			x.say(n, "value_in: %s lies in another source (%s): a sweep runs inside one", full, c.Dataset.Source)
+		}
+		if slices.Contains(x.r.ValueIn, full) {
+			x.say(n, "value_in: %s stands twice", full)
+			continue
+		}
+		x.r.ValueIn = append(x.r.ValueIn, full)
+	}
+}
+
+func (x *ruleReader) brake() {
+	s := x.one("stop_above")
+	if s == "" {
+		return
+	}
+	l, err := parseLimit(s)
+	if err != nil {
+		x.say(x.keys["stop_above"], "%v", err)
+	}
+	x.r.StopAbove = l
+}
+
+func parseLimit(s string) (Limit, error) {
+	if share, ok := strings.CutSuffix(s, "%"); ok {
+		f, err := strconv.ParseFloat(strings.TrimSpace(share), 64)
+		if err != nil || !(f > 0 && f <= 100) {
+			return Limit{}, fmt.Errorf("stop_above: a share lies above 0%% and at 100%% at the most")
+		}
+		return Limit{Share: f / 100}, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n <= 0 {
+		return Limit{}, fmt.Errorf("stop_above is a share of the rows (\"5%%\") or a number of rows above nought")
+	}
+	return Limit{Rows: n}, nil
+}
+
+// whole checks what only the parts together can be wrong in.
+func (x *ruleReader) whole() {
+	r := &x.r
+	if x.has("withheld") {
+		r.Withheld = x.one("withheld")
+		for _, k := range []string{"where", "where_not", "lifetime", "lifetimes", "starts_at", "keep", "unless", "value", "value_in"} {
+			if x.has(k) {
+				x.say(x.keys[k], "withheld data have no period and no class: leave %s out", k)
+			}
+		}
+		if r.Withheld != "" && len(withheldFields(x.m, r.Collection, r.Withheld)) == 0 {
+			x.say(x.keys["withheld"], "no field of the data map has the category %s", r.Withheld)
+		}
+		return
+	}
+	switch {
+	case !r.Keep.IsZero() && r.StartsAt == "":
+		x.say(x.node, "starts_at is missing: from when does keep count?")
+	case r.Keep.IsZero() && r.StartsAt != "" && !x.has("keep") && !x.has("lifetime"):
+		x.say(x.keys["starts_at"], "keep is missing: for how long from %s?", r.StartsAt)
+	case r.Keep.IsZero() && !x.has("keep") && !x.has("lifetime") && r.Unless == nil:
+		x.say(x.node, "a rule needs starts_at and keep, a lifetime, unless, or withheld: else everything would go at once")
+	}
+}
+
+// withheldFields are the mapped fields of a category or below it, of one
+// collection or of all, that can be emptied.
+func withheldFields(m *datamap.Map, only *datamap.Collection, category string) []*datamap.Field {
+	var fields []*datamap.Field
+	if m == nil {
+		return nil
+	}
+	for _, d := range m.Datasets {
+		for _, c := range d.Collections {
+			if only != nil && c != only {
+				continue
+			}
+			for _, f := range c.Fields {
+				if !f.PrimaryKey && slices.ContainsFunc(f.Categories, func(s string) bool { return datamap.CategoryMatches(category, s) }) {
+					fields = append(fields, f)
+				}
+			}
+		}
+	}
+	return fields
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+type datamapCmd struct {
+	Check datamapCheckCmd `cmd:"" help:"Every error of the map, with its place; what each identity type reaches."`
+	Plan  datamapPlanCmd  `cmd:"" help:"What is visited, in which order, and what is done there."`
+}
+
+type datamapCheckCmd struct {
+	JSON bool `name:"json" help:"As JSON."`
+}
+
+// Help is the longer text of -h.
+func (datamapCheckCmd) Help() string {
+	return `Reads the data map without touching a database (lethe check compares it with the live schema).
+
+Example:
+  lethe datamap check -c examples/livechat/lethe.yaml`
+}
+
+// Run checks.
+func (c *datamapCheckCmd) Run(w *world, cli *commands) error {
+	cfg, err := loadConfig(w, cli.Config)
+	if err != nil {
+		return err
+	}
+	m, list, err := loadMap(cfg)
+	if c.JSON {
+		type problem struct {
+			File    string `json:"file"`
+			Line    int    `json:"line"`
+			Column  int    `json:"column"`
+			Warning bool   `json:"warning"`
+			Message string `json:"message"`
+		}
+		out := struct {
+			Problems []problem           `json:"problems"`
+			Reach    map[string][]string `json:"reach"`
+		}{[]problem{}, map[string][]string{}}
+		for _, p := range list {
+			out.Problems = append(out.Problems, problem{p.Pos.File, p.Pos.Line, p.Pos.Column, p.Warning, p.Message})
+		}
+		if m != nil {
+			out.Reach = datamap.Reach(m)
+		}
+		if jerr := printJSON(w.out, out); jerr != nil {
+			return jerr
+		}
+		if err != nil {
+			return fmt.Errorf("the data map cannot be used")
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		fmt.Fprintln(w.err, p)
+	}
+	reach := datamap.Reach(m)
+	t := newTable(w.out, "identity", "reaches")
+	for _, kind := range identityTypes(m) {
+		for i, name := range reach[kind] {
+			if i > 0 {
+				kind = ""
+			}
+			t.row(kind, name)
+		}
+	}
+	t.flush()
+	return nil
+}
+
+type datamapPlanCmd struct {
+	Kind     string   `enum:"access,export,erasure" default:"access" help:"access, export or erasure."`
+	Policy   string   `help:"A policy of the configuration."`
+	Identity []string `placeholder:"TYPE" help:"Identity types that the request brings; all of the map's unless set."`
+	JSON     bool     `name:"json" help:"As JSON."`
+}
+
+// Help is the longer text of -h.
+func (datamapPlanCmd) Help() string {
+	return "Example:\n  lethe datamap plan --kind erasure --identity email"
+}
+
+// Run prints the plan.
+func (c *datamapPlanCmd) Run(w *world, cli *commands) error {
+	cfg, err := loadConfig(w, cli.Config)
+	if err != nil {
+		return err
+	}
+	m, _, err := loadMap(cfg)
+	if err != nil {
+		return err
+	}
+	policy := datamap.Builtin(datamap.Kind(c.Kind))
+	if c.Policy != "" {
+		own := policiesOf(cfg)
+		i := slices.IndexFunc(own, func(p datamap.Policy) bool { return p.Name == c.Policy })
+		if i < 0 {
+			return wrongUse("there is no policy %s in the configuration", c.Policy)
+		}
+		policy = own[i]
+	}
+	if len(c.Identity) == 0 {
+		c.Identity = identityTypes(m)
+	}
+	plan, err := datamap.Compile(m, policy, c.Identity)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(w.out, plan)
+	}
+	fmt.Fprint(w.out, plan.Text())
+	return nil
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+type findCmd struct {
+	identityFlags
+	Controller string `help:"Whose data; may be left out where there is one controller."`
+	Kind       string `enum:"access,export,erasure" default:"access" help:"As which kind of request would see it."`
+	Policy     string `help:"A policy of the configuration."`
+	JSON       bool   `name:"json" help:"As JSON."`
+}
+
+// Help is the longer text of -h.
+func (findCmd) Help() string {
+	return `Counts what a request with these identities would reach, in every source, taking all of them for proved. Changes nothing, and nothing is recorded.
+
+Example:
+  lethe find --controller bota --email a@b.example
+  lethe find --controller bota --phone "+420 601 234 567" --kind erasure --json`
+}
+
+// Run finds.
+func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
+	ids, err := c.list()
+	if err != nil {
+		return err
+	}
+	a, err := quietApp(ctx, w, cli)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	if c.Controller == "" {
+		if len(a.cfg.Controllers) != 1 {
+			return wrongUse("say whose data it is: --controller %s", controllerKeys(a))
+		}
+		c.Controller = a.cfg.Controllers[0].Key
+	}
+	found, err := a.requests.Preview(ctx, operator, c.Controller, datamap.Kind(c.Kind), c.Policy, ids)
+	if err != nil {
+		return asMisuse(err)
+	}
+	if c.JSON {
+		type finding struct {
+			Source     string `json:"source"`
+			Collection string `json:"collection"`
+			Rows       int64  `json:"rows"`
+			Shared     int64  `json:"shared"`
+		}
+		type root struct {
+			Source     string   `json:"source"`
+			Collection string   `json:"collection"`
+			Key        string   `json:"key"`
+			Types      []string `json:"types"`
+		}
+		out := struct {
+			Findings []finding `json:"findings"`
+			Roots    []root    `json:"root_rows"`
+		}{[]finding{}, []root{}}
+		for _, f := range found.Findings {
+			out.Findings = append(out.Findings, finding{f.Source, f.Collection, f.Rows, f.Shared})
+		}
+		for _, r := range found.Roots {
+			out.Roots = append(out.Roots, root{r.Source, r.Collection, r.Key, r.Types})
+		}
+		return printJSON(w.out, out)
+	}
+	if len(found.Roots) == 0 {
+		fmt.Fprintln(w.out, "Nothing is held under these identities.")
+		return nil
+	}
+	t := newTable(w.out, "row", "matched by", "person")
+	for _, r := range found.Roots {
+		var person []string
+		for field, v := range r.Person {
+			person = append(person, field+" "+v)
+		}
+		slices.Sort(person)
+		t.row(r.Collection+":"+r.Key, strings.Join(r.Types, ", "), strings.Join(person, ", "))
+	}
+	t.flush()
+	printFindings(w.out, found.Findings)
+	return nil
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/keys"
+)
+
+type keysCmd struct {
+	New    keysNewCmd    `cmd:"" help:"Make a key file."`
+	Rotate keysRotateCmd `cmd:"" help:"Add new primary keys; old ones stay for reading."`
+}
+
+type keysNewCmd struct {
+	Out string `required:"" type:"path" placeholder:"FILE" help:"Where to write it; it must not be there yet."`
+}
+
+// Help is the longer text of -h.
+func (keysNewCmd) Help() string {
+	return `The key file encrypts identities and archives. Keep a copy in a safe place: without it they cannot be read, and the record of erasures cannot be replayed.
+
+Example:
+  lethe keys new --out /etc/lethe/lethe.key`
+}
+
+// Run makes the file, readable by its owner only.
+func (c *keysNewCmd) Run(w *world) error {
+	if err := keys.Create(c.Out); err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "Wrote %s. Keep a copy of it in a safe place, apart from the database.\n", c.Out)
+	return nil
+}
+
+type keysRotateCmd struct{}
+
+// Help is the longer text of -h.
+func (keysRotateCmd) Help() string {
+	return `New values are encrypted under new keys from the next start of each process; what is there stays readable. The key file is replaced in one step.
+
+Example:
+  lethe keys rotate`
+}
+
+// Run replaces the key file by one with new primaries.
+func (c *keysRotateCmd) Run(w *world, cli *commands) error {
+	cfg, list := config.Load(cli.Config, w.env)
+	if len(list) > 0 {
+		return problems("the configuration cannot be used; nothing was done", list)
+	}
+	set, err := keys.ReadFile(cfg.KeyFile)
+	if err != nil {
+		return err
+	}
+	if err := set.Rotate(); err != nil {
+		return err
+	}
+	// Written beside and renamed: a kill in between leaves the old file whole.
+	f, err := os.CreateTemp(filepath.Dir(cfg.KeyFile), ".lethe-key-*")
+	if err != nil {
+		return fmt.Errorf("the new key file cannot be written: %w", err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	err = set.Write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), cfg.KeyFile)
+	}
+	if err != nil {
+		return fmt.Errorf("the new key file cannot be written: %w", err)
+	}
+	fmt.Fprintf(w.out, "Rotated %s. Restart serve and work, and keep a copy of the new file.\n", cfg.KeyFile)
+	return nil
+}

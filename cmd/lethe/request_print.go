@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// requestJSON is what programs read of a request; keys are part of the contract.
+type requestJSON struct {
+	ID         int64          `json:"id"`
+	Kind       string         `json:"kind"`
+	Controller string         `json:"controller"`
+	Policy     string         `json:"policy"`
+	Status     string         `json:"status"`
+	Waiting    string         `json:"waiting"`
+	Delivery   string         `json:"delivery"`
+	ReceivedAt time.Time      `json:"received_at"`
+	DueOn      string         `json:"due_on"`
+	Derivation string         `json:"derivation"`
+	Extended   bool           `json:"extended"`
+	ApprovedAt *time.Time     `json:"approved_at"`
+	FinishedAt *time.Time     `json:"finished_at"`
+	Findings   []findingJSON  `json:"findings"`
+	Steps      []stepJSON     `json:"steps"`
+	Identities []identityJSON `json:"identities"`
+	Rows       []rootJSON     `json:"root_rows"`
+	Letters    []letterJSON   `json:"letters"`
+}
+
+type findingJSON struct {
+	Source     string `json:"source"`
+	Collection string `json:"collection"`
+	Rows       int64  `json:"rows"`
+	Shared     int64  `json:"shared"`
+	Held       int64  `json:"held"`
+	Erased     int64  `json:"erased"`
+	Masked     int64  `json:"masked"`
+}
+
+type stepJSON struct {
+	Stage      string     `json:"stage"`
+	Source     string     `json:"source"`
+	Status     string     `json:"status"`
+	Attempts   int        `json:"attempts"`
+	Error      string     `json:"error,omitempty"`
+	Message    string     `json:"message,omitempty"`
+	StartedAt  *time.Time `json:"started_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+}
+
+// identityJSON leaves values out: JSON ends up in files and logs.
+type identityJSON struct {
+	ID     int64  `json:"id"`
+	Type   string `json:"type"`
+	Proved bool   `json:"proved"`
+	How    string `json:"how,omitempty"`
+}
+
+type rootJSON struct {
+	Source     string   `json:"source"`
+	Collection string   `json:"collection"`
+	Key        string   `json:"key"`
+	Types      []string `json:"types"`
+	Ticked     *bool    `json:"ticked"`
+}
+
+type letterJSON struct {
+	Kind   string     `json:"kind"`
+	Status string     `json:"status"`
+	Code   int        `json:"smtp_code,omitempty"`
+	SentAt *time.Time `json:"sent_at"`
+}
+
+func findingsToJSON(list []source.Finding) []findingJSON {
+	out := []findingJSON{}
+	for _, f := range list {
+		out = append(out, findingJSON(f))
+	}
+	return out
+}
+
+func requestToJSON(q dsar.Request) requestJSON {
+	j := requestJSON{
+		ID: q.ID, Kind: string(q.Kind), Controller: q.Controller, Policy: q.Policy, Status: string(q.Status), Waiting: q.Waiting,
+		Delivery: q.Delivery, ReceivedAt: q.ReceivedAt.UTC(), DueOn: day(q.DueOn), Derivation: q.Derivation, Extended: q.Extended,
+		ApprovedAt: optional(q.ApprovedAt), FinishedAt: optional(q.FinishedAt), Findings: findingsToJSON(q.Findings),
+		Steps: []stepJSON{}, Identities: []identityJSON{}, Rows: []rootJSON{}, Letters: []letterJSON{},
+	}
+	for _, s := range q.Steps {
+		j.Steps = append(j.Steps, stepJSON{s.Stage, s.Source, s.Status, s.Attempts, s.Error, s.Message, optional(s.StartedAt), optional(s.FinishedAt)})
+	}
+	for _, i := range q.Identities {
+		j.Identities = append(j.Identities, identityJSON{i.ID, i.Type, !i.ProvedAt.IsZero(), i.How})
+	}
+	for _, r := range q.Roots {
+		j.Rows = append(j.Rows, rootJSON{r.Source, r.Collection, r.Key, r.Types, r.Ticked})
+	}
+	for _, l := range q.Letters {
+		j.Letters = append(j.Letters, letterJSON{l.Kind, l.Status, l.Code, optional(l.SentAt)})
+	}
+	return j
+}
+
+func (a *app) printRequest(ctx context.Context, w *world, id int64, asJSON bool) error {
+	q, err := a.requests.Get(ctx, operator, id)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(w.out, requestToJSON(q))
+	}
+	out := w.out
+	fmt.Fprintf(out, "Request %d: %s, %s, %s.\n", q.ID, q.Kind, q.Controller, words(q.Status))
+	if q.Waiting != "" {
+		fmt.Fprintln(out, q.Waiting)
+	}
+	fmt.Fprintf(out, "Received %s, due on %s: %s\n", day(q.ReceivedAt), day(q.DueOn), q.Derivation)
+	if q.Reason != "" {
+		fmt.Fprintf(out, "Reasons given: %s\n", q.Reason)
+	}
+	for _, m := range q.Missing {
+		fmt.Fprintf(out, "The letter lacks: %s\n", m)
+	}
+	if len(q.Identities) > 0 {
+		fmt.Fprintln(out)
+		t := newTable(out, "identity", "type", "value", "proved")
+		for _, i := range q.Identities {
+			proved := "no"
+			if !i.ProvedAt.IsZero() {
+				proved = instant(i.ProvedAt) + ", " + i.How
+			}
+			t.row(i.ID, i.Type, i.Value, proved)
+		}
+		t.flush()
+	}
+	printRoots(out, q)
+	printFindings(out, q.Findings)
+	if len(q.Steps) > 0 {
+		fmt.Fprintln(out)
+		t := newTable(out, "step", "source", "status", "tries", "finished", "")
+		for _, s := range q.Steps {
+			t.row(s.Stage, s.Source, s.Status, s.Attempts, s.FinishedAt, s.Message)
+		}
+		t.flush()
+	}
+	if len(q.Letters) > 0 {
+		fmt.Fprintln(out)
+		t := newTable(out, "letter", "to", "status", "sent", "code")
+		for _, l := range q.Letters {
+			code := ""
+			if l.Code != 0 {
+				code = fmt.Sprint(l.Code)
+			}
+			t.row(l.Kind, l.To, l.Status, l.SentAt, code)
+		}
+		t.flush()
+	}
+	return nil
+}
+
+func printRoots(out io.Writer, q dsar.Request) {
+	if len(q.Roots) == 0 {
+		return
+	}
+	fmt.Fprintln(out)
+	t := newTable(out, "row", "matched by", "person", "ticked")
+	for _, r := range q.Roots {
+		var person []string
+		for field, v := range r.Person {
+			person = append(person, field+" "+v)
+		}
+		slices.Sort(person)
+		ticked := "undecided"
+		if r.Ticked != nil {
+			ticked = yes(*r.Ticked)
+		}
+		t.row(r.Collection+":"+r.Key, strings.Join(r.Types, ", "), strings.Join(person, ", "), ticked)
+	}
+	t.flush()
+}
+
+func printFindings(out io.Writer, list []source.Finding) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintln(out)
+	changed := slices.ContainsFunc(list, func(f source.Finding) bool { return f.Erased+f.Masked+f.Held > 0 })
+	header := []string{"collection", "source", "rows", "shared"}
+	if changed {
+		header = append(header, "erased", "masked", "held")
+	}
+	t := newTable(out, header...)
+	for _, f := range list {
+		cells := []any{f.Collection, f.Source, thousands(f.Rows), thousands(f.Shared)}
+		if changed {
+			cells = append(cells, thousands(f.Erased), thousands(f.Masked), thousands(f.Held))
+		}
+		t.row(cells...)
+	}
+	t.flush()
+}

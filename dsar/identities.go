@@ -159,33 +159,13 @@ func (s *Service) policy(kind datamap.Kind, name string) (datamap.Policy, bool) 
 	return datamap.Policy{}, false
 }
 
-// identityTypes are the types of identity that the map knows, sorted.
-func identityTypes(m *datamap.Map) []string {
-	seen := map[string]bool{}
-	for _, d := range m.Datasets {
-		for _, c := range d.Collections {
-			for _, f := range c.Fields {
-				if f.Identity != "" {
-					seen[f.Identity] = true
-				}
-			}
-		}
-	}
-	var types []string
-	for t := range seen {
-		types = append(types, t)
-	}
-	slices.Sort(types)
-	return types
-}
-
 // address is where letters of a request go: the bytes that stand in a root row
 // which a proved address matched (a ticked row first); else the only address
-// reached by the walk; else the typed one, where the DPO verified it, or where
-// nothing at all was found, so that there is nothing to give away (rule 5 of
-// "What always holds"). A request that nobody proved yet writes, like its
-// confirmation, to the address on record only. "" when there is none: the DPO
-// tells the person by hand.
+// that stands in the rows found or was reached by the walk; else the typed one,
+// where the DPO verified it, or where nothing at all was found, so that there
+// is nothing to give away (rule 5 of "What always holds"). A request that
+// nobody proved yet writes, like its confirmation, to the address on record
+// only. "" when there is none: the DPO tells the person by hand.
 func (s *Service) address(ctx context.Context, db pg.DB, requestID int64) (string, error) {
 	ids, err := s.identitiesOf(ctx, db, requestID)
 	if err != nil {
@@ -195,35 +175,40 @@ func (s *Service) address(ctx context.Context, db pg.DB, requestID int64) (strin
 	if err != nil {
 		return "", err
 	}
-	anyProved := slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return !id.ProvedAt.IsZero() })
-	if to := onRecord(roots, ids, anyProved); to != "" || !anyProved {
+	proved := slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return !id.ProvedAt.IsZero() })
+	roots = slices.DeleteFunc(roots, func(r RootRow) bool { return r.Proved != proved || r.Ticked != nil && !*r.Ticked })
+	if to := matchedAddress(roots, ids); to != "" || !proved {
 		return to, nil
 	}
-	reached, err := s.reached(ctx, db, requestID)
+	others, err := s.reached(ctx, db, requestID)
 	if err != nil {
 		return "", err
 	}
-	if len(reached) == 1 {
-		return reached[0], nil
+	for _, r := range roots {
+		if to, ok := mailable(r.Stored["email"]); ok && !slices.Contains(others, to) {
+			others = append(others, to)
+		}
 	}
-	found := slices.ContainsFunc(roots, func(r RootRow) bool { return r.Proved && (r.Ticked == nil || *r.Ticked) })
+	if len(others) == 1 {
+		return others[0], nil
+	}
 	for _, id := range ids {
-		if id.Type == "email" && !id.ProvedAt.IsZero() && (id.How != byLink || !found) {
+		if id.Type == "email" && !id.ProvedAt.IsZero() && (id.How != byLink || len(roots) == 0) {
 			return id.Value, nil
 		}
 	}
 	return "", nil
 }
 
-// onRecord picks the stored bytes of the address in the root rows that an
-// address matched: of ticked rows before undecided ones, never of rows left;
-// among several spellings the one that was typed, else the first.
-func onRecord(roots []RootRow, ids []ProvedIdentity, proved bool) string {
+// matchedAddress picks the stored bytes of the address in the root rows that an
+// address matched: of ticked rows before undecided ones; among several
+// spellings the one that was typed, else the first.
+func matchedAddress(roots []RootRow, ids []ProvedIdentity) string {
 	var best string
 	rank := 0
 	for _, r := range roots {
-		to := r.Stored["email"]
-		if to == "" || r.Proved != proved || !slices.Contains(r.Types, "email") || r.Ticked != nil && !*r.Ticked {
+		to, ok := mailable(r.Stored["email"])
+		if !ok || !slices.Contains(r.Types, "email") {
 			continue
 		}
 		n := 1

@@ -13,7 +13,7 @@ func TestImports(t *testing.T) {
 	const module = "github.com/lethe-dsr/lethe/"
 	importrule.Only(t, ".",
 		module+"retention", module+"jobs", module+"cmd", module+"internal/web", module+"internal/mail",
-		module+"internal/config", module+"internal/source/", module+"internal/sample", module+"internal/pgtest",
+		module+"internal/config", module+"internal/source/postgres", module+"internal/sample", module+"internal/pgtest",
 		"net/http", "net/smtp", "github.com/riverqueue", "riverqueue.com", "github.com/wneessen",
 	)
 }

@@ -3,12 +3,14 @@ package dsar
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
@@ -20,11 +22,10 @@ const maxEvents = 1000
 // Get returns a request in full. Identities are decrypted: for staff eyes only.
 func (s *Service) Get(ctx context.Context, a Actor, id int64) (Request, error) {
 	var q Request
-	var r requestRow
 	readOnly := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pg.InTx(ctx, s.c.Pool, readOnly, func(tx pgx.Tx) error {
-		var err error
-		if r, err = s.loadFor(ctx, tx, a, id, false, false); err != nil {
+		r, err := s.loadFor(ctx, tx, a, id, false, false)
+		if err != nil {
 			return err
 		}
 		q = r.request()
@@ -38,9 +39,6 @@ func (s *Service) Get(ctx context.Context, a Actor, id int64) (Request, error) {
 		return Request{}, fault(fmt.Sprintf("read the time line of request %d", id), err)
 	}
 	q.Timeline = timeline(entries)
-	if q.Missing, err = s.missing(ctx, r, q.Findings); err != nil {
-		return Request{}, fault(fmt.Sprintf("read request %d", id), err)
-	}
 	return q, nil
 }
 
@@ -94,7 +92,8 @@ func (s *Service) fill(ctx context.Context, tx pgx.Tx, r requestRow, q *Request)
 		}
 	}
 	q.Waiting = waiting(r, q.Steps, q.Letters, q.Disagree, q.Archive)
-	return nil
+	q.Missing, err = s.missing(ctx, tx, r, q.Findings)
+	return err
 }
 
 // List returns requests by due day, without identities, roots, steps and
@@ -303,6 +302,9 @@ func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, a
 		}
 	}
 	for _, l := range letters {
+		if l.Status == "failed" && l.Kind == "notice" {
+			return fmt.Sprintf("The mail server refused the notice to a recipient of the data for good (%d): tell them in another way (Art. 19), or retry.", l.Code)
+		}
 		if l.Status == "failed" {
 			return fmt.Sprintf("The mail server refused the letter %q for good (%d): find another way to reach the person, or retry.", l.Kind, l.Code)
 		}
@@ -367,8 +369,20 @@ func orEmpty(s *string) string {
 	return *s
 }
 
-// missing lists what the letter of an access or export request should say
+// missing lists what the letter of an open access or export request should say
 // (Art. 15(1)) and does not, because it is not configured.
-func (s *Service) missing(ctx context.Context, r requestRow, findings []source.Finding) ([]string, error) {
-	return nil, nil
+func (s *Service) missing(ctx context.Context, db pg.DB, r requestRow, findings []source.Finding) ([]string, error) {
+	if r.Kind == datamap.Erasure || !r.Status.isOpen() {
+		return nil, nil
+	}
+	l, err := s.letter(ctx, db, r, findings)
+	var permanent *Permanent
+	if errors.As(err, &permanent) {
+		// A policy or map that has changed under an open request must not hide it.
+		return []string{titled(permanent.Err)}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.Missing(), nil
 }

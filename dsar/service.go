@@ -1,7 +1,6 @@
 package dsar
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -14,7 +13,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/archive"
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/keys"
-	"github.com/lethe-dsr/lethe/internal/source"
 )
 
 // Config is what a Service is made of. Every field is needed unless it says otherwise.
@@ -68,50 +66,9 @@ func New(c Config) (*Service, error) {
 		}
 	}
 	return &Service{
-		c: c, sources: slices.Sorted(maps.Keys(c.Sources)), types: identityTypes(c.Map), plans: map[string]*datamap.Plan{},
+		c: c, sources: slices.Sorted(maps.Keys(c.Sources)), types: datamap.IdentityTypes(c.Map), plans: map[string]*datamap.Plan{},
 	}, nil
 }
 
 // now is the time as the control database can keep it.
 func (s *Service) now() time.Time { return s.c.Now().UTC().Truncate(time.Microsecond) }
-
-// Download uses one of the download link's turns and streams the archive in
-// clear through begin, which is told its name and size once it is sure to exist.
-func (s *Service) Download(ctx context.Context, token string, begin func(name string, size int64) io.Writer) error {
-	panic("to be built")
-}
-
-// Retry puts failed steps and letters of a request back to work.
-func (s *Service) Retry(ctx context.Context, a Actor, id int64) error { panic("to be built") }
-
-// Draft writes the archive as it would be now, unsealed, for the DPO's eyes.
-func (s *Service) Draft(ctx context.Context, a Actor, id int64, w io.Writer) error {
-	panic("to be built")
-}
-
-// HandOver writes the sealed archive for the DPO to hand over, on the record.
-// With delivery "hand" it fulfils the request.
-func (s *Service) HandOver(ctx context.Context, a Actor, id int64, w io.Writer) error {
-	panic("to be built")
-}
-
-// RunStep carries out one step. It is safe to run again after a kill at any point.
-// A *Permanent error is not retried; what else comes back is.
-func (s *Service) RunStep(ctx context.Context, id int64, run int) error { panic("to be built") }
-
-// SendLetter sends one letter, unless it is sent. The same rules for errors.
-func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) error {
-	panic("to be built")
-}
-
-// GiveUp marks a step or letter failed whose job the queue has discarded.
-func (s *Service) GiveUp(ctx context.Context, w Work) error { panic("to be built") }
-
-// Minute does what time asks for: reminders, lapses, expired archives, records
-// to scrub, steps and letters that wait although no job of theirs is alive (alive tells).
-func (s *Service) Minute(ctx context.Context, alive func(ctx context.Context, w []Work) (map[Work]bool, error)) error {
-	panic("to be built")
-}
-
-// OpenWalks are the walks of open requests: no sweep may touch their rows.
-func (s *Service) OpenWalks(ctx context.Context) ([]source.Walk, error) { panic("to be built") }

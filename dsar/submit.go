@@ -25,7 +25,7 @@ func (s *Service) Submit(ctx context.Context, a Actor, sub Submission) (Submitte
 	var out Submitted
 	err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		var err error
-		out, err = s.takeIn(ctx, tx, a, in)
+		out, err = s.admit(ctx, tx, a, in)
 		return err
 	})
 	if err != nil {
@@ -41,7 +41,7 @@ type intake struct {
 	derivation string
 }
 
-func (s *Service) takeIn(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Submitted, error) {
+func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Submitted, error) {
 	if in.Verified != "" {
 		// Before the rows exist: whoever files the same at this moment takes turns with us.
 		if err := lockProof(ctx, tx, s.sumsOf(in.Controller, in.Identities)); err != nil {

@@ -69,6 +69,29 @@ func eventText(e ledger.Entry) string {
 			return "Ended here: the earlier request answers for both."
 		}
 		return "Withdrawn."
+	case "request.located":
+		text := "Looked for the address on record: " + count(e, "confirmations", "confirmation", "confirmations") + " asked for"
+		if n := number(e, "undecided"); n > 0 {
+			text += ", " + count(e, "undecided", "identity", "identities") + " for you to decide"
+		}
+		return text + "."
+	case "step.discovered":
+		return fmt.Sprintf("Searched %s: %s found, %d of them used by others, too.", words(e, "source"),
+			plural(number(e, "rows")+number(e, "shared"), "row", "rows"), number(e, "shared"))
+	case "step.erased":
+		return fmt.Sprintf("Erased in %s; the findings say how many rows.", words(e, "source"))
+	case "step.failed":
+		return fmt.Sprintf("Failed: %s (%s).", strings.TrimSpace(words(e, "stage")+" "+words(e, "source")), words(e, "code"))
+	case "rows.appeared":
+		return fmt.Sprintf("Meanwhile %s came up in %s that an identity matches.", count(e, "rows", "row", "rows"), words(e, "source"))
+	case "rows.left":
+		return fmt.Sprintf("Left as not theirs: %s that came up in %s.", count(e, "rows", "row", "rows"), words(e, "source"))
+	case "request.retried":
+		return fmt.Sprintf("Put back to work: %s, %s.", count(e, "steps", "step", "steps"), count(e, "letters", "letter", "letters"))
+	case "letter.sent":
+		return fmt.Sprintf("The mail server took the letter %q.", words(e, "kind"))
+	case "letter.failed":
+		return fmt.Sprintf("The mail server refused the letter %q for good (%d).", words(e, "kind"), number(e, "code"))
 	case "letter.skipped":
 		return fmt.Sprintf("No address on record: the letter %q was not written.", words(e, "kind"))
 	}
@@ -112,8 +135,10 @@ func number(e ledger.Entry, key string) int64 {
 	return 0
 }
 
-func count(e ledger.Entry, key, one, many string) string {
-	if n := number(e, key); n != 1 {
+func count(e ledger.Entry, key, one, many string) string { return plural(number(e, key), one, many) }
+
+func plural(n int64, one, many string) string {
+	if n != 1 {
 		return fmt.Sprintf("%d %s", n, many)
 	}
 	return "1 " + one

@@ -1,9 +1,11 @@
 package retention
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -13,10 +15,12 @@ import (
 )
 
 // The parser's time grows with the square of the nesting (80 kB of brackets take
-// half a minute), so size and depth are bounded before it sees the file.
+// half a minute) and of the keys in a mapping, so size, depth and keys are
+// bounded before it sees the file.
 const (
 	maxBytes  = 1 << 20
 	maxLevels = 64
+	maxKeys   = 20_000
 )
 
 // document collects every problem of one file while it is read.
@@ -48,6 +52,15 @@ func (d *document) say(n ast.Node, format string, args ...any) {
 func (d *document) open(data []byte) (root ast.Node) {
 	if len(data) > maxBytes {
 		d.say(nil, "the file is larger than 1 MiB")
+		return nil
+	}
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		d.say(nil, "the file is not UTF-8 text")
+		return nil
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if bytes.Count(data, []byte{':'}) > maxKeys {
+		d.say(nil, "the file has more than %d keys", maxKeys)
 		return nil
 	}
 	if line, deep := tooDeep(data); deep {

@@ -326,7 +326,12 @@ func (x *ruleReader) documented() Period {
 
 // action reads what happens to an expired row.
 func (x *ruleReader) action() {
-	then := source.Action(x.one("then"))
+	var then source.Action
+	if _, null := x.keys["then"].(*ast.NullNode); null {
+		then = source.Null // written bare, YAML reads the word as its own null
+	} else {
+		then = source.Action(x.one("then"))
+	}
 	known := []string{string(source.Delete), string(source.Null), string(source.Mask), string(source.TruncateIP), string(source.Unlink)}
 	switch {
 	case !x.has("then"):
@@ -475,8 +480,8 @@ func (x *ruleReader) values() {
 		if c == nil || !x.column(n, c, full[dot+1:]) {
 			continue
 		}
-		if x.r.Collection != nil && c.Dataset.Source != x.r.Collection.Dataset.Source {
-			x.say(n, "value_in: %s lies in another source (%s): a sweep runs inside one", full, c.Dataset.Source)
+		if x.r.Collection != nil && c.Dataset != x.r.Collection.Dataset {
+			x.say(n, "value_in: %s lies in another dataset: values are replaced inside one", full)
 		}
 		if slices.Contains(x.r.ValueIn, full) {
 			x.say(n, "value_in: %s stands twice", full)

@@ -61,6 +61,7 @@ type commands struct {
 
 	Migrate migrateCmd `cmd:"" group:"run" help:"Bring the control schema up to this version."`
 	Check   checkCmd   `cmd:"" group:"run" help:"Try every part: databases, rights, data map, rules, mail, keys, storage."`
+	Health  healthCmd  `cmd:"" group:"run" help:"Does the process that serves answer?"`
 
 	Request  requestCmd  `cmd:"" group:"requests" help:"What the console can do with requests."`
 	Find     findCmd     `cmd:"" group:"requests" help:"What is held about a person, in counts; changes nothing."`

@@ -17,7 +17,8 @@ type linkView struct {
 	dsar.TokenInfo
 	Name string // of the controller
 	New  bool   // status: just taken in
-	Done bool   // status: withdrawn this moment
+	// Withdraw is where the status page's button leads.
+	Withdraw string
 }
 
 // look reads a link without using it.
@@ -29,6 +30,7 @@ func (s *server) look(r *http.Request, purpose string) (token string, v linkView
 		return "", v, err
 	}
 	v.Name = s.nameOf(v.Controller.Key)
+	v.ReceivedAt = inPlace(v.ReceivedAt, v.Controller)
 	return token, v, nil
 }
 
@@ -59,10 +61,11 @@ func (s *server) confirmed(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) status(w http.ResponseWriter, r *http.Request) error {
-	_, v, err := s.look(r, "status")
+	token, v, err := s.look(r, "status")
 	if err != nil {
 		return err
 	}
+	v.Withdraw = "/status/" + url.PathEscape(token) + "/withdraw"
 	v.New = r.URL.Query().Get("new") == "yes" && v.Status == dsar.Received
 	return s.linkPage(w, r, "status", "Your request", v)
 }

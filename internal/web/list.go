@@ -151,6 +151,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request, a dsar.Actor) erro
 		return err
 	}
 	for _, one := range list {
+		one.ReceivedAt = inPlace(one.ReceivedAt, s.controllers[one.Controller])
 		v.Rows = append(v.Rows, listRow{Request: one, Name: s.nameOf(one.Controller), Due: s.dueOf(one)})
 	}
 	v.Total, v.From, v.To = all, filter.Offset+1, filter.Offset+len(list)
@@ -188,4 +189,12 @@ func (s *server) nameOf(key string) string {
 		return c.Name
 	}
 	return key
+}
+
+// inPlace gives an instant the controller's wall clock: its day is the day there.
+func inPlace(t time.Time, c dsar.Controller) time.Time {
+	if c.Location == nil || t.IsZero() {
+		return t
+	}
+	return t.In(c.Location)
 }

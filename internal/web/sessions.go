@@ -32,6 +32,9 @@ const (
 
 func newSessions(staff *Staff, now func() time.Time, secure bool, fail func(http.ResponseWriter, *http.Request, error)) *scs.SessionManager {
 	m := scs.New()
+	if own, ok := m.Store.(interface{ StopCleanup() }); ok {
+		own.StopCleanup() // scs starts a store in memory, whose goroutine would stay for ever
+	}
 	m.Store = &sessionStore{pool: staff.pool, now: now}
 	m.HashTokenInStore = true
 	m.IdleTimeout = sessionIdle

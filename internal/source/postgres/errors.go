@@ -48,9 +48,6 @@ func (e *Beyond) Error() string {
 // Permanent tells callers not to try again.
 func (e *Beyond) Permanent() bool { return true }
 
-// errMoved is an erasure that changed fewer rows than it had reached.
-var errMoved = errors.New("rows moved while they were being erased")
-
 // failed wraps an error once, at the exported method: with the source and what
 // was being tried, without anything that Postgres quotes.
 func (s *Source) failed(doing string, err error) error {

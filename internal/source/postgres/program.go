@@ -35,12 +35,14 @@ type program struct {
 
 // A stop is one visit of the plan bound to its table.
 type stop struct {
-	i       int
-	visit   *datamap.Visit
-	c       *datamap.Collection
-	t       *table
-	key     []string // columns that identify a row, in the map's order
-	carried []string // columns that a reached row carries along: keys, links, owner
+	i         int
+	visit     *datamap.Visit
+	c         *datamap.Collection
+	t         *table
+	links     []datamap.Link // ways here from other stops of this source
+	referrers []datamap.Link
+	key       []string // columns that identify a row, in the map's order
+	carried   []string // columns that a reached row carries along: keys, links, owner
 }
 
 // f is the name under which a reached row carries a column.
@@ -91,16 +93,21 @@ func (s *Source) program(ctx context.Context, db pg.DB, plan *datamap.Plan) (*pr
 	}
 	var collections []*datamap.Collection
 	for _, v := range plan.Visits {
+		if !s.holds(v.Collection) {
+			continue
+		}
 		collections = append(collections, v.Collection)
 		for _, r := range v.Referrers {
-			collections = append(collections, r.From.Collection)
+			if s.holds(r.From.Collection) {
+				collections = append(collections, r.From.Collection)
+			}
 		}
 	}
 	cat, err := readCatalogue(ctx, db, collections)
 	if err != nil {
 		return nil, err
 	}
-	if p, err = bind(s.name, plan, cat); err != nil {
+	if p, err = s.bind(plan, cat); err != nil {
 		return nil, err
 	}
 	if s.o.Now != nil {
@@ -112,46 +119,65 @@ func (s *Source) program(ctx context.Context, db pg.DB, plan *datamap.Plan) (*pr
 	return p, nil
 }
 
+// holds tells whether a collection lies in this source. A plan names the
+// collections of all sources.
+func (s *Source) holds(c *datamap.Collection) bool {
+	return c.Dataset == nil || c.Dataset.Source == "" || c.Dataset.Source == s.name
+}
+
 // bind finds every collection's table and columns. All that is missing is told at once.
-func bind(source string, plan *datamap.Plan, cat *catalogue) (*program, error) {
-	p := &program{source: source, plan: plan, cat: cat, of: map[string]*stop{}, statements: map[string]*statement{}}
+func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
+	p := &program{source: s.name, plan: plan, cat: cat, of: map[string]*stop{}, statements: map[string]*statement{}}
 	var reasons []string
-	missing := func(c *datamap.Collection, f *datamap.Field) {
+	missing := func(c *datamap.Collection, columns ...string) {
 		t := cat.table(c)
-		switch {
-		case t == nil:
+		if t == nil {
 			reasons = append(reasons, fmt.Sprintf("there is no table or view %s, or it may not be seen", c.FullName()))
-		case f != nil && t.columns[f.Name] == nil:
-			reasons = append(reasons, fmt.Sprintf("there is no column %s", f.FullName()))
+			return
+		}
+		for _, name := range columns {
+			if name != "" && t.columns[name] == nil {
+				reasons = append(reasons, fmt.Sprintf("there is no column %s.%s", c.FullName(), name))
+			}
 		}
 	}
-	for i, v := range plan.Visits {
-		st := &stop{i: i, visit: v, c: v.Collection, t: cat.table(v.Collection)}
+	for _, v := range plan.Visits {
+		if !s.holds(v.Collection) {
+			continue
+		}
+		st := &stop{i: len(p.stops), visit: v, c: v.Collection, t: cat.table(v.Collection)}
 		p.stops = append(p.stops, st)
 		p.of[v.Collection.FullName()] = st
-		missing(v.Collection, nil)
+		missing(v.Collection, v.Collection.Controller, v.Collection.Owner)
 		for _, f := range fieldsOf(v) {
-			missing(v.Collection, f)
-		}
-		for _, l := range append(slices.Clone(v.Links), v.Referrers...) {
-			missing(l.From.Collection, l.From)
-			missing(l.To.Collection, l.To)
+			missing(v.Collection, f.Name)
 		}
 		if st.t == nil {
 			continue
-		}
-		for _, name := range []string{v.Collection.Controller, v.Collection.Owner} {
-			if name != "" && st.t.columns[name] == nil {
-				reasons = append(reasons, fmt.Sprintf("there is no column %s.%s", v.Collection.FullName(), name))
-			}
 		}
 		if why := st.findKey(); why != "" {
 			reasons = append(reasons, why)
 		}
 	}
+	for _, st := range p.stops {
+		for _, l := range st.visit.Links {
+			if p.of[l.From.Collection.FullName()] != nil {
+				st.links = append(st.links, l)
+				missing(l.From.Collection, l.From.Name)
+				missing(l.To.Collection, l.To.Name)
+			}
+		}
+		for _, l := range st.visit.Referrers {
+			if s.holds(l.From.Collection) {
+				st.referrers = append(st.referrers, l)
+				missing(l.From.Collection, l.From.Name)
+				missing(l.To.Collection, l.To.Name)
+			}
+		}
+	}
 	if len(reasons) > 0 {
 		slices.Sort(reasons)
-		return nil, &Unfit{Source: source, Reasons: slices.Compact(reasons)}
+		return nil, &Unfit{Source: s.name, Reasons: slices.Compact(reasons)}
 	}
 	for _, st := range p.stops {
 		p.carry(st)
@@ -209,11 +235,11 @@ func (p *program) carry(s *stop) {
 	}
 	add(s.key...)
 	add(s.c.Owner)
-	for _, l := range append(slices.Clone(s.visit.Links), s.visit.Referrers...) {
+	for _, l := range slices.Concat(s.links, s.referrers) {
 		add(l.To.Name)
 	}
 	for _, other := range p.stops {
-		for _, l := range append(slices.Clone(other.visit.Links), other.visit.Referrers...) {
+		for _, l := range slices.Concat(other.links, other.referrers) {
 			if l.From.Collection == s.c {
 				add(l.From.Name)
 			}

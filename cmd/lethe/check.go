@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/archive"
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/keys"
+	"github.com/lethe-dsr/lethe/internal/mail"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+	"github.com/lethe-dsr/lethe/migrations"
+)
+
+type checkCmd struct {
+	JSON bool `name:"json" help:"As JSON."`
+}
+
+// Help is the longer text of -h.
+func (checkCmd) Help() string {
+	return `Tries the control database, every source and the rights held there, the data map against the live schema, the retention rules, missing indexes, the mail server, the key file and the storage. Changes nothing. Exit status 1: something is wrong; 3: something is doubtful.
+
+Example:
+  lethe check -c /etc/lethe/lethe.yaml`
+}
+
+// The levels of a check.
+const (
+	right    = "right"
+	doubtful = "doubtful"
+	wrong    = "wrong"
+)
+
+// A verdict is one line of the table.
+type verdict struct {
+	Level    string `json:"level"`
+	Part     string `json:"part"`
+	Sentence string `json:"finding"`
+	Do       string `json:"do,omitempty"`
+}
+
+// checker collects verdicts; each part is tried whatever the others said.
+type checker struct{ list []verdict }
+
+func (c *checker) say(level, part, sentence, do string) {
+	c.list = append(c.list, verdict{level, part, sentence, do})
+}
+
+// check says right when err is nil, else wrong.
+func (c *checker) check(part string, err error, good, do string) bool {
+	if err != nil {
+		c.say(wrong, part, sentence(err), do)
+		return false
+	}
+	c.say(right, part, good, "")
+	return true
+}
+
+// Run checks.
+func (c *checkCmd) Run(ctx context.Context, w *world, cli *commands) error {
+	cfg, err := loadConfig(w, cli.Config)
+	if err != nil {
+		return err
+	}
+	k := &checker{}
+	k.say(right, "configuration", "read without a problem", "")
+	k.configuration(cfg)
+	m, warnings, err := loadMap(cfg)
+	if k.check("data map", err, "read without an error", "lethe datamap check shows each with its place") {
+		for _, p := range warnings {
+			k.say(doubtful, "data map", p.String(), "")
+		}
+	}
+	k.parts(ctx, w, cfg)
+	if m != nil {
+		k.sources(ctx, cfg, m)
+		k.rules(ctx, w, cfg, m)
+	}
+	return c.report(w, k.list)
+}
+
+func (c *checkCmd) report(w *world, list []verdict) error {
+	if c.JSON {
+		if err := printJSON(w.out, map[string]any{"checks": list}); err != nil {
+			return err
+		}
+	} else {
+		t := newTable(w.out, "state", "part", "finding")
+		for _, v := range list {
+			t.row(v.Level, v.Part, v.Sentence)
+			if v.Do != "" {
+				t.row("", "", "→ "+v.Do)
+			}
+		}
+		t.flush()
+	}
+	count := func(level string) (n int64) {
+		for _, v := range list {
+			if v.Level == level {
+				n++
+			}
+		}
+		return n
+	}
+	switch {
+	case count(wrong) > 0:
+		return fmt.Errorf("%s wrong, %s doubtful", plural(count(wrong), "thing is", "things are"), thousands(count(doubtful)))
+	case count(doubtful) > 0:
+		return doneInPart("nothing is wrong; %s doubtful", plural(count(doubtful), "thing is", "things are"))
+	}
+	return nil
+}
+
+// eea are the members of the European Economic Area: transfers to others need a ground (Art. 44 ff.).
+var eea = strings.Fields("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK EU EEA")
+
+// configuration looks at what can be told without asking anybody.
+func (c *checker) configuration(cfg *config.Config) {
+	where := func(part, region, transfer string) {
+		switch {
+		case region == "":
+			c.say(doubtful, part, "its region is not configured", "set region: (a country's two letters), so that letters can name transfers (Art. 15(2))")
+		case !slices.Contains(eea, strings.ToUpper(strings.SplitN(region, "-", 2)[0])) && transfer == "":
+			c.say(doubtful, part, "it lies outside the EEA, and no ground of the transfer is configured", "set transfer: (adequacy, standard clauses …; Art. 45 to 49)")
+		}
+	}
+	for _, s := range cfg.Sources {
+		where("source "+s.Name, s.Region, s.Transfer)
+	}
+	for _, r := range cfg.Recipients {
+		where("recipient "+r.Key, r.Region, r.Transfer)
+		if r.Notify == "" {
+			c.say(doubtful, "recipient "+r.Key, "it cannot be told of erasures (Art. 19)", "set notify: to its mail address")
+		}
+	}
+	for _, p := range cfg.Controllers {
+		part := "controller " + p.Key
+		if p.Agreement == "" && len(cfg.Controllers) > 1 {
+			c.say(doubtful, part, "no processing agreement is recorded (Art. 28(3))", "set agreement: to its date")
+		}
+		if p.Authority == "" {
+			c.say(doubtful, part, "letters cannot name the authority to complain to (Art. 15(1)(f))", "set authority:")
+		}
+		if p.Address == "" {
+			c.say(doubtful, part, "letters cannot give its address", "set address:")
+		}
+	}
+	u, err := url.Parse(cfg.PublicURL)
+	if err == nil && u.Scheme != "https" && !loopback(u.Hostname()) {
+		c.say(wrong, "public_url", "links to personal data would travel in clear", "use https")
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// parts tries the control database, key file, storage, mail server and deadlines.
+func (c *checker) parts(ctx context.Context, w *world, cfg *config.Config) {
+	if pool, err := openControl(ctx, cfg, 2); c.check("control database", err, "configured", "look at database: in the configuration") {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		err := migrations.Check(ctx, pool)
+		do := "lethe migrate brings the schema up to date"
+		if errors.Is(err, migrations.ErrNewer) {
+			do = "install the newer lethe here, too"
+		}
+		c.check("control database", err, "answers, and its schema is this version's", do)
+		pool.Close()
+		cancel()
+	}
+	set, err := keys.ReadFile(cfg.KeyFile)
+	if c.check("key file", err, "can be read, and by nobody else", "lethe keys new --out FILE makes one") {
+		storage, err := archive.OpenStorage(ctx, cfg.Storage, set)
+		if err == nil {
+			err = storage.Check(ctx)
+			_ = storage.Close()
+		}
+		c.check("storage", err, "a small object was written, read and deleted", "look at storage: and the rights there")
+	}
+	sender, err := mail.New(mail.Options{URL: cfg.Mail.URL, From: cfg.Mail.From, Now: w.now})
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+		err = sender.Check(ctx)
+		cancel()
+	}
+	c.check("mail server", err, "answers, and lets us in", "look at mail: in the configuration")
+	controllers, err := requestControllers(cfg)
+	if err != nil {
+		c.check("controllers", err, "", "")
+		return
+	}
+	for _, p := range cfg.Controllers {
+		_, _, err := dsar.Deadline(w.now(), controllers[p.Key], false)
+		c.check("controller "+p.Key, err, "its holidays are known", "set country: and region:")
+	}
+}
+
+// sources tries each source: the rights held there, the map against the live
+// schema, indexes, and controllers whose rows nobody answers for.
+func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Map) {
+	for _, s := range cfg.Sources {
+		part := "source " + s.Name
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		src, err := postgres.Open(ctx, s.Name, s.Postgres[0], postgres.Options{})
+		if err == nil {
+			err = src.Ping(ctx)
+		}
+		if c.check(part, err, "answers", "look at sources: in the configuration, and whether the server runs") {
+			doubts, err := src.Check(ctx, m)
+			if err != nil {
+				c.check(part, err, "", "")
+			}
+			for _, d := range doubts {
+				c.say(d.Level, part+": "+d.Subject, d.Sentence, d.Do)
+			}
+			if err == nil && len(doubts) == 0 {
+				c.say(right, part, "tables, columns, rights and indexes are as the data map needs them", "")
+			}
+		}
+		if src != nil {
+			src.Close()
+		}
+		cancel()
+	}
+}
+
+// rules looks at retention against the live sources.
+func (c *checker) rules(ctx context.Context, w *world, cfg *config.Config, m *datamap.Map) {
+	rules, _, err := loadRules(cfg, m)
+	if !c.check("retention rules", err, fmt.Sprintf("%d read without an error", len(rules)), "") || len(rules) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	a, err := openApp(ctx, w, cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return // said already, by the part that failed
+	}
+	defer a.close()
+	doubts, err := a.retention.Check(ctx)
+	if err != nil {
+		c.say(wrong, "retention rules", sentence(err), "")
+	}
+	for _, d := range doubts {
+		c.say(doubtful, "retention: "+d.Subject, d.Sentence, d.Do)
+	}
+}

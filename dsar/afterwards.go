@@ -1,0 +1,162 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// errInProgress: a transaction noted earlier has not ended yet.
+var errInProgress = errors.New("an earlier attempt's transaction is still in progress")
+
+// closeErasure does what follows when every source is done, in the order of the
+// law: tombstones against late imports, the recipients (Art. 19), the person
+// (Art. 12(3)).
+func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO tombstones (controller, type, hmac, key_id, erased_at, request_id)
+		SELECT @controller, type, hmac, key_id, @now, request_id FROM identities
+		WHERE request_id = @request AND proved_at IS NOT NULL
+		ON CONFLICT DO NOTHING`,
+		pgx.StrictNamedArgs{"controller": r.Controller, "request": r.ID, "now": s.now()})
+	if err != nil {
+		return fmt.Errorf("tombstones of request %d: %w", r.ID, err)
+	}
+	findings, err := findingsOf(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	if rows, shared := total(findings); rows+shared == 0 {
+		return s.answer(ctx, tx, r, "nothing", letterContent{})
+	}
+	if err := s.tellRecipients(ctx, tx, r, findings); err != nil {
+		return err
+	}
+	return s.answer(ctx, tx, r, "erased", letterContent{Kept: s.kept(findings)})
+}
+
+// tellRecipients writes to everybody who was given data of the categories
+// erased and who can be told (Art. 19): each learns the identities by which
+// they can find the person, and nothing else.
+func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, findings []source.Finding) error {
+	if changed(findings) == 0 || len(s.c.Notify) == 0 {
+		return nil
+	}
+	ids, err := s.identitiesOf(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	w, err := s.walk(r, s.seeds(ids, true))
+	if err != nil {
+		return err
+	}
+	touched := touchedCategories(w.Plan, findings)
+	for _, key := range slices.Sorted(maps.Keys(s.c.Notify)) {
+		to := s.c.Notify[key]
+		if to.Address == "" || !s.gets(to.Name, touched) {
+			continue
+		}
+		var about []string
+		for _, seed := range w.Seeds {
+			about = append(about, seed.Type+": "+seed.Value)
+		}
+		letter, err := s.addLetter(ctx, tx, r.ID, "notice", key, 0, letterContent{To: to.Address, Name: to.Name, Kept: about})
+		if err != nil {
+			return err
+		}
+		batch := &pgx.Batch{}
+		batch.Queue(`INSERT INTO recipients (key, name, seen_at) VALUES ($1, $2, $3)
+			ON CONFLICT (key) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at`, key, to.Name, s.now())
+		batch.Queue(`INSERT INTO notices (request_id, recipient, letter_id) VALUES ($1, $2, $3)
+			ON CONFLICT (request_id, recipient) DO UPDATE SET letter_id = excluded.letter_id`, r.ID, key, letter)
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return fmt.Errorf("notice of request %d to %s: %w", r.ID, key, err)
+		}
+	}
+	return nil
+}
+
+// gets tells whether a recipient was given any of the categories. One of whom
+// nothing is written down may have been given all.
+func (s *Service) gets(name string, categories []string) bool {
+	for _, rec := range s.c.Recipients {
+		if rec.Name != name {
+			continue
+		}
+		return len(rec.Gets) == 0 || overlap(rec.Gets, categories)
+	}
+	return true
+}
+
+// overlap tells whether a category of one list stands at, above or under one of the other.
+func overlap(a, b []string) bool {
+	return slices.ContainsFunc(a, func(x string) bool {
+		return slices.ContainsFunc(b, func(y string) bool {
+			return datamap.CategoryMatches(x, y) || datamap.CategoryMatches(y, x)
+		})
+	})
+}
+
+// touchedCategories are those of the fields that an erasure changed.
+func touchedCategories(plan *datamap.Plan, findings []source.Finding) []string {
+	did := map[string]bool{}
+	for _, f := range findings {
+		did[f.Collection] = f.Erased+f.Masked > 0
+	}
+	seen := map[string]bool{}
+	for _, v := range plan.Visits {
+		if !did[v.Collection.FullName()] {
+			continue
+		}
+		for _, field := range v.Collection.Fields {
+			if v.Delete || slices.ContainsFunc(v.Targets, func(t datamap.Target) bool { return t.Field == field }) {
+				for _, c := range field.Categories {
+					seen[c] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// kept says what an erasure left, and why (Art. 17(3), and rights of others).
+func (s *Service) kept(findings []source.Finding) []string {
+	var out []string
+	for _, f := range findings {
+		title := s.title(f.Collection)
+		if f.Held > 0 {
+			out = append(out, fmt.Sprintf("%s of %s: kept because the law or a legal claim asks for it (Art. 17(3)); used for nothing else, and erased when the reason is gone.", counted(f.Held, "row"), title))
+		}
+		if f.Shared > 0 {
+			out = append(out, fmt.Sprintf("%s of %s: kept because records of other people use them, too.", counted(f.Shared, "row"), title))
+		}
+	}
+	return out
+}
+
+// title is how a collection is called in letters.
+func (s *Service) title(full string) string {
+	for _, d := range s.c.Map.Datasets {
+		for _, c := range d.Collections {
+			if c.FullName() == full {
+				return c.Name
+			}
+		}
+	}
+	return full
+}
+
+// counted is "1 row", "2 rows".
+func counted(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -1,0 +1,347 @@
+package dsar
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/archive"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// How long an archive is kept and how often its link works.
+const (
+	linkTTL  = 7 * 24 * time.Hour
+	linkUses = 5
+	// handTTL gives somebody without a mail address time to come in person.
+	handTTL = 30 * 24 * time.Hour
+	// attachLimit is what mail servers commonly take; larger archives go by link.
+	attachLimit = 10 << 20
+)
+
+// archiveNote is sealed in steps.note_cipher of an archive step before the
+// first byte is stored: the objects of every attempt, so that none is
+// orphaned by a kill. Their names are random and say nothing.
+type archiveNote struct {
+	Objects []string `json:"objects"`
+}
+
+// seal makes the archive of an access or export request: all sources are read
+// from consistent snapshots and streamed, encrypted, into storage.
+func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, error) {
+	var note archiveNote
+	if st.NoteCipher != nil {
+		if err := s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note); err != nil {
+			return nil, err
+		}
+	}
+	for _, object := range note.Objects {
+		if err := s.c.Storage.Delete(ctx, object); err != nil {
+			return nil, &storageError{err}
+		}
+	}
+	p, err := s.pack(ctx, r, false)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close(ctx)
+	if p.empty() {
+		return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+			return s.answer(ctx, tx, r, "nothing", letterContent{})
+		}, nil
+	}
+	object, err := s.randomName()
+	if err != nil {
+		return nil, err
+	}
+	note.Objects = append(note.Objects, object)
+	if err := s.noteStep(ctx, st, nil, note); err != nil {
+		return nil, err
+	}
+	sum, size, err := s.store(ctx, object, p)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+		for src, findings := range p.findings {
+			if err := s.saveFindings(ctx, tx, r.ID, src, findings); err != nil {
+				return err
+			}
+		}
+		return s.deliver(ctx, tx, r, object, sum, size)
+	}, nil
+}
+
+// store writes the archive into storage, whole or not at all.
+func (s *Service) store(ctx context.Context, object string, p *parcel) (sum []byte, size int64, err error) {
+	out, err := s.c.Storage.Create(ctx, object)
+	if err != nil {
+		return nil, 0, &storageError{err}
+	}
+	defer out.Abort()
+	m := &meter{to: out, sum: sha256.New()}
+	if _, err := archive.Write(ctx, m, p.letter, s.c.Map.Digest, p.tables); err != nil {
+		return nil, 0, err
+	}
+	if err := out.Close(); err != nil {
+		return nil, 0, &storageError{err}
+	}
+	return m.sum.Sum(nil), m.size, nil
+}
+
+// meter counts and hashes what goes into storage, and marks its errors.
+type meter struct {
+	to   io.Writer
+	sum  hash.Hash
+	size int64
+}
+
+func (m *meter) Write(b []byte) (int, error) {
+	n, err := m.to.Write(b)
+	m.sum.Write(b[:n])
+	m.size += int64(n)
+	if err != nil {
+		return n, &storageError{err}
+	}
+	return n, nil
+}
+
+// randomName is an object's key: 128 random bits that name nobody.
+func (s *Service) randomName() (string, error) {
+	var raw [16]byte
+	if _, err := io.ReadFull(s.c.Rand, raw[:]); err != nil {
+		return "", fmt.Errorf("name an object: %w", err)
+	}
+	return hex.EncodeToString(raw[:]), nil
+}
+
+// deliver records the archive and says how it reaches the person: by a link
+// that expires, as an attachment where it is small enough, or by hand, which is
+// also what is left when no address is on record.
+func (s *Service) deliver(ctx context.Context, tx pgx.Tx, r requestRow, object string, sum []byte, size int64) error {
+	to, err := s.address(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	how, ttl := r.Delivery, linkTTL
+	if how == "attachment" && size > attachLimit {
+		how = "link"
+	}
+	if to == "" || how == "hand" {
+		how, ttl = "hand", handTTL
+	}
+	expires := s.now().Add(ttl)
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		INSERT INTO archives (request_id, object, size, sha256, sealed_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (request_id) DO UPDATE SET object = excluded.object, size = excluded.size, sha256 = excluded.sha256,
+			sealed_at = excluded.sealed_at, expires_at = excluded.expires_at, deleted_at = NULL`,
+		r.ID, object, size, sum, s.now(), expires)
+	batch.Queue(`DELETE FROM tokens WHERE request_id = $1 AND purpose = 'download'`, r.ID)
+	batch.Queue(`UPDATE requests SET delivery = $2 WHERE id = $1 AND $2 = 'hand'`, r.ID, how)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("record the archive of request %d: %w", r.ID, err)
+	}
+	if err := s.note(ctx, tx, "archive.sealed", r.ID, system, map[string]any{
+		"size": size, "sha256": hex.EncodeToString(sum), "delivery": how}); err != nil {
+		return err
+	}
+	if how == "hand" {
+		return nil // the request waits for HandOver
+	}
+	status, err := s.statusLink(ctx, tx, r)
+	if err != nil {
+		return err
+	}
+	c := letterContent{To: to, StatusLink: status, ExpiresAt: expires}
+	if how == "attachment" {
+		c.Attach = true
+	} else {
+		token, err := s.newToken(ctx, tx, "download", r.ID, nil, linkUses, linkTTL)
+		if err != nil {
+			return err
+		}
+		c.Link = s.publicURL(r.Controller) + "/download/" + token
+	}
+	// An archive made anew, after the first one expired, has a letter of its own.
+	var ordinal int
+	err = tx.QueryRow(ctx, `
+		SELECT count(*) FROM letters WHERE request_id = $1 AND kind = 'archive' AND status = 'sent'`, r.ID).Scan(&ordinal)
+	if err != nil {
+		return fmt.Errorf("letter of request %d: %w", r.ID, err)
+	}
+	_, err = s.addLetter(ctx, tx, r.ID, "archive", "", ordinal, c)
+	return err
+}
+
+// answer writes the letter that ends a request. With no address to write to,
+// the request ends all the same: the work is done, the time of scrubbing must
+// begin, and the skipped letter in the record tells the DPO to tell the person.
+func (s *Service) answer(ctx context.Context, tx pgx.Tx, r requestRow, kind string, c letterContent) error {
+	to, err := s.address(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	c.To = to
+	if to != "" {
+		if c.StatusLink, err = s.statusLink(ctx, tx, r); err != nil {
+			return err
+		}
+	}
+	if _, err := s.addLetter(ctx, tx, r.ID, kind, "", 0, c); err != nil {
+		return err
+	}
+	if to != "" {
+		return nil // fulfilled once the mail server has taken it
+	}
+	return s.move(ctx, tx, r.ID, Fulfilled, system, map[string]any{"letter": "skipped"})
+}
+
+// A parcel is what goes into an archive: snapshots of all sources, opened.
+type parcel struct {
+	letter    archive.Letter
+	tables    []archive.Table
+	findings  map[string][]source.Finding // by source
+	snapshots []source.Snapshot
+}
+
+// empty tells whether nothing at all was found, in any source.
+func (p *parcel) empty() bool {
+	for _, f := range p.findings {
+		if rows, shared := total(f); rows+shared > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *parcel) close(ctx context.Context) {
+	for _, snap := range p.snapshots {
+		snap.Close(context.WithoutCancel(ctx)) //nolint:errcheck // a read-only transaction is over either way
+	}
+}
+
+// pack opens a snapshot in each source that holds ticked rows and lays out
+// the tables and the letter. It holds no rows: those are streamed by Write.
+func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel, err error) {
+	p := &parcel{findings: map[string][]source.Finding{}}
+	defer func() {
+		if err != nil {
+			p.close(ctx)
+		}
+	}()
+	var all []source.Finding
+	for _, name := range s.sources {
+		w, err := s.tickedWalk(ctx, s.c.Pool, r, name, draft)
+		if err != nil {
+			return nil, err
+		}
+		if len(w.Roots) == 0 {
+			continue
+		}
+		src, err := s.source(name)
+		if err != nil {
+			return nil, err
+		}
+		snap, err := src.Snapshot(ctx, w)
+		if err != nil {
+			return nil, &sourceError{name, err}
+		}
+		p.snapshots = append(p.snapshots, snap)
+		p.findings[name] = snap.Findings()
+		all = append(all, snap.Findings()...)
+		p.tables = append(p.tables, tables(name, snap, w.Plan)...)
+	}
+	p.letter, err = s.letter(ctx, s.c.Pool, r, all)
+	return p, err
+}
+
+// tables are the collections of one source in which something was found, in
+// the order of the walk.
+func tables(name string, snap source.Snapshot, plan *datamap.Plan) []archive.Table {
+	found := map[string]bool{}
+	for _, f := range snap.Findings() {
+		found[f.Collection] = f.Rows+f.Shared > 0
+	}
+	var out []archive.Table
+	for _, v := range plan.Visits {
+		c := v.Collection
+		if c.Dataset.Source != name || !found[c.FullName()] {
+			continue
+		}
+		columns := visitColumns(v)
+		out = append(out, archive.Table{
+			Dataset: c.Dataset.Key, Collection: c.Name, Title: c.Name, Description: c.Description, Fields: columns,
+			Rows: func(ctx context.Context, yield func([]any) error) error {
+				return rows(ctx, name, snap, c.FullName(), columns, yield)
+			},
+		})
+	}
+	return out
+}
+
+// visitColumns are the fields of a collection that are given out, in the map's order.
+func visitColumns(v *datamap.Visit) []archive.Column {
+	given := map[*datamap.Field]bool{}
+	for _, t := range v.Targets {
+		given[t.Field] = true
+	}
+	for _, f := range v.LinkFields {
+		given[f] = true
+	}
+	var out []archive.Column
+	for _, f := range v.Collection.Fields {
+		if given[f] {
+			out = append(out, archive.Column{Name: f.Name, Description: f.Description, Categories: f.Categories})
+		}
+	}
+	return out
+}
+
+// rows streams one collection with its values in the columns' order, whatever
+// order the source has them in. An error of the source names it; one of the
+// archive's own passes through.
+func rows(ctx context.Context, name string, snap source.Snapshot, collection string, columns []archive.Column, yield func([]any) error) error {
+	var at []int // position of each column in the source's rows
+	var own error
+	values := make([]any, len(columns))
+	err := snap.Rows(ctx, collection, func(row source.Row) error {
+		if at == nil {
+			index := map[string]int{}
+			for i, f := range row.Fields {
+				index[f] = i
+			}
+			at = make([]int, len(columns))
+			for i, c := range columns {
+				if j, ok := index[c.Name]; ok {
+					at[i] = j
+				} else {
+					at[i] = -1
+				}
+			}
+		}
+		for i, j := range at {
+			values[i] = nil
+			if j >= 0 {
+				values[i] = row.Values[j]
+			}
+		}
+		own = yield(values)
+		return own
+	})
+	switch {
+	case own != nil:
+		return own
+	case err != nil:
+		return &sourceError{name, err}
+	}
+	return nil
+}

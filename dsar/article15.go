@@ -1,0 +1,166 @@
+package dsar
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/archive"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// letter assembles what the letter of an archive says (Art. 15(1)(a)-(h) and
+// (2)) from the data map, the configuration and the retention rules, for the
+// collections in which something was found; with no findings yet, for all that
+// the request may reach, so that the DPO sees in time what is not configured.
+func (s *Service) letter(ctx context.Context, db pg.DB, r requestRow, fs []source.Finding) (archive.Letter, error) {
+	c := s.c.Controllers[r.Controller]
+	out := archive.Letter{
+		Kind: string(r.Kind), RequestID: r.ID, Language: r.Language, ReceivedAt: r.ReceivedAt, MadeAt: s.now(),
+		Controller: archive.Party{Name: c.Name, Address: c.Address, Registration: c.Registration, Email: c.DPO},
+		DPO:        c.DPO, Authority: c.Authority,
+	}
+	ids, err := s.identitiesOf(ctx, db, r.ID)
+	if err != nil {
+		return out, err
+	}
+	plan, err := s.plan(r.Kind, r.Policy, letterTypes(ids))
+	if err != nil {
+		return out, err
+	}
+	visits := slices.DeleteFunc(slices.Clone(plan.Visits), func(v *datamap.Visit) bool { return !foundIn(v, fs) })
+	out.Purposes, out.Sources = purposes(visits)
+	out.Recipients = s.recipientsOf(out.Purposes)
+	for _, p := range s.c.Periods {
+		if slices.ContainsFunc(visits, func(v *datamap.Visit) bool { return v.Collection.FullName() == p.Collection }) {
+			out.Retention = append(out.Retention, p)
+		}
+	}
+	if !r.IncludeShared {
+		_, out.Shared = total(fs)
+	}
+	out.NotIncluded, err = s.notIncluded(ctx, db, r, ids, fs)
+	return out, err
+}
+
+// letterTypes are the types of the proved identities, or of all where none is proved yet.
+func letterTypes(ids []ProvedIdentity) []string {
+	var proved, all []string
+	for _, id := range ids {
+		all = append(all, id.Type)
+		if !id.ProvedAt.IsZero() {
+			proved = append(proved, id.Type)
+		}
+	}
+	if len(proved) > 0 {
+		return proved
+	}
+	return all
+}
+
+// foundIn tells whether a collection belongs into the letter.
+func foundIn(v *datamap.Visit, fs []source.Finding) bool {
+	if rows, shared := total(fs); rows+shared == 0 {
+		return true
+	}
+	return slices.ContainsFunc(fs, func(f source.Finding) bool {
+		return f.Collection == v.Collection.FullName() && f.Rows+f.Shared > 0
+	})
+}
+
+// purposes groups the fields of each collection by what they are used for and
+// on which ground (Art. 15(1)(a), (b)); and lists where they come from (g).
+func purposes(visits []*datamap.Visit) ([]archive.Purpose, []string) {
+	var out []archive.Purpose
+	origins := map[string]bool{}
+	for _, v := range visits {
+		at := map[string]int{}
+		for _, f := range v.Collection.Fields {
+			if len(f.Categories) == 0 || !targeted(v, f) {
+				continue
+			}
+			if f.Legal.Origin != "" {
+				origins[f.Legal.Origin] = true
+			}
+			uses := firstOf(f.Uses, v.Collection.Uses, v.Collection.Dataset.Uses)
+			key := strings.Join(append([]string{f.Legal.Basis, f.Legal.Consent}, uses...), "\x00")
+			i, seen := at[key]
+			if !seen {
+				i = len(out)
+				at[key] = i
+				out = append(out, archive.Purpose{
+					Collection: v.Collection.FullName(), Uses: uses, Basis: f.Legal.Basis, Consent: f.Legal.Consent})
+			}
+			for _, category := range f.Categories {
+				if !slices.Contains(out[i].Categories, category) {
+					out[i].Categories = append(out[i].Categories, category)
+				}
+			}
+		}
+	}
+	for i := range out {
+		slices.Sort(out[i].Categories)
+	}
+	return out, slices.Sorted(maps.Keys(origins))
+}
+
+func targeted(v *datamap.Visit, f *datamap.Field) bool {
+	return v.Delete || slices.ContainsFunc(v.Targets, func(t datamap.Target) bool { return t.Field == f })
+}
+
+func firstOf(lists ...[]string) []string {
+	for _, l := range lists {
+		if len(l) > 0 {
+			return l
+		}
+	}
+	return nil
+}
+
+// recipientsOf are those who were given data of the letter's categories, by
+// name (Art. 15(1)(c); C-154/21).
+func (s *Service) recipientsOf(ps []archive.Purpose) []archive.Recipient {
+	var categories []string
+	for _, p := range ps {
+		categories = append(categories, p.Categories...)
+	}
+	var out []archive.Recipient
+	for _, rec := range s.c.Recipients {
+		if len(rec.Gets) == 0 || overlap(rec.Gets, categories) {
+			out = append(out, rec)
+		}
+	}
+	return out
+}
+
+// notIncluded says, in sentences, what was left out and why: a copy that is
+// not whole must say so, and the person can then ask for the rest.
+func (s *Service) notIncluded(ctx context.Context, db pg.DB, r requestRow, ids []ProvedIdentity, fs []source.Finding) ([]string, error) {
+	var out []string
+	if !r.IncludeShared {
+		for _, f := range fs {
+			if f.Shared > 0 {
+				out = append(out, fmt.Sprintf("Of %s up to %s may be missing: records of other people use them, too (Art. 15(4)).",
+					s.title(f.Collection), counted(f.Shared, "row")))
+			}
+		}
+	}
+	roots, _, err := s.rootsOf(ctx, db, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(roots, func(root RootRow) bool { return root.Proved && root.Ticked != nil && !*root.Ticked }) {
+		out = append(out, "Records under the same address or number that we could not attribute to you with certainty are not included (Art. 15(4)).")
+	}
+	if slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return id.ProvedAt.IsZero() }) {
+		out = append(out, "Identities that you named and that were not confirmed were not searched for.")
+	}
+	if r.Kind == datamap.Export {
+		out = append(out, "This export holds what you provided and what we process by automated means with your consent or under a contract (Art. 20(1)). A request for access (Art. 15) covers everything else, too.")
+	}
+	return out, nil
+}

@@ -1,0 +1,321 @@
+package dsar
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// passes is how often an erasure is repeated when the second look still finds
+// something: rows come in while it runs, but not for ever.
+const passes = 3
+
+// eraseNote is sealed in steps.note_cipher of an erase step.
+type eraseNote struct {
+	// Done adds up the passes known to be committed.
+	Done source.Note `json:"done"`
+	// Now is the pass whose transaction id stands in note_xid: what it will
+	// have done if that transaction committed.
+	Now source.Note `json:"now"`
+}
+
+// erase erases in one source, and does not believe it until it has looked again.
+//
+// A kill may fall anywhere. Before the source's commit nothing has happened,
+// whatever the note says, and the step runs again. After it, the note knows the
+// transaction: its outcome is asked for first, and its counts are used.
+func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, error) {
+	src, err := s.source(st.Source)
+	if err != nil {
+		return nil, err
+	}
+	note, committed, err := s.settle(ctx, src, st)
+	if err != nil {
+		return nil, err
+	}
+	for range passes {
+		holds, err := s.holds(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		w, err := s.tickedWalk(ctx, s.c.Pool, r, st.Source, false)
+		if err != nil {
+			return nil, err
+		}
+		if !committed && len(w.Roots) > 0 {
+			if note, err = s.pass(ctx, src, st, w, holds, note); err != nil {
+				return nil, err
+			}
+		}
+		committed = false
+		rest, err := src.Look(ctx, w, holds, note.Done.Keys)
+		if err != nil {
+			return nil, &sourceError{st.Source, err}
+		}
+		fresh, err := s.undecided(ctx, r, st.Source, rest.Roots)
+		if err != nil {
+			return nil, err
+		}
+		if len(fresh) > 0 {
+			if err := s.decideRows(ctx, st, r, fresh); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if left, _ := total(rest.Findings); left == 0 {
+			return s.erased(st, note.Done), nil
+		}
+	}
+	return nil, &Permanent{Code: "not_gone", Err: fmt.Errorf(
+		"After %d passes there are still rows of this person in the source %s: something keeps writing them. Find out what does, then retry.", passes, st.Source)} //nolint:staticcheck // a sentence that the DPO reads
+}
+
+// settle asks the source what became of the transaction noted earlier. unknown
+// is too long ago to be remembered: erasing again does no harm, and if it finds
+// nothing to erase, the noted counts were true.
+func (s *Service) settle(ctx context.Context, src Source, st stepRow) (note eraseNote, committed bool, err error) {
+	if st.NoteCipher != nil {
+		if err := s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note); err != nil {
+			return note, false, err
+		}
+	}
+	if st.NoteXID == nil {
+		return note, false, nil
+	}
+	outcome, err := src.Outcome(ctx, *st.NoteXID)
+	if err != nil {
+		return note, false, &sourceError{st.Source, err}
+	}
+	switch outcome {
+	case source.Committed:
+		note.Done, note.Now = addNotes(note.Done, note.Now), source.Note{}
+		return note, true, nil
+	case source.InProgress:
+		return note, false, &sourceError{st.Source, errInProgress}
+	case source.Aborted:
+		note.Now = source.Note{}
+	}
+	return note, false, nil
+}
+
+// pass runs the erasure once. Its note is in the control database before the
+// source commits; without it, the source rolls back.
+func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Walk, holds Holds, note eraseNote) (eraseNote, error) {
+	before := note.Now // of a transaction whose outcome nobody knows
+	var unnoted error
+	done, err := src.Erase(ctx, w, holds, func(ctx context.Context, n source.Note) error {
+		if changed(n.Findings) == 0 && changed(before.Findings) > 0 {
+			n = addNotes(before, n)
+		}
+		note.Now = n
+		unnoted = s.noteStep(ctx, st, &n.XID, note)
+		return unnoted
+	})
+	if err != nil && unnoted != nil {
+		return note, unnoted // ours to answer for, not the source's
+	}
+	if err != nil {
+		return note, &sourceError{st.Source, err}
+	}
+	if note.Now.XID == "" {
+		note.Now = done // a source that had nothing to commit leaves no note
+	}
+	note.Done, note.Now = addNotes(note.Done, note.Now), source.Note{}
+	return note, nil
+}
+
+// noteStep seals a note into a step that is still ours, in a transaction of its own.
+func (s *Service) noteStep(ctx context.Context, st stepRow, xid *string, note any) error {
+	cipher, err := s.sealJSON(place(stepOf, st.ID), note)
+	if err != nil {
+		return err
+	}
+	tag, err := s.c.Pool.Exec(ctx, `
+		UPDATE steps SET note_xid = @xid, note_cipher = @note
+		WHERE id = @id AND run = @run AND attempts = @attempts AND status = 'running'`,
+		pgx.StrictNamedArgs{"id": st.ID, "run": st.Run, "attempts": st.Attempts, "xid": xid, "note": cipher})
+	if err != nil {
+		return fmt.Errorf("note step %d: %w", st.ID, pg.Clean(err))
+	}
+	if tag.RowsAffected() == 0 {
+		return errSuperseded
+	}
+	return nil
+}
+
+// holds are the legal holds that touch the request's controller now.
+func (s *Service) holds(ctx context.Context, r requestRow) (Holds, error) {
+	if s.c.Holds == nil {
+		return Holds{}, nil
+	}
+	h, err := s.c.Holds.Holds(ctx, r.Controller)
+	if err != nil {
+		return Holds{}, fmt.Errorf("holds of controller %s: %w", r.Controller, err)
+	}
+	return h, nil
+}
+
+// undecided are the rows, matched by a seed, about which nobody has decided:
+// they came after the approval. Rows that the DPO left are not looked at again.
+func (s *Service) undecided(ctx context.Context, r requestRow, src string, matched []source.Root) ([]source.Root, error) {
+	if len(matched) == 0 {
+		return nil, nil
+	}
+	roots, _, err := s.rootsOf(ctx, s.c.Pool, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	decided := map[source.RowKey]bool{}
+	for _, root := range roots {
+		if root.Source == src && root.Ticked != nil {
+			decided[root.RowKey] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(matched), func(m source.Root) bool { return decided[m.RowKey] }), nil
+}
+
+// decideRows decides about rows that came after the approval. One that names the
+// same person as the ticked ones is ticked, too, on the record; one that does not
+// stops the step: erasing a row that the DPO has not seen is not ours to do.
+func (s *Service) decideRows(ctx context.Context, st stepRow, r requestRow, fresh []source.Root) error {
+	roots, _, err := s.rootsOf(ctx, s.c.Pool, r.ID)
+	if err != nil {
+		return err
+	}
+	ticked := slices.DeleteFunc(roots, func(root RootRow) bool { return root.Ticked == nil || !*root.Ticked })
+	foreign := slices.ContainsFunc(fresh, func(f source.Root) bool { return !samePerson(st.Source, f, ticked) })
+	var tick *bool
+	if !foreign {
+		yes := true
+		tick = &yes
+	}
+	err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if err := stillOurs(ctx, tx, st); err != nil {
+			return err
+		}
+		if err := s.saveRoots(ctx, tx, r, st.Source, fresh, true, tick); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, "rows.appeared", r.ID, system, map[string]any{
+			"step": st.ID, "source": st.Source, "rows": len(fresh), "taken": !foreign})
+	})
+	if err != nil || !foreign {
+		return err
+	}
+	return &Permanent{Code: "new_rows", Err: fmt.Errorf(
+		"Since the approval %d more rows have come up in the source %s that match this person's identities but name somebody else. They were left as they are. Press retry to leave them for good and finish; if they are the person's, take in a new request for them.", //nolint:staticcheck // a sentence that the DPO reads
+		len(fresh), st.Source)}
+}
+
+// samePerson tells whether a row agrees with one of the ticked rows of its
+// collection in every field that both have. In a collection without ticked
+// rows there is nothing to disagree with.
+func samePerson(src string, f source.Root, ticked []RootRow) bool {
+	compared := false
+	for _, t := range ticked {
+		if t.Source != src || t.Collection != f.Collection {
+			continue
+		}
+		compared = true
+		same := true
+		for field, value := range f.Person {
+			if other, both := t.Person[field]; both && other != value {
+				same = false
+			}
+		}
+		if same {
+			return true
+		}
+	}
+	return !compared
+}
+
+// erased writes what an erasure did in one source; the last source's goes on
+// to the answer.
+func (s *Service) erased(st stepRow, done source.Note) finish {
+	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+		findings, err := findingsOf(ctx, tx, r.ID)
+		if err != nil {
+			return err
+		}
+		var own []source.Finding
+		for _, f := range findings {
+			if f.Source == st.Source {
+				own = append(own, f)
+			}
+		}
+		merged := mergeFindings(own, done.Findings)
+		if err := s.saveFindings(ctx, tx, r.ID, st.Source, merged); err != nil {
+			return err
+		}
+		// The keys of what is gone have done their service.
+		if _, err := tx.Exec(ctx, `UPDATE steps SET note_cipher = NULL WHERE id = $1`, st.ID); err != nil {
+			return fmt.Errorf("forget the note of step %d: %w", st.ID, err)
+		}
+		counts := map[string]any{}
+		for _, f := range merged {
+			if f.Rows+f.Shared+f.Erased+f.Masked+f.Held > 0 {
+				counts[f.Collection] = map[string]any{"erased": f.Erased, "masked": f.Masked, "held": f.Held, "shared": f.Shared}
+			}
+		}
+		if err := s.note(ctx, tx, "step.erased", r.ID, system, map[string]any{
+			"step": st.ID, "source": st.Source, "collections": counts}); err != nil {
+			return err
+		}
+		over, err := stageOver(ctx, tx, r.ID, stageErase)
+		if err != nil || !over {
+			return err
+		}
+		return s.closeErasure(ctx, tx, r)
+	}
+}
+
+// addNotes adds what a later pass did to what earlier ones did.
+func addNotes(done, more source.Note) source.Note {
+	sum := source.Note{XID: more.XID}
+	sum.Findings = mergeFindings(nil, done.Findings)
+	for _, f := range more.Findings {
+		i := slices.IndexFunc(sum.Findings, func(g source.Finding) bool { return g.Collection == f.Collection })
+		if i < 0 {
+			sum.Findings = append(sum.Findings, f)
+			continue
+		}
+		g := &sum.Findings[i]
+		g.Erased += f.Erased
+		g.Masked += f.Masked
+		g.Held, g.Shared = f.Held, f.Shared
+		g.Rows = max(g.Rows, f.Rows)
+	}
+	sum.Keys = append(slices.Clone(done.Keys), more.Keys...)
+	sum.Objects = append(slices.Clone(done.Objects), more.Objects...)
+	return sum
+}
+
+// mergeFindings puts what was done over what was found, by collection.
+func mergeFindings(found, done []source.Finding) []source.Finding {
+	out := slices.Clone(found)
+	for _, f := range done {
+		f.Rows = max(f.Rows, f.Erased+f.Masked+f.Held)
+		i := slices.IndexFunc(out, func(g source.Finding) bool { return g.Collection == f.Collection })
+		if i < 0 {
+			out = append(out, f)
+			continue
+		}
+		f.Source = out[i].Source
+		out[i] = f
+	}
+	return out
+}
+
+// changed counts the rows that were deleted or masked.
+func changed(findings []source.Finding) (n int64) {
+	for _, f := range findings {
+		n += f.Erased + f.Masked
+	}
+	return n
+}

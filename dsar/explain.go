@@ -1,0 +1,136 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// sourceError says which source an error came from.
+type sourceError struct {
+	source string
+	err    error
+}
+
+func (e *sourceError) Error() string { return "source " + e.source + ": " + e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
+
+// byItself stands in the sentences of passing failures, until the queue gives
+// up: then GiveUp puts givenUp in its place.
+const (
+	byItself = "Lethe tries again by itself"
+	givenUp  = "Lethe has tried several times"
+)
+
+// storageError marks a failure of the archives' storage. Its texts quote keys
+// and URLs, so nothing of it is passed on but that it happened.
+type storageError struct{ err error }
+
+func (e *storageError) Error() string { return "the storage of archives failed" }
+func (e *storageError) Unwrap() error { return e.err }
+
+// A failure is what a person is told of an error: never its text, which may
+// quote rows, addresses or passwords.
+type failure struct {
+	code     string
+	sentence string
+	passing  bool
+}
+
+// err is what the queue sees: Lethe's own identifiers and what pg.Clean leaves.
+func (f failure) err(what string, cause error) error {
+	if !f.passing {
+		return &Permanent{Code: f.code, Err: errors.New(what + ": " + f.sentence)}
+	}
+	return fmt.Errorf("%s: %s: %w", what, f.code, pg.Clean(cause))
+}
+
+// lasting is an error of a source that brings a sentence of its own, without
+// contents, and that trying again cannot mend: an erasure that foreign keys
+// would carry beyond the plan, a database that does not fit the data map.
+type lasting interface {
+	error
+	Permanent() bool
+}
+
+// explain turns an error of a step into words: what happened, what it means for
+// the request, what to do. A failure is passing when trying again may mend it
+// without anybody's help; the rest waits for the DPO's retry.
+func explain(err error) failure {
+	var perm *Permanent
+	if errors.As(err, &perm) {
+		return failure{code: perm.Code, sentence: perm.Err.Error()}
+	}
+	var own lasting
+	if errors.As(err, &own) && own.Permanent() {
+		return failure{code: "source_unfit", sentence: sentence(own.Error())}
+	}
+	if errors.Is(err, context.Canceled) {
+		// The process stops; another one goes on. Nobody needs to be told.
+		return failure{code: "stopped", passing: true}
+	}
+	var store *storageError
+	if errors.As(err, &store) {
+		return failure{"storage_down", "The storage for archives could not be used; nothing is lost, and " + byItself + ". If this stays, run `lethe check`.", true}
+	}
+	var src *sourceError
+	if errors.As(err, &src) {
+		return explainSource(src.source, src.err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return failure{"slow", "This took longer than one job may take; nothing is lost, and " + byItself + ".", true}
+	}
+	return failure{"control_db", "Lethe's own database did not answer as it should; nothing is lost, and " + byItself + ". If this stays, look at the log.", true}
+}
+
+// sentence makes one of an error's text.
+func sentence(text string) string {
+	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+}
+
+// explainSource tells what is wrong with a source.
+func explainSource(name string, err error) failure {
+	code := pg.Code(err)
+	table, column := "a table", "a column"
+	var detail *pg.Error
+	if errors.As(pg.Clean(err), &detail) {
+		if detail.Table != "" {
+			table = "the table " + detail.Table
+		}
+		if detail.Column != "" {
+			column = "the column " + detail.Column
+		}
+	}
+	at := "The source " + name + " "
+	const again = " Nothing is lost, and " + byItself + "."
+	const then = ". The other sources go on meanwhile."
+	switch {
+	case code == "57014", code == "" && errors.Is(err, context.DeadlineExceeded):
+		return failure{"source_slow", at + "took longer than allowed to answer." + again + " If this stays, run `lethe check`: an index may be missing.", true}
+	case code == "55P03", code == "40001", code == "40P01":
+		return failure{"source_busy", at + "is busy with the same rows." + again, true}
+	case strings.HasPrefix(code, "53"):
+		return failure{"source_full", at + "has no connection, memory or disk space left." + again + " Tell those who run it.", true}
+	case strings.HasPrefix(code, "28"):
+		return failure{"source_signin", at + "does not let Lethe in. Check its user and password in lethe.yaml" + then, false}
+	case code == "3D000":
+		return failure{"source_database", at + "has no database of the name in lethe.yaml. Correct it" + then, false}
+	case code == "42501":
+		return failure{"source_rights", at + "does not give Lethe the rights it needs on " + table + ". Grant them (`lethe check` names them)" + then, false}
+	case code == "42P01", code == "3F000":
+		return failure{"source_table", at + "lacks " + table + " that the data map names. Correct the map or the database (`lethe check` shows where)" + then, false}
+	case code == "42703":
+		return failure{"source_column", at + "lacks " + column + " that the data map names. Correct the map or the database (`lethe check` shows where)" + then, false}
+	case code == "25006":
+		return failure{"source_read_only", at + "is read-only: nothing was changed there. Point lethe.yaml to its primary server, or wait until it may be written" + then, false}
+	case strings.HasPrefix(code, "23"):
+		return failure{"source_constraint", at + "refuses the change: a rule of " + table + " forbids it, and nothing was changed there. Look at the data map (`lethe check`)" + then, false}
+	case pg.Passing(err), code == "":
+		return failure{"source_down", at + "cannot be reached." + again + " If this stays, run `lethe check`.", true}
+	default:
+		return failure{code, at + "answered with the error " + code + ", and nothing was changed there. Look at `lethe check`" + then, false}
+	}
+}

@@ -1,0 +1,222 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// letterRow is a letter as it was claimed.
+type letterRow struct {
+	ID        int64
+	RequestID int64
+	Run       int
+	Kind      string
+	Recipient string
+	Cipher    []byte
+	MessageID string
+}
+
+// sentContent is what is sealed of a letter, with what sending adds to it.
+type sentContent struct {
+	letterContent
+	// Again: the DPO has had it sent once more after a final refusal.
+	Again bool `json:"again,omitempty"`
+}
+
+// SendLetter sends one letter, unless it is sent. A final refusal of the mail
+// server (5xx) is a *Permanent error: the letter stays failed, in the DPO's
+// sight, until retry. What else comes back is worth another try, later.
+//
+// The letter is sent outside any transaction, and noted as sent afterwards. The
+// only way to a second copy is that the process or the connection dies between
+// the server's acceptance and our note; the copy then has the same Message-ID,
+// so that mail programs show it once.
+func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) error {
+	l, found, err := s.claimLetter(ctx, id, run)
+	if err != nil {
+		return fmt.Errorf("claim letter %d: %w", id, pg.Clean(err))
+	}
+	if !found {
+		return nil
+	}
+	letter, c, wanted, err := s.compose(ctx, l)
+	if err != nil {
+		return fmt.Errorf("compose letter %d: %w", id, pg.Clean(err))
+	}
+	if !wanted {
+		_, err := s.c.Pool.Exec(ctx, `UPDATE letters SET status = 'dropped' WHERE id = $1 AND run = $2 AND status = 'waiting'`, l.ID, l.Run)
+		return fault(fmt.Sprintf("drop letter %d", id), err)
+	}
+	started := s.now()
+	if err := m.Send(ctx, letter); err != nil {
+		return s.notSent(ctx, l, c, err)
+	}
+	// Accepted: this must be noted, even when the job's own time is over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
+	defer cancel()
+	err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		r, err := loadRequest(ctx, tx, l.RequestID, true)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `
+			UPDATE letters SET status = 'sent', sent_at = $3, smtp_code = NULL WHERE id = $1 AND run = $2 AND status = 'waiting'`,
+			l.ID, l.Run, s.now())
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		if err := s.note(ctx, tx, "letter.sent", r.ID, system, map[string]any{"letter": l.ID, "kind": l.Kind}); err != nil {
+			return err
+		}
+		if c.Attach {
+			if err := s.attached(ctx, tx, r, started); err != nil {
+				return err
+			}
+		}
+		return s.afterLetter(ctx, tx, r, l)
+	})
+	return fault(fmt.Sprintf("note letter %d", id), err)
+}
+
+// claimLetter counts an attempt, if the letter still waits.
+func (s *Service) claimLetter(ctx context.Context, id int64, run int) (letterRow, bool, error) {
+	rows, err := s.c.Pool.Query(ctx, `
+		UPDATE letters SET attempts = attempts + 1 WHERE id = @id AND run = @run AND status = 'waiting'
+		RETURNING id, request_id, run, kind, recipient, cipher, message_id`, pgx.StrictNamedArgs{"id": id, "run": run})
+	if err != nil {
+		return letterRow{}, false, err
+	}
+	l, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[letterRow])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return letterRow{}, false, nil
+	}
+	return l, err == nil, err
+}
+
+// compose makes the letter from its row. It is not wanted any more when its
+// contents are scrubbed, when there is nothing left to confirm, or when the
+// archive that it announces is gone.
+func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentContent, wanted bool, err error) {
+	r, err := loadRequest(ctx, s.c.Pool, l.RequestID, false)
+	if err != nil || l.Cipher == nil {
+		return Letter{}, c, false, err
+	}
+	if err := s.openJSON(place(letterOf, l.ID), l.Cipher, &c); err != nil {
+		return Letter{}, c, false, err
+	}
+	out := Letter{
+		ID: l.ID, Kind: l.Kind, MessageID: l.MessageID, To: c.To, Language: r.Language,
+		Controller: s.c.Controllers[r.Controller], RequestID: r.ID, RequestKind: r.Kind,
+		ReceivedAt: r.ReceivedAt, DueOn: r.DueOn, Link: c.Link, StatusLink: c.StatusLink, ExpiresAt: c.ExpiresAt,
+		Reason: c.Reason, Kept: c.Kept, Recipient: c.Name,
+	}
+	switch l.Kind {
+	case "confirm", "remind":
+		return out, c, r.Status == Received || r.Status == InReview, nil
+	case "erased":
+		out.Findings, err = findingsOf(ctx, s.c.Pool, r.ID)
+		return out, c, true, err
+	case "archive":
+		a, err := s.liveArchive(ctx, s.c.Pool, r.ID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return out, c, false, nil
+		}
+		if c.Attach {
+			out.Attachment = func(ctx context.Context) (string, io.ReadCloser, error) {
+				in, err := s.c.Storage.Open(ctx, a.Object)
+				if err != nil {
+					return "", nil, &storageError{err}
+				}
+				return a.name(), in, nil
+			}
+		}
+		return out, c, true, err
+	}
+	return out, c, true, nil
+}
+
+// attached records that the archive went along with the letter.
+func (s *Service) attached(ctx context.Context, tx pgx.Tx, r requestRow, started any) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO deliveries (archive_id, how, actor, started_at, finished_at)
+		SELECT id, 'attachment', 'subject', @started, @now FROM archives WHERE request_id = @request`,
+		pgx.StrictNamedArgs{"request": r.ID, "started": started, "now": s.now()})
+	if err != nil {
+		return fmt.Errorf("note the attachment of request %d: %w", r.ID, err)
+	}
+	return nil
+}
+
+// afterLetter does what a letter's acceptance brings: the one that answers the
+// request fulfils it; a recipient who was written to has been told.
+func (s *Service) afterLetter(ctx context.Context, tx pgx.Tx, r requestRow, l letterRow) error {
+	switch l.Kind {
+	case "archive", "erased", "nothing":
+		if r.Status != Running {
+			return nil
+		}
+		return s.move(ctx, tx, r.ID, Fulfilled, system, map[string]any{"letter": l.ID})
+	case "notice":
+		_, err := tx.Exec(ctx, `UPDATE notices SET told_at = $3 WHERE request_id = $1 AND recipient = $2`, r.ID, l.Recipient, s.now())
+		if err != nil {
+			return fmt.Errorf("note that %s was told of request %d: %w", l.Recipient, r.ID, err)
+		}
+	}
+	return nil
+}
+
+// notSent keeps the code of a failure, never its text, which quotes addresses.
+//
+// A letter that ends an erasure, or says that nothing was found, and that the
+// server refused for good even when the DPO had it sent again, ends the
+// request: its work is done, and its records must not wait for ever to be
+// scrubbed. The DPO has seen that the person is to be told by another way.
+func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
+	defer cancel()
+	var mail *MailError
+	if !errors.As(cause, &mail) {
+		mail = &MailError{Doing: "sending"}
+		if store := (*storageError)(nil); errors.As(cause, &store) {
+			mail.Doing = "reading the archive"
+		}
+	}
+	if !mail.Final {
+		_, err := s.c.Pool.Exec(ctx, `UPDATE letters SET smtp_code = nullif($3, 0) WHERE id = $1 AND run = $2 AND status = 'waiting'`,
+			l.ID, l.Run, mail.Code)
+		if err != nil {
+			return fmt.Errorf("note the failure of letter %d: %w", l.ID, pg.Clean(err))
+		}
+		return fmt.Errorf("letter %d: %w", l.ID, mail)
+	}
+	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		r, err := loadRequest(ctx, tx, l.RequestID, true)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `
+			UPDATE letters SET status = 'failed', smtp_code = nullif($3, 0) WHERE id = $1 AND run = $2 AND status = 'waiting'`,
+			l.ID, l.Run, mail.Code)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		if err := s.note(ctx, tx, "letter.failed", l.RequestID, system, map[string]any{
+			"letter": l.ID, "kind": l.Kind, "code": mail.Code}); err != nil {
+			return err
+		}
+		if c.Again && r.Status == Running && (l.Kind == "erased" || l.Kind == "nothing") {
+			return s.move(ctx, tx, r.ID, Fulfilled, system, map[string]any{"letter": "undeliverable"})
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note the failure of letter %d: %w", l.ID, pg.Clean(err))
+	}
+	return &Permanent{Code: fmt.Sprintf("mail_%d", mail.Code), Err: fmt.Errorf("letter %d: %w", l.ID, mail)}
+}

@@ -1,0 +1,203 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// Each identity is proved by itself, by the link made for it.
+func TestConfirmProvesOnlyItsIdentities(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	out := b.submit(t, person, Submission{
+		Controller: "bota", Kind: datamap.Access, Channel: "form",
+		Identities: []Identity{{"email", "png1@example.org"}, {"phone", "+420602123456"}},
+	})
+	b.expectQueued(t, "step locate crm", "step locate web")
+	b.expectStatus(t, out.ID, Received)
+	mail, phone := b.confirmLink(t, out.ID, 0), b.confirmLink(t, out.ID, 1)
+
+	info, err := b.Token(t.Context(), mail, "confirm")
+	if err != nil || info.RequestID != out.ID || info.Status != Received || info.UsesLeft != 1 {
+		t.Fatalf("expected to be shown the link's request without using it, got %+v, %v", info, err)
+	}
+	if _, err := b.Confirm(t.Context(), mail); err != nil {
+		t.Fatal(err)
+	}
+	b.expectQueued(t, "step discover crm", "step discover web")
+	q := b.expectStatus(t, out.ID, InReview)
+	if q.Identities[0].ProvedAt.IsZero() || q.Identities[0].How != byLink || !q.Identities[1].ProvedAt.IsZero() {
+		t.Fatalf("expected the address alone to be proved, got %+v", q.Identities)
+	}
+	if seeds := b.seeds(q.Identities, true); len(seeds) != 1 || seeds[0].Type != "email" {
+		t.Errorf("expected the walk to start from the proved address only, got %d seeds", len(seeds))
+	}
+	b.done(t, out.ID, "discover")
+	if _, err := b.Confirm(t.Context(), phone); err != nil {
+		t.Fatal(err)
+	}
+	b.expectQueued(t, "step discover crm", "step discover web")
+	q = b.expectStatus(t, out.ID, InReview)
+	for _, st := range q.Steps {
+		if st.Stage == "discover" && (st.Run != 2 || st.Status != "waiting") {
+			t.Errorf("expected the search to run again after the second proof, got %+v", st)
+		}
+	}
+}
+
+// One and the same answer for every token that does not work.
+func TestTokensThatDoNotWork(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	out := b.submit(t, person, Submission{Controller: "bota", Kind: datamap.Access, Channel: "form", Identities: []Identity{{"email", "a@example.org"}}})
+	used, late, moot := b.confirmLink(t, out.ID, 0), b.confirmLink(t, out.ID, 0), b.confirmLink(t, out.ID, 0)
+	if _, err := b.Confirm(t.Context(), used); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Refuse(t.Context(), dpo, b.submitted(t, "b@example.org"), "Not the person."); err != nil {
+		t.Fatal(err)
+	}
+	for name, token := range map[string]string{
+		"wrong": "AAAA", "empty": "", "used": used, "foreign": out.StatusToken, "hostile": "'; DROP TABLE tokens; --\x00",
+	} {
+		if _, err := b.Confirm(t.Context(), token); !errors.Is(err, ErrNoToken) {
+			t.Errorf("%s token: expected ErrNoToken, got %v", name, err)
+		}
+		if _, err := b.Token(t.Context(), token, "confirm"); !errors.Is(err, ErrNoToken) {
+			t.Errorf("%s token: expected ErrNoToken before the button, too, got %v", name, err)
+		}
+	}
+	if _, err := b.Token(t.Context(), out.StatusToken, "download"); !errors.Is(err, ErrNoToken) {
+		t.Errorf("a status token as download: expected ErrNoToken, got %v", err)
+	}
+	b.clock.set(b.clock.now().Add(8 * 24 * time.Hour))
+	if _, err := b.Confirm(t.Context(), late); !errors.Is(err, ErrNoToken) {
+		t.Errorf("expired token: expected ErrNoToken, got %v", err)
+	}
+	b.clock.set(b.clock.now().Add(-8 * 24 * time.Hour))
+	if err := b.Withdraw(t.Context(), dpo, out.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Confirm(t.Context(), moot); !errors.Is(err, ErrNoToken) {
+		t.Errorf("token of a withdrawn request: expected ErrNoToken, got %v", err)
+	}
+	info, err := b.Token(t.Context(), out.StatusToken, "status")
+	if err != nil || info.Status != Withdrawn || info.CanWithdraw {
+		t.Errorf("expected the status page to go on showing the end, got %+v, %v", info, err)
+	}
+}
+
+// Two open requests of one subject become one; nothing else does.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	first := b.submit(t, dpo, verified(ask(datamap.Access, "email", "pavla@example.org")))
+	b.take(t)
+	paper := verified(ask(datamap.Access, "email", "PAVLA@example.org"))
+	paper.ReceivedAt = instant(t, "2026-06-01")
+	second := b.submit(t, dpo, paper)
+	if !second.Joined || second.Into != first.ID {
+		t.Fatalf("expected the second request to be joined into %d, got %+v", first.ID, second)
+	}
+	b.expectQueued(t)
+	q := b.expectStatus(t, second.ID, Withdrawn)
+	if q.JoinedInto != first.ID || q.ScrubAt.IsZero() {
+		t.Errorf("expected the newer request to end in the older one and be scrubbed, got %+v", q)
+	}
+	if info, err := b.Token(t.Context(), second.StatusToken, "status"); err != nil || !info.Joined {
+		t.Errorf("expected the newer one's status page to say that it was joined, got %+v, %v", info, err)
+	}
+	if got := b.expectStatus(t, first.ID, InReview).DueOn.Format(time.DateOnly); got != "2026-07-01" {
+		t.Errorf("expected the earlier deadline to count, got %s", got)
+	}
+	for name, sub := range map[string]Submission{
+		"another kind":    verified(ask(datamap.Export, "email", "pavla@example.org")),
+		"another set":     verified(ask(datamap.Access, "email", "pavla@example.org", "phone", "+420602123456")),
+		"another address": verified(ask(datamap.Access, "email", "pavel@example.org")),
+		"not proved":      ask(datamap.Access, "email", "pavla@example.org"),
+	} {
+		if out := b.submit(t, dpo, sub); out.Joined {
+			t.Errorf("%s: expected a request of its own, it was joined", name)
+		}
+	}
+	other := verified(ask(datamap.Access, "email", "pavla@example.org"))
+	other.Controller = "uhr"
+	if out := b.submit(t, operator, other); out.Joined {
+		t.Error("expected another controller's request to be left alone, it was joined")
+	}
+}
+
+// The older request may be the one proved later: it still answers for both.
+func TestJoinByLaterProofOfTheOlder(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	older := b.submit(t, dpo, ask(datamap.Access, "email", "pavla@example.org"))
+	newer := b.submit(t, dpo, verified(ask(datamap.Access, "email", "pavla@example.org")))
+	if _, err := b.Confirm(t.Context(), b.confirmLink(t, older.ID, 0)); err != nil {
+		t.Fatal(err)
+	}
+	b.expectStatus(t, older.ID, InReview)
+	b.expectStatus(t, newer.ID, Withdrawn)
+}
+
+// Twenty proofs at once leave one open request.
+func TestJoinAtTheSameMoment(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	const n = 10
+	var links []string
+	for range n {
+		out := b.submit(t, dpo, ask(datamap.Access, "email", "pavla@example.org", "phone", "+420602123456"))
+		links = append(links, b.confirmLink(t, out.ID, 0, 1))
+	}
+	var wg sync.WaitGroup
+	errs := make(chan error, 2*n)
+	for i := range n {
+		wg.Go(func() { _, err := b.Confirm(context.WithoutCancel(t.Context()), links[i]); errs <- err })
+		wg.Go(func() {
+			_, err := b.Submit(context.WithoutCancel(t.Context()), dpo, verified(ask(datamap.Access, "phone", "+420602123456", "email", "pavla@example.org")))
+			errs <- err
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil && !errors.Is(err, ErrNoToken) { // its request may have been joined just before
+			t.Errorf("expected every proof to succeed or come too late, got %v", err)
+		}
+	}
+	_, open, err := b.List(t.Context(), dpo, Filter{Statuses: []Status{InReview}})
+	if err != nil || open != 1 {
+		t.Errorf("expected one open request of the proved identities, got %d, %v", open, err)
+	}
+}
+
+// Verify proves one identity, with words that name nobody.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	out := b.submit(t, dpo, ask(datamap.Access, "email", "a@example.org", "visitor", "viX"))
+	ids := b.get(t, out.ID).Identities
+	for _, how := range []string{"", "wrote from A@EXAMPLE.ORG", "called vix", "mailed x@y", "line\nbreak", strings.Repeat("x", 301)} {
+		if fields(b.Verify(t.Context(), dpo, out.ID, ids[1].ID, how))["how"] == "" {
+			t.Errorf("expected words like %q to be refused", how)
+		}
+	}
+	if err := b.Verify(t.Context(), dpo, out.ID, ids[1].ID, "showed the browser at the counter"); err != nil {
+		t.Fatal(err)
+	}
+	q := b.expectStatus(t, out.ID, InReview)
+	if !q.Identities[0].ProvedAt.IsZero() || q.Identities[1].ProvedAt.IsZero() {
+		t.Errorf("expected the visitor alone to be proved, got %+v", q.Identities)
+	}
+	expectNotNow(t, b.Verify(t.Context(), dpo, out.ID, ids[1].ID, "again"), "proved already")
+	if fields(b.Verify(t.Context(), dpo, out.ID, 999, "again"))["identity"] == "" {
+		t.Error("expected an identity of no request to be refused")
+	}
+}

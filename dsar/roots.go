@@ -1,0 +1,96 @@
+package dsar
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// saveRoots stores root rows of one source. A row seen before keeps its tick,
+// and once proved it stays so; ticked is the tick of rows not seen before.
+func (s *Service) saveRoots(ctx context.Context, tx pgx.Tx, r requestRow, src string, roots []source.Root, proved bool, ticked *bool) error {
+	if len(roots) == 0 {
+		return nil
+	}
+	upserts := &pgx.Batch{}
+	for _, root := range roots {
+		upserts.Queue(`
+			INSERT INTO roots (request_id, source, collection, key_hmac, proved, ticked, seen_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (request_id, source, collection, key_hmac) DO UPDATE
+				SET proved = roots.proved OR excluded.proved, seen_at = excluded.seen_at,
+					ticked = coalesce(roots.ticked, excluded.ticked)
+			RETURNING id`,
+			r.ID, src, root.Collection, s.rootMAC(r.Controller, src, root.RowKey), proved, ticked, s.now())
+	}
+	ids := make([]int64, 0, len(roots))
+	results := tx.SendBatch(ctx, upserts)
+	for range roots {
+		var id int64
+		if err := results.QueryRow().Scan(&id); err != nil {
+			results.Close() //nolint:errcheck // the first error is the one to tell
+			return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
+		}
+		ids = append(ids, id)
+	}
+	if err := results.Close(); err != nil {
+		return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
+	}
+	contents := &pgx.Batch{}
+	for i, root := range roots {
+		cipher, err := s.sealJSON(place(rootOf, ids[i]), rootContent{
+			Key: root.Key, Types: root.Types, Stored: root.Stored, Person: root.Person})
+		if err != nil {
+			return err
+		}
+		contents.Queue(`UPDATE roots SET cipher = $2 WHERE id = $1`, ids[i], cipher)
+	}
+	if err := tx.SendBatch(ctx, contents).Close(); err != nil {
+		return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
+	}
+	return nil
+}
+
+// tickedWalk is the walk that a request may take in one source: from proved
+// identities, through the root rows that were ticked, and through no others.
+// Before the approval (draft) it takes the rows that nobody has left out.
+func (s *Service) tickedWalk(ctx context.Context, db pg.DB, r requestRow, src string, draft bool) (source.Walk, error) {
+	ids, err := s.identitiesOf(ctx, db, r.ID)
+	if err != nil {
+		return source.Walk{}, err
+	}
+	w, err := s.walk(r, s.seeds(ids, true))
+	if err != nil {
+		return source.Walk{}, err
+	}
+	roots, _, err := s.rootsOf(ctx, db, r.ID)
+	if err != nil {
+		return source.Walk{}, err
+	}
+	w.Restricted = true
+	for _, root := range roots {
+		if root.Source != src || !root.Proved || root.Key == "" {
+			continue
+		}
+		if root.Ticked != nil && *root.Ticked || draft && root.Ticked == nil {
+			w.Roots = append(w.Roots, root.RowKey)
+		}
+	}
+	return w, nil
+}
+
+// tooManyRoots stops a request whose identities match more rows than the list
+// of root rows holds: a walk restricted to a list that was cut off would leave
+// rows behind in silence, and so many matches are mostly a placeholder's.
+func tooManyRoots(src string, found source.Found) error {
+	if len(found.Roots) < source.MaxRoots {
+		return nil
+	}
+	return &Permanent{Code: "too_many_rows", Err: fmt.Errorf(
+		"The identities of this request match %d rows or more in the source %s by themselves. That looks like a value that many people share; look at it with `lethe find`, and ask the person for another identity.", //nolint:staticcheck // a sentence that the DPO reads
+		source.MaxRoots, src)}
+}

@@ -1,0 +1,259 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// The stages of a request's work (docs/decisions/001-seams.md).
+const (
+	stageLocate   = "locate"
+	stageDiscover = "discover"
+	stageArchive  = "archive"
+	stageErase    = "erase"
+)
+
+// noteLimit bounds what is still written of a step whose own context is over.
+const noteLimit = 5 * time.Second
+
+// errSuperseded: another run or a later attempt has taken the step over. It
+// writes the results; this one leaves without a word.
+var errSuperseded = errors.New("the step has been taken over")
+
+// stepRow is a step as it was claimed. Attempts is a fencing token: each claim
+// counts it up, and whatever is written afterwards names it, so a process that
+// hung and comes back cannot write over the one that took its step.
+type stepRow struct {
+	ID         int64
+	RequestID  int64
+	Stage      string
+	Source     string
+	Run        int
+	Attempts   int
+	NoteXID    *string `db:"note_xid"`
+	NoteCipher []byte
+}
+
+// A finish writes what a stage found or did, in the transaction that ends the
+// step. The request's row is locked: of two steps that end at once, the second
+// sees the first one's end, and exactly one of them goes on to what follows.
+type finish func(ctx context.Context, tx pgx.Tx, r requestRow) error
+
+// RunStep carries out one step. It is safe to run again after a kill at any point.
+// A *Permanent error is not retried; what else comes back is. A stale run number, a step that is done
+// and a request that has ended in the meantime are no errors: there is nothing to do.
+func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
+	st, found, err := s.claimStep(ctx, id, run)
+	if err != nil {
+		return fmt.Errorf("claim step %d: %w", id, pg.Clean(err))
+	}
+	if !found {
+		return nil
+	}
+	r, err := loadRequest(ctx, s.c.Pool, st.RequestID, false)
+	if err != nil {
+		return s.failStep(ctx, st, err)
+	}
+	if !wanted(st, r.Status) {
+		return s.dropStep(ctx, st)
+	}
+	var end finish
+	switch st.Stage {
+	case stageLocate:
+		end, err = s.locate(ctx, st, r)
+	case stageDiscover:
+		end, err = s.discover(ctx, st, r)
+	case stageArchive:
+		end, err = s.seal(ctx, st, r)
+	case stageErase:
+		end, err = s.erase(ctx, st, r)
+	default:
+		err = &Permanent{Code: "unknown_stage", Err: errors.New("this version does not know the stage " + st.Stage)}
+	}
+	if err == nil {
+		err = s.endStep(ctx, st, end)
+	}
+	switch {
+	case err == nil, errors.Is(err, errSuperseded):
+		return nil
+	default:
+		return s.failStep(ctx, st, err)
+	}
+}
+
+// wanted tells whether a request in this status still needs the step. An erasure
+// that has left a note is always finished: its source may have committed.
+func wanted(st stepRow, status Status) bool {
+	switch st.Stage {
+	case stageLocate:
+		return status == Received || status == InReview
+	case stageDiscover:
+		return status == Received || status == InReview
+	case stageErase:
+		return status == Running || st.NoteXID != nil
+	default:
+		return status == Running
+	}
+}
+
+// claimStep marks a step running. A step that is running already is claimed
+// too: the queue runs a job twice only when it has given the first one up.
+func (s *Service) claimStep(ctx context.Context, id int64, run int) (stepRow, bool, error) {
+	rows, err := s.c.Pool.Query(ctx, `
+		UPDATE steps SET status = 'running', started_at = @now, finished_at = NULL, attempts = attempts + 1
+		WHERE id = @id AND run = @run AND status IN ('waiting', 'running')
+		RETURNING id, request_id, stage, source, run, attempts, note_xid, note_cipher`,
+		pgx.StrictNamedArgs{"id": id, "run": run, "now": s.now()})
+	if err != nil {
+		return stepRow{}, false, err
+	}
+	st, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[stepRow])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return stepRow{}, false, nil
+	}
+	return st, err == nil, err
+}
+
+// stillOurs locks the step's row, or says that it was taken over.
+func stillOurs(ctx context.Context, tx pgx.Tx, st stepRow) error {
+	var one int
+	err := tx.QueryRow(ctx, `
+		SELECT 1 FROM steps WHERE id = @id AND run = @run AND attempts = @attempts AND status = 'running' FOR UPDATE`,
+		pgx.StrictNamedArgs{"id": st.ID, "run": st.Run, "attempts": st.Attempts}).Scan(&one)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return errSuperseded
+	}
+	return err
+}
+
+// endStep writes results, ledger entry and follow-up work in one transaction.
+func (s *Service) endStep(ctx context.Context, st stepRow, end finish) error {
+	return pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		r, err := loadRequest(ctx, tx, st.RequestID, true)
+		if err != nil {
+			return err
+		}
+		if err := stillOurs(ctx, tx, st); err != nil {
+			return err
+		}
+		if !wanted(st, r.Status) {
+			return s.setStep(ctx, tx, st, "dropped", "", "")
+		}
+		if err := s.setStep(ctx, tx, st, "done", "", ""); err != nil {
+			return err
+		}
+		return end(ctx, tx, r)
+	})
+}
+
+// dropStep leaves a step undone whose request has ended.
+func (s *Service) dropStep(ctx context.Context, st stepRow) error {
+	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if err := stillOurs(ctx, tx, st); err != nil {
+			return err
+		}
+		return s.setStep(ctx, tx, st, "dropped", "", "")
+	})
+	if err != nil && !errors.Is(err, errSuperseded) {
+		return fmt.Errorf("drop step %d: %w", st.ID, pg.Clean(err))
+	}
+	return nil
+}
+
+// failStep keeps what went wrong in words and tells the queue whether to try
+// again. It works when the job's own time is over.
+func (s *Service) failStep(ctx context.Context, st stepRow, cause error) error {
+	f := explain(cause)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
+	defer cancel()
+	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if err := stillOurs(ctx, tx, st); err != nil {
+			return err
+		}
+		if f.passing {
+			return s.setStep(ctx, tx, st, "waiting", f.code, f.sentence)
+		}
+		if err := s.setStep(ctx, tx, st, "failed", f.code, f.sentence); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, "step.failed", st.RequestID, system, map[string]any{
+			"step": st.ID, "stage": st.Stage, "source": st.Source, "code": f.code})
+	})
+	if errors.Is(err, errSuperseded) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("note the failure %s of step %d: %w", f.code, st.ID, pg.Clean(err))
+	}
+	return f.err(fmt.Sprintf("%s step %d", st.Stage, st.ID), cause)
+}
+
+// setStep writes a step's status with the code and sentence that explain it.
+func (s *Service) setStep(ctx context.Context, tx pgx.Tx, st stepRow, status, code, sentence string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE steps SET status = @status, error = nullif(@code, ''), message = nullif(@sentence, ''),
+			finished_at = CASE WHEN @status = 'waiting' THEN NULL ELSE @now::timestamptz END
+		WHERE id = @id`,
+		pgx.StrictNamedArgs{"id": st.ID, "status": status, "code": code, "sentence": sentence, "now": s.now()})
+	return err
+}
+
+// stageOver tells whether every step of a stage is done. The caller holds the
+// request's row, so that no other step of it ends at the same time.
+func stageOver(ctx context.Context, tx pgx.Tx, requestID int64, stage string) (bool, error) {
+	var open int
+	err := tx.QueryRow(ctx, `
+		SELECT count(*) FROM steps WHERE request_id = @request AND stage = @stage AND status <> 'done'`,
+		pgx.StrictNamedArgs{"request": requestID, "stage": stage}).Scan(&open)
+	return open == 0, err
+}
+
+// GiveUp marks a step or letter failed whose job the queue has discarded. What
+// the last attempt wrote about the reason stays.
+func (s *Service) GiveUp(ctx context.Context, w Work) error {
+	sql := `
+		WITH given AS (
+			UPDATE steps SET status = 'failed', finished_at = @now,
+				error = coalesce(error, 'gave_up'),
+				message = coalesce(replace(message, @itself, @givenup), 'Lethe has tried several times and did not get through. Look at the log.')
+			WHERE id = @id AND run = @run AND status IN ('waiting', 'running')
+			RETURNING request_id, stage, source, error)
+		SELECT request_id, stage, source, error FROM given`
+	if w.Kind == "letter" {
+		sql = `
+		WITH given AS (
+			UPDATE letters SET status = 'failed' WHERE id = @id AND run = @run AND status = 'waiting'
+			RETURNING request_id, kind, smtp_code)
+		SELECT request_id, kind, '', coalesce(smtp_code, 0)::text FROM given`
+	}
+	args := pgx.StrictNamedArgs{"id": w.ID, "run": w.Run}
+	if w.Kind != "letter" {
+		args["now"], args["itself"], args["givenup"] = s.now(), byItself, givenUp
+	}
+	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		var requestID int64
+		var what, src, code string
+		err := tx.QueryRow(ctx, sql, args).Scan(&requestID, &what, &src, &code)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil // done, or another run's
+		}
+		if err != nil {
+			return err
+		}
+		data := map[string]any{w.Kind: w.ID, "what": what, "code": code}
+		if src != "" {
+			data["source"] = src
+		}
+		return s.note(ctx, tx, w.Kind+".failed", requestID, system, data)
+	})
+	if err != nil {
+		return fmt.Errorf("give up %s %d: %w", w.Kind, w.ID, pg.Clean(err))
+	}
+	return nil
+}

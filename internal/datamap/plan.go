@@ -1,0 +1,294 @@
+package datamap
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Compile makes the plan of a policy for a set of identity types. Its cost is
+// linear in the map, but for the heap that settles ties. Errors are sentences
+// that name collections and identity types of the map.
+//
+// How a plan is to be read: the rows of a visit are those that one of its seeds
+// matches or one of its links leads to, ORed. Where the collection has an Owner,
+// a link to another column takes only rows whose owner is NULL. A seed takes the
+// row that it matches whatever the owner: who holds the key opens that row.
+func Compile(m *Map, p Policy, identities []string) (*Plan, error) {
+	if err := CheckPolicy(m, p); err != nil {
+		return nil, err
+	}
+	g := newGraph(m)
+	types, err := g.identities(identities)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.unreachable(p); err != nil {
+		return nil, err
+	}
+	t := g.walk(types, true)
+	if len(t.order) == 0 {
+		return nil, fmt.Errorf("identity %s leads nowhere: every collection with it is skipped (skip_processing)", strings.Join(types, ", "))
+	}
+	order, component, cyclic, err := g.ordered(t)
+	if err != nil {
+		return nil, err
+	}
+	plan := &Plan{Kind: p.Kind, Policy: p.Name, Identities: types, Cyclic: cyclic}
+	for _, n := range order {
+		plan.Visits = append(plan.Visits, g.visit(p, t, n, component[n]))
+	}
+	if p.Kind == Export {
+		plan.prune()
+	}
+	g.linkFields(plan)
+	g.left(plan)
+	g.notes(plan, p)
+	plan.Digest = plan.digest(m)
+	return plan, nil
+}
+
+// identities brings the types to their known names, sorted, each once.
+func (g *graph) identities(list []string) ([]string, error) {
+	if len(list) == 0 {
+		return nil, errors.New("no identity is given: a walk needs one to start from")
+	}
+	var types []string
+	for _, typ := range list {
+		typ = identityType(typ)
+		if len(g.seeds[typ]) == 0 {
+			known := IdentityTypes(g.m)
+			if len(known) == 0 {
+				return nil, errors.New("no field of the data map has an identity: nobody can be found")
+			}
+			return nil, fmt.Errorf("the data map has no identity %q; known are %s", typ, strings.Join(known, ", "))
+		}
+		types = append(types, typ)
+	}
+	slices.Sort(types)
+	return slices.Compact(types), nil
+}
+
+// unreachable refuses a policy that targets what no identity type of the map
+// leads to: such a request would look answered and would not be. What only
+// another type reaches is left out of this request, and what only a skipped
+// collection leads to is left out with it.
+func (g *graph) unreachable(p Policy) error {
+	all := make([]string, 0, len(g.seeds))
+	for typ := range g.seeds {
+		all = append(all, typ)
+	}
+	slices.Sort(all)
+	seen := make([]bool, len(g.all))
+	for _, n := range g.reached(all, false) {
+		seen[n] = true
+	}
+	var lost []string
+	for n, c := range g.all {
+		if !seen[n] && p.asks(c) {
+			lost = append(lost, c.FullName())
+		}
+	}
+	if len(lost) > 0 {
+		return fmt.Errorf("policy %q targets what no identity reaches: %s; give it a reference or an identity, or skip_processing: true", p.Name, listed(lost))
+	}
+	return nil
+}
+
+func (g *graph) visit(p Policy, t trail, n, component int) *Visit {
+	c := g.all[n]
+	v := &Visit{
+		Collection: c, Seeds: t.seeds[n], Links: t.links[n],
+		Delete: p.deletes(c), Component: component, Referrers: g.referrer[n],
+	}
+	for _, f := range c.Fields {
+		if !p.targets(f) {
+			continue
+		}
+		switch {
+		case p.Kind != Erasure:
+			v.Targets = append(v.Targets, Target{Field: f})
+		case f.PrimaryKey || f.ReadOnly || g.linking[f] && f.Masking == nil:
+			// Never masked by a category alone; notes says where that matters.
+		default:
+			v.Targets = append(v.Targets, Target{Field: f, Masking: masked(f, p.rule(f))})
+		}
+	}
+	return v
+}
+
+// masked chooses the strategy: the field's own, else the rule's, else null_rewrite.
+func masked(f *Field, rule *PolicyRule) *Masking {
+	switch {
+	case f.Masking != nil:
+		return f.Masking
+	case rule != nil && rule.Strategy != nil:
+		if m := *rule.Strategy; m.Strategy == strategyRandom && m.Length == 0 {
+			m.Length = randomLength
+			return &m
+		}
+		return rule.Strategy
+	}
+	return &Masking{Strategy: strategyNull}
+}
+
+// prune takes out of an export what holds nothing for the subject and leads to
+// nothing that does. Seeds stay: they tell whether somebody is known at all,
+// and to which stored address a confirmation goes.
+func (p *Plan) prune() {
+	needed := make(map[*Collection]bool, len(p.Visits))
+	into := make(map[*Collection][]*Collection)
+	var work []*Collection
+	for _, v := range p.Visits {
+		for _, l := range v.Links {
+			into[v.Collection] = append(into[v.Collection], l.From.Collection)
+		}
+		if len(v.Seeds) > 0 || len(v.Targets) > 0 {
+			needed[v.Collection] = true
+			work = append(work, v.Collection)
+		}
+	}
+	for len(work) > 0 {
+		c := work[len(work)-1]
+		work = work[:len(work)-1]
+		for _, from := range into[c] {
+			if !needed[from] {
+				needed[from] = true
+				work = append(work, from)
+			}
+		}
+	}
+	kept := p.Visits[:0]
+	component, last := -1, -1
+	for _, v := range p.Visits {
+		if !needed[v.Collection] {
+			continue
+		}
+		links := make([]Link, 0, len(v.Links))
+		for _, l := range v.Links {
+			if needed[l.From.Collection] {
+				links = append(links, l)
+			}
+		}
+		v.Links = links
+		if v.Component != last {
+			component, last = component+1, v.Component
+		}
+		v.Component = component
+		kept = append(kept, v)
+	}
+	p.Visits = kept
+	// A cycle is needed as a whole or not at all, so only their being there can have changed.
+	p.Cyclic = slices.ContainsFunc(kept, func(v *Visit) bool {
+		return slices.ContainsFunc(v.Links, func(l Link) bool { return l.From.Collection == v.Collection })
+	}) || len(kept) > component+1
+}
+
+// linkFields notes the columns by which a reader can follow one collection to
+// another: primary keys and both ends of each link of the plan.
+func (g *graph) linkFields(p *Plan) {
+	linking := make(map[*Field]bool)
+	for _, v := range p.Visits {
+		for _, l := range v.Links {
+			linking[l.From], linking[l.To] = true, true
+		}
+	}
+	for _, v := range p.Visits {
+		target := make(map[*Field]bool, len(v.Targets))
+		for _, t := range v.Targets {
+			target[t.Field] = true
+		}
+		for _, f := range v.Collection.Fields {
+			if (f.PrimaryKey || linking[f]) && !target[f] {
+				v.LinkFields = append(v.LinkFields, f)
+			}
+		}
+	}
+}
+
+func (g *graph) left(p *Plan) {
+	visited := make(map[*Collection]bool, len(p.Visits))
+	for _, v := range p.Visits {
+		visited[v.Collection] = true
+	}
+	for _, c := range g.all {
+		if !visited[c] {
+			p.Left = append(p.Left, c.FullName())
+		}
+	}
+}
+
+// notes says in words what the policy asks for and the plan does not do.
+func (g *graph) notes(p *Plan, policy Policy) {
+	if p.Kind == Export {
+		g.exportNotes(p)
+		return
+	}
+	if p.Kind != Erasure {
+		return
+	}
+	for _, v := range p.Visits {
+		if v.Collection.Delete && !v.Delete && len(v.Targets) > 0 {
+			p.Notes = append(p.Notes, fmt.Sprintf("%s: rows are masked and stay, because the policy does not target everything personal in them.", v.Collection.FullName()))
+		}
+		for _, f := range v.Collection.Fields {
+			if why := g.unmasked(v, f, policy); why != "" {
+				p.Notes = append(p.Notes, fmt.Sprintf("%s is targeted and not masked: %s.", f.FullName(), why))
+			}
+		}
+	}
+}
+
+// unmasked says why a targeted field stays as it is in rows that are not
+// deleted. Random keys (user.unique_id) say nothing once what they tied
+// together is gone; an address that serves as a key still names somebody.
+func (g *graph) unmasked(v *Visit, f *Field, policy Policy) string {
+	telling := func(c string) bool {
+		return CategoryMatches(personal, c) && !CategoryMatches("user.unique_id", c)
+	}
+	if v.Delete || policy.rule(f) == nil || !slices.ContainsFunc(f.Categories, telling) {
+		return ""
+	}
+	switch {
+	case f.PrimaryKey:
+		return "it is a primary key"
+	case f.ReadOnly:
+		return "it is read_only"
+	case g.linking[f] && f.Masking == nil:
+		return "it links collections; give it a masking_strategy_override"
+	}
+	return ""
+}
+
+// exportNotes names what an export leaves out, collection by collection.
+func (g *graph) exportNotes(p *Plan) {
+	whole, given := PolicyRule{}, false
+	for _, c := range g.all {
+		provided, other, covered := false, "", false
+		for _, f := range c.Fields {
+			if c.Skip || !whole.targets(f.Categories) {
+				continue
+			}
+			switch {
+			case portable(f):
+				covered = true
+			case f.ProvidedBy == "subject":
+				provided, other = true, f.Legal.Basis
+			}
+		}
+		given = given || covered
+		switch {
+		case covered || !slices.ContainsFunc(c.Fields, func(f *Field) bool { return whole.targets(f.Categories) }) || c.Skip:
+		case provided && other == "":
+			p.Notes = append(p.Notes, fmt.Sprintf("%s is left out: its legal basis is not in the data map, and Art. 20 covers only consent and contract.", c.FullName()))
+		case provided:
+			p.Notes = append(p.Notes, fmt.Sprintf("%s is left out: it rests on Art. 6(1)(%s), and Art. 20 covers only consent and contract.", c.FullName(), other))
+		default:
+			p.Notes = append(p.Notes, fmt.Sprintf("%s is left out: it was not provided by the subject.", c.FullName()))
+		}
+	}
+	if !given {
+		p.Notes = append(p.Notes, "No field of the data map is provided by the subject (lethe: {provided_by: subject}) on the ground of consent or contract: an export has nothing to give.")
+	}
+}

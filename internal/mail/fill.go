@@ -1,0 +1,52 @@
+package mail
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// width of the text part: quoted once or twice, it still fits a terminal.
+const width = 72
+
+// fill wraps a letter's text. A line keeps its indent, a list's lines hang under
+// their first word, an address of the web is never broken, and more than one
+// empty line becomes one.
+func fill(text string) string {
+	var b strings.Builder
+	empty := true // nothing written yet, or an empty line last
+	for _, line := range strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
+		body := strings.TrimLeft(line, " ")
+		words := strings.Fields(body)
+		if len(words) == 0 {
+			if !empty {
+				b.WriteByte('\n')
+			}
+			empty = true
+			continue
+		}
+		empty = false
+		indent := line[:len(line)-len(body)]
+		hang := indent
+		if words[0] == "-" {
+			hang += "  "
+		}
+		b.WriteString(indent)
+		at := len(indent)
+		for i, w := range words {
+			n := utf8.RuneCountInString(w)
+			switch {
+			case i == 0:
+			case at+1+n > width:
+				b.WriteString("\n" + hang)
+				at = len(hang)
+			default:
+				b.WriteByte(' ')
+				at++
+			}
+			b.WriteString(w)
+			at += n
+		}
+		b.WriteByte('\n')
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}

@@ -1,0 +1,170 @@
+package mail
+
+import (
+	"embed"
+	"fmt"
+	htmltemplate "html/template"
+	"io/fs"
+	"path"
+	"strings"
+	texttemplate "text/template"
+	"time"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// templates/<language>/ holds, for each kind of letter, KIND.txt (which defines
+// "subject" and "text") and KIND.html ("body"); layout.txt and layout.html stand
+// around them. A language is added by adding a folder.
+//
+//go:embed templates
+var templates embed.FS
+
+// kinds are those of the control schema (letters.kind).
+var kinds = [...]string{"confirm", "remind", "archive", "erased", "nothing", "refused", "extended", "withdrawn", "notice"}
+
+// fallback is the language of letters in a language that there is no folder for.
+const fallback = "en"
+
+// letters are the texts of all languages.
+type letters struct{ languages map[string]map[string]texts }
+
+type texts struct {
+	text *texttemplate.Template
+	html *htmltemplate.Template
+}
+
+// A rendered letter.
+type rendered struct{ Subject, Text, HTML string }
+
+func loadLetters() (*letters, error) {
+	folders, err := fs.ReadDir(templates, "templates")
+	if err != nil {
+		return nil, err
+	}
+	l := &letters{languages: map[string]map[string]texts{}}
+	for _, folder := range folders {
+		dir := path.Join("templates", folder.Name())
+		of := map[string]texts{}
+		for _, kind := range kinds {
+			text, err := texttemplate.New("").Option("missingkey=error").ParseFS(templates, path.Join(dir, "layout.txt"), path.Join(dir, kind+".txt"))
+			if err != nil {
+				return nil, fmt.Errorf("mail: letter %s (%s): %w", kind, folder.Name(), err)
+			}
+			page, err := htmltemplate.New("").Option("missingkey=error").ParseFS(templates, path.Join(dir, "layout.html"), path.Join(dir, kind+".html"))
+			if err != nil {
+				return nil, fmt.Errorf("mail: letter %s (%s): %w", kind, folder.Name(), err)
+			}
+			of[kind] = texts{text: text, html: page}
+		}
+		l.languages[folder.Name()] = of
+	}
+	return l, nil
+}
+
+// render writes a letter in its language, or in English.
+func (ls *letters) render(l dsar.Letter) (rendered, error) {
+	of, ok := ls.languages[l.Language]
+	if !ok {
+		of = ls.languages[fallback]
+	}
+	t, ok := of[l.Kind]
+	if !ok {
+		return rendered{}, fmt.Errorf("there is no letter of the kind %q", l.Kind)
+	}
+	v := newView(l)
+	var subject, text, page strings.Builder
+	if err := t.text.ExecuteTemplate(&subject, "subject", v); err != nil {
+		return rendered{}, fmt.Errorf("subject of %s: %w", l.Kind, err)
+	}
+	if err := t.text.ExecuteTemplate(&text, "layout", v); err != nil {
+		return rendered{}, fmt.Errorf("text of %s: %w", l.Kind, err)
+	}
+	v.Subject = strings.TrimSpace(subject.String())
+	if err := t.html.ExecuteTemplate(&page, "layout", v); err != nil {
+		return rendered{}, fmt.Errorf("page of %s: %w", l.Kind, err)
+	}
+	return rendered{Subject: v.Subject, Text: fill(text.String()), HTML: page.String()}, nil
+}
+
+// view is what templates see: everything in words.
+type view struct {
+	dsar.Letter
+	Subject  string
+	Access   bool
+	Export   bool
+	Erasure  bool
+	Received string // days, in the controller's time zone
+	Due      string
+	Expires  string // day and time
+	DPO      string
+	Attached bool
+	Reasons  []string // paragraphs of Reason
+	Erased   []counted
+	Masked   []counted
+	Held     []counted
+	Shared   []counted
+}
+
+// counted is a group of data with a number.
+type counted struct {
+	Collection string
+	Rows       int64
+}
+
+// String is "contacts: 1 entry".
+func (c counted) String() string {
+	if c.Rows == 1 {
+		return c.Collection + ": 1 entry"
+	}
+	return fmt.Sprintf("%s: %d entries", c.Collection, c.Rows)
+}
+
+func newView(l dsar.Letter) view {
+	zone := l.Controller.Location
+	if zone == nil {
+		zone = time.UTC
+	}
+	v := view{
+		Letter: l,
+		Access: l.RequestKind == datamap.Access, Export: l.RequestKind == datamap.Export, Erasure: l.RequestKind == datamap.Erasure,
+		DPO: l.Controller.DPO, Attached: l.Attachment != nil,
+	}
+	const dayLayout = "2 January 2006"
+	if !l.ReceivedAt.IsZero() {
+		v.Received = l.ReceivedAt.In(zone).Format(dayLayout)
+	}
+	if !l.DueOn.IsZero() {
+		v.Due = l.DueOn.UTC().Format(dayLayout) // a day, kept at UTC midnight
+	}
+	if !l.ExpiresAt.IsZero() {
+		v.Expires = l.ExpiresAt.In(zone).Format(dayLayout + ", 15:04") + " (" + zone.String() + ")"
+	}
+	for _, p := range strings.Split(strings.ReplaceAll(l.Reason, "\r\n", "\n"), "\n") {
+		if p = strings.TrimSpace(p); p != "" {
+			v.Reasons = append(v.Reasons, p)
+		}
+	}
+	for _, f := range l.Findings {
+		name := inWords(f.Collection)
+		for _, part := range []struct {
+			list *[]counted
+			rows int64
+		}{{&v.Erased, f.Erased}, {&v.Masked, f.Masked}, {&v.Held, f.Held}, {&v.Shared, f.Shared}} {
+			if part.rows > 0 {
+				*part.list = append(*part.list, counted{name, part.rows})
+			}
+		}
+	}
+	return v
+}
+
+// inWords is "order items (shop)" for "shop.order_items".
+func inWords(collection string) string {
+	dataset, name, ok := strings.Cut(collection, ".")
+	if !ok {
+		return collection
+	}
+	return strings.ReplaceAll(name, "_", " ") + " (" + strings.ReplaceAll(dataset, "_", " ") + ")"
+}

@@ -1,0 +1,220 @@
+package postgres
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// A run is what one walk brings to a statement: values only.
+type run struct {
+	p      *program
+	walk   source.Walk
+	seeds  map[string][]string // by identity type
+	roots  map[string][]string // keys by collection
+	erased map[string][]string // keys by collection, for the second look
+	held   map[string][]string // keys by collection
+	above  int64               // more rows than these are staged
+	round  int32               // of a staged walk in a circle
+}
+
+// newRun sorts a walk's values. A seed that is a placeholder matches nobody.
+func newRun(w source.Walk, above int64) *run {
+	r := &run{walk: w, seeds: map[string][]string{}, roots: byCollection(w.Roots), above: above}
+	for _, s := range w.Seeds {
+		if !isPlaceholder(s.Value) {
+			r.seeds[s.Type] = append(r.seeds[s.Type], s.Value)
+		}
+	}
+	return r
+}
+
+func byCollection(keys []source.RowKey) map[string][]string {
+	by := map[string][]string{}
+	for _, k := range keys {
+		by[k.Collection] = append(by[k.Collection], k.Key)
+	}
+	return by
+}
+
+// A writer puts a statement together and remembers what each parameter stands for.
+type writer struct {
+	p      *program
+	staged bool
+	binds  []func(*run) any
+	names  []string
+}
+
+// bind gives the placeholder of a value, "$1"; one name, one parameter.
+func (w *writer) bind(name string, value func(*run) any) string {
+	i := slices.Index(w.names, name)
+	if i < 0 {
+		i = len(w.names)
+		w.names = append(w.names, name)
+		w.binds = append(w.binds, value)
+	}
+	return fmt.Sprintf("$%d", i+1)
+}
+
+// A statement is written once for a program, and run with the values of each walk.
+type statement struct {
+	sql   string
+	binds []func(*run) any
+}
+
+func (w *writer) statement(sql string) *statement { return &statement{sql: sql, binds: w.binds} }
+
+func (s *statement) args(r *run) []any {
+	args := make([]any, len(s.binds))
+	for i, b := range s.binds {
+		args[i] = b(r)
+	}
+	return args
+}
+
+// statement returns the program's statement of that name, written on first use.
+func (p *program) statement(name string, write func() *statement) *statement {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.statements[name] == nil {
+		p.statements[name] = write()
+	}
+	return p.statements[name]
+}
+
+// match is the condition that a seed's field holds one of the walk's values.
+// It is written so that an index on the column, on lower(column) or on the
+// digits of the column serves it (see Check).
+func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
+	c := s.t.columns[seed.Field.Name]
+	expr := col("t", c.name)
+	values := func(change func(string) []string) func(*run) any {
+		return func(r *run) any {
+			all := []string{}
+			for _, v := range r.seeds[seed.Identity] {
+				all = append(all, change(v)...)
+			}
+			return c.class.only(all)
+		}
+	}
+	how := seed.Field.Match
+	if !c.class.textual() {
+		how = datamap.Exact
+	}
+	name := "seed " + seed.Identity + " " + string(how)
+	switch how {
+	case datamap.Fold:
+		return "lower(" + expr + ") = ANY(" + w.bind(name, values(foldings)) + "::text[])"
+	case datamap.E164:
+		return digitsOf(expr) + " = ANY(" + w.bind(name, values(dialled)) + "::text[])"
+	}
+	same := func(v string) []string { return []string{v} }
+	return c.compared(expr) + " = ANY(" + c.array(w.bind(name+" "+string(c.class), values(same))) + ")"
+}
+
+// digitsOf is a telephone number without what people put between its digits.
+func digitsOf(expr string) string { return "regexp_replace(" + expr + ", '[^0-9+]', '', 'g')" }
+
+// scope is the condition that a row belongs to the request's controller, as
+// " AND …"; "" where the collection names no controller. A scope that the
+// column cannot hold, and an empty one, yield no rows.
+func (w *writer) scope(s *stop) string {
+	if s.c.Controller == "" {
+		return ""
+	}
+	c := s.t.columns[s.c.Controller]
+	param := w.bind("scope "+string(c.class), func(r *run) any {
+		if r.walk.Scope == "" || !c.class.holds(r.walk.Scope) {
+			return nil
+		}
+		return []string{r.walk.Scope}
+	})
+	return " AND " + c.compared(col("t", c.name)) + " = ANY(" + c.array(param) + ")"
+}
+
+// keyIs is the condition that a row of the stop is one of some keys bound by
+// name; columns are its key columns as they stand in the query.
+func (w *writer) keyIs(s *stop, columns []string, name string, keys func(*run) []string) string {
+	if len(s.key) == 1 {
+		c := s.t.columns[s.key[0]]
+		param := w.bind(name+" "+s.c.FullName(), func(r *run) any { return c.class.only(keys(r)) })
+		return c.compared(columns[0]) + " = ANY(" + c.array(param) + ")"
+	}
+	param := w.bind(name+" "+s.c.FullName(), func(r *run) any { return append([]string{}, keys(r)...) })
+	return keyText(columns) + " = ANY(" + param + "::text[])"
+}
+
+func (w *writer) isRoot(s *stop, columns []string) string {
+	return w.keyIs(s, columns, "roots", func(r *run) []string { return r.roots[s.c.FullName()] })
+}
+
+func (w *writer) isHeld(s *stop, columns []string) string {
+	return w.keyIs(s, columns, "held", func(r *run) []string { return r.held[s.c.FullName()] })
+}
+
+// gone binds the values of one key column of the rows erased, in the order of
+// their keys, as an array of the column's type: the second look starts from them.
+func (w *writer) gone(s *stop, n int) string {
+	c := s.t.columns[s.key[n]]
+	param := w.bind(fmt.Sprintf("erased %s %d", s.c.FullName(), n), func(r *run) any {
+		return s.parts(r.erased[s.c.FullName()], n)
+	})
+	switch c.class {
+	case classText, classPadded, classInt, classNumeric, classUUID, classInet:
+		return c.array(param)
+	}
+	return param + "::text[]::" + c.typ + "[]"
+}
+
+// parts are the n-th columns of keys; keys that cannot be the collection's are left out.
+func (s *stop) parts(keys []string, n int) []string {
+	values := []string{}
+next:
+	for _, k := range keys {
+		fields := []string{k}
+		if len(s.key) > 1 {
+			fields = record(k)
+		}
+		if len(fields) != len(s.key) {
+			continue
+		}
+		for i, f := range fields {
+			if !s.t.columns[s.key[i]].class.holds(f) {
+				continue next
+			}
+		}
+		values = append(values, fields[n])
+	}
+	return values
+}
+
+// record reads Postgres' text of ROW(a, b, …): fields between commas, in
+// quotes where needed, with quotes and backslashes doubled inside them.
+func record(text string) []string {
+	body, ok := strings.CutPrefix(text, "(")
+	if !ok || !strings.HasSuffix(body, ")") {
+		return nil
+	}
+	body = body[:len(body)-1]
+	fields := []string{}
+	var b strings.Builder
+	quoted := false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case quoted && (c == '"' || c == '\\') && i+1 < len(body) && (body[i+1] == c || c == '\\'):
+			i++
+			b.WriteByte(body[i])
+		case c == '"':
+			quoted = !quoted
+		case c == ',' && !quoted:
+			fields = append(fields, b.String())
+			b.Reset()
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return append(fields, b.String())
+}

@@ -1,0 +1,208 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// A result is the one row that a walk comes back with.
+type result struct {
+	p         *program
+	big       bool
+	xid       string
+	counts    []int64 // tallied for each stop
+	beyond    []int64
+	addresses []string
+	keys      []source.RowKey
+}
+
+// The places of a stop's counts.
+const (
+	mine = iota
+	shared
+	held
+	deleted
+	masked
+	tallied
+)
+
+func read(ctx context.Context, tx pgx.Tx, st *statement, r *run) (*result, error) {
+	res := &result{p: r.p}
+	var at []int32
+	var keys []string
+	if err := tx.QueryRow(ctx, st.sql, st.args(r)...).Scan(&res.big, &res.xid, &res.counts, &res.beyond, &res.addresses, &at, &keys); err != nil {
+		return nil, fmt.Errorf("walk: %w", err)
+	}
+	res.add(at, keys)
+	return res, nil
+}
+
+func (res *result) add(at []int32, keys []string) {
+	for i, k := range keys {
+		res.keys = append(res.keys, source.RowKey{Collection: res.p.stops[at[i]].c.FullName(), Key: k})
+	}
+}
+
+// findings are the counts in walk order, with erased and masked where asked for.
+func (res *result) findings(name string) []source.Finding {
+	var all []source.Finding
+	for _, s := range res.p.stops {
+		c := res.counts[s.i*tallied:]
+		all = append(all, source.Finding{Source: name, Collection: s.c.FullName(),
+			Rows: c[mine], Shared: c[shared], Held: c[held], Erased: c[deleted], Masked: c[masked]})
+	}
+	return all
+}
+
+// A holding is a walk whose rows must stay.
+type holding struct {
+	p *program
+	r *run
+}
+
+// A carriage is one walk made ready on a connection.
+type carriage struct {
+	s        *Source
+	p        *program
+	r        *run
+	v        variant
+	holdings []holding
+}
+
+// ready binds a walk and the walks that hold rows to the tables.
+func (s *Source) ready(ctx context.Context, conn *pgxpool.Conn, w source.Walk, h source.Holds) (*carriage, error) {
+	p, err := s.program(ctx, conn, w.Plan)
+	if err != nil {
+		return nil, err
+	}
+	c := &carriage{s: s, p: p, r: newRun(w, s.o.StagedAbove), v: variant{restricted: w.Restricted, held: len(h.Rows) > 0}}
+	c.r.p = p
+	c.r.held = byCollection(h.Rows)
+	for _, hw := range h.Walks {
+		hp, err := s.program(ctx, conn, hw.Plan)
+		if err != nil {
+			return nil, fmt.Errorf("a walk that holds rows: %w", err)
+		}
+		if len(hp.stops) == 0 {
+			continue
+		}
+		r := newRun(hw, s.o.StagedAbove)
+		r.p = hp
+		c.holdings = append(c.holdings, holding{p: hp, r: r})
+	}
+	return c, nil
+}
+
+// staged tells whether the walk must be staged from the start.
+func (c *carriage) staged() bool {
+	return c.p.always != "" || len(c.holdings) > 0 || c.s.o.StagedAbove < 0
+}
+
+// do carries out a task in a transaction: as one statement where that may be,
+// staged where it must be or where the statement reached too much. finish runs
+// inside the transaction, after the task.
+func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pgx.Tx, *result) error) (*result, error) {
+	var res *result
+	if !c.staged() {
+		err := c.s.inTx(ctx, conn, how, func(tx pgx.Tx) (err error) {
+			if res, err = read(ctx, tx, c.p.chain(t, c.v), c.r); err != nil || res.big {
+				return err
+			}
+			if err := c.beyond(t, res); err != nil {
+				return err
+			}
+			return finish(tx, res)
+		})
+		if err != nil || !res.big {
+			return res, err
+		}
+	}
+	if err := c.prepare(ctx, conn); err != nil {
+		return nil, err
+	}
+	if how == looking { // several statements need one snapshot
+		how = reading
+	}
+	err := c.s.inTx(ctx, conn, how, func(tx pgx.Tx) (err error) {
+		if res, err = c.inStages(ctx, tx, t); err != nil {
+			return err
+		}
+		return finish(tx, res)
+	})
+	return res, err
+}
+
+// prepare makes the key tables of the walk and of those that hold rows.
+func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
+	if err := c.p.stage("k").prepare(ctx, conn); err != nil {
+		return err
+	}
+	for _, h := range c.holdings {
+		if err := h.p.stage("h").prepare(ctx, conn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inStages carries out a task in key tables.
+func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, error) {
+	g := c.p.stage("k")
+	if err := g.fill(ctx, tx, c.r, c.v); err != nil {
+		return nil, err
+	}
+	if err := g.mark(ctx, tx, c.r, c.v); err != nil {
+		return nil, err
+	}
+	for _, h := range c.holdings {
+		by := h.p.stage("h")
+		if err := by.fill(ctx, tx, h.r, variant{restricted: h.r.walk.Restricted}); err != nil {
+			return nil, err
+		}
+		if err := g.hold(ctx, tx, by); err != nil {
+			return nil, err
+		}
+	}
+	if t != toFind {
+		if err := g.settle(ctx, tx, c.r); err != nil {
+			return nil, err
+		}
+	}
+	res, err := g.count(ctx, tx, c.r, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.beyond(t, res); err != nil {
+		return nil, err
+	}
+	if t == toErase {
+		if err := g.change(ctx, tx, c.r, res); err != nil {
+			return nil, err
+		}
+		res.keys = res.keys[:min(len(res.keys), maxKeys)]
+	}
+	return res, nil
+}
+
+// beyond refuses an erasure that foreign keys would carry beyond the plan.
+func (c *carriage) beyond(t task, res *result) error {
+	if t != toErase {
+		return nil
+	}
+	return c.p.told((&writer{p: c.p}).beyond(settledIn), res.beyond)
+}
+
+// on runs f with a connection of the pool.
+func (s *Source) on(ctx context.Context, f func(*pgxpool.Conn) error) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return f(conn)
+}

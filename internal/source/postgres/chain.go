@@ -1,0 +1,210 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The chain is a whole walk as one statement: for each stop a CTE of the rows
+// reached (w), of those with the mark of being shared (x), of being the
+// subject's alone (m) and, for an erasure, of being deleted (d); then the
+// deletions and masks (e, u) and one row of counts. All of it sees one snapshot,
+// and foreign keys are checked at its end, RESTRICT too, so the deletions need
+// no order.
+//
+// "big" stops a chain whose walk reached more rows than it should carry: the
+// rest of it then reads nothing, and the walk is staged.
+
+// A task is what a chain is written for.
+type task string
+
+const (
+	toFind  task = "find"
+	toErase task = "erase"
+	toLook  task = "look"
+	toHold  task = "hold" // the keys of every row reached, shared or not
+)
+
+func reachedIn(s *stop) string { return fmt.Sprintf("w%d", s.i) }
+func sharedIn(s *stop) string  { return fmt.Sprintf("x%d", s.i) }
+func mineIn(s *stop) string    { return fmt.Sprintf("m%d", s.i) }
+func settledIn(s *stop) string { return fmt.Sprintf("d%d", s.i) }
+
+// chain writes the statement of a task. Its columns are big, xid, counts (see
+// tallies), beyond, addresses, key stops and keys.
+func (p *program) chain(t task, v variant) *statement {
+	return p.statement("chain "+string(t)+v.name(), func() *statement {
+		w := &writer{p: p}
+		var with []string
+		cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
+		var total []string
+		for _, s := range p.stops {
+			cte(reachedIn(s), s.reach(w.arms(s, v, reachedIn)))
+			total = append(total, "(SELECT count(*) FROM "+reachedIn(s)+")")
+		}
+		limit := w.bind("above", func(r *run) any { return r.above })
+		cte("big", "SELECT "+strings.Join(append(total, "0"), " + ")+" > "+limit+"::int8 AS yes")
+		if t == toHold {
+			return w.statement(w.holdChain(with))
+		}
+		w.marks(cte, v)
+		settled, xid, beyond := relation(mineIn), "''", []string{}
+		if t != toFind {
+			settled = settledIn
+			w.settle(cte)
+			for _, b := range w.beyond(settledIn) {
+				beyond = append(beyond, "("+b.count+")")
+			}
+		}
+		named := "NULL::int4[], NULL::text[]"
+		if t == toErase {
+			xid = "pg_current_xact_id()::text"
+			var keys []string
+			if with, keys = w.change(with); len(keys) > 0 {
+				with = append(with, fmt.Sprintf("named AS MATERIALIZED (SELECT * FROM (%s) n LIMIT %d)", strings.Join(keys, " UNION ALL "), maxKeys))
+				named = "(SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named)"
+			}
+		}
+		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT (SELECT yes FROM big), " + xid + ", ARRAY[" +
+			strings.Join(w.tallies(t, settled), ", ") + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], " +
+			w.strayAddresses(t, mineIn) + ", " + named)
+	})
+}
+
+// marks adds, per stop, what is shared and what is the subject's alone.
+func (w *writer) marks(cte func(name, body string), v variant) {
+	for _, s := range w.p.stops {
+		shared := "false"
+		if by := w.sharedBy(s, reachedIn); len(by) > 0 {
+			shared = "((" + strings.Join(by, ") OR (") + "))"
+		}
+		cte(sharedIn(s), "SELECT k.*, "+shared+" AS shared FROM "+reachedIn(s)+" k WHERE NOT (SELECT yes FROM big)")
+	}
+	for _, s := range w.p.stops {
+		held := "false"
+		if v.held {
+			held = w.isHeld(s, s.fs("k", s.key))
+		}
+		mine := "NOT k.shared AND coalesce((" + strings.Join(w.ownedBy(s, v, mineIn), ") OR (") + "), false)"
+		cte(mineIn(s), "SELECT k.*, "+mine+" AS mine, "+held+" AS held FROM "+sharedIn(s)+" k")
+	}
+}
+
+// settle adds what is deleted: children first, because a row that stays keeps
+// the row that it names.
+func (w *writer) settle(cte func(name, body string)) {
+	for _, group := range w.p.order {
+		for _, s := range group {
+			kept := ""
+			if by := w.keptBy(s, mineIn, settledIn); len(by) > 0 {
+				kept = " AND NOT coalesce((" + strings.Join(by, ") OR (") + "), false)"
+			}
+			cte(settledIn(s), "SELECT k.*, "+s.take("k")+kept+" AS del FROM "+mineIn(s)+" k")
+		}
+	}
+	for _, s := range w.p.stops {
+		if !s.visit.Delete {
+			cte(settledIn(s), "SELECT k.*, false AS del FROM "+mineIn(s)+" k")
+		}
+	}
+}
+
+// change adds the deletions and masks, and returns the queries of the keys of
+// rows that others could still name.
+func (w *writer) change(with []string) (_, keys []string) {
+	for _, s := range w.p.stops {
+		key := keyText(cols("t", s.key)) + " AS key"
+		name := func(cte string) {
+			if s.named(w.p) {
+				keys = append(keys, fmt.Sprintf("SELECT %d AS stop, key FROM %s", s.i, cte))
+			}
+		}
+		if s.visit.Delete {
+			e := fmt.Sprintf("e%d", s.i)
+			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, settledIn(s), "k.del")+" RETURNING "+key+")")
+			name(e)
+		}
+		if set, left, ok := w.changes(s); ok {
+			u := fmt.Sprintf("u%d", s.i)
+			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+set+" WHERE "+w.these(s, settledIn(s), s.toMask("k"))+" AND "+left+" RETURNING "+key+")")
+			name(u)
+		}
+	}
+	return with, keys
+}
+
+// tallies are five counts per stop: the subject's alone, shared, held, and
+// then, of an erasure, deleted and masked; of a second look, still to be
+// deleted and still to be masked. A staged erasure counts those by itself.
+func (w *writer) tallies(t task, rel relation) []string {
+	var counts []string
+	count := func(from, where string) string {
+		if where != "" {
+			where = " WHERE " + where
+		}
+		return "(SELECT count(*) FROM " + from + where + ")"
+	}
+	for _, s := range w.p.stops {
+		counts = append(counts, count(rel(s)+" k", "k.mine"), count(rel(s)+" k", "NOT k.mine"))
+		if t == toFind {
+			counts = append(counts, "0", "0", "0")
+			continue
+		}
+		held := "k.held AND k.mine"
+		if s.c.SharedErase {
+			held = "k.held"
+		}
+		deleted, masked := "0", "0"
+		_, left, masks := w.changes(s)
+		switch {
+		case t == toErase && w.staged:
+		case t == toErase && s.visit.Delete:
+			deleted = count(fmt.Sprintf("e%d", s.i), "")
+		case s.visit.Delete:
+			deleted = count(rel(s)+" k", "k.del")
+		}
+		switch {
+		case t == toErase && w.staged:
+		case masks && t == toErase:
+			masked = count(fmt.Sprintf("u%d", s.i), "")
+		case masks:
+			masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+left)
+		}
+		counts = append(counts, count(rel(s)+" k", held), deleted, masked)
+	}
+	return counts
+}
+
+// strayAddresses are the mail addresses in rows that the walk reached though
+// no seed matched them: the only one may be where letters go.
+func (w *writer) strayAddresses(t task, rel relation) string {
+	var from []string
+	for _, s := range w.p.stops {
+		for _, f := range s.addresses() {
+			name := "k." + s.f(f.Name)
+			from = append(from, "SELECT "+name+"::text AS a FROM "+rel(s)+" k WHERE k.mine AND NOT k.seed AND "+w.p.columnOf(f).leads(name))
+		}
+	}
+	if t != toFind || len(from) == 0 {
+		return "NULL::text[]"
+	}
+	return fmt.Sprintf("ARRAY(SELECT DISTINCT q.a FROM (%s) q ORDER BY q.a LIMIT %d)", strings.Join(from, " UNION ALL "), maxAddresses)
+}
+
+// holdChain ends a chain whose caller wants the keys of all rows reached.
+func (w *writer) holdChain(with []string) string {
+	var keys []string
+	for _, s := range w.p.stops {
+		keys = append(keys, fmt.Sprintf("SELECT %d AS stop, %s AS key FROM %s k WHERE NOT (SELECT yes FROM big)", s.i, keyText(s.fs("k", s.key)), reachedIn(s)))
+	}
+	if len(keys) == 0 {
+		keys = []string{"SELECT 0 AS stop, '' AS key WHERE false"}
+	}
+	return "WITH " + strings.Join(with, ",\n") + ",\nnamed AS MATERIALIZED (" + strings.Join(keys, " UNION ALL ") + ")" +
+		"\nSELECT (SELECT yes FROM big), '', ARRAY[]::int8[], ARRAY[]::int8[], NULL::text[], (SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named)"
+}
+
+const (
+	maxKeys      = 10_000 // of source.Note.Keys
+	maxAddresses = 10     // of source.Found.Reached
+)

@@ -1,0 +1,337 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// A stage is a walk in key tables, statement by statement: for plans that run
+// in a circle, tables on which triggers run, and subjects with so many rows that
+// statistics are worth their while. The key tables are temporary, made once per
+// connection and emptied by Postgres at the end of each transaction; made per
+// request they would fill pg_attribute with dead rows.
+type stage struct {
+	p    *program
+	role string // "k" for the walk itself, "h" for walks that hold rows
+	id   string
+}
+
+// analysedAbove is the number of rows from which a key table is analysed, so
+// that plans made for a few rows are made anew.
+const analysedAbove = 10_000
+
+func (p *program) stage(role string) *stage {
+	h := sha256.New()
+	fmt.Fprintln(h, p.plan.Digest)
+	for _, s := range p.stops {
+		fmt.Fprintln(h, s.t.oid, s.t.ident())
+		for _, c := range s.carried {
+			fmt.Fprintln(h, c, s.t.columns[c].typ, s.t.columns[c].length)
+		}
+	}
+	return &stage{p: p, role: role, id: hex.EncodeToString(h.Sum(nil)[:8])}
+}
+
+// in is the key table of a stop.
+func (g *stage) in(s *stop) string { return "pg_temp." + g.table(s) }
+
+func (g *stage) table(s *stop) string { return fmt.Sprintf("lethe_%s_%s_%d", g.role, g.id, s.i) }
+
+// prepare makes the key tables on a connection that does not have them. It
+// cannot be done inside the walk's transaction: that may be read only.
+func (g *stage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
+	made := conn.Conn().PgConn().CustomData()
+	name := "lethe.stage." + g.role + "." + g.id
+	if made[name] != nil {
+		return nil
+	}
+	for _, s := range g.p.stops {
+		var links []string
+		for _, c := range s.carried {
+			if len(s.key) != 1 || c != s.key[0] {
+				links = append(links, s.f(c))
+			}
+		}
+		ddl := "CREATE TEMP TABLE IF NOT EXISTS " + g.table(s) + " ON COMMIT DELETE ROWS AS SELECT " + s.carries("t") +
+			", false AS seed, 0 AS round, false AS shared, false AS mine, false AS own, false AS held, false AS del FROM " + s.t.ident() + " t WITH NO DATA;" +
+			" CREATE INDEX IF NOT EXISTS " + g.table(s) + "_key ON " + g.in(s) + " (" + strings.Join(keyNames(s), ", ") + ");"
+		for _, l := range links {
+			ddl += " CREATE INDEX IF NOT EXISTS " + g.table(s) + "_" + l + " ON " + g.in(s) + " (" + l + ");"
+		}
+		if _, err := conn.Exec(ctx, ddl); err != nil {
+			return fmt.Errorf("make the key table of %s: %w", s.c.FullName(), err)
+		}
+	}
+	made[name] = true
+	return nil
+}
+
+func keyNames(s *stop) []string {
+	names := make([]string, len(s.key))
+	for i, k := range s.key {
+		names[i] = s.f(k)
+	}
+	return names
+}
+
+// exec runs one statement of the stage, written on first use.
+func (g *stage) exec(ctx context.Context, tx pgx.Tx, r *run, name string, write func(*writer) string) (int64, error) {
+	st := g.p.statement("stage "+g.role+" "+name, func() *statement {
+		w := &writer{p: g.p, staged: true}
+		return w.statement(write(w))
+	})
+	tag, err := tx.Exec(ctx, st.sql, st.args(r)...)
+	if err != nil {
+		return 0, fmt.Errorf("stage %s: %w", name, err)
+	}
+	return tag.RowsAffected(), nil
+}
+
+// fill walks until nothing new is found. Rows of one round lead to the next.
+func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
+	r.round = 0
+	for _, s := range g.p.stops {
+		n, err := g.exec(ctx, tx, r, fmt.Sprintf("fill %d%s", s.i, v.name()), func(w *writer) string {
+			return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed) SELECT " + s.carriedAs("n") + ", n.seed FROM (" +
+				s.reach(w.arms(s, v, g.in)) + ") n"
+		})
+		if err != nil {
+			return err
+		}
+		if err := g.analyse(ctx, tx, s, n); err != nil {
+			return err
+		}
+	}
+	for again := g.p.plan.Cyclic; again; {
+		again = false
+		r.round++
+		for _, s := range g.p.stops {
+			if len(s.links) == 0 {
+				continue
+			}
+			n, err := g.exec(ctx, tx, r, fmt.Sprintf("follow %d%s", s.i, v.name()), func(w *writer) string {
+				round := w.bind("round", func(r *run) any { return r.round })
+				var arms []string
+				for _, l := range s.links {
+					arms = append(arms, w.linkArm(s, v, l, w.linkValues(l, variant{}, g.in, "round = "+round+"::int4 - 1")))
+				}
+				return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, round) SELECT " + s.carriedAs("n") +
+					", n.seed, " + round + "::int4 FROM (" + s.reach(arms) + ") n WHERE NOT " + w.isIn(s, s.fs("n", s.key), g.in(s), "")
+			})
+			if err != nil {
+				return err
+			}
+			again = again || n > 0
+			if err := g.analyse(ctx, tx, s, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func carriedAs(s *stop) []string {
+	names := make([]string, len(s.carried))
+	for i, c := range s.carried {
+		names[i] = s.f(c)
+	}
+	return names
+}
+
+func (s *stop) carriedAs(alias string) string { return strings.Join(s.fs(alias, s.carried), ", ") }
+
+func (g *stage) analyse(ctx context.Context, tx pgx.Tx, s *stop, rows int64) error {
+	if rows < analysedAbove {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, "ANALYZE "+g.in(s)); err != nil {
+		return fmt.Errorf("analyse the key table of %s: %w", s.c.FullName(), err)
+	}
+	return nil
+}
+
+// mark settles what is shared, what is the subject's alone, and what is held.
+func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
+	each := func(s *stop, name string, conditions func(*writer) []string, set, unless string) (int64, error) {
+		var changed int64
+		count := len(conditions(&writer{p: g.p, staged: true}))
+		for i := range count {
+			n, err := g.exec(ctx, tx, r, fmt.Sprintf("%s %d.%d%s", name, s.i, i, v.name()), func(w *writer) string {
+				return "UPDATE " + g.in(s) + " k SET " + set + " WHERE " + unless + " AND " + conditions(w)[i]
+			})
+			if err != nil {
+				return 0, err
+			}
+			changed += n
+		}
+		return changed, nil
+	}
+	for _, s := range g.p.stops {
+		if _, err := each(s, "shared", func(w *writer) []string { return w.sharedBy(s, g.in) }, "shared = true", "NOT k.shared"); err != nil {
+			return err
+		}
+	}
+	for again := true; again; {
+		again = false
+		for _, s := range g.p.stops {
+			n, err := each(s, "mine", func(w *writer) []string { return w.ownedBy(s, v, g.in) }, "mine = true", "NOT k.mine AND NOT k.shared")
+			if err != nil {
+				return err
+			}
+			again = again || n > 0 && g.p.plan.Cyclic
+		}
+	}
+	for _, s := range g.p.stops {
+		if _, err := each(s, "own", func(w *writer) []string { return w.pointedTo(s, v, g.in) }, "own = true", "NOT k.own AND NOT k.mine"); err != nil {
+			return err
+		}
+		if !v.held {
+			continue
+		}
+		if _, err := each(s, "held", func(w *writer) []string { return []string{w.isHeld(s, s.fs("k", s.key))} }, "held = true", "NOT k.held"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hold marks the rows that another stage reached. Its tables are emptied for
+// the next walk of the same plan.
+func (g *stage) hold(ctx context.Context, tx pgx.Tx, by *stage) error {
+	for _, h := range by.p.stops {
+		for _, s := range g.p.on(h.t.oid) {
+			equal := make([]string, len(s.key))
+			for i, k := range s.key {
+				equal[i] = "h." + h.f(k) + " = k." + s.f(k)
+			}
+			if _, err := tx.Exec(ctx, "UPDATE "+g.in(s)+" k SET held = true WHERE NOT k.held AND EXISTS (SELECT 1 FROM "+by.in(h)+" h WHERE "+
+				strings.Join(equal, " AND ")+")"); err != nil {
+				return fmt.Errorf("mark what is held of %s: %w", s.c.FullName(), err)
+			}
+		}
+	}
+	for _, h := range by.p.stops {
+		if _, err := tx.Exec(ctx, "DELETE FROM "+by.in(h)); err != nil {
+			return fmt.Errorf("empty a key table: %w", err)
+		}
+	}
+	return nil
+}
+
+// settle marks what is deleted, children first, until nothing more must stay.
+func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
+	for _, s := range g.p.stops {
+		if !s.visit.Delete {
+			continue
+		}
+		if _, err := g.exec(ctx, tx, r, fmt.Sprintf("settle %d", s.i), func(w *writer) string {
+			return "UPDATE " + g.in(s) + " k SET del = true WHERE " + s.take("k")
+		}); err != nil {
+			return err
+		}
+	}
+	for again := true; again; {
+		again = false
+		for _, group := range g.p.order {
+			for _, s := range group {
+				count := len((&writer{p: g.p, staged: true}).keptBy(s, g.in, g.in))
+				for i := range count {
+					n, err := g.exec(ctx, tx, r, fmt.Sprintf("keep %d.%d", s.i, i), func(w *writer) string {
+						return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + w.keptBy(s, g.in, g.in)[i]
+					})
+					if err != nil {
+						return err
+					}
+					again = again || n > 0
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// change masks and deletes: masks first, so that a table that the map names
+// twice keeps no row that is to go; then children before parents.
+func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) error {
+	for _, s := range g.p.stops {
+		if _, _, ok := (&writer{p: g.p}).changes(s); !ok {
+			continue
+		}
+		if err := g.collect(ctx, tx, r, res, []*stop{s}, masked, fmt.Sprintf("mask %d", s.i), func(w *writer) []string {
+			set, left, _ := w.changes(s)
+			return []string{"UPDATE " + s.t.ident() + " t SET " + set + " WHERE " + w.these(s, g.in(s), s.toMask("k")) + " AND " + left + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
+		}); err != nil {
+			return err
+		}
+	}
+	for _, group := range g.p.order {
+		if err := g.collect(ctx, tx, r, res, group, deleted, fmt.Sprintf("delete %d", group[0].i), func(w *writer) []string {
+			var all []string
+			for _, s := range group {
+				all = append(all, "DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, g.in(s), "k.del")+" RETURNING "+keyText(cols("t", s.key))+" AS key")
+			}
+			return all
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// collect runs changes of several stops as one statement, and notes how many
+// rows each changed and the keys that others could still name.
+func (g *stage) collect(ctx context.Context, tx pgx.Tx, r *run, res *result, stops []*stop, what int, name string, write func(*writer) []string) error {
+	st := g.p.statement("stage "+name, func() *statement {
+		w := &writer{p: g.p, staged: true}
+		var with, counts, keys []string
+		for i, sql := range write(w) {
+			with = append(with, fmt.Sprintf("c%d AS (%s)", i, sql))
+			counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM c%d)", i))
+			if stops[i].named(g.p) {
+				keys = append(keys, fmt.Sprintf("SELECT %d AS stop, key FROM c%d", stops[i].i, i))
+			}
+		}
+		named := "NULL::int4[], NULL::text[]"
+		if len(keys) > 0 {
+			with = append(with, fmt.Sprintf("named AS MATERIALIZED (SELECT * FROM (%s) n LIMIT %d)", strings.Join(keys, " UNION ALL "), maxKeys))
+			named = "(SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named)"
+		}
+		return w.statement("WITH " + strings.Join(with, ", ") + " SELECT ARRAY[" + strings.Join(counts, ", ") + "]::int8[], " + named)
+	})
+	var counts []int64
+	var at []int32
+	var keys []string
+	if err := tx.QueryRow(ctx, st.sql, st.args(r)...).Scan(&counts, &at, &keys); err != nil {
+		return fmt.Errorf("stage %s: %w", name, err)
+	}
+	for i, s := range stops {
+		res.counts[s.i*tallied+what] += counts[i]
+	}
+	res.add(at, keys)
+	return nil
+}
+
+// count reads the tallies of a staged walk.
+func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, t task) (*result, error) {
+	st := g.p.statement("stage count "+string(t), func() *statement {
+		w := &writer{p: g.p, staged: true}
+		xid, beyond := "''", []string{}
+		if t == toErase {
+			xid = "pg_current_xact_id()::text"
+		}
+		if t != toFind {
+			for _, b := range w.beyond(g.in) {
+				beyond = append(beyond, "("+b.count+")")
+			}
+		}
+		return w.statement("SELECT false, " + xid + ", ARRAY[" + strings.Join(w.tallies(t, g.in), ", ") + "]::int8[], ARRAY[" +
+			strings.Join(beyond, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[]")
+	})
+	return read(ctx, tx, st, r)
+}

@@ -1,0 +1,244 @@
+package postgres
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// take is the condition that an erasure may touch a reached row at all.
+func (s *stop) take(alias string) string {
+	if s.c.SharedErase {
+		return "NOT " + alias + ".held"
+	}
+	return "(" + alias + ".mine AND NOT " + alias + ".held)"
+}
+
+// keptBy are the conditions under which a row that would be deleted is masked
+// instead, because a row that stays names it. k is the row, with its columns
+// carried; kept gives the rows of a stop with their flags, deleted those with
+// "del" settled.
+//
+// A row that is held or shared keeps what it names by any reference of the map;
+// every other row that stays does so where a foreign key stands.
+func (w *writer) keptBy(s *stop, kept, deleted relation) []string {
+	var conditions []string
+	for _, l := range s.referrers {
+		at := w.p.of[l.From.Collection.FullName()]
+		if at == nil {
+			continue // its rows are not reached: what they name is shared
+		}
+		from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
+		name := "r." + at.f(from.name)
+		conditions = append(conditions, linked(from, to, "k."+s.f(to.name))+" IN (SELECT "+convert(from, to, name)+" FROM "+kept(at)+
+			" r WHERE NOT "+at.take("r")+" AND "+from.leads(name)+")")
+	}
+	for _, k := range s.t.children {
+		if k.takes() && len(w.p.on(k.child)) == 0 {
+			continue // see beyond
+		}
+		condition := w.references(s, k, "k", deleted)
+		if k.takes() {
+			condition += " AND " + w.reached(k, deleted)
+		}
+		conditions = append(conditions, condition+apart(w.p.cat.tables[k.child], k.columns[0])+")")
+	}
+	return conditions
+}
+
+// references begins "EXISTS (…" of rows that a foreign key ties to a row and
+// that the erasure does not delete.
+func (w *writer) references(s *stop, k fkey, alias string, deleted relation) string {
+	equal := make([]string, len(k.columns))
+	for i, c := range k.columns {
+		equal[i] = col("d", c) + " = " + alias + "." + s.f(k.references[i])
+	}
+	condition := "EXISTS (SELECT 1 FROM " + w.p.cat.tables[k.child].ident() + " d WHERE " + strings.Join(equal, " AND ")
+	for _, at := range w.p.on(k.child) {
+		if at.visit.Delete {
+			condition += " AND NOT " + w.isIn(at, cols("d", at.key), deleted(at), "del")
+		}
+	}
+	return condition
+}
+
+// reached is the condition that the walk reached row d of a foreign key's child.
+func (w *writer) reached(k fkey, rel relation) string {
+	var in []string
+	for _, at := range w.p.on(k.child) {
+		in = append(in, w.isIn(at, cols("d", at.key), rel(at), ""))
+	}
+	return "(" + strings.Join(in, " OR ") + ")"
+}
+
+// A reachBeyond is a foreign key by which Postgres itself would change rows
+// that the walk did not reach.
+type reachBeyond struct {
+	key    fkey
+	table  *table
+	parent *stop
+	count  string // SELECT count(*) of such rows
+}
+
+// beyond are the foreign keys that could carry the deletions further than the
+// plan, each with the query that counts how far they would.
+func (w *writer) beyond(deleted relation) []reachBeyond {
+	var all []reachBeyond
+	for _, s := range w.p.stops {
+		if !s.visit.Delete {
+			continue
+		}
+		for _, k := range s.t.children {
+			if !k.takes() {
+				continue
+			}
+			child := w.p.cat.tables[k.child]
+			equal := make([]string, len(k.columns))
+			for i, c := range k.columns {
+				equal[i] = col("d", c) + " = k." + s.f(k.references[i])
+			}
+			from := "FROM " + deleted(s) + " k CROSS JOIN LATERAL (SELECT 1 FROM " + child.ident() + " d WHERE " + strings.Join(equal, " AND ")
+			if len(w.p.on(k.child)) > 0 {
+				from += " AND NOT " + w.reached(k, deleted)
+			}
+			all = append(all, reachBeyond{key: k, table: child, parent: s,
+				count: "SELECT count(*) " + from + apart(child, k.columns[0]) + ") u WHERE k.del"})
+		}
+	}
+	return all
+}
+
+// told turns the counts of beyond into an error, or nil.
+func (p *program) told(all []reachBeyond, counts []int64) error {
+	e := &Beyond{Source: p.source}
+	for i, b := range all {
+		if i < len(counts) && counts[i] > 0 {
+			action := map[string]string{"c": "delete", "n": "set to null", "d": "set to default"}[b.key.action]
+			e.Tables = append(e.Tables, BeyondTable{Table: b.table.schema + "." + b.table.name, Constraint: b.key.name, Action: action, Rows: counts[i]})
+		}
+	}
+	if len(e.Tables) == 0 {
+		return nil
+	}
+	return e
+}
+
+// changes are the assignments that mask a stop's targets, and the condition
+// that a row has something left to mask: a second erasure then changes nothing.
+// NULL stays NULL. ok is false when there is nothing to mask.
+func (w *writer) changes(s *stop) (set, left string, ok bool) {
+	var sets, lefts []string
+	for _, t := range s.visit.Targets {
+		c := s.t.columns[t.Field.Name]
+		name := col("t", c.name)
+		to, done := "NULL", ""
+		m := t.Masking
+		if m == nil {
+			m = &datamap.Masking{Strategy: "null_rewrite"}
+		}
+		switch m.Strategy {
+		case "preserve":
+			continue
+		case "string_rewrite":
+			value := w.constant(t.Field, "value", cut(m.Value+m.Suffix, t.Field.Length, c.length))
+			to = "CASE WHEN " + name + " IS NOT NULL THEN " + value + "::text::" + c.typ + " END"
+			done = name + "::text IS DISTINCT FROM " + value + "::text"
+		case "random_string_rewrite":
+			letters := m.Length
+			if letters <= 0 {
+				letters = 30
+			}
+			letters, suffix := room(letters, m.Suffix, t.Field.Length, c.length)
+			tail := w.constant(t.Field, "suffix", suffix)
+			to = "CASE WHEN " + name + " IS NOT NULL THEN (" + randomLetters(letters) + " || " + tail + "::text)::" + c.typ + " END"
+			done = name + "::text !~ " + w.constant(t.Field, "form", fmt.Sprintf("^[a-p]{%d}%s$", letters, regexp.QuoteMeta(suffix))) + "::text"
+		}
+		sets = append(sets, col("", c.name)[1:]+" = "+to)
+		if done != "" {
+			done = " AND " + done
+		}
+		lefts = append(lefts, "("+name+" IS NOT NULL"+done+")")
+	}
+	return strings.Join(sets, ", "), "(" + strings.Join(lefts, " OR ") + ")", len(sets) > 0
+}
+
+// constant binds a text of the data map.
+func (w *writer) constant(f *datamap.Field, what, value string) string {
+	return w.bind("mask "+f.FullName()+" "+what, func(*run) any { return value })
+}
+
+// cut shortens a masked value to what the map and the column admit, in letters.
+func cut(v string, limits ...int) string {
+	letters := []rune(v)
+	for _, n := range limits {
+		if n > 0 && len(letters) > n {
+			letters = letters[:n]
+		}
+	}
+	return string(letters)
+}
+
+// room shares what the column can hold between random letters and a suffix.
+func room(letters int, suffix string, limits ...int) (int, string) {
+	suffix = cut(suffix, limits...)
+	for _, n := range limits {
+		if n > 0 {
+			letters = min(letters, n-len([]rune(suffix)))
+		}
+	}
+	return max(letters, 0), suffix
+}
+
+// randomLetters are n letters from a to p, new ones for each row: hexadecimal
+// digits of version-4 UUIDs, moved to letters.
+func randomLetters(n int) string {
+	parts := make([]string, n/32+1)
+	for i := range parts {
+		parts[i] = "gen_random_uuid()::text"
+	}
+	return fmt.Sprintf("left(translate(%s, '0123456789abcdef-', 'abcdefghijklmnop'), %d)", strings.Join(parts, " || "), n)
+}
+
+// these is the condition that row t of the stop's table is one of a relation's
+// rows. The keys are gathered into an array first: Postgres then looks each up
+// by the key's index, whatever it believes of their number.
+func (w *writer) these(s *stop, rel, filter string) string {
+	if len(s.key) == 1 {
+		return col("t", s.key[0]) + " = ANY(ARRAY(SELECT k." + s.f(s.key[0]) + " FROM " + rel + " k WHERE " + filter + "))"
+	}
+	equal := make([]string, len(s.key))
+	for i, k := range s.key {
+		equal[i] = col("x", k) + " = k." + s.f(k)
+	}
+	if s.t.kind == "r" {
+		return "t.ctid = ANY(ARRAY(SELECT u.ctid FROM " + rel + " k CROSS JOIN LATERAL (SELECT x.ctid FROM " + s.t.ident() + " x WHERE " +
+			strings.Join(equal, " AND ") + " OFFSET 0) u WHERE " + filter + "))"
+	}
+	return "(" + strings.Join(cols("t", s.key), ", ") + ") IN (SELECT " + strings.Join(s.fs("k", s.key), ", ") + " FROM " + rel + " k WHERE " + filter + ")"
+}
+
+// toMask is the condition, on a reached row with its flags, that it is masked.
+func (s *stop) toMask(alias string) string {
+	if s.visit.Delete {
+		return s.take(alias) + " AND NOT " + alias + ".del"
+	}
+	return s.take(alias)
+}
+
+// named tells whether rows of others could still name a row of the stop once
+// it is erased: those are looked for by its key afterwards.
+func (s *stop) named(p *program) bool {
+	if len(s.referrers) > 0 {
+		return true
+	}
+	for _, other := range p.stops {
+		for _, l := range other.links {
+			if l.From.Collection == s.c {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,6 +1,7 @@
 package dsar
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -34,14 +35,12 @@ var languageTag = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 // type: email, phone, visitor. No sentence repeats what was typed.
 func (s *Service) check(a Actor, sub Submission) (intake, error) {
 	problems := map[string]string{}
-	c, ok := s.c.Controllers[sub.Controller]
-	switch {
-	case !ok:
+	c, known := s.c.Controllers[sub.Controller]
+	switch err := a.may(sub.Controller, true); {
+	case !known || errors.Is(err, ErrNotFound):
 		return intake{}, &Invalid{map[string]string{"controller": "There is no such organisation here: choose one of the list."}}
-	case a.may(sub.Controller, true) == ErrForbidden: //nolint:errorlint // may returns it bare
-		return intake{}, ErrForbidden
-	case a.may(sub.Controller, true) != nil:
-		return intake{}, &Invalid{map[string]string{"controller": "There is no such organisation here: choose one of the list."}}
+	case err != nil:
+		return intake{}, err
 	}
 	in := intake{Submission: sub}
 	s.checkKind(&in, problems)

@@ -131,7 +131,22 @@ func TestDeadlineReference(t *testing.T) {
 	})
 }
 
-func slowDeadline(t *rapid.T, received time.Time, c Controller, extended bool) time.Time {
+// Every day of ten years where the cases of DOMAIN.md come from.
+func TestDeadlineEveryDay(t *testing.T) {
+	t.Parallel()
+	for _, c := range []Controller{{Country: "CZ"}, {Country: "DE", Region: "DE-BY"}, {Country: "IE"}} {
+		for day := instant(t, "2024-01-01"); day.Year() < 2034; day = day.AddDate(0, 0, 1) {
+			for _, extended := range []bool{false, true} {
+				due, _, err := Deadline(day, c, extended)
+				if want := slowDeadline(t, day, c, extended); err != nil || !due.Equal(want) {
+					t.Fatalf("received %s in %s%s (extended: %t): expected %s, got %s, %v", day, c.Country, c.Region, extended, want, due, err)
+				}
+			}
+		}
+	}
+}
+
+func slowDeadline(t interface{ Fatal(args ...any) }, received time.Time, c Controller, extended bool) time.Time {
 	loc := c.Location
 	if loc == nil {
 		loc = time.UTC

@@ -20,7 +20,7 @@ import (
 func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) error {
 	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		// The awaited request is locked before this one, as where it ends: no deadlock.
-		waitsFor, err := lockAwaited(ctx, tx, id)
+		waitsFor, err := s.lockAwaited(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -44,9 +44,6 @@ func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) e
 		if err != nil {
 			return err
 		}
-		if r.Kind != datamap.Erasure {
-			waitsFor = nil
-		}
 		_, err = tx.Exec(ctx, `
 			UPDATE requests SET approved_at = $2, approved_by = $3, include_shared = $4, waits_for = $5 WHERE id = $1`,
 			id, s.now(), a.Name, ap.IncludeShared, waitsFor)
@@ -66,12 +63,12 @@ func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) e
 
 // lockAwaited locks the open request of the same subject that an erasure has
 // to wait for; nil: none, or not an erasure.
-func lockAwaited(ctx context.Context, tx pgx.Tx, id int64) (*int64, error) {
+func (s *Service) lockAwaited(ctx context.Context, tx pgx.Tx, id int64) (*int64, error) {
 	r, err := loadRequest(ctx, tx, id, false)
 	if err != nil || r.Kind != datamap.Erasure {
 		return nil, err
 	}
-	other, err := awaited(ctx, tx, id)
+	other, err := s.awaited(ctx, tx, r)
 	if err != nil || other == nil {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func explainSource(name string, err error) failure {
 	switch {
 	case code == "57014", code == "" && errors.Is(err, context.DeadlineExceeded):
 		return failure{"source_slow", at + "took longer than allowed to answer." + again + " If this stays, run `lethe check`: an index may be missing.", true}
-	case code == "55P03", code == "40001", code == "40P01":
+	case errors.Is(err, errInProgress), code == "55P03", code == "40001", code == "40P01":
 		return failure{"source_busy", at + "is busy with the same rows." + again, true}
 	case strings.HasPrefix(code, "53"):
 		return failure{"source_full", at + "has no connection, memory or disk space left." + again + " Tell those who run it.", true}

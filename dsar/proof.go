@@ -236,22 +236,23 @@ func (s *Service) joinInto(ctx context.Context, tx pgx.Tx, newer, older requestR
 // and for erasure gets the copy first.
 func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow) error {
 	if r.Kind == datamap.Erasure {
-		awaited, err := awaited(ctx, tx, r.ID)
+		other, err := s.awaited(ctx, tx, r)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE requests SET waits_for = $2 WHERE id = $1`, r.ID, awaited); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE requests SET waits_for = $2 WHERE id = $1`, r.ID, other); err != nil {
 			return fmt.Errorf("link request %d: %w", r.ID, err)
 		}
 		return nil
 	}
-	_, err := tx.Exec(ctx, `
-		UPDATE requests e SET waits_for = $1
-		WHERE e.kind = 'erasure' AND e.status = 'in_review' AND e.waits_for IS NULL AND e.controller = $2
-		  AND e.id IN (SELECT i.request_id FROM identities i
-		               JOIN identities mine ON mine.hmac = i.hmac AND mine.type = i.type
-		               WHERE mine.request_id = $1 AND mine.proved_at IS NOT NULL AND i.proved_at IS NOT NULL)`,
-		r.ID, r.Controller)
+	sums, err := s.provedMACs(ctx, tx, r)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE requests SET waits_for = $1
+		WHERE kind = 'erasure' AND status = 'in_review' AND waits_for IS NULL
+		  AND id IN (SELECT request_id FROM identities WHERE hmac = ANY($2) AND proved_at IS NOT NULL)`, r.ID, sums)
 	if err != nil {
 		return fmt.Errorf("link request %d: %w", r.ID, err)
 	}
@@ -259,21 +260,39 @@ func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow) error {
 }
 
 // awaited is the first open access or export request that shares a proved
-// identity with this erasure; nil: none. HMACs hold the controller, so another
-// controller's request never matches.
-func awaited(ctx context.Context, tx pgx.Tx, erasureID int64) (*int64, error) {
-	var id *int64
-	err := tx.QueryRow(ctx, `
-		SELECT min(a.id)
-		FROM identities mine
-		JOIN identities i ON i.hmac = mine.hmac AND i.type = mine.type AND i.proved_at IS NOT NULL
-		JOIN requests a ON a.id = i.request_id
-		WHERE mine.request_id = $1 AND mine.proved_at IS NOT NULL
-		  AND a.kind IN ('access', 'export') AND a.status IN ('in_review', 'running')`, erasureID).Scan(&id)
+// identity with this erasure; nil: none.
+func (s *Service) awaited(ctx context.Context, tx pgx.Tx, erasure requestRow) (*int64, error) {
+	sums, err := s.provedMACs(ctx, tx, erasure)
 	if err != nil {
-		return nil, fmt.Errorf("look for what request %d waits for: %w", erasureID, err)
+		return nil, err
+	}
+	var id *int64
+	err = tx.QueryRow(ctx, `
+		SELECT min(a.id)
+		FROM identities i JOIN requests a ON a.id = i.request_id
+		WHERE i.hmac = ANY($1) AND i.proved_at IS NOT NULL
+		  AND a.kind IN ('access', 'export') AND a.status IN ('in_review', 'running')`, sums).Scan(&id)
+	if err != nil {
+		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure.ID, err)
 	}
 	return id, nil
+}
+
+// provedMACs are the HMACs of a request's proved identities under every key, by
+// which other requests of the same subject are found. They hold the
+// controller, so another controller's request never matches.
+func (s *Service) provedMACs(ctx context.Context, db pg.DB, r requestRow) ([][]byte, error) {
+	ids, err := s.identitiesOf(ctx, db, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	sums := [][]byte{}
+	for _, seed := range s.seeds(ids, true) {
+		for _, m := range s.c.Keys.MACs(r.Controller, seed.Type, seed.Value) {
+			sums = append(sums, m.Sum)
+		}
+	}
+	return sums, nil
 }
 
 // Verify proves one identity by the DPO's word; how is kept ("passport seen at

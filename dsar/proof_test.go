@@ -133,6 +133,27 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+// A new key does not tear apart what belongs together.
+func TestJoinAndWaitAcrossKeyRotation(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	first := b.submit(t, dpo, verified(ask(datamap.Access, "email", "pavla@example.org")))
+	if err := b.c.Keys.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if second := b.submit(t, dpo, verified(ask(datamap.Access, "email", "pavla@example.org"))); second.Into != first.ID {
+		t.Errorf("expected the request under the new key to be joined into %d, got %+v", first.ID, second)
+	}
+	erase := b.submit(t, dpo, verified(ask(datamap.Erasure, "email", "pavla@example.org", "phone", "+420602123456")))
+	b.done(t, erase.ID, "discover")
+	if err := b.Approve(t.Context(), dpo, erase.ID, Approval{}); err != nil {
+		t.Fatal(err)
+	}
+	if q := b.expectStatus(t, erase.ID, InReview); !strings.Contains(q.Waiting, "Approved; waits for request") {
+		t.Errorf("expected the erasure to wait for the access request under the old key, it says %q", q.Waiting)
+	}
+}
+
 // The older request may be the one proved later: it still answers for both.
 func TestJoinByLaterProofOfTheOlder(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package dsar
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -70,7 +71,7 @@ func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, requestID int64, kin
 		WHERE letters.status <> 'sent'
 		RETURNING id, run`,
 		requestID, kind, ordinal, recipient, s.messageID(r, kind, recipient, ordinal), status, s.now()).Scan(&id, &run)
-	if err == pgx.ErrNoRows { //nolint:errorlint // pgx returns it bare
+	if errors.Is(err, pgx.ErrNoRows) {
 		err := tx.QueryRow(ctx, `SELECT id FROM letters
 			WHERE request_id = $1 AND kind = $2 AND recipient = $3 AND ordinal = $4`,
 			requestID, kind, recipient, ordinal).Scan(&id)

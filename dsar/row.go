@@ -2,6 +2,7 @@ package dsar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -61,7 +62,7 @@ func loadRequest(ctx context.Context, db pg.DB, id int64, forUpdate bool) (reque
 		return requestRow{}, fmt.Errorf("load request %d: %w", id, err)
 	}
 	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[requestRow])
-	if err == pgx.ErrNoRows { //nolint:errorlint // pgx returns it bare
+	if errors.Is(err, pgx.ErrNoRows) {
 		return requestRow{}, ErrNotFound
 	}
 	if err != nil {

@@ -29,7 +29,7 @@ func (g *guard) Work(ctx context.Context, job *rivertype.JobRow, inner func(cont
 		defer func() {
 			if r := recover(); r != nil {
 				// A panic's value may quote anything: keep its type.
-				err = fmt.Errorf("panic (%T)", r)
+				err = panicked(fmt.Sprintf("panic (%T)", r))
 				final = true
 			}
 		}()
@@ -64,6 +64,11 @@ func (g *guard) Work(ctx context.Context, job *rivertype.JobRow, inner func(cont
 	return river.JobCancel(kept)
 }
 
+// panicked is a panic, reduced to the type of its value.
+type panicked string
+
+func (p panicked) Error() string { return string(p) }
+
 // keep reduces an error to what may stand in the queue and the log: our own
 // codes, SQLSTATEs and SMTP codes. What it does not know keeps its type only.
 func keep(err error) error {
@@ -71,10 +76,13 @@ func keep(err error) error {
 		permanent *dsar.Permanent
 		mail      *dsar.MailError
 		database  *pg.Error
+		panicked  panicked
 	)
 	switch {
 	case errors.As(err, &permanent):
 		return errors.New("final: " + permanent.Code)
+	case errors.As(err, &panicked):
+		return panicked
 	case errors.As(err, &mail):
 		return errors.New(mail.Error())
 	case errors.Is(err, context.DeadlineExceeded):

@@ -192,7 +192,14 @@ func NewInserter(pool *pgxpool.Pool, schema string, log *slog.Logger) (*Inserter
 // Insert queues steps and letters. It is dsar.Queue.
 func (q *Inserter) Insert(ctx context.Context, tx pgx.Tx, work ...dsar.Work) error {
 	params := make([]river.InsertManyParams, 0, len(work))
+	seen := make(map[dsar.Work]bool, len(work))
 	for _, w := range work {
+		// The queue takes each job once per statement.
+		one := dsar.Work{Kind: w.Kind, ID: w.ID, Run: w.Run}
+		if seen[one] {
+			continue
+		}
+		seen[one] = true
 		var args river.JobArgs
 		switch w.Kind {
 		case kindStep:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,8 @@ type keysCmd struct {
 
 type keysNewCmd struct {
 	Out string `required:"" type:"path" placeholder:"FILE" help:"Where to write it; it must not be there yet."`
+
+	IfMissing bool `help:"Leave a file that is there as it is."`
 }
 
 // Help is the longer text of -h.
@@ -28,7 +31,12 @@ Example:
 
 // Run makes the file, readable by its owner only.
 func (c *keysNewCmd) Run(w *world) error {
-	if err := keys.Create(c.Out); err != nil {
+	err := keys.Create(c.Out)
+	if c.IfMissing && errors.Is(err, keys.ErrExists) {
+		fmt.Fprintf(w.out, "%s is there already.\n", c.Out)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(w.out, "Wrote %s. Keep a copy of it in a safe place, apart from the database.\n", c.Out)

@@ -83,11 +83,12 @@ func start(ctx context.Context, w *world, cli *commands) (*app, error) {
 
 // serving says what a process does.
 type serving struct {
-	work   bool
-	listen string // empty: no pages
-	ready  func(addr string)
-	extra  map[string]http.Handler // the demo's mailbox
-	demo   bool
+	work     bool
+	listen   string // where; empty and no listener: no pages
+	listener net.Listener
+	ready    func(addr string)
+	extra    map[string]http.Handler // the demo's mailbox
+	demo     bool
 }
 
 // serve runs pages, workers and the ledger's sealer until ctx ends, then stops
@@ -116,12 +117,15 @@ func (a *app) serve(ctx context.Context, s serving) error {
 			return nil
 		})
 	}
-	if s.listen != "" {
+	if s.listen != "" || s.listener != nil {
 		handler, err := a.pages(ctx, client, s)
 		if err != nil {
 			return errors.Join(err, stopped(client))
 		}
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
+		listener := s.listener
+		if listener == nil {
+			listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
+		}
 		if err != nil {
 			return errors.Join(fmt.Errorf("the address %s cannot be listened on: %w; choose another with listen: in the configuration", s.listen, err), stopped(client))
 		}
@@ -166,7 +170,7 @@ func stopped(c *jobs.Client) error {
 // pages is the handler of everything that is served.
 func (a *app) pages(ctx context.Context, client *jobs.Client, s serving) (http.Handler, error) {
 	conf := web.Config{
-		Requests: a.requests, Retention: a.retention, Staff: web.NewStaff(a.pool, a.now, rand.Reader), Controllers: a.controllersInOrder(),
+		Requests: a.requests, Retention: a.retention, Staff: web.NewStaff(a.pool), Controllers: a.controllersInOrder(),
 		Identities: identityTypes(a.datamap), PublicURL: a.cfg.PublicURL, Now: a.now, Rand: rand.Reader, Log: a.log, Demo: s.demo,
 	}
 	for _, d := range a.datamap.Datasets {

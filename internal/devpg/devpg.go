@@ -130,7 +130,8 @@ func launch(o order) (*Server, <-chan answer, error) {
 		_, _ = lifeRead.Close(), lifeWrite.Close()
 		return nil, nil, err
 	}
-	cmd := exec.Command(exe)
+	// Not the caller's context: only Stop and the pipe end the supervisor.
+	cmd := exec.CommandContext(context.Background(), exe)
 	cmd.Args = []string{"lethe-private-postgres"} // what ps shows
 	cmd.Env = append(os.Environ(), mark+"=1")
 	cmd.ExtraFiles = []*os.File{lifeRead, saysWrite}

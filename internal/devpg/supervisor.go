@@ -140,7 +140,7 @@ func (c *cluster) start(who *person, o order, data string) error {
 	for _, name := range slices.Sorted(maps.Keys(s)) {
 		args = append(args, "-c", name+"="+s[name])
 	}
-	cmd := exec.Command(filepath.Join(o.Binaries, "postgres"), args...)
+	cmd := exec.CommandContext(context.Background(), filepath.Join(o.Binaries, "postgres"), args...)
 	who.run(cmd, c.dir)
 	cmd.Stdout, cmd.Stderr = log, log
 	started := make(chan error, 1)
@@ -199,12 +199,7 @@ func (c *cluster) remove() {
 		}
 	}
 	// A last child of Postgres may still write a file while the folder goes.
-	for range 100 {
-		if os.RemoveAll(c.dir) == nil {
-			return
-		}
-		time.Sleep(pollEvery)
-	}
+	poll(time.Second, func() bool { return os.RemoveAll(c.dir) == nil })
 }
 
 func (c *cluster) logFile() string { return filepath.Join(c.dir, "log") }
@@ -259,11 +254,23 @@ func killLeft(dir string) {
 		return
 	}
 	_ = syscall.Kill(pid, syscall.SIGQUIT)
-	for range int(quitLimit / pollEvery) {
-		if syscall.Kill(pid, 0) != nil {
-			return
-		}
-		time.Sleep(pollEvery)
+	if !poll(quitLimit, func() bool { return syscall.Kill(pid, 0) != nil }) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	_ = syscall.Kill(pid, syscall.SIGKILL)
+}
+
+// poll asks done until it says yes, and tells whether it did within limit.
+func poll(limit time.Duration, done func() bool) bool {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	end := time.NewTimer(limit)
+	defer end.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-end.C:
+			return done()
+		}
+	}
+	return true
 }

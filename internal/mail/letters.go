@@ -139,7 +139,7 @@ func newView(l dsar.Letter) view {
 		v.Due = l.DueOn.UTC().Format(dayLayout) // a day, kept at UTC midnight
 	}
 	if !l.ExpiresAt.IsZero() {
-		v.Expires = l.ExpiresAt.In(zone).Format(dayLayout + ", 15:04") + " (" + zone.String() + ")"
+		v.Expires = l.ExpiresAt.In(zone).Format(dayLayout+", 15:04") + " (" + zone.String() + ")"
 	}
 	for _, p := range strings.Split(strings.ReplaceAll(l.Reason, "\r\n", "\n"), "\n") {
 		if p = strings.TrimSpace(p); p != "" {

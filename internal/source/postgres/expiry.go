@@ -33,9 +33,13 @@ func (s *Source) Expired(ctx context.Context, sel source.Selection, by string) (
 		return fault(err)
 	}
 	defer conn.Release()
+	reached, err := s.reached(ctx, conn, sel)
+	if err != nil {
+		return fault(err)
+	}
 	var x source.Expiry
 	err = s.inTx(ctx, conn, reading, func(tx pgx.Tx) error {
-		e, err := s.expiring(ctx, tx, sel)
+		e, err := s.expiring(ctx, tx, sel, reached)
 		if err != nil {
 			return err
 		}
@@ -101,7 +105,7 @@ type replaced struct {
 
 // expiring reads the catalogue and the held keys, and checks the selection
 // against what is there: a sentence now is better than a broken statement later.
-func (s *Source) expiring(ctx context.Context, tx pgx.Tx, sel source.Selection) (*expiring, error) {
+func (s *Source) expiring(ctx context.Context, tx pgx.Tx, sel source.Selection, reached map[string][]string) (*expiring, error) {
 	e := &expiring{sel: sel, keys: map[string][]string{}}
 	collections := []*datamap.Collection{sel.Collection}
 	if sel.Unless != nil {
@@ -139,7 +143,7 @@ func (s *Source) expiring(ctx context.Context, tx pgx.Tx, sel source.Selection) 
 	if err := e.readChildren(ctx, tx); err != nil {
 		return nil, err
 	}
-	return e, e.readHeld(ctx, tx, s, collections)
+	return e, e.readHeld(reached)
 }
 
 // readChildren names the tables whose foreign keys forbid a deletion.
@@ -226,33 +230,20 @@ func notSwept(format string, args ...any) error {
 	return &NotSwept{Sentence: fmt.Sprintf(format, args...)}
 }
 
-// readHeld collects the keys of held rows, of the collection and of those in
-// which values are replaced.
-func (e *expiring) readHeld(ctx context.Context, tx pgx.Tx, s *Source, collections []*datamap.Collection) error {
+// readHeld takes the keys of held rows: those that walks reached, and single ones.
+func (e *expiring) readHeld(reached map[string][]string) error {
 	own := e.sel.Collection.FullName()
 	e.keys[own] = append(e.keys[own], e.sel.HeldRows...)
 	for _, r := range e.sel.HeldOthers {
 		e.keys[r.Collection] = append(e.keys[r.Collection], r.Key)
 	}
-	if e.sel.Unless != nil { // only looked into, never changed
-		collections = slices.DeleteFunc(slices.Clone(collections), func(c *datamap.Collection) bool {
-			return c == e.sel.Unless.Collection && c != e.sel.Collection &&
-				!slices.ContainsFunc(e.in, func(r *replaced) bool { return r.collection == c })
-		})
+	for c, keys := range reached {
+		e.keys[c] = append(e.keys[c], keys...)
 	}
-	for _, w := range e.sel.Holds {
-		reached, err := s.walkKeys(ctx, tx, w, collections)
-		if err != nil {
-			return err
-		}
-		for c, keys := range reached {
-			e.keys[c] = append(e.keys[c], keys...)
-		}
-	}
-	for c := range e.keys {
-		slices.Sort(e.keys[c])
-		e.keys[c] = slices.Compact(e.keys[c])
-		if len(e.keys[c]) > 0 && len(e.keyColumns(c)) == 0 {
+	for c, keys := range e.keys {
+		slices.Sort(keys)
+		e.keys[c] = slices.Compact(keys)
+		if len(keys) > 0 && e.collection(c) != nil && len(e.keyColumns(c)) == 0 {
 			return notSwept("%s has neither a primary_key in the data map nor one in the database: its held rows cannot be told from others", c)
 		}
 	}

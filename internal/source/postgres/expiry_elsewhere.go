@@ -32,7 +32,7 @@ func (s *Source) Elsewhere(ctx context.Context, sel source.Selection, valueColum
 	}
 	defer conn.Release()
 	err = s.inTx(ctx, conn, reading, func(tx pgx.Tx) error {
-		e, err := s.expiring(ctx, tx, sel)
+		e, err := s.expiring(ctx, tx, sel, nil)
 		if err != nil {
 			return err
 		}

@@ -120,7 +120,7 @@ func (e *expiring) referenced(alias string) []string {
 		if k.child == e.t.oid { // a row may name itself
 			where = append(where, "(ch.ctid, ch.tableoid) IS DISTINCT FROM ("+alias+".ctid, "+alias+".tableoid)")
 		}
-		exist = append(exist, "EXISTS (SELECT 1 FROM "+k.childIdent+" AS ch WHERE "+all(where)+")")
+		exist = append(exist, "EXISTS (SELECT 1 FROM "+e.children[k.child]+" AS ch WHERE "+all(where)+")")
 	}
 	return exist
 }

@@ -50,12 +50,16 @@ func (s *Source) Sweep(ctx context.Context, sel source.Selection, from string, l
 	}
 	defer conn.Release()
 	for try := 1; ; try++ {
+		reached, err := s.reached(ctx, conn, sel)
+		if err != nil {
+			return fault(err)
+		}
 		var done source.Slice
 		err = s.inTx(ctx, conn, sweeping, func(tx pgx.Tx) (err error) {
 			if _, err := tx.Exec(ctx, "set local plan_cache_mode = auto"); err != nil {
 				return err
 			}
-			e, err := s.expiring(ctx, tx, sel)
+			e, err := s.expiring(ctx, tx, sel, reached)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,17 @@
+package datamap
+
+import (
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/importrule"
+)
+
+// The package is pure: no database, no clock, no I/O, and nothing of Lethe's own.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	importrule.Only(t, ".",
+		"github.com/lethe-dsr/lethe",
+		"github.com/jackc", "database/sql", "github.com/riverqueue",
+		"os", "io", "time", "net", "log", "math/rand", "crypto/rand",
+	)
+}

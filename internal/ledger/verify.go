@@ -1,0 +1,90 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// verifyPage is how many entries are fetched by one statement: the chain is
+// walked in bounded memory, and no statement runs into a time-out.
+const verifyPage = 5000
+
+// Verification is what Verify found.
+type Verification struct {
+	Sealed, Unsealed int64
+	BrokenAt         int64  // number (Seq) of the first entry whose hash does not follow; 0: none
+	Missing          int64  // gaps in the numbering
+	Head             []byte // hash of the last entry; nil when none is sealed
+}
+
+// Verify walks the chain as a stream, in one snapshot. After a break it goes on
+// from the hash that stands there, so that all gaps are counted.
+func Verify(ctx context.Context, pool *pgxpool.Pool) (Verification, error) {
+	w := walker{after: math.MinInt64, previous: genesis}
+	o := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pg.InTx(ctx, pool, o, func(tx pgx.Tx) error {
+		const unsealed = `SELECT count(*) FROM lethe.ledger WHERE seq IS NULL`
+		if err := tx.QueryRow(ctx, unsealed).Scan(&w.Unsealed); err != nil {
+			return err
+		}
+		for {
+			n, err := w.page(ctx, tx)
+			if err != nil || n < verifyPage {
+				return err
+			}
+		}
+	})
+	if err != nil {
+		return Verification{}, fmt.Errorf("verify the ledger: %w", pg.Clean(err))
+	}
+	return w.Verification, nil
+}
+
+// walker is where a walk has come to.
+type walker struct {
+	Verification
+	after    int64 // where the next page begins; at first below any number somebody could have put
+	seq      int64 // the last number, 0 before the first
+	previous []byte
+}
+
+func (w *walker) page(ctx context.Context, tx pgx.Tx) (int, error) {
+	const sql = `
+		SELECT seq, hash, id, type, at, request_id, actor, data FROM lethe.ledger
+		WHERE seq > $1 ORDER BY seq LIMIT $2`
+	rows, err := tx.Query(ctx, sql, w.after, verifyPage)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	n := 0
+	for ; rows.Next(); n++ {
+		var r record
+		var seq int64
+		var hash []byte
+		if err := rows.Scan(&seq, &hash, &r.ID, &r.Type, &r.At, &r.RequestID, &r.Actor, &r.Data); err != nil {
+			return n, err
+		}
+		w.step(r, seq, hash)
+	}
+	return n, rows.Err()
+}
+
+// step looks at one entry: its number must be the next one, its hash must
+// follow from the one before.
+func (w *walker) step(r record, seq int64, hash []byte) {
+	w.Missing += max(0, seq-w.seq-1)
+	want, err := chain(w.previous, r, seq)
+	if w.BrokenAt == 0 && (seq != w.seq+1 || err != nil || !bytes.Equal(want, hash)) {
+		w.BrokenAt = max(1, seq) // 0 would say that nothing is broken
+	}
+	w.Sealed++
+	w.after, w.seq, w.previous, w.Head = seq, seq, hash, hash
+}

@@ -1,0 +1,164 @@
+package mail
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/PuerkitoBio/goquery"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+func rendering(t *testing.T, l dsar.Letter) (r rendered, flat string, page *goquery.Document) {
+	t.Helper()
+	ls, err := loadLetters()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = ls.render(l); err != nil {
+		t.Fatal(err)
+	}
+	if page, err = goquery.NewDocumentFromReader(strings.NewReader(r.HTML)); err != nil {
+		t.Fatal(err)
+	}
+	return r, oneLine(r.Text), page
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// What the law or the reader needs each letter to say, in both of its forms.
+func TestWhatLettersSay(t *testing.T) {
+	t.Parallel()
+	remedies := []string{"complain to a supervisory authority", "Article 77", "Article 79", "Sochora 27"}
+	for kind, want := range map[string][]string{
+		"confirm":   {"on 1 November 2026 we were asked for the erasure", "Opening the page does nothing by itself", "Was it not you?", "by 1 December 2026", "8 November 2026, 13:00 (Europe/Prague)"},
+		"remind":    {"has not been confirmed yet", "will not remind you again", "Opening the page does nothing"},
+		"archive":   {"ZIP file", "index.html", "The link works until 8 November 2026, 13:00", "Do not pass the link on"},
+		"erased":    append([]string{"contacts (livechat): 1 entry", "chat messages (livechat): 3 entries", "invoices (shop): 2 entries", "Article 17(3)", "visits (livechat): 4 entries", "bookkeeping law", "Article 19", "in the browser's settings"}, remedies...),
+		"nothing":   append([]string{"We hold nothing about you"}, remedies...),
+		"refused":   append([]string{"We could not tell who you are.", "Please come in person.", "judicial remedy", "Article 12(4)"}, remedies...),
+		"extended":  append([]string{"We could not tell who you are.", "by 1 December 2026", "Article 12(3)"}, remedies...),
+		"withdrawn": {"withdrawn", "new request at any time"},
+		"notice":    {"To Smartlook.com, s.r.o.", "Article 19 GDPR", "no. 17", "Please confirm"},
+	} {
+		l := letter(kind)
+		r, flat, page := rendering(t, l)
+		html := oneLine(page.Find("body").Text())
+		for _, w := range append(want, "Bota Shop", "dpo@bota.example", "Dlouhá 1") {
+			if !strings.Contains(flat, w) {
+				t.Errorf("%s: the text should hold %q; it reads:\n%s", kind, w, r.Text)
+			}
+			if !strings.Contains(html, w) {
+				t.Errorf("%s: the HTML should hold %q; it reads:\n%s", kind, w, html)
+			}
+		}
+		if r.Subject == "" || strings.Contains(r.Subject, "jana") || !strings.Contains(r.Subject, "no. 17") || !strings.Contains(r.Subject, "Bota Shop") {
+			t.Errorf("%s: a subject with controller and number, and nothing of the person, was expected; got %q", kind, r.Subject)
+		}
+		link := kind == "confirm" || kind == "remind" || kind == "archive"
+		if got := page.Find(`a[href="`+l.Link+`"]`).Length() > 0; got != link || strings.Contains(r.Text, "\n"+l.Link+"\n") != link {
+			t.Errorf("%s: link in it: %v expected", kind, link)
+		}
+		if status := page.Find(`a[href="`+l.StatusLink+`"]`).Length() > 0; status != (kind != "notice") || strings.Contains(r.Text, l.StatusLink) != status {
+			t.Errorf("%s: the status link belongs in letters to the subject, and in these only", kind)
+		}
+		if n := page.Find("img, script, link, iframe, style").Length(); n != 0 {
+			t.Errorf("%s: nothing to be loaded or run was expected, found %d", kind, n)
+		}
+		for _, line := range strings.Split(r.Text, "\n") {
+			if utf8.RuneCountInString(line) > width && !strings.Contains(line, "://") {
+				t.Errorf("%s: lines of at most %d characters expected, this has more: %q", kind, width, line)
+			}
+		}
+		if strings.Contains(r.Text, "\n\n\n") || strings.Contains(flat, " .") || strings.Contains(flat, "..") || strings.Contains(flat, "<no value>") {
+			t.Errorf("%s: the text has gaps:\n%s", kind, r.Text)
+		}
+	}
+}
+
+func TestConfirmDoesNotTellWhatIsOnRecord(t *testing.T) {
+	t.Parallel()
+	// It also goes to addresses that were found nowhere (DESIGN.md, rule 5).
+	_, flat, _ := rendering(t, letter("confirm"))
+	if strings.Contains(flat, "our records") {
+		t.Error("the letter must not say that the address is on record")
+	}
+}
+
+func TestKindsOfRequest(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[datamap.Kind]string{
+		datamap.Access: "a copy of the personal data", datamap.Export: "in a form to take elsewhere", datamap.Erasure: "the erasure of the personal data",
+	} {
+		for _, of := range []string{"confirm", "archive", "nothing", "refused", "extended", "withdrawn", "remind"} {
+			l := letter(of)
+			l.RequestKind = kind
+			if _, flat, _ := rendering(t, l); !strings.Contains(flat, want) {
+				t.Errorf("%s of %s: %q expected", of, kind, want)
+			}
+		}
+	}
+}
+
+func TestHTMLInEveryFieldStaysText(t *testing.T) {
+	t.Parallel()
+	const evil = `<script>alert(1)</script>{{.To}}"'><img src=x onerror=1>`
+	for _, kind := range kinds {
+		l := letter(kind)
+		l.Language = "../x"
+		l.Controller = dsar.Controller{Name: evil, Address: evil, Registration: evil, DPO: evil, Authority: evil}
+		l.Reason, l.Recipient, l.Kept, l.Link, l.StatusLink = evil, evil, []string{evil}, "javascript:alert(1)", `"><script>`
+		l.Findings = []source.Finding{{Collection: evil + "." + evil, Erased: 1, Masked: 1, Held: 1, Shared: 1}}
+		r, _, page := rendering(t, l)
+		if n := page.Find("script, img").Length(); n != 0 {
+			t.Errorf("%s: no element should come out of a value, found %d", kind, n)
+		}
+		page.Find("a").Each(func(_ int, a *goquery.Selection) {
+			if strings.HasPrefix(strings.ToLower(a.AttrOr("href", "")), "javascript") {
+				t.Errorf("%s: a link that runs something was not expected", kind)
+			}
+		})
+		if !strings.Contains(r.Text, "{{.To}}") {
+			t.Errorf("%s: template text in a value should stay as it is", kind)
+		}
+	}
+}
+
+func TestSparseLetters(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		r, flat, _ := rendering(t, dsar.Letter{Kind: kind, RequestID: 1, RequestKind: datamap.Access, Controller: dsar.Controller{Name: "Bota Shop"}})
+		if strings.Contains(flat, "0001") || strings.Contains(flat, "write to .") || strings.Contains(flat, "on we") {
+			t.Errorf("%s: an absent value should leave no hole:\n%s", kind, r.Text)
+		}
+	}
+	ls, err := loadLetters()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ls.render(dsar.Letter{Kind: "unknown"}); err == nil {
+		t.Error("an unknown kind should be an error")
+	}
+}
+
+func TestFill(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("word ", 30)
+	got := fill("\n\n" + long + "\n\n\n\n- " + long + "\n    " + long + "\nhttps://example.org/" + strings.Repeat("x", 100) + " end\n\n")
+	for i, line := range strings.Split(got, "\n") {
+		if len(line) > width && !strings.HasPrefix(line, "https") {
+			t.Errorf("line %d is longer than %d: %q", i+1, width, line)
+		}
+	}
+	for _, want := range []string{"\n- word", "\n  word", "\n    word", "x\nend\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q expected in:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "\n\n\n") || strings.HasPrefix(got, "\n") {
+		t.Errorf("no two empty lines in a row, and none at the start, were expected:\n%q", got)
+	}
+}

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -39,7 +41,11 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err := s.tellRecipients(ctx, tx, r, findings); err != nil {
 		return err
 	}
-	return s.answer(ctx, tx, r, "erased", letterContent{Kept: s.kept(findings)})
+	kept, err := s.left(ctx, tx, r)
+	if err != nil {
+		return err
+	}
+	return s.answer(ctx, tx, r, "erased", letterContent{Kept: kept})
 }
 
 // tellRecipients writes to everybody who was given data of the categories
@@ -67,7 +73,8 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, f
 		for _, seed := range w.Seeds {
 			about = append(about, seed.Type+": "+seed.Value)
 		}
-		letter, err := s.addLetter(ctx, tx, r.ID, "notice", key, 0, letterContent{To: to.Address, Name: to.Name, Kept: about})
+		letter, err := s.addLetter(ctx, tx, r.ID, "notice", key, 0, letterContent{
+			To: to.Address, Name: to.Name, Reason: strings.Join(about, "\n")})
 		if err != nil {
 			return err
 		}
@@ -126,17 +133,29 @@ func touchedCategories(plan *datamap.Plan, findings []source.Finding) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// kept says what an erasure left, and why (Art. 17(3), and rights of others).
-func (s *Service) kept(findings []source.Finding) []string {
+// left says what an erasure did not touch because it could not be told to be
+// this person's. What is held or shared the letter reads from the findings.
+func (s *Service) left(ctx context.Context, db pg.DB, r requestRow) ([]string, error) {
+	ids, err := s.identitiesOf(ctx, db, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	roots, _, err := s.rootsOf(ctx, db, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return unattributed(roots, ids), nil
+}
+
+// unattributed are the sentences about root rows that were left, and about
+// identities that nobody proved. They name neither.
+func unattributed(roots []RootRow, ids []ProvedIdentity) []string {
 	var out []string
-	for _, f := range findings {
-		title := s.title(f.Collection)
-		if f.Held > 0 {
-			out = append(out, fmt.Sprintf("%s of %s: kept because the law or a legal claim asks for it (Art. 17(3)); used for nothing else, and erased when the reason is gone.", counted(f.Held, "row"), title))
-		}
-		if f.Shared > 0 {
-			out = append(out, fmt.Sprintf("%s of %s: kept because records of other people use them, too.", counted(f.Shared, "row"), title))
-		}
+	if slices.ContainsFunc(roots, func(root RootRow) bool { return root.Proved && root.Ticked != nil && !*root.Ticked }) {
+		out = append(out, "Records under the same address or number that could not be attributed to you with certainty: they may be somebody else's (Art. 11, 15(4)).")
+	}
+	if slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return id.ProvedAt.IsZero() }) {
+		out = append(out, "Whatever stands under identities that you named and that were not confirmed: it was not searched for.")
 	}
 	return out
 }

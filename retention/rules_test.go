@@ -157,7 +157,7 @@ func TestTheFloor(t *testing.T) {
 	c := w.config
 	c.Rules = w.parse(rules)
 	_, err := New(c)
-	if err == nil || !strings.Contains(err.Error(), "rule hasty keeps rows for PT23H, which is below minimum_keep (1 days)") || !strings.Contains(err.Error(), "rule never: schedule") {
+	if err == nil || !strings.Contains(err.Error(), "rule hasty keeps rows for PT23H, which is below minimum_keep (a day)") || !strings.Contains(err.Error(), "rule never: schedule") {
 		t.Errorf("a rule below the floor and one without a schedule should both be refused in words, got %v", err)
 	}
 	c.Rules, c.MinimumKeep = c.Rules[1:2], 30*24*time.Hour

@@ -96,6 +96,9 @@ func (s *Service) refuse(r Rule) error {
 }
 
 func hours(d time.Duration) string {
+	if d == 24*time.Hour {
+		return "a day"
+	}
 	if d%(24*time.Hour) == 0 {
 		return fmt.Sprintf("%d days", d/(24*time.Hour))
 	}

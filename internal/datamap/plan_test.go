@@ -78,8 +78,17 @@ func fieldYAML(f string) string {
 	if len(refs) > 0 {
 		meta = append(meta, "references: ["+strings.Join(refs, ", ")+"]")
 	}
-	return "    - {name: " + name + ", data_categories: [" + strings.Join(cats, ", ") + "], fides_meta: {" +
-		strings.Join(meta, ", ") + "}, lethe: {" + strings.Join(lethe, ", ") + "}}\n"
+	out := "    - {name: " + name
+	if len(cats) > 0 {
+		out += ", data_categories: [" + strings.Join(cats, ", ") + "]"
+	}
+	if len(meta) > 0 {
+		out += ", fides_meta: {" + strings.Join(meta, ", ") + "}"
+	}
+	if len(lethe) > 0 {
+		out += ", lethe: {" + strings.Join(lethe, ", ") + "}"
+	}
+	return out + "}\n"
 }
 
 // walked renders a plan's walk: "c<a.x>y b.z>w" means c, led to by a.x to its y and b.z to its w.
@@ -283,7 +292,7 @@ func TestReferrers(t *testing.T) {
 	}
 }
 
-func strategies2(v *Visit) map[string]string {
+func maskings(v *Visit) map[string]string {
 	got := make(map[string]string)
 	for _, t := range v.Targets {
 		got[t.Field.Name] = t.Masking.Strategy + t.Masking.Value
@@ -328,10 +337,10 @@ func TestErasureTargets(t *testing.T) {
 	}
 	users, orders := visitOf(t, p, "users"), visitOf(t, p, "orders")
 	want := map[string]string{"name": "null_rewrite", "note": "string_rewritegone", "kept": "preserve"}
-	if diff := cmp.Diff(want, strategies2(users)); diff != "" || users.Delete {
+	if diff := cmp.Diff(want, maskings(users)); diff != "" || users.Delete {
 		t.Errorf("expected users to be masked, delete %v (-want +got):\n%s", users.Delete, diff)
 	}
-	if diff := cmp.Diff(map[string]string{"text": "null_rewrite"}, strategies2(orders)); diff != "" || !orders.Delete {
+	if diff := cmp.Diff(map[string]string{"text": "null_rewrite"}, maskings(orders)); diff != "" || !orders.Delete {
 		t.Errorf("expected orders to be deleted (%v), and masked where a row must stay (-want +got):\n%s", orders.Delete, diff)
 	}
 	notes := []string{
@@ -349,7 +358,7 @@ func TestErasureTargets(t *testing.T) {
 		t.Fatal(err)
 	}
 	orders = visitOf(t, p, "orders")
-	if diff := cmp.Diff(map[string]string{"text": "random_string_rewrite"}, strategies2(orders)); diff != "" || orders.Delete {
+	if diff := cmp.Diff(map[string]string{"text": "random_string_rewrite"}, maskings(orders)); diff != "" || orders.Delete {
 		t.Errorf("expected the text of orders to be masked and the rows to stay, delete %v (-want +got):\n%s", orders.Delete, diff)
 	}
 	if orders.Targets[0].Masking.Length != 30 {
@@ -386,10 +395,10 @@ func TestPolicyErrors(t *testing.T) {
 		`unknown kind "rectify"`: {Name: "p", Kind: "rectify", Rules: []PolicyRule{{}}},
 		"has no rules":           {Name: "p", Kind: Access},
 		`category "user.nmae" is not in the taxonomy; did you mean "user.name"?`: {Name: "p", Kind: Access, Rules: []PolicyRule{{Categories: []string{"user.nmae"}}}},
-		"masking strategy hash is not carried out by this version":              {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "hash"}}}},
-		`unknown masking strategy "erase"`:                                      {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "erase"}}}},
-		"strategy delete belongs on a collection":                               {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "delete"}}}},
-		"only an erasure masks":                                                 {Name: "p", Kind: Access, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "null_rewrite"}}}},
+		"masking strategy hash is not carried out by this version":               {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "hash"}}}},
+		`unknown masking strategy "erase"`:                                       {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "erase"}}}},
+		"strategy delete belongs on a collection":                                {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "delete"}}}},
+		"only an erasure masks":                                                  {Name: "p", Kind: Access, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "null_rewrite"}}}},
 	} {
 		if _, err := Compile(m, p, []string{"email"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("expected the error %q, got %v", want, err)

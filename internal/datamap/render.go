@@ -11,7 +11,8 @@ import (
 func (p *Plan) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s by %s (policy %s)\n\n", p.Kind, strings.Join(p.Identities, ", "), p.Policy)
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "#\tCOLLECTION\tREACHED BY\tDONE")
 	size := make(map[int]int)
 	for _, v := range p.Visits {
@@ -31,7 +32,10 @@ func (p *Plan) Text() string {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", number, name, item(ways, line), item(done, line))
 		}
 	}
-	_ = w.Flush() // into a strings.Builder
+	_ = w.Flush() // into a strings.Builder: cannot fail
+	for line := range strings.Lines(table.String()) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
 	if len(p.Left) > 0 {
 		fmt.Fprintf(&b, "\nNot visited: %s\n", strings.Join(p.Left, ", "))
 	}

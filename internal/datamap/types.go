@@ -94,8 +94,8 @@ type Field struct {
 	Description string
 	Categories  []string // own, else the collection's, else the dataset's; an object's with those of its own fields
 	Uses        []string // own, else the collection's
-	Legal       Legal  // resolved
-	Identity    string // identity type that seeds here, or ""
+	Legal       Legal    // resolved
+	Identity    string   // identity type that seeds here, or ""
 	Match       Match
 	PrimaryKey  bool
 	ReadOnly    bool

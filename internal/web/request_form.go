@@ -195,7 +195,7 @@ func (s *server) identityInputs(f *form) []field {
 			in.Type, in.Autocomplete = "text", "email" // text: what was typed wrongly comes back with a sentence, not a browser's bubble
 		case "phone":
 			in.Type, in.Autocomplete = "tel", "tel"
-			in.Hint = "With the country's code, like +420 601 123 456, or as it is dialled in the controller's country."
+			in.Hint = "Best with the country's code, like +420 601 123 456."
 		default:
 			in.Hint = fmt.Sprintf("The %s as it stands in the browser.", strings.ToLower(identityWord(t)))
 		}

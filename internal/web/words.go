@@ -21,7 +21,7 @@ func words() template.FuncMap {
 		"identity": identityWord, "as": requesterWord, "delivery": deliveryWord,
 		"day": day, "isoday": isoDay, "moment": moment, "iso": iso,
 		"size": size, "count": count, "plural": plural, "total": total, "anyshared": anyShared,
-		"root": rootValue, "sorted": sortedPairs, "id": fieldID, "dict": dict,
+		"period": periodWord, "action": actionWord, "sorted": sortedPairs, "id": fieldID, "dict": dict,
 	}
 }
 
@@ -246,6 +246,75 @@ func total(list []source.Finding) source.Finding {
 }
 
 func anyShared(list []source.Finding) bool { return total(list).Shared > 0 }
+
+// periodWord says an ISO 8601 period of a rule: "P1Y6M" is "1 year and 6 months".
+// What it cannot read it leaves as it is.
+func periodWord(iso string) string {
+	rest, ok := strings.CutPrefix(iso, "P")
+	if !ok {
+		return iso
+	}
+	var parts []string
+	inTime := false
+	for rest != "" {
+		if rest[0] == 'T' {
+			inTime, rest = true, rest[1:]
+			continue
+		}
+		i := strings.IndexFunc(rest, func(c rune) bool { return c < '0' || c > '9' })
+		if i <= 0 {
+			return iso
+		}
+		n, err := strconv.ParseInt(rest[:i], 10, 64)
+		unit := periodUnit(rest[i], inTime)
+		if err != nil || unit == "" {
+			return iso
+		}
+		parts = append(parts, plural(n, unit, unit+"s"))
+		rest = rest[i+1:]
+	}
+	if len(parts) == 0 {
+		return iso
+	}
+	return strings.Join(parts, " and ")
+}
+
+func periodUnit(c byte, inTime bool) string {
+	switch {
+	case inTime && c == 'H':
+		return "hour"
+	case inTime && c == 'M':
+		return "minute"
+	case inTime:
+		return ""
+	case c == 'Y':
+		return "year"
+	case c == 'M':
+		return "month"
+	case c == 'W':
+		return "week"
+	case c == 'D':
+		return "day"
+	}
+	return ""
+}
+
+// actionWord says what a rule does with its rows.
+func actionWord(then string) string {
+	switch then {
+	case string(source.Delete):
+		return "Deletes"
+	case string(source.Null):
+		return "Empties columns of"
+	case string(source.Mask):
+		return "Masks"
+	case string(source.TruncateIP):
+		return "Shortens IP addresses in"
+	case string(source.Unlink):
+		return "Unlinks"
+	}
+	return capital(then) + ":"
+}
 
 // rootValue is how the approval names a row: "dataset.collection:key".
 func rootValue(r source.RowKey) string { return r.Collection + ":" + r.Key }

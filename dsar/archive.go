@@ -245,6 +245,7 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 			return nil, err
 		}
 		if len(w.Roots) == 0 {
+			p.findings[name] = nil // nothing there is this person's
 			continue
 		}
 		src, err := s.source(name)

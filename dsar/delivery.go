@@ -115,7 +115,8 @@ func pour(out io.Writer, in io.Reader, a archiveRow) error {
 }
 
 // HandOver writes the sealed archive for the DPO to hand over, on the record.
-// With delivery "hand" it fulfils the request.
+// With delivery "hand" it fulfils the request; so it does where the letter with
+// the link never arrived, and the person comes for the archive instead.
 func (s *Service) HandOver(ctx context.Context, a Actor, id int64, w io.Writer) error {
 	var ar archiveRow
 	var delivery int64
@@ -158,7 +159,13 @@ func (s *Service) HandOver(ctx context.Context, a Actor, id int64, w io.Writer) 
 		if err := s.endDelivery(ctx, tx, ar, delivery, "hand", a.Name); err != nil {
 			return err
 		}
-		if r.Delivery != "hand" || r.Status != Running {
+		var unsent bool
+		err = tx.QueryRow(ctx, `SELECT NOT EXISTS (
+			SELECT FROM letters WHERE request_id = $1 AND kind = 'archive' AND status IN ('waiting', 'sent'))`, id).Scan(&unsent)
+		if err != nil {
+			return err
+		}
+		if r.Status != Running || r.Delivery != "hand" && !unsent {
 			return nil
 		}
 		return s.move(ctx, tx, id, Fulfilled, a.Name, map[string]any{"delivery": "hand"})

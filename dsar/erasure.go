@@ -38,6 +38,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 	if err != nil {
 		return nil, err
 	}
+	nobody := true // no row there is this person's
 	for range passes {
 		holds, err := s.holds(ctx, r)
 		if err != nil {
@@ -47,6 +48,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		if err != nil {
 			return nil, err
 		}
+		nobody = nobody && len(w.Roots) == 0
 		if !committed && len(w.Roots) > 0 {
 			if note, err = s.pass(ctx, src, st, w, holds, note); err != nil {
 				return nil, err
@@ -68,7 +70,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 			continue
 		}
 		if left, _ := total(rest.Findings); left == 0 {
-			return s.erased(st, note.Done), nil
+			return s.erased(st, note.Done, nobody), nil
 		}
 	}
 	return nil, &Permanent{Code: "not_gone", Err: fmt.Errorf(
@@ -236,8 +238,9 @@ func samePerson(src string, f source.Root, ticked []RootRow) bool {
 }
 
 // erased writes what an erasure did in one source; the last source's goes on
-// to the answer.
-func (s *Service) erased(st stepRow, done source.Note) finish {
+// to the answer. Where nobody's rows were ticked, what was found is not the
+// person's, and is not counted as theirs.
+func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		findings, err := findingsOf(ctx, tx, r.ID)
 		if err != nil {
@@ -245,7 +248,7 @@ func (s *Service) erased(st stepRow, done source.Note) finish {
 		}
 		var own []source.Finding
 		for _, f := range findings {
-			if f.Source == st.Source {
+			if f.Source == st.Source && !nobody {
 				own = append(own, f)
 			}
 		}

@@ -62,11 +62,11 @@ type lasting interface {
 func explain(err error) failure {
 	var perm *Permanent
 	if errors.As(err, &perm) {
-		return failure{code: perm.Code, sentence: perm.Err.Error()}
+		return failure{code: perm.Code, sentence: titled(perm.Err)}
 	}
 	var own lasting
 	if errors.As(err, &own) && own.Permanent() {
-		return failure{code: "source_unfit", sentence: sentence(own.Error())}
+		return failure{code: "source_unfit", sentence: titled(own)}
 	}
 	if errors.Is(err, context.Canceled) {
 		// The process stops; another one goes on. Nobody needs to be told.
@@ -84,11 +84,6 @@ func explain(err error) failure {
 		return failure{"slow", "This took longer than one job may take; nothing is lost, and " + byItself + ".", true}
 	}
 	return failure{"control_db", "Lethe's own database did not answer as it should; nothing is lost, and " + byItself + ". If this stays, look at the log.", true}
-}
-
-// sentence makes one of an error's text.
-func sentence(text string) string {
-	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
 }
 
 // explainSource tells what is wrong with a source.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -420,4 +421,45 @@ func TestReconcile(t *testing.T) {
 		t.Errorf("expected the living step to be left alone, it has run %d", next.Run)
 	}
 	b.expectQueued(t, "step discover crm")
+}
+
+// Two sources that end at the same moment: exactly one goes on to the letters.
+func TestSourcesEndTogether(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.take(t)
+	jobs := []Work{b.job(t, id, "erase", "crm"), b.job(t, id, "erase", "web")}
+	// Each waits, after its commit, for the other's.
+	var both sync.WaitGroup
+	both.Add(2)
+	meet := func() { both.Done(); both.Wait() }
+	b.people.set(func() { b.people.afterCommit = meet })
+	b.web.set(func() { b.web.afterCommit = meet })
+	errs := make(chan error, 2)
+	for _, w := range jobs {
+		go func() { errs <- b.RunStep(t.Context(), w.ID, w.Run) }()
+	}
+	for range jobs {
+		if err := <-errs; err != nil {
+			t.Errorf("expected both steps to end well, got %v", err)
+		}
+	}
+	b.expectQueued(t, "letter erased", "letter notice")
+}
+
+// Rows that match and that the DPO left stay, and the letter says so without
+// saying whose they are.
+func TestRowsLeft(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	id := b.approved(t, datamap.Erasure, "two@example.org", "crm.people:4")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	if got := strings.Join(b.people.keysOf("crm.people"), " "); got != "1 2 3 5" {
+		t.Errorf("expected the ticked row 4 gone and row 5 left, got %s", got)
+	}
+	if kept := b.mail.one(t, "erased").Kept; len(kept) != 1 || !strings.Contains(kept[0], "certainty") {
+		t.Errorf("expected the letter to say that something was left, got %q", kept)
+	}
 }

@@ -14,7 +14,7 @@ import (
 
 // addStep makes a step of a request, or runs it again (the next run number,
 // its error forgotten), and queues its job. source is "" for a step over all sources.
-func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage, source string) (int64, error) {
+func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage, source string) (int64, error) { //nolint:unparam // the id is for callers to come, as addLetter has it
 	var id int64
 	var run int
 	err := tx.QueryRow(ctx, `

@@ -217,43 +217,44 @@ func stageOver(ctx context.Context, tx pgx.Tx, requestID int64, stage string) (b
 // GiveUp marks a step or letter failed whose job the queue has discarded. What
 // the last attempt wrote about the reason stays.
 func (s *Service) GiveUp(ctx context.Context, w Work) error {
-	sql := `
-		WITH given AS (
-			UPDATE steps SET status = 'failed', finished_at = @now,
-				error = coalesce(error, 'gave_up'),
-				message = coalesce(replace(message, @itself, @givenup), 'Lethe has tried several times and did not get through. Look at the log.')
-			WHERE id = @id AND run = @run AND status IN ('waiting', 'running')
-			RETURNING request_id, stage, source, error)
-		SELECT request_id, stage, source, error FROM given`
+	give := s.giveUpStep
 	if w.Kind == "letter" {
-		sql = `
-		WITH given AS (
-			UPDATE letters SET status = 'failed' WHERE id = @id AND run = @run AND status = 'waiting'
-			RETURNING request_id, kind, smtp_code)
-		SELECT request_id, kind, '', coalesce(smtp_code, 0)::text FROM given`
+		give = s.giveUpLetter
 	}
-	args := pgx.StrictNamedArgs{"id": w.ID, "run": w.Run}
-	if w.Kind != "letter" {
-		args["now"], args["itself"], args["givenup"] = s.now(), byItself, givenUp
+	err := s.inTx(ctx, func(tx pgx.Tx) error { return give(ctx, tx, w) })
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // done, or another run's
 	}
-	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		var requestID int64
-		var what, src, code string
-		err := tx.QueryRow(ctx, sql, args).Scan(&requestID, &what, &src, &code)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil // done, or another run's
-		}
-		if err != nil {
-			return err
-		}
-		data := map[string]any{w.Kind: w.ID, "what": what, "code": code}
-		if src != "" {
-			data["source"] = src
-		}
-		return s.note(ctx, tx, w.Kind+".failed", requestID, system, data)
-	})
+	return fault(fmt.Sprintf("give up %s %d", w.Kind, w.ID), err)
+}
+
+func (s *Service) giveUpStep(ctx context.Context, tx pgx.Tx, w Work) error {
+	var requestID int64
+	var stage, src, code string
+	err := tx.QueryRow(ctx, `
+		UPDATE steps SET status = 'failed', finished_at = @now, error = coalesce(error, 'gave_up'),
+			message = coalesce(replace(message, @itself, @given_up), 'Lethe has tried several times and did not get through. Look at the log.')
+		WHERE id = @id AND run = @run AND status IN ('waiting', 'running')
+		RETURNING request_id, stage, source, error`,
+		pgx.StrictNamedArgs{"id": w.ID, "run": w.Run, "now": s.now(), "itself": byItself, "given_up": givenUp}).
+		Scan(&requestID, &stage, &src, &code)
 	if err != nil {
-		return fmt.Errorf("give up %s %d: %w", w.Kind, w.ID, pg.Clean(err))
+		return err
 	}
-	return nil
+	return s.note(ctx, tx, "step.failed", requestID, system, map[string]any{
+		"step": w.ID, "stage": stage, "source": src, "code": code})
+}
+
+func (s *Service) giveUpLetter(ctx context.Context, tx pgx.Tx, w Work) error {
+	var requestID int64
+	var kind string
+	var code int
+	err := tx.QueryRow(ctx, `
+		UPDATE letters SET status = 'failed' WHERE id = @id AND run = @run AND status = 'waiting'
+		RETURNING request_id, kind, coalesce(smtp_code, 0)`, pgx.StrictNamedArgs{"id": w.ID, "run": w.Run}).
+		Scan(&requestID, &kind, &code)
+	if err != nil {
+		return err
+	}
+	return s.note(ctx, tx, "letter.failed", requestID, system, map[string]any{"letter": w.ID, "kind": kind, "code": code})
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -95,9 +96,28 @@ const killed = "killed here"
 
 func newWork(t *testing.T) *workBundle {
 	t.Helper()
+	people := newMemory("crm", map[string][]map[string]string{"crm.people": {
+		{"id": "1", "firm": "1", "name": "Pavla Ng", "mail": "Pavla@Example.org", "phone": "+420601000001"},
+		{"id": "2", "firm": "1", "name": "Karel Novák", "mail": "karel@example.org", "phone": "+420601000002"},
+		{"id": "3", "firm": "2", "name": "Pavla Ng", "mail": "pavla@example.org"},
+		{"id": "4", "firm": "1", "name": "Ester Ng", "mail": "two@example.org"},
+		{"id": "5", "firm": "1", "name": "Adam Ng", "mail": "TWO@example.org"},
+	}})
+	web := newMemory("web", map[string][]map[string]string{"web.browsers": {
+		{"id": "v1", "mail": "pavla@example.org"},
+		{"id": "v2", "mail": ""},
+	}})
+	b := newWorkOver(t, intakeMap, map[string]Source{"crm": people, "web": web})
+	b.people, b.web = people, web
+	return b
+}
+
+// newWorkOver is the same over any map and sources.
+func newWorkOver(t *testing.T, file string, sources map[string]Source) *workBundle {
+	t.Helper()
 	pool := pgtest.Control(t)
 	pgtest.Exec(t, pool, `CREATE TABLE test_queue (kind text, id bigint, run int, n bigint GENERATED ALWAYS AS IDENTITY)`)
-	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(intakeMap)}}, datamap.ParseOptions{Sources: []string{"crm", "web"}})
+	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(file)}}, datamap.ParseOptions{Sources: slices.Collect(maps.Keys(sources))})
 	for _, p := range problems {
 		if !p.Warning {
 			t.Fatalf("expected a map without errors, got %s", p)
@@ -114,19 +134,8 @@ func newWork(t *testing.T) *workBundle {
 	t.Cleanup(func() { storage.Close() }) //nolint:errcheck // a test's folder
 	in := &intakeBundle{pool: pool, queue: &recordingQueue{pool}, clock: &clock{t: instant(t, "2026-06-05T09:00:00Z")}}
 	b := &workBundle{intakeBundle: in, mail: &outbox{files: map[int64][]byte{}}}
-	b.people = newMemory("crm", map[string][]map[string]string{"crm.people": {
-		{"id": "1", "firm": "1", "name": "Pavla Ng", "mail": "Pavla@Example.org", "phone": "+420601000001"},
-		{"id": "2", "firm": "1", "name": "Karel Novák", "mail": "karel@example.org", "phone": "+420601000002"},
-		{"id": "3", "firm": "2", "name": "Pavla Ng", "mail": "pavla@example.org"},
-		{"id": "4", "firm": "1", "name": "Ester Ng", "mail": "two@example.org"},
-		{"id": "5", "firm": "1", "name": "Adam Ng", "mail": "TWO@example.org"},
-	}})
-	b.web = newMemory("web", map[string][]map[string]string{"web.browsers": {
-		{"id": "v1", "mail": "pavla@example.org"},
-		{"id": "v2", "mail": ""},
-	}})
 	in.Service, err = New(Config{
-		Pool: pool, Map: m, Sources: map[string]Source{"crm": b.people, "web": b.web},
+		Pool: pool, Map: m, Sources: sources,
 		Controllers: map[string]Controller{
 			"bota": {Key: "bota", Name: "Bota Shop", Country: "CZ", Location: zone(t, "Europe/Prague"), Scope: "1", Language: "cs", DPO: "dpo@bota.example"},
 			"uhr":  {Key: "uhr", Name: "Uhrenladen", Country: "DE", Region: "DE-BY", Scope: "2", Delivery: "attachment"},

@@ -132,10 +132,14 @@ func loadShop(ctx context.Context, shop *pgxpool.Pool, dir string, now time.Time
 	if _, err := shop.Exec(ctx, livechat.Schema); err != nil {
 		return nil, fmt.Errorf("the shop's tables: %w", pg.Clean(err))
 	}
+	load := func() error { return sample.Generate(1, now, sample.Options{}).Load(ctx, shop) }
 	if dir != "" {
-		return sample.LoadCSV(ctx, shop, dir)
+		load = func() error { return sample.LoadCSV(ctx, shop, dir) }
 	}
-	return sample.Generate(1, now, sample.Options{}).Load(ctx, shop)
+	if err := load(); err != nil {
+		return nil, err
+	}
+	return sample.Count(ctx, shop)
 }
 
 // open writes the example's own configuration files and opens the parts with them.
@@ -201,9 +205,12 @@ func (d *demo) serving(ready func()) serving {
 
 // run serves until Ctrl-C.
 func (d *demo) run(ctx context.Context, w *world) error {
-	people, err := sample.People(ctx, d.shop)
+	people, err := sample.Pick(ctx, d.shop, 1)
 	if err != nil {
 		return err
+	}
+	if len(people) == 0 {
+		return errors.New("the shop has nobody with a mail address and a conversation")
 	}
 	return d.app.serve(ctx, d.serving(func() {
 		fmt.Fprintf(w.out, `
@@ -224,7 +231,7 @@ Ctrl-C ends it, and nothing of it stays.
 // controller is the key of the controller whose scope a person's account is.
 func (d *demo) controller(p sample.Person) string {
 	for _, c := range d.app.cfg.Controllers {
-		if c.Scope == p.Account {
+		if c.Scope == p.Scope {
 			return c.Key
 		}
 	}

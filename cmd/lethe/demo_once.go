@@ -75,7 +75,7 @@ func (d *demo) once(ctx context.Context, w *world, asJSON bool) error {
 }
 
 func (d *demo) play(ctx context.Context) ([]story, []retention.Result, error) {
-	people, err := sample.People(ctx, d.shop)
+	people, err := sample.Pick(ctx, d.shop, 3)
 	if err != nil {
 		return nil, nil, err
 	}

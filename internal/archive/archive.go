@@ -24,8 +24,8 @@ type Letter struct {
 	Kind        string // access, export
 	RequestID   int64
 	Language    string
-	ReceivedAt  time.Time
-	MadeAt      time.Time
+	ReceivedAt  time.Time // in the controller's time zone: the letter writes days
+	MadeAt      time.Time // the same; files and manifest have it in UTC
 	Controller  Party
 	DPO         string // name or address
 	Purposes    []Purpose

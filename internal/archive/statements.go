@@ -48,8 +48,9 @@ func (d document) controller() string {
 	return d.Controller.Name
 }
 
-// day writes a date out; archives are made in UTC.
-func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
+// day writes a date out, in the zone that the time carries: a day is the
+// controller's (Reg. 1182/71), and the caller knows which that is.
+func day(t time.Time) string { return t.Format("2 January 2006") }
 
 // Opening is who, what and when.
 func (d document) Opening() []string {

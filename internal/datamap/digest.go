@@ -4,47 +4,67 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash"
+	"strconv"
 )
 
 // digest covers all that a statement can depend on, and not the map's digest
 // alone: two plans made in one process from maps put together by hand must
 // never share a prepared statement.
 func (p *Plan) digest(m *Map) string {
-	h := sha256.New()
-	write(h, m.Digest, p.Kind, p.Policy, p.Identities, p.Cyclic, p.Left)
+	var b inscription
+	b.add(m.Digest, string(p.Kind), p.Policy, p.Identities, p.Cyclic, p.Left)
 	for _, v := range p.Visits {
 		c := v.Collection
-		write(h, "visit", c.FullName(), c.Dataset.Source, c.Dataset.Schema, c.Controller, c.Owner, c.SharedErase,
+		b.add("visit", c.FullName(), c.Dataset.Source, c.Dataset.Schema, c.Controller, c.Owner, c.SharedErase,
 			c.Order, c.EraseAfter, v.Delete, v.Component)
 		for _, f := range c.Fields {
-			write(h, "field", f.Name, f.PrimaryKey, f.DataType, f.Length, f.Match, f.Identity)
+			b.add("field", f.Name, f.PrimaryKey, f.DataType, f.Length, string(f.Match), f.Identity)
 		}
 		for _, s := range v.Seeds {
-			write(h, "seed", s.Field.Name, s.Identity)
+			b.add("seed", s.Field.Name, s.Identity)
 		}
 		for _, l := range v.Links {
-			write(h, "link", l.From.FullName(), l.To.FullName(), l.Own)
+			b.add("link", l.From.FullName(), l.To.FullName(), l.Own)
 		}
 		for _, t := range v.Targets {
-			write(h, "target", t.Field.Name)
+			b.add("target", t.Field.Name)
 			if t.Masking != nil {
-				write(h, *t.Masking)
+				b.add(t.Masking.Strategy, t.Masking.Value, t.Masking.Length, t.Masking.Suffix)
 			}
 		}
 		for _, f := range v.LinkFields {
-			write(h, "link field", f.Name)
+			b.add("link field", f.Name)
 		}
 		for _, l := range v.Referrers {
-			write(h, "referrer", l.From.FullName(), l.From.Collection.Dataset.Schema, l.To.Name)
+			b.add("referrer", l.From.FullName(), l.From.Collection.Dataset.Schema, l.To.Name)
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
-// write adds values, quoted so that no two lists read the same.
-func write(h hash.Hash, values ...any) {
+// inscription is text to be hashed: each value quoted or led by its sort, so
+// that no two lists of values read the same.
+type inscription []byte
+
+func (b *inscription) add(values ...any) {
 	for _, v := range values {
-		fmt.Fprintf(h, "%#v;", v)
+		switch v := v.(type) {
+		case string:
+			*b = strconv.AppendQuote(*b, v)
+		case int:
+			*b = strconv.AppendInt(*b, int64(v), 10)
+		case bool:
+			*b = strconv.AppendBool(*b, v)
+		case []string:
+			*b = append(*b, '[')
+			for _, s := range v {
+				*b = strconv.AppendQuote(*b, s)
+			}
+			*b = append(*b, ']')
+		default:
+			*b = fmt.Appendf(*b, "%#v", v)
+		}
+		*b = append(*b, ';')
 	}
 }

@@ -27,12 +27,13 @@ type way struct {
 }
 
 func newGraph(m *Map) *graph {
+	all := m.collections()
 	g := &graph{
-		m: m, all: m.collections(),
-		number:  make(map[*Collection]int),
+		m: m, all: all,
+		number:  make(map[*Collection]int, len(all)),
 		seeds:   make(map[string][]*Field),
-		key:     make(map[*Collection]*Field),
-		linking: make(map[*Field]bool),
+		key:     make(map[*Collection]*Field, len(all)),
+		linking: make(map[*Field]bool, 2*len(all)),
 	}
 	g.ways, g.referrer = make([][]way, len(g.all)), make([][]Link, len(g.all))
 	for i, c := range g.all {
@@ -103,17 +104,17 @@ func IdentityTypes(m *Map) []string {
 	return slices.Sorted(maps.Keys(newGraph(m).seeds))
 }
 
-// Reach tells which collections each identity type reaches by itself, in the
-// map's order, for `lethe datamap check`.
-func Reach(m *Map) map[string][]*Collection {
+// Reach tells which collections each identity type reaches by itself, by full
+// name in the map's order, for `lethe datamap check`.
+func Reach(m *Map) map[string][]string {
 	g := newGraph(m)
-	reach := make(map[string][]*Collection, len(g.seeds))
+	reach := make(map[string][]string, len(g.seeds))
 	for typ := range g.seeds {
 		nodes := g.reached([]string{typ}, true)
 		slices.Sort(nodes)
-		list := make([]*Collection, len(nodes))
+		list := make([]string, len(nodes))
 		for i, n := range nodes {
-			list[i] = g.all[n]
+			list[i] = g.all[n].FullName()
 		}
 		reach[typ] = list
 	}

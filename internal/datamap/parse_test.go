@@ -2,6 +2,7 @@ package datamap
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -413,7 +414,11 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("a: &x [*x]\n"))
 	f.Add([]byte("? [a]\n: {b: }\n--- !!x\n|"))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		tm := time.AfterFunc(2*time.Second, func() { os.WriteFile(fmt.Sprintf("/tmp/p2hang-%d", len(data)), data, 0o644) })
+		t0 := time.Now()
+		defer tm.Stop()
 		m, problems := Parse([]File{{Name: "f", Data: data}}, ParseOptions{})
+		if time.Since(t0) > 1500*time.Millisecond { t.Fatal("slow", time.Since(t0), len(data)) }
 		if (m == nil) != Failed(problems) {
 			t.Fatalf("expected a map or an error, got %v and %v", m, problems)
 		}

@@ -19,7 +19,7 @@ type trail struct {
 // undirected reference is taken from the end reached first and never back:
 // coming back over it would pull in other people's rows.
 func (g *graph) walk(identities []string, skip bool) trail {
-	t := trail{links: make(map[int][]Link), seeds: make(map[int][]PlanSeed)}
+	t := trail{links: make(map[int][]Link, len(g.all)), seeds: make(map[int][]PlanSeed)}
 	seen := make([]bool, len(g.all))
 	reach := func(n int) {
 		if !seen[n] {

@@ -22,8 +22,8 @@ import (
 // LoadCSV fills the tables from dir, which holds one file a table
 // (contacts.csv, …): UTF-8, RFC 4180, a header with the table's columns in any
 // order, times in UTC, empty for NULL. All or none; the files are streamed, not
-// read into memory. Errors name file, line and column, and hold nothing of the
-// contents.
+// read into memory. Errors name file, line (a row's last, where texts have line
+// breaks) and column, and hold nothing of the contents.
 func LoadCSV(ctx context.Context, pool *pgxpool.Pool, dir string) error {
 	if err := complete(dir); err != nil {
 		return err

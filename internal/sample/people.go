@@ -1,45 +1,67 @@
 package sample
 
-import (
-	"context"
-	"fmt"
+import "strconv"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/lethe-dsr/lethe/internal/pg"
-)
-
-// A Person of the shop whom the demo sends through a request.
+// A Person has a part to play in the demo and its tests.
 type Person struct {
-	Account string // accounts.id
-	Email   string
+	// Part: "access", "export", "erasure"; "shared mailbox" (two contacts whose
+	// address differs in capitals only), "shared browser" (two contacts, one visitor).
+	Part          string
+	Name, Surname string
+	Email, Phone  string
+	Controller    string // its key in examples/livechat/lethe.yaml
+	Scope         string // its value in the source
+	Contact       int64  // contacts.id
 }
 
-// People picks people for a demonstration: an address that stands once, a
-// browser that nobody else used, visits, a conversation with messages; one per
-// account in turn, those with most to show first.
-func People(ctx context.Context, pool *pgxpool.Pool) ([]Person, error) {
-	rows, err := pool.Query(ctx, `
-		WITH fit AS (
-			SELECT c.id, c.account_id, c.email,
-			       (SELECT count(*) FROM messages m JOIN conversations k ON k.id = m.conversation_id WHERE k.contact_id = c.id) AS messages,
-			       (SELECT count(*) FROM visits v JOIN visitors w ON w.id = v.visitor_id WHERE w.contact_id = c.id) AS visits
-			FROM contacts c
-			WHERE c.email <> '' AND (SELECT count(*) FROM contacts o WHERE lower(o.email) = lower(c.email)) = 1
-			  AND NOT EXISTS (SELECT 1 FROM visitors w JOIN conversations k ON k.visitor_id = w.id
-			                  WHERE w.contact_id = c.id AND k.contact_id IS DISTINCT FROM c.id)
-		), ranked AS (
-			SELECT *, row_number() OVER (PARTITION BY account_id ORDER BY messages + visits DESC, id) AS place
-			FROM fit WHERE messages > 0 AND visits > 0
-		)
-		SELECT account_id::text, email FROM ranked ORDER BY place, account_id LIMIT 9`)
-	if err != nil {
-		return nil, fmt.Errorf("pick people: %w", pg.Clean(err))
+// People are those with a part, in a fixed order.
+func (s *Shop) People() []Person { return append([]Person(nil), s.people...) }
+
+// Person is the first one with a part; ok is false when nobody has it.
+func (s *Shop) Person(part string) (p Person, ok bool) {
+	for _, p := range s.people {
+		if p.Part == part {
+			return p, true
+		}
 	}
-	people, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Person])
-	if err != nil {
-		return nil, fmt.Errorf("pick people: %w", pg.Clean(err))
+	return Person{}, false
+}
+
+// An account is a shop, a controller.
+type account struct {
+	id                         int64
+	key, name, domain, country string
+	chatKey                    string
+	agents                     []int64
+}
+
+// shops are the three controllers of examples/livechat/lethe.yaml.
+func shops() []account {
+	return []account{
+		{id: 1, key: "bota", name: "Bota Shop", domain: "bota.example", country: "CZ"},
+		{id: 2, key: "fahrrad", name: "Fahrrad Haus", domain: "fahrrad.example", country: "DE"},
+		{id: 3, key: "tea", name: "Tea & Kettle", domain: "tea.example", country: "IE"},
 	}
-	return people, nil
+}
+
+// cast is who plays; contact numbers follow the order, from 1.
+func cast() []Person {
+	list := []Person{
+		{Part: "access", Name: "Jana", Surname: "Horáková", Email: "jana.horakova@example.org", Phone: "+44 7700 900101", Controller: "bota"},
+		{Part: "export", Name: "Klaus", Surname: "Brandt", Email: "klaus.brandt@example.net", Controller: "fahrrad"},
+		{Part: "erasure", Name: "Aoife", Surname: "O'Neil", Email: "aoife.oneil@example.com", Phone: "+44 7700 900103", Controller: "tea"},
+		{Part: "shared mailbox", Name: "Martina", Surname: "Křížová", Email: "rodina.krizova@example.org", Controller: "bota"},
+		{Part: "shared mailbox", Name: "Petr", Surname: "Kříž", Email: "Rodina.Krizova@Example.ORG", Phone: "+44 7700 900105", Controller: "bota"},
+		{Part: "shared browser", Name: "Heike", Surname: "Döring", Email: "heike.doering@example.org", Controller: "fahrrad"},
+		{Part: "shared browser", Name: "Uwe", Surname: "Döring", Email: "uwe.doering@example.org", Controller: "fahrrad"},
+	}
+	for i := range list {
+		list[i].Contact = int64(i) + 1
+		for _, a := range shops() {
+			if a.key == list[i].Controller {
+				list[i].Scope = strconv.FormatInt(a.id, 10)
+			}
+		}
+	}
+	return list
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // random draws everything, in one order: the seed decides it all.
@@ -56,14 +54,14 @@ func (r random) ip() string {
 
 // ascii is a name as it stands in a mail address: without accents, lower case.
 func ascii(s string) string {
-	var b strings.Builder
-	for _, c := range norm.NFD.String(strings.NewReplacer("ß", "ss", "Đ", "D", "đ", "d", "ı", "i", "ł", "l").Replace(s)) {
-		c = unicode.ToLower(c)
+	const accented = "á a č c ď d é e ě e í i ň n ó o ř r š s ť t ú u ů u ý y ž z ä ae ö oe ü ue ß ss à a ì i ë e ş s ı i đ d"
+	plain := strings.NewReplacer(strings.Fields(accented)...)
+	return strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
-			b.WriteRune(c)
+			return c
 		}
-	}
-	return b.String()
+		return -1
+	}, plain.Replace(strings.Map(unicode.ToLower, s)))
 }
 
 // orNull is NULL for an empty text.

@@ -194,7 +194,10 @@ func (b *browser) do(method, path string, form url.Values) *answerPage {
 	return p
 }
 
-func (b *browser) get(path string) *answerPage { b.s.t.Helper(); return b.do(http.MethodGet, path, nil) }
+func (b *browser) get(path string) *answerPage {
+	b.s.t.Helper()
+	return b.do(http.MethodGet, path, nil)
+}
 
 func (b *browser) post(path string, form url.Values) *answerPage {
 	b.s.t.Helper()

@@ -108,7 +108,7 @@ func someRules() []retention.RuleState {
 			Last: &retention.Result{Rule: "ssupp-cookies", Expired: 310, Held: 2, Deleted: 308, Status: "done"}, LastAt: time.Date(2026, 11, 23, 3, 17, 4, 0, time.UTC)},
 		{Name: "visits-25-months", Collection: "livechat.visits", Then: "unlink", Keep: "P25M", Schedule: "CRON_TZ=Europe/Prague 30 4 * * 0", Why: "CNIL's figure for what audience cookies collect.",
 			NextDue: time.Date(2026, 11, 29, 3, 30, 0, 0, time.UTC),
-			Last: &retention.Result{Rule: "visits-25-months", Expired: 1204, DryRun: true, Status: "done"}, LastAt: time.Date(2026, 11, 22, 3, 30, 1, 0, time.UTC)},
+			Last:    &retention.Result{Rule: "visits-25-months", Expired: 1204, DryRun: true, Status: "done"}, LastAt: time.Date(2026, 11, 22, 3, 30, 1, 0, time.UTC)},
 	}
 }
 
@@ -156,4 +156,3 @@ func tokenInfo(purpose string, status dsar.Status) dsar.TokenInfo {
 		ReceivedAt: time.Date(2026, 11, 20, 23, 30, 0, 0, time.UTC), DueOn: date(2026, 12, 21),
 		ExpiresAt: time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), UsesLeft: 5, Size: 48_213, CanWithdraw: status == dsar.Received}
 }
-

@@ -74,18 +74,14 @@ func (p *program) chain(t task, v variant) *statement {
 // marks adds, per stop, what is shared and what is the subject's alone.
 func (w *writer) marks(cte func(name, body string), v variant) {
 	for _, s := range w.p.stops {
-		shared := "false"
-		if by := w.sharedBy(s, reachedIn); len(by) > 0 {
-			shared = "((" + strings.Join(by, ") OR (") + "))"
-		}
-		cte(sharedIn(s), "SELECT k.*, "+shared+" AS shared FROM "+reachedIn(s)+" k WHERE NOT (SELECT yes FROM big)")
+		cte(sharedIn(s), "SELECT k.*, "+either(w.sharedBy(s, reachedIn))+" AS shared FROM "+reachedIn(s)+" k WHERE NOT (SELECT yes FROM big)")
 	}
 	for _, s := range w.p.stops {
 		held := "false"
 		if v.held {
 			held = w.isHeld(s, s.fs("k", s.key))
 		}
-		mine := "NOT k.shared AND coalesce((" + strings.Join(w.ownedBy(s, v, mineIn), ") OR (") + "), false)"
+		mine := "NOT k.shared AND coalesce(" + either(w.ownedBy(s, v, mineIn)) + ", false)"
 		cte(mineIn(s), "SELECT k.*, "+mine+" AS mine, "+held+" AS held FROM "+sharedIn(s)+" k")
 	}
 }
@@ -97,7 +93,7 @@ func (w *writer) settle(cte func(name, body string)) {
 		for _, s := range group {
 			kept := ""
 			if by := w.keptBy(s, mineIn, settledIn); len(by) > 0 {
-				kept = " AND NOT coalesce((" + strings.Join(by, ") OR (") + "), false)"
+				kept = " AND NOT coalesce(" + either(by) + ", false)"
 			}
 			cte(settledIn(s), "SELECT k.*, "+s.take("k")+kept+" AS del FROM "+mineIn(s)+" k")
 		}

@@ -60,6 +60,8 @@ func (g *stage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
 		}
 		ddl := "CREATE TEMP TABLE IF NOT EXISTS " + g.table(s) + " ON COMMIT DELETE ROWS AS SELECT " + s.carries("t") +
 			", false AS seed, 0 AS round, false AS shared, false AS mine, false AS own, false AS held, false AS del FROM " + s.t.ident() + " t WITH NO DATA;" +
+			" ALTER TABLE " + g.in(s) + " ALTER round SET DEFAULT 0, ALTER shared SET DEFAULT false, ALTER mine SET DEFAULT false," +
+			" ALTER own SET DEFAULT false, ALTER held SET DEFAULT false, ALTER del SET DEFAULT false;" +
 			" CREATE INDEX IF NOT EXISTS " + g.table(s) + "_key ON " + g.in(s) + " (" + strings.Join(keyNames(s), ", ") + ");"
 		for _, l := range links {
 			ddl += " CREATE INDEX IF NOT EXISTS " + g.table(s) + "_" + l + " ON " + g.in(s) + " (" + l + ");"
@@ -158,12 +160,12 @@ func (g *stage) analyse(ctx context.Context, tx pgx.Tx, s *stop, rows int64) err
 
 // mark settles what is shared, what is the subject's alone, and what is held.
 func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
-	each := func(s *stop, name string, conditions func(*writer) []string, set, unless string) (int64, error) {
+	each := func(s *stop, name string, conditions func(*writer) []condition, set, unless string) (int64, error) {
 		var changed int64
 		count := len(conditions(&writer{p: g.p, staged: true}))
 		for i := range count {
 			n, err := g.exec(ctx, tx, r, fmt.Sprintf("%s %d.%d%s", name, s.i, i, v.name()), func(w *writer) string {
-				return "UPDATE " + g.in(s) + " k SET " + set + " WHERE " + unless + " AND " + conditions(w)[i]
+				return "UPDATE " + g.in(s) + " k SET " + set + " WHERE " + unless + " AND " + conditions(w)[i]()
 			})
 			if err != nil {
 				return 0, err
@@ -173,14 +175,14 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		return changed, nil
 	}
 	for _, s := range g.p.stops {
-		if _, err := each(s, "shared", func(w *writer) []string { return w.sharedBy(s, g.in) }, "shared = true", "NOT k.shared"); err != nil {
+		if _, err := each(s, "shared", func(w *writer) []condition { return w.sharedBy(s, g.in) }, "shared = true", "NOT k.shared"); err != nil {
 			return err
 		}
 	}
 	for again := true; again; {
 		again = false
 		for _, s := range g.p.stops {
-			n, err := each(s, "mine", func(w *writer) []string { return w.ownedBy(s, v, g.in) }, "mine = true", "NOT k.mine AND NOT k.shared")
+			n, err := each(s, "mine", func(w *writer) []condition { return w.ownedBy(s, v, g.in) }, "mine = true", "NOT k.mine AND NOT k.shared")
 			if err != nil {
 				return err
 			}
@@ -188,13 +190,15 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		}
 	}
 	for _, s := range g.p.stops {
-		if _, err := each(s, "own", func(w *writer) []string { return w.pointedTo(s, v, g.in) }, "own = true", "NOT k.own AND NOT k.mine"); err != nil {
+		if _, err := each(s, "own", func(w *writer) []condition { return w.pointedTo(s, v, g.in) }, "own = true", "NOT k.own AND NOT k.mine"); err != nil {
 			return err
 		}
 		if !v.held {
 			continue
 		}
-		if _, err := each(s, "held", func(w *writer) []string { return []string{w.isHeld(s, s.fs("k", s.key))} }, "held = true", "NOT k.held"); err != nil {
+		if _, err := each(s, "held", func(w *writer) []condition {
+			return []condition{func() string { return w.isHeld(s, s.fs("k", s.key)) }}
+		}, "held = true", "NOT k.held"); err != nil {
 			return err
 		}
 	}
@@ -243,7 +247,7 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 				count := len((&writer{p: g.p, staged: true}).keptBy(s, g.in, g.in))
 				for i := range count {
 					n, err := g.exec(ctx, tx, r, fmt.Sprintf("keep %d.%d", s.i, i), func(w *writer) string {
-						return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + w.keptBy(s, g.in, g.in)[i]
+						return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + w.keptBy(s, g.in, g.in)[i]()
 					})
 					if err != nil {
 						return err

@@ -23,27 +23,31 @@ func (s *stop) take(alias string) string {
 //
 // A row that is held or shared keeps what it names by any reference of the map;
 // every other row that stays does so where a foreign key stands.
-func (w *writer) keptBy(s *stop, kept, deleted relation) []string {
-	var conditions []string
+func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
+	var conditions []condition
 	for _, l := range s.referrers {
 		at := w.p.of[l.From.Collection.FullName()]
 		if at == nil {
 			continue // its rows are not reached: what they name is shared
 		}
-		from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
-		name := "r." + at.f(from.name)
-		conditions = append(conditions, linked(from, to, "k."+s.f(to.name))+" IN (SELECT "+convert(from, to, name)+" FROM "+kept(at)+
-			" r WHERE NOT "+at.take("r")+" AND "+from.leads(name)+")")
+		conditions = append(conditions, func() string {
+			from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
+			name := "r." + at.f(from.name)
+			return linked(from, to, "k."+s.f(to.name)) + " IN (SELECT " + convert(from, to, name) + " FROM " + kept(at) +
+				" r WHERE NOT " + at.take("r") + " AND " + from.leads(name) + ")"
+		})
 	}
 	for _, k := range s.t.children {
 		if k.takes() && len(w.p.on(k.child)) == 0 {
 			continue // see beyond
 		}
-		condition := w.references(s, k, "k", deleted)
-		if k.takes() {
-			condition += " AND " + w.reached(k, deleted)
-		}
-		conditions = append(conditions, condition+apart(w.p.cat.tables[k.child], k.columns[0])+")")
+		conditions = append(conditions, func() string {
+			sql := w.references(s, k, "k", deleted)
+			if k.takes() {
+				sql += " AND " + w.reached(k, deleted)
+			}
+			return sql + apart(w.p.cat.tables[k.child], k.columns[0]) + ")"
+		})
 	}
 	return conditions
 }

@@ -183,20 +183,37 @@ func (w *writer) isIn(s *stop, columns []string, rel, filter string) string {
 	return left + " IN (SELECT " + strings.Join(s.fs("r", s.key), ", ") + " FROM " + rel + " r" + where + ")"
 }
 
+// A condition is written when it is called: only then are its values bound.
+type condition func() string
+
+// either joins conditions by OR; without one nothing is true.
+func either(conditions []condition) string {
+	if len(conditions) == 0 {
+		return "false"
+	}
+	parts := make([]string, len(conditions))
+	for i, c := range conditions {
+		parts[i] = "(" + c() + ")"
+	}
+	return "(" + strings.Join(parts, " OR ") + ")"
+}
+
 // sharedBy are the conditions, one per referrer, under which a reached row is
 // shared: a row that was not reached names it.
-func (w *writer) sharedBy(s *stop, rel relation) []string {
-	var conditions []string
+func (w *writer) sharedBy(s *stop, rel relation) []condition {
+	var conditions []condition
 	for _, l := range s.referrers {
-		holder := w.p.cat.table(l.From.Collection)
-		from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
-		value := "k." + s.f(to.name)
-		// The look-up runs from the row named to the rows that name it.
-		condition := "SELECT 1 FROM " + holder.ident() + " d WHERE " + linked(to, from, col("d", from.name)) + " = " + convert(to, from, value)
-		for _, at := range w.p.on(holder.oid) {
-			condition += " AND NOT " + w.isIn(at, cols("d", at.key), rel(at), "")
-		}
-		conditions = append(conditions, to.leads(value)+" AND EXISTS ("+condition+apart(holder, from.name)+")")
+		conditions = append(conditions, func() string {
+			holder := w.p.cat.table(l.From.Collection)
+			from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
+			value := "k." + s.f(to.name)
+			// The look-up runs from the row named to the rows that name it.
+			sql := "SELECT 1 FROM " + holder.ident() + " d WHERE " + linked(to, from, col("d", from.name)) + " = " + convert(to, from, value)
+			for _, at := range w.p.on(holder.oid) {
+				sql += " AND NOT " + w.isIn(at, cols("d", at.key), rel(at), "")
+			}
+			return to.leads(value) + " AND EXISTS (" + sql + apart(holder, from.name) + ")"
+		})
 	}
 	return conditions
 }
@@ -212,21 +229,21 @@ func apart(t *table, column string) string {
 // ownedBy are the conditions, one per way, under which a row that is not shared
 // itself is the subject's alone: a seed matched it, or a row of the subject
 // alone leads to it. What is found only through shared rows is shared, too.
-func (w *writer) ownedBy(s *stop, v variant, rel relation) []string {
-	conditions := []string{"k.seed"}
+func (w *writer) ownedBy(s *stop, v variant, rel relation) []condition {
+	conditions := []condition{func() string { return "k.seed" }}
 	for _, l := range s.links {
-		conditions = append(conditions, w.ledTo(s, v, l, rel))
+		conditions = append(conditions, func() string { return w.ledTo(s, v, l, rel) })
 	}
 	return conditions
 }
 
 // pointedTo are the conditions under which rows of the subject alone point to
 // a row (direction "to"): an access request includes it though it is shared.
-func (w *writer) pointedTo(s *stop, v variant, rel relation) []string {
-	var conditions []string
+func (w *writer) pointedTo(s *stop, v variant, rel relation) []condition {
+	var conditions []condition
 	for _, l := range s.links {
 		if l.Own {
-			conditions = append(conditions, w.ledTo(s, v, l, rel))
+			conditions = append(conditions, func() string { return w.ledTo(s, v, l, rel) })
 		}
 	}
 	return conditions

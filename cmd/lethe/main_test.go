@@ -1,0 +1,98 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/lethe-dsr/lethe/examples/livechat"
+	"github.com/lethe-dsr/lethe/internal/keys"
+	"github.com/lethe-dsr/lethe/internal/mailbox"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/sample"
+)
+
+// asCommand makes the test binary behave as lethe itself, for tests with real processes.
+const asCommand = "LETHE_TEST_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	pgtest.Main(m)
+}
+
+// stage is a shop, a mailbox and a configuration, as processes see them.
+type stage struct {
+	dir string
+	env []string
+	box *mailbox.Mailbox
+}
+
+// setStage makes one. The control database is migrated already.
+func setStage(t testing.TB) *stage {
+	t.Helper()
+	s := &stage{dir: t.TempDir()}
+	var err error
+	if s.box, err = mailbox.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.box.Close() })
+	shop := pgtest.Empty(t)
+	pgtest.Exec(t, shop, livechat.Schema)
+	if err := sample.LoadCSV(t.Context(), shop, realRows(t)); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"lethe.yaml": livechat.Config, "datamap.yaml": livechat.Datamap, "retention.yaml": livechat.Retention} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key := filepath.Join(s.dir, "lethe.key")
+	if err := keys.Create(key); err != nil {
+		t.Fatal(err)
+	}
+	s.env = []string{
+		asCommand + "=1", "LETHE_CONFIG=" + filepath.Join(s.dir, "lethe.yaml"),
+		"LETHE_DATABASE=" + pgtest.URL(pgtest.Control(t)), "SHOP_DATABASE=" + pgtest.URL(shop),
+		"MAIL_URL=smtp://" + s.box.SMTPAddr(), "STORAGE=file://" + filepath.Join(s.dir, "archives"), "KEY_FILE=" + key,
+		"LISTEN=127.0.0.1:0", "PUBLIC_URL=http://localhost:8080",
+	}
+	return s
+}
+
+// realRows is the folder of the vendor's CSV files; tests on them are skipped
+// where the project stands alone.
+func realRows(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join("..", "..", "..", "shared", "data", "livechat")
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("the live-chat rows are not beside the project")
+	}
+	return dir
+}
+
+// TestScripts runs the command line as a person does; the scripts double as documentation.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(bin, "lethe")); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+			e.Setenv(asCommand, "1")
+			return nil
+		},
+		Condition: func(cond string) (bool, error) { return cond == "shop", nil },
+	})
+}

@@ -1,0 +1,195 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+const shopSchema = `
+CREATE TABLE people (id bigint PRIMARY KEY, firm bigint, name text, mail text);
+CREATE TABLE orders (id bigint PRIMARY KEY, firm bigint, person bigint REFERENCES people, note text);
+CREATE TABLE lines  (id bigint PRIMARY KEY, ordered bigint REFERENCES orders, what text);
+CREATE INDEX ON people (lower(mail)); CREATE INDEX ON orders (person); CREATE INDEX ON lines (ordered);
+INSERT INTO people VALUES (1, 1, 'Pavla Ng', 'Pavla@Example.org'), (2, 1, 'Karel Novák', 'karel@example.org'), (3, 2, 'Pavla Ng', 'pavla@example.org');
+INSERT INTO orders VALUES (10, 1, 1, 'ring twice'), (11, 1, 1, NULL), (12, 1, 2, 'mine'), (13, 2, 3, 'other firm');
+INSERT INTO lines  VALUES (100, 10, 'boots'), (101, 10, '=cmd()'), (102, 12, 'laces'), (103, 13, 'gloves');`
+
+const shopMap = `
+dataset:
+  - fides_key: shop
+    name: Shop
+    lethe: {source: shop, basis: b, origin: the person}
+    collections:
+      - name: people
+        lethe: {controller: firm}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, data_categories: [system.operations], fides_meta: {primary_key: true}}
+          - {name: firm, data_categories: [system.operations]}
+          - {name: name, data_categories: [user.name]}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: orders
+        lethe: {controller: firm}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, data_categories: [system.operations], fides_meta: {primary_key: true}}
+          - {name: firm, data_categories: [system.operations]}
+          - {name: person, data_categories: [user.unique_id], fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: note, data_categories: [user.content]}
+      - name: lines
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, data_categories: [system.operations], fides_meta: {primary_key: true}}
+          - {name: ordered, data_categories: [system.operations], fides_meta: {references: [{dataset: shop, field: orders.id, direction: from}]}}
+          - {name: what, data_categories: [user.content]}
+`
+
+// mortal is a real source whose process dies right after its commit.
+type mortal struct {
+	Source
+	dies bool
+}
+
+func (m *mortal) Erase(ctx context.Context, w source.Walk, h Holds, note func(context.Context, source.Note) error) (source.Note, error) {
+	n, err := m.Source.Erase(ctx, w, h, note)
+	if m.dies && err == nil {
+		m.dies = false
+		panic(killed)
+	}
+	return n, err
+}
+
+func newShop(t *testing.T) (*workBundle, *pgxpool.Pool, *mortal) {
+	t.Helper()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, shopSchema)
+	real, err := postgres.New("shop", pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mortal{Source: real}
+	return newWorkOver(t, shopMap, map[string]Source{"shop": m}), pool, m
+}
+
+// left says what stands in the shop: "people 2 3, orders 12 13, …".
+func left(t *testing.T, pool *pgxpool.Pool) string {
+	t.Helper()
+	var out string
+	err := pool.QueryRow(t.Context(), `
+		SELECT concat_ws(', ', (SELECT 'people ' || string_agg(id::text, ' ' ORDER BY id) FROM people),
+			(SELECT 'orders ' || string_agg(id::text, ' ' ORDER BY id) FROM orders),
+			(SELECT 'lines ' || string_agg(id::text, ' ' ORDER BY id) FROM lines))`).Scan(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestAccessOverPostgres(t *testing.T) {
+	t.Parallel()
+	b, pool, _ := newShop(t)
+	before := left(t, pool)
+	id := b.approved(t, datamap.Access, "pavla@example.org")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	l := b.mail.one(t, "archive")
+	if l.To != "Pavla@Example.org" {
+		t.Errorf("expected the letter to go to the bytes as they stand in the source, it went to %s", l.To)
+	}
+	data, err := b.download(t, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := unzip(t, data)
+	for file, words := range map[string][]string{
+		"data/shop/people.json": {"Pavla@Example.org"}, "data/shop/orders.json": {"ring twice"}, "data/shop/lines.json": {"boots", "=cmd()"},
+	} {
+		for _, w := range words {
+			if !strings.Contains(files[file], w) {
+				t.Errorf("expected %q in %s, got %s", w, file, files[file])
+			}
+		}
+		for _, foreign := range []string{"karel", "mine", "other firm", "laces", "gloves"} {
+			if strings.Contains(files[file], foreign) {
+				t.Errorf("expected nothing of others in %s, found %q", file, foreign)
+			}
+		}
+	}
+	if after := left(t, pool); after != before {
+		t.Errorf("expected an access request to change nothing, got %s", after)
+	}
+}
+
+// The process dies between the source's commit and ours: the second run asks
+// Postgres what became of the transaction, and uses the counts noted.
+func TestErasureOverPostgresKilled(t *testing.T) {
+	t.Parallel()
+	b, pool, m := newShop(t)
+	m.dies = true
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	errs := b.work(t)
+	if len(errs) != 1 || !errors.Is(errs[0], errKilled) {
+		t.Fatalf("expected one killed job, got %v", errs)
+	}
+	b.expectStatus(t, id, Running)
+	if err := b.run(t, b.job(t, id, "erase", "shop")); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	q := b.expectStatus(t, id, Fulfilled)
+	for collection, want := range map[string]int64{"shop.people": 1, "shop.orders": 2, "shop.lines": 2} {
+		if f := findingIn(t, q.Findings, collection); f.Erased != want {
+			t.Errorf("expected %d erased rows of %s on the record, got %d", want, collection, f.Erased)
+		}
+	}
+	if got, want := left(t, pool), "people 2 3, orders 12 13, lines 102 103"; got != want {
+		t.Errorf("expected %s to be left, got %s", want, got)
+	}
+	expectNowhere(t, b.dump(t), "pavla@example.org", "Pavla Ng", "ring twice")
+}
+
+// A source without rights, without a table, without a column: sentences, and
+// the request goes on once that is put right.
+func TestPostgresInTrouble(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, breaks, mends string }{
+		{"read-only", `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`,
+			`BEGIN READ WRITE; DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$; COMMIT`},
+		{"a table is gone", `ALTER TABLE lines RENAME TO lines_old`, `ALTER TABLE lines_old RENAME TO lines`},
+		{"a column is gone", `ALTER TABLE lines RENAME COLUMN what TO what_old`, `ALTER TABLE lines RENAME COLUMN what_old TO what`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b, pool, _ := newShop(t)
+			id := b.approved(t, datamap.Erasure, "pavla@example.org")
+			pgtest.Exec(t, pool, tc.breaks)
+			pool.Reset()
+			errs := b.work(t)
+			var perm *Permanent
+			if len(errs) != 1 || !errors.As(errs[0], &perm) {
+				t.Fatalf("expected one permanent error, got %v", errs)
+			}
+			st := b.step(t, id, "erase", "shop")
+			if st.Status != "failed" || !strings.Contains(st.Message, "shop") {
+				t.Errorf("expected the step to say what is wrong with the source, it is %s: %q", st.Status, st.Message)
+			}
+			expectNowhere(t, errs[0].Error()+st.Message, "pavla")
+			pgtest.Exec(t, pool, tc.mends)
+			pool.Reset()
+			if err := b.Retry(t.Context(), dpo, id); err != nil {
+				t.Fatal(err)
+			}
+			b.worked(t)
+			b.expectStatus(t, id, Fulfilled)
+		})
+	}
+}

@@ -1,0 +1,109 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// restarts is how often an erasure begins again when rows move under it.
+const restarts = 5
+
+// Erase carries out the walk's plan in one REPEATABLE READ transaction (READ
+// COMMITTED would erase a row that moved to somebody else in the middle). It
+// calls note just before the commit; when note fails, nothing was changed.
+//
+// After an error at or after the commit nobody knows here whether it happened:
+// ask Outcome with the XID noted. Serialization failures, deadlocks, lock
+// time-outs and foreign keys violated by rows that came meanwhile restart it;
+// note may so be called more than once, the last one counts.
+func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (done source.Note, err error) {
+	if w.Plan.Kind != datamap.Erasure {
+		return done, errors.New("source " + s.name + ": only a plan for erasure can erase")
+	}
+	for attempt := 0; ; attempt++ {
+		var refused error // what note said: not ours to clean or to retry
+		done, err = s.eraseOnce(ctx, w, h, func(ctx context.Context, n source.Note) error {
+			refused = note(ctx, n)
+			return refused
+		})
+		switch {
+		case err == nil:
+			return done, nil
+		case refused != nil:
+			return source.Note{}, refused
+		case attempt == restarts || !restarting(err):
+			return source.Note{}, s.failed("erase", err)
+		}
+		if pause(ctx, attempt) != nil {
+			return source.Note{}, s.failed("erase", err)
+		}
+	}
+}
+
+func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (done source.Note, err error) {
+	err = s.on(ctx, func(conn *pgxpool.Conn) error {
+		c, err := s.ready(ctx, conn, w, h)
+		if err != nil {
+			return err
+		}
+		if len(c.p.stops) == 0 {
+			return nil
+		}
+		_, err = c.do(ctx, conn, changing, toErase, func(tx pgx.Tx, res *result) error {
+			// Constraints that wait for the commit are checked now: the note
+			// says what will stand, and a commit has then little left to fail of.
+			if c.p.defers() {
+				if _, err := tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+					return err
+				}
+			}
+			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys}
+			return note(ctx, done)
+		})
+		return err
+	})
+	return done, err
+}
+
+// defers tells whether a foreign key to the plan's tables is checked at commit.
+func (p *program) defers() bool {
+	for _, s := range p.stops {
+		for _, k := range s.t.children {
+			if k.deferred {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// restarting tells whether rows moved under the transaction: it was rolled back whole.
+func restarting(err error) bool {
+	switch pg.Code(err) {
+	case "40001", "40P01", "55P03", "23503":
+		return true
+	}
+	return false
+}
+
+// pause waits a little, longer each time and never the same for two workers
+// that ran into each other.
+func pause(ctx context.Context, attempt int) error {
+	t := time.NewTimer(time.Duration(10+rand.IntN(20<<attempt)) * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

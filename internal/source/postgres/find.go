@@ -1,0 +1,133 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// Find counts what a walk reaches and lists the rows that seeds matched, in one
+// read-only snapshot.
+func (s *Source) Find(ctx context.Context, w source.Walk) (found source.Found, err error) {
+	defer func() { err = s.failed("find", err) }()
+	err = s.on(ctx, func(conn *pgxpool.Conn) error {
+		c, err := s.ready(ctx, conn, w, source.Holds{})
+		if err != nil || len(c.p.stops) == 0 {
+			return err
+		}
+		_, err = c.do(ctx, conn, reading, toFind, func(tx pgx.Tx, res *result) error {
+			found.Findings, found.Reached = res.findings(s.name), res.addresses
+			found.Roots, err = c.roots(ctx, tx, c.v)
+			return err
+		})
+		return err
+	})
+	return found, err
+}
+
+// roots lists the rows that seeds matched, by collection and then key.
+func (c *carriage) roots(ctx context.Context, tx pgx.Tx, v variant) ([]source.Root, error) {
+	v.again = false
+	var roots []source.Root
+	for _, at := range c.p.stops {
+		if len(at.visit.Seeds) == 0 {
+			continue
+		}
+		more, err := c.rootsOf(ctx, tx, at, v)
+		if err != nil {
+			return nil, err
+		}
+		roots = append(roots, more...)
+	}
+	slices.SortStableFunc(roots, func(a, b source.Root) int {
+		return cmp.Or(cmp.Compare(a.Collection, b.Collection), cmp.Compare(a.Key, b.Key))
+	})
+	return roots[:min(len(roots), source.MaxRoots)], nil
+}
+
+// rootsOf lists one collection's. The columns read are those by which a person
+// is told from another; they are shown to the DPO, and letters go to them.
+func (c *carriage) rootsOf(ctx context.Context, tx pgx.Tx, at *stop, v variant) ([]source.Root, error) {
+	shown := personal(at)
+	st := c.p.statement(fmt.Sprintf("roots %d%s", at.i, v.name()), func() *statement {
+		w := &writer{p: c.p}
+		var matched, values []string
+		for _, seed := range at.visit.Seeds {
+			matched = append(matched, "coalesce("+w.match(at, seed)+", false)")
+		}
+		for _, f := range shown {
+			values = append(values, at.t.columns[f.Name].text(col("t", f.Name)))
+		}
+		rows := "(" + at.reach(w.seedArms(at, v)) + ")"
+		return w.statement("SELECT " + keyText(cols("t", at.key)) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
+			strings.Join(values, ", ") + "]::text[] FROM " + at.t.ident() + " t WHERE " + w.these(at, rows, "true") +
+			fmt.Sprintf(" ORDER BY key LIMIT %d", source.MaxRoots))
+	})
+	rows, err := tx.Query(ctx, st.sql, st.args(c.r)...)
+	if err != nil {
+		return nil, fmt.Errorf("list the root rows of %s: %w", at.c.FullName(), err)
+	}
+	var roots []source.Root
+	var key string
+	var matched []bool
+	var values []*string
+	_, err = pgx.ForEachRow(rows, []any{&key, &matched, &values}, func() error {
+		roots = append(roots, c.root(at, key, matched, shown, values))
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the root rows of %s: %w", at.c.FullName(), err)
+	}
+	return roots, nil
+}
+
+// root puts one root row together. Where several fields hold an identity of
+// one type, what is kept of it are the bytes of the field that matched.
+func (c *carriage) root(at *stop, key string, matched []bool, shown []*datamap.Field, values []*string) source.Root {
+	root := source.Root{Source: c.s.name, RowKey: source.RowKey{Collection: at.c.FullName(), Key: key},
+		Stored: map[string]string{}, Person: map[string]string{}}
+	hit := map[*datamap.Field]bool{}
+	for i, seed := range at.visit.Seeds {
+		if matched[i] {
+			root.Types = append(root.Types, seed.Identity)
+			hit[seed.Field] = true
+		}
+	}
+	slices.Sort(root.Types)
+	root.Types = slices.Compact(root.Types)
+	settled := map[string]bool{}
+	for i, f := range shown {
+		if values[i] == nil || *values[i] == "" {
+			continue
+		}
+		root.Person[f.Name] = *values[i]
+		if _, known := root.Stored[f.Identity]; f.Identity != "" && (!known || hit[f] && !settled[f.Identity]) {
+			root.Stored[f.Identity] = *values[i]
+			settled[f.Identity] = hit[f]
+		}
+	}
+	return root
+}
+
+// personal are the fields by which the DPO tells people apart: names,
+// telephones and identities.
+func personal(at *stop) []*datamap.Field {
+	var fields []*datamap.Field
+	for _, f := range at.c.Fields {
+		tells := f.Identity != "" || slices.ContainsFunc(f.Categories, func(c string) bool {
+			return datamap.CategoryMatches("user.name", c) || datamap.CategoryMatches("user.contact.phone_number", c)
+		})
+		if tells && at.t.columns[f.Name] != nil {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}

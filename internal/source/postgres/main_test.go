@@ -1,0 +1,133 @@
+package postgres_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/examples/livechat"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// mapOf parses a data map that a test wrote.
+func mapOf(t testing.TB, yaml string) *datamap.Map {
+	t.Helper()
+	m, problems := datamap.Parse([]datamap.File{{Name: "datamap.yaml", Data: []byte(yaml)}}, datamap.ParseOptions{})
+	for _, p := range problems {
+		if !p.Warning {
+			t.Fatalf("expected the data map to be right: %s", p)
+		}
+	}
+	return m
+}
+
+func planOf(t testing.TB, m *datamap.Map, kind datamap.Kind, identities ...string) *datamap.Plan {
+	t.Helper()
+	p, err := datamap.Compile(m, datamap.Builtin(kind), identities)
+	if err != nil {
+		t.Fatalf("expected a plan for %s by %v: %v", kind, identities, err)
+	}
+	return p
+}
+
+func sourceOf(t testing.TB, pool *pgxpool.Pool, name string, o postgres.Options) *postgres.Source {
+	t.Helper()
+	s, err := postgres.New(name, pool, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// seeds are pairs of type and value.
+func seeds(pairs ...string) []source.Seed {
+	var all []source.Seed
+	for i := 0; i < len(pairs); i += 2 {
+		all = append(all, source.Seed{Type: pairs[i], Value: pairs[i+1]})
+	}
+	return all
+}
+
+// noNote is a control database that takes every note.
+func noNote(context.Context, source.Note) error { return nil }
+
+func number(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) int64 {
+	t.Helper()
+	var n int64
+	if err := pool.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {
+		t.Fatalf("expected a number from %s: %v", sql, err)
+	}
+	return n
+}
+
+// by sorts findings under their collections' names, without the dataset's.
+func by(findings []source.Finding) map[string]source.Finding {
+	m := map[string]source.Finding{}
+	for _, f := range findings {
+		m[filepath.Ext(f.Collection)[1:]] = f
+	}
+	return m
+}
+
+func expect(t testing.TB, f source.Finding, rows, shared, erased, masked int64) {
+	t.Helper()
+	if f.Rows != rows || f.Shared != shared || f.Erased != erased || f.Masked != masked {
+		t.Errorf("%s: expected %d rows, %d shared, %d erased, %d masked; got %+v", f.Collection, rows, shared, erased, masked, f)
+	}
+}
+
+// chat makes the live chat's tables, empty.
+func chat(t testing.TB) (*pgxpool.Pool, *datamap.Map) {
+	t.Helper()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, livechat.Schema)
+	return pool, mapOf(t, livechat.Datamap)
+}
+
+// realChat fills them with the real rows, where those are.
+func realChat(t testing.TB) (*pgxpool.Pool, *datamap.Map) {
+	t.Helper()
+	dir := "../../../../shared/data/livechat"
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("the real rows are not beside the repository")
+	}
+	pool, m := chat(t)
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for _, table := range []string{"accounts", "agents", "contacts", "visitors", "visits", "identifiers", "consents", "conversations", "messages", "attachments"} {
+		f, err := os.Open(filepath.Join(dir, table+".csv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = conn.Conn().PgConn().CopyFrom(t.Context(), f, "COPY "+table+" FROM STDIN (FORMAT csv, HEADER)")
+		f.Close()
+		if err != nil {
+			t.Fatalf("expected %s to load: %v", table, err)
+		}
+	}
+	pgtest.Exec(t, pool, "ANALYZE")
+	return pool, m
+}
+
+// both runs a test in both ways of a walk.
+func both(t *testing.T, f func(t *testing.T, o postgres.Options)) {
+	t.Helper()
+	for name, above := range map[string]int64{"one statement": 0, "staged": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, postgres.Options{StagedAbove: above, Now: func() time.Time { return time.Unix(0, 0) }})
+		})
+	}
+}

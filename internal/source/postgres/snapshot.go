@@ -1,0 +1,178 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// Snapshot opens one consistent view for an archive. The walk is staged, so
+// that its keys stay in the database and rows travel one at a time.
+func (s *Source) Snapshot(ctx context.Context, w source.Walk) (_ source.Snapshot, err error) {
+	defer func() { err = s.failed("open a snapshot", err) }()
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := s.snapshot(ctx, conn, w)
+	if err != nil {
+		conn.Release()
+		return nil, err
+	}
+	return snap, nil
+}
+
+func (s *Source) snapshot(ctx context.Context, conn *pgxpool.Conn, w source.Walk) (*snapshot, error) {
+	c, err := s.ready(ctx, conn, w, source.Holds{})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.prepare(ctx, conn); err != nil {
+		return nil, err
+	}
+	tx, err := s.begin(ctx, conn, reading)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.inStages(ctx, tx, toFind)
+	if err != nil {
+		rollback(ctx, tx)
+		return nil, err
+	}
+	return &snapshot{s: s, c: c, conn: conn, tx: tx, findings: res.findings(s.name)}, nil
+}
+
+type snapshot struct {
+	s        *Source
+	c        *carriage
+	findings []source.Finding
+
+	mu   sync.Mutex // one statement at a time on one connection
+	conn *pgxpool.Conn
+	tx   pgx.Tx
+}
+
+// Findings are the counts, in walk order.
+func (n *snapshot) Findings() []source.Finding { return slices.Clone(n.findings) }
+
+// Close ends the view. It may be called again.
+func (n *snapshot) Close(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.conn == nil {
+		return nil
+	}
+	rollback(ctx, n.tx)
+	n.conn.Release()
+	n.conn = nil
+	return nil
+}
+
+// Rows streams the rows of a collection: those of the subject alone, the shared
+// ones that these point to, and with IncludeShared all of them. Rows without a
+// value in any field that is asked for are dropped. What yield returns stops it.
+func (n *snapshot) Rows(ctx context.Context, collection string, yield func(source.Row) error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.conn == nil {
+		return fmt.Errorf("source %s: the snapshot is closed", n.s.name)
+	}
+	at := n.c.p.of[collection]
+	if at == nil {
+		return fmt.Errorf("source %s: the plan does not visit %s", n.s.name, collection)
+	}
+	var refused error
+	err := n.rows(ctx, at, func(r source.Row) error {
+		refused = yield(r)
+		return refused
+	})
+	if refused != nil {
+		return refused
+	}
+	return n.s.failed("read the rows of "+collection, err)
+}
+
+func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) error) error {
+	fields := at.given()
+	if len(fields) == 0 {
+		return nil
+	}
+	name := fmt.Sprintf("rows %d %t", at.i, n.c.r.walk.IncludeShared)
+	st := n.c.p.statement(name, func() *statement {
+		w := &writer{p: n.c.p, staged: true}
+		return w.statement(at.query(w, fields, n.c.p.stage("k").in(at), n.c.r.walk.IncludeShared))
+	})
+	rows, err := n.tx.Query(ctx, st.sql, st.args(n.c.r)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	names := make([]string, len(fields))
+	classes := make([]class, len(fields))
+	for i, f := range fields {
+		names[i], classes[i] = f.Name, at.t.columns[f.Name].class
+	}
+	for rows.Next() {
+		values, err := rows.Values()
+		if err != nil {
+			return pg.Clean(err)
+		}
+		for i := range values {
+			values[i] = classes[i].value(values[i])
+		}
+		if err := yield(source.Row{Fields: names, Values: values}); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// given are the fields of a row as it is given to the subject: those asked for
+// and those by which the reader follows it, in the map's order.
+func (s *stop) given() []*datamap.Field {
+	if len(s.visit.Targets) == 0 {
+		return nil
+	}
+	var fields []*datamap.Field
+	for _, f := range s.c.Fields {
+		asked := slices.ContainsFunc(s.visit.Targets, func(t datamap.Target) bool { return t.Field == f })
+		if asked || slices.Contains(s.visit.LinkFields, f) {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// query writes the query of a collection's rows.
+func (s *stop) query(w *writer, fields []*datamap.Field, rel string, all bool) string {
+	var list, some, order []string
+	for _, f := range fields {
+		list = append(list, s.t.columns[f.Name].given(col("t", f.Name)))
+	}
+	for _, t := range s.visit.Targets {
+		some = append(some, col("t", t.Field.Name)+" IS NOT NULL")
+	}
+	for _, name := range s.c.Order {
+		if s.t.columns[name] != nil {
+			order = append(order, col("t", name))
+		}
+	}
+	order = append(order, cols("t", s.key)...) // what order leaves open must not change from one run to the next
+	filter := "(k.mine OR k.own)"
+	if all {
+		filter = "true"
+	}
+	return "SELECT " + strings.Join(list, ", ") + " FROM " + s.t.ident() + " t WHERE " + w.these(s, rel, filter) +
+		" AND (" + strings.Join(some, " OR ") + ") ORDER BY " + strings.Join(order, ", ")
+}
+
+var _ source.Snapshot = (*snapshot)(nil)

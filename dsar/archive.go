@@ -282,7 +282,7 @@ func tables(name string, snap source.Snapshot, plan *datamap.Plan) []archive.Tab
 		out = append(out, archive.Table{
 			Dataset: c.Dataset.Key, Collection: c.Name, Title: c.Name, Description: c.Description, Fields: columns,
 			Rows: func(ctx context.Context, yield func([]any) error) error {
-				return rows(ctx, name, snap, c.FullName(), columns, yield)
+				return streamRows(ctx, name, snap, c.FullName(), columns, yield)
 			},
 		})
 	}
@@ -307,10 +307,10 @@ func visitColumns(v *datamap.Visit) []archive.Column {
 	return out
 }
 
-// rows streams one collection with its values in the columns' order, whatever
+// streamRows streams one collection with its values in the columns' order, whatever
 // order the source has them in. An error of the source names it; one of the
 // archive's own passes through.
-func rows(ctx context.Context, name string, snap source.Snapshot, collection string, columns []archive.Column, yield func([]any) error) error {
+func streamRows(ctx context.Context, name string, snap source.Snapshot, collection string, columns []archive.Column, yield func([]any) error) error {
 	var at []int // position of each column in the source's rows
 	var own error
 	values := make([]any, len(columns))

@@ -74,7 +74,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		}
 	}
 	return nil, &Permanent{Code: "not_gone", Err: fmt.Errorf(
-		"After %d passes there are still rows of this person in the source %s: something keeps writing them. Find out what does, then retry.", passes, st.Source)} //nolint:staticcheck // a sentence that the DPO reads
+		"after %d passes there are still rows of this person in the source %s: something keeps writing them. Find out what does, then retry", passes, st.Source)}
 }
 
 // settle asks the source what became of the transaction noted earlier. unknown
@@ -210,7 +210,7 @@ func (s *Service) decideRows(ctx context.Context, st stepRow, r requestRow, fres
 		return err
 	}
 	return &Permanent{Code: "new_rows", Err: fmt.Errorf(
-		"Since the approval %d more rows have come up in the source %s that match this person's identities but name somebody else. They were left as they are. Press retry to leave them for good and finish; if they are the person's, take in a new request for them.", //nolint:staticcheck // a sentence that the DPO reads
+		"since the approval %d more rows have come up in the source %s that match this person's identities but name somebody else. They were left as they are. Press retry to leave them for good and finish; if they are the person's, take in a new request for them",
 		len(fresh), st.Source)}
 }
 

@@ -304,7 +304,7 @@ func (s *Service) source(name string) (Source, error) {
 	src := s.c.Sources[name]
 	if src == nil {
 		return nil, &Permanent{Code: "no_source", Err: fmt.Errorf(
-			"The source %s is no longer in lethe.yaml. Put it back.", name)} //nolint:staticcheck // a sentence that the DPO reads
+			"the source %s is no longer in lethe.yaml. Put it back", name)}
 	}
 	return src, nil
 }

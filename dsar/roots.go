@@ -91,6 +91,6 @@ func tooManyRoots(src string, found source.Found) error {
 		return nil
 	}
 	return &Permanent{Code: "too_many_rows", Err: fmt.Errorf(
-		"The identities of this request match %d rows or more in the source %s by themselves. That looks like a value that many people share; look at it with `lethe find`, and ask the person for another identity.", //nolint:staticcheck // a sentence that the DPO reads
+		"the identities of this request match %d rows or more in the source %s by themselves. That looks like a value that many people share; look at it with `lethe find`, and ask the person for another identity",
 		source.MaxRoots, src)}
 }

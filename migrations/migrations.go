@@ -48,7 +48,7 @@ func Up(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return fmt.Errorf("migrate: %w", pg.Clean(err))
 	}
-	defer close1(ctx, lock) // ends the lock, too
+	defer closeConn(ctx, lock) // ends the lock, too
 	if err := acquire(ctx, lock); err != nil {
 		return fmt.Errorf("migrate: wait for the lock: %w", pg.Clean(err))
 	}
@@ -159,7 +159,7 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 		goose.WithTableName(gooseTable), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
 }
 
-func close1(ctx context.Context, c *pgx.Conn) {
+func closeConn(ctx context.Context, c *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	_ = c.Close(ctx)

@@ -25,7 +25,7 @@ func TestAddressesAreTruncated(t *testing.T) {
 		"0000:0000:0000:0000:0000:0000:0:0001": "::",
 	}
 	for ip := range want {
-		w.exec(`INSERT INTO tracks (name, addr, raw_addr, made_at) VALUES ($1, $1::inet, $1, '2026-01-01')`, ip)
+		w.exec(`INSERT INTO tracks (name, addr, raw_addr, made_at) VALUES ($1, $1::text::inet, $1::text, '2026-01-01')`, ip)
 	}
 	for _, none := range []string{"198.18.22.201:443", "198.18.22.1, 198.18.23.2", "999.1.1.1", "unknown", "1.2.3", "1:2:3:4:5:6:7:8:9", "", "010.1.1.1", "198.18.22.201\n"} {
 		w.exec(`INSERT INTO tracks (name, raw_addr, made_at) VALUES ('none', $1, '2026-01-01')`, none)
@@ -65,7 +65,7 @@ func TestMaskNullUnlink(t *testing.T) {
 	t.Parallel()
 	w := small(t, `rules:
   - {name: mask, collection: shop.tracks, where: {name: m}, starts_at: made_at, keep: P30D, then: mask, columns: {words: {strategy: string_rewrite, value: "it's gone"}, value: {strategy: null_rewrite}}, schedule: "0 3 * * *"}
-  - {name: null, collection: shop.tracks, where: {name: n}, starts_at: made_at, keep: PT48H, then: null, columns: [words, addr], schedule: "0 3 * * *"}
+  - {name: empty, collection: shop.tracks, where: {name: n}, starts_at: made_at, keep: PT48H, then: null, columns: [words, addr], schedule: "0 3 * * *"}
   - {name: unlink, collection: shop.tracks, where: {name: u}, starts_at: made_at, keep: P1Y, then: unlink, columns: [person_id], schedule: "0 3 * * *"}
 `, nil)
 	w.exec(`INSERT INTO people VALUES ('p', 1)`)
@@ -73,7 +73,7 @@ func TestMaskNullUnlink(t *testing.T) {
 		('m', 'p', 'secret', 'v', '2026-01-01'), ('m', 'p', NULL, NULL, '2026-01-01'), ('m', 'p', 'young', 'v', '2026-10-31'),
 		('n', 'p', 'secret', 'v', '2026-10-30 11:59:59Z'), ('n', 'p', 'exactly', 'v', '2026-10-30 12:00:00Z'),
 		('u', 'p', 'w', 'v', '2025-10-31 23:59:59Z'), ('u', 'p', 'ends today', 'v', '2025-11-01')`)
-	for _, r := range []string{"mask", "null", "unlink"} {
+	for _, r := range []string{"mask", "empty", "unlink"} {
 		w.approve(r)
 		if got := w.sweep(r); got.Deleted != 1 || got.Expired != 1 || got.Status != "done" {
 			t.Errorf("one row of %s has expired, got %+v", r, got)

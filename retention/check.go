@@ -62,6 +62,13 @@ func (s *Service) checkRule(ctx context.Context, p *plan) ([]Doubt, error) {
 	if len(p.parts) == 0 {
 		doubts = append(doubts, Doubt{subject, "no controller withholds " + p.rule.Withheld + ": the rule does nothing", "name the category under a controller's withhold, or drop the rule"})
 	}
+	a, err := loadApproval(ctx, s.c.Pool, p.rule.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !a.of(p) {
+		doubts = append(doubts, Doubt{subject, "is not approved as it reads now: it runs dry, and nothing expires by it", "look at what it would do (sweep --dry-run), then approve it (rules approve)"})
+	}
 	for i, part := range p.parts {
 		sel := p.at(i, s.c.Now())
 		looker, ok := s.c.Sources[part.source].(Looker)

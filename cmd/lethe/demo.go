@@ -150,7 +150,7 @@ func (d *demo) open(ctx context.Context, w *world, quiet bool) error {
 		}
 	}
 	key := filepath.Join(d.dir, "lethe.key")
-	if err := keys.Create(key); err != nil {
+	if _, err := keys.Create(key); err != nil {
 		return err
 	}
 	env := map[string]string{

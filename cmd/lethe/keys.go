@@ -31,7 +31,7 @@ Example:
 
 // Run makes the file, readable by its owner only.
 func (c *keysNewCmd) Run(w *world) error {
-	err := keys.Create(c.Out)
+	_, err := keys.Create(c.Out)
 	if c.IfMissing && errors.Is(err, keys.ErrExists) {
 		fmt.Fprintf(w.out, "%s is there already.\n", c.Out)
 		return nil

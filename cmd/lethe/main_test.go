@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/lethe-dsr/lethe/examples/livechat"
@@ -27,9 +28,10 @@ func TestMain(m *testing.M) {
 
 // stage is a shop, a mailbox and a configuration, as processes see them.
 type stage struct {
-	dir string
-	env []string
-	box *mailbox.Mailbox
+	dir  string
+	env  []string
+	box  *mailbox.Mailbox
+	shop *pgxpool.Pool
 }
 
 // setStage makes one. The control database is migrated already.
@@ -42,6 +44,7 @@ func setStage(t testing.TB) *stage {
 	}
 	t.Cleanup(func() { _ = s.box.Close() })
 	shop := pgtest.Empty(t)
+	s.shop = shop
 	pgtest.Exec(t, shop, livechat.Schema)
 	if err := sample.LoadCSV(t.Context(), shop, realRows(t)); err != nil {
 		t.Fatal(err)
@@ -52,7 +55,7 @@ func setStage(t testing.TB) *stage {
 		}
 	}
 	key := filepath.Join(s.dir, "lethe.key")
-	if err := keys.Create(key); err != nil {
+	if _, err := keys.Create(key); err != nil {
 		t.Fatal(err)
 	}
 	s.env = []string{

@@ -150,13 +150,18 @@ func (d document) purposes() section {
 func ground(letter string) string {
 	grounds := map[string]string{
 		"a": "your consent", "b": "a contract with you, or steps before one, at your request", "c": "a legal obligation",
-		"d": "vital interests", "e": "a task in the public interest", "f": "legitimate interests, to which you may object (Art. 21)",
+		"d": "vital interests", "e": "a task in the public interest", "f": "legitimate interests",
 	}
 	g := grounds[strings.ToLower(letter)]
 	if g == "" {
 		return ""
 	}
-	return g + " (Art. 6(1)(" + strings.ToLower(letter) + "))"
+	g += " (Art. 6(1)(" + strings.ToLower(letter) + "))"
+	switch strings.ToLower(letter) {
+	case "e", "f":
+		g += ", to which you may object (Art. 21)"
+	}
+	return g
 }
 
 func (d document) categories() section {

@@ -90,6 +90,12 @@ func appendJSON(b *bytes.Buffer, v any) error {
 // appendString appends a JSON string. Encode and not Marshal: < and & stay
 // readable, the file is not HTML.
 func appendString(b *bytes.Buffer, s string) error {
+	if plainText(s) {
+		b.WriteByte('"')
+		b.WriteString(s)
+		b.WriteByte('"')
+		return nil
+	}
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(s); err != nil {
@@ -97,6 +103,16 @@ func appendString(b *bytes.Buffer, s string) error {
 	}
 	b.Truncate(b.Len() - 1) // the newline that Encode adds
 	return nil
+}
+
+// plainText tells whether s is its own JSON, but for the quotes: most values are.
+func plainText(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // jsonRows writes an array of objects, one a line, in the fields' order.

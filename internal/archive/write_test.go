@@ -272,7 +272,7 @@ func TestLargeCollectionsAreReadAgain(t *testing.T) {
 // Not parallel: it looks at the memory of the whole process.
 func TestMemoryIsBounded(t *testing.T) {
 	const rows = 300_000
-	text := strings.Repeat("x", 200)
+	text := strings.Repeat("x", 40)
 	tab := table("d", "c", []string{"n", "text"})
 	var peak uint64
 	tab.Rows = func(_ context.Context, yield func([]any) error) error {

@@ -3,7 +3,6 @@ package datamap
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"strconv"
 )
 
@@ -63,7 +62,7 @@ func (b *inscription) add(values ...any) {
 			}
 			*b = append(*b, ']')
 		default:
-			*b = fmt.Appendf(*b, "%#v", v)
+			panic("datamap: a value of a sort that digests do not know") // a mistake of this file
 		}
 		*b = append(*b, ';')
 	}

@@ -16,6 +16,7 @@ type graph struct {
 	key      map[*Collection]*Field
 	linking  map[*Field]bool // stands at either end of a reference
 	referrer [][]Link        // by collection, see Visit.Referrers
+	loose    int             // undirected references
 }
 
 // A way is a reference as it can be taken from one of its ends.
@@ -42,7 +43,6 @@ func newGraph(m *Map) *graph {
 			g.key[c] = key[0]
 		}
 	}
-	loose := 0
 	refers := make(map[[2]*Field]bool)
 	for _, c := range g.all {
 		for _, f := range c.Fields {
@@ -59,9 +59,9 @@ func newGraph(m *Map) *graph {
 				case To:
 					g.lead(f, ref.Target, own, 0)
 				default:
-					loose++
-					g.lead(f, ref.Target, own, loose)
-					g.lead(ref.Target, f, own, loose)
+					g.loose++
+					g.lead(f, ref.Target, own, g.loose)
+					g.lead(ref.Target, f, own, g.loose)
 				}
 				pair := [2]*Field{holder, key}
 				same := holder.Collection.Dataset.Source == key.Collection.Dataset.Source

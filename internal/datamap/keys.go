@@ -24,7 +24,7 @@ func topKeys() levelKeys {
 		what: "the file",
 		read: []string{"dataset", "data_category"},
 		unused: []string{
-			"system", "policy", "organization", "data_use", "data_subject", "data_qualifier", "data_flow",
+			"system", "policy", "organization", "data_use", "data_subject", "data_qualifier", "data_flow", //nolint:misspell // Fideslang spells it so
 			"privacy_declaration", "evaluation", "registry", "version", "taxonomy",
 		},
 	}
@@ -35,7 +35,7 @@ func categoryKeys() levelKeys {
 		what: "a data category",
 		read: []string{"fides_key"},
 		unused: []string{
-			"name", "description", "parent_key", "organization_fides_key", "tags", "is_default", "active",
+			"name", "description", "parent_key", "organization_fides_key", "tags", "is_default", "active", //nolint:misspell // Fideslang spells it so
 			"version_added", "version_deprecated", "replaced_by", "meta",
 		},
 	}
@@ -49,7 +49,7 @@ func datasetKeys() levelKeys {
 			"after", "fides_meta", "fidesops_meta", "collections", "lethe",
 		},
 		unused: []string{
-			"organization_fides_key", "tags", "meta", "data_qualifier", "joint_controller", "retention",
+			"organization_fides_key", "tags", "meta", "data_qualifier", "joint_controller", "retention", //nolint:misspell // Fideslang spells it so
 			"third_country_transfers", "fidesctl_meta",
 		},
 	}

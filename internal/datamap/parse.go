@@ -165,16 +165,17 @@ func first(n ast.Node) ast.Node {
 
 // category reads one entry of data_category: a category of the map's own.
 func (p *mapReader) category(r *reader, item pair) {
-	for _, q := range r.pairs(item, categoryKeys()) {
-		key := r.text(q)
-		if !fidesKey.MatchString(key) {
-			r.out.fail(q.pos, "fides_key %q must be letters, digits, _ - . < >", key)
-			return
-		}
-		p.own[key] = true
+	keys := r.pairs(item, categoryKeys())
+	if len(keys) == 0 {
+		r.out.fail(item.pos, "a data category needs a fides_key")
 		return
 	}
-	r.out.fail(item.pos, "a data category needs a fides_key")
+	key := r.text(keys[0]) // the only key that is read
+	if !fidesKey.MatchString(key) {
+		r.out.fail(keys[0].pos, "fides_key %q must be letters, digits, _ - . < >", key)
+		return
+	}
+	p.own[key] = true
 }
 
 // fidesKey is what a key of Fideslang may hold.

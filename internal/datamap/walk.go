@@ -9,9 +9,9 @@ import (
 
 // trail is what a walk over the graph leaves behind.
 type trail struct {
-	order []int          // collections as they were first reached
-	links map[int][]Link // ways that lead to each
-	seeds map[int][]PlanSeed
+	order []int        // collections as they were first reached
+	links [][]Link     // by collection: ways that lead to it
+	seeds [][]PlanSeed // by collection
 }
 
 // walk goes breadth first from the fields of the identities: level by level,
@@ -19,7 +19,7 @@ type trail struct {
 // undirected reference is taken from the end reached first and never back:
 // coming back over it would pull in other people's rows.
 func (g *graph) walk(identities []string, skip bool) trail {
-	t := trail{links: make(map[int][]Link, len(g.all)), seeds: make(map[int][]PlanSeed)}
+	t := trail{links: make([][]Link, len(g.all)), seeds: make([][]PlanSeed, len(g.all))}
 	seen := make([]bool, len(g.all))
 	reach := func(n int) {
 		if !seen[n] {
@@ -39,7 +39,7 @@ func (g *graph) walk(identities []string, skip bool) trail {
 			reach(n)
 		}
 	}
-	taken := make(map[int]bool)
+	taken := make([]bool, g.loose+1)
 	known := make(map[[2]*Field]int) // place in links of the target
 	for i := 0; i < len(t.order); i++ {
 		for _, w := range g.ways[t.order[i]] {
@@ -66,7 +66,7 @@ func (g *graph) walk(identities []string, skip bool) trail {
 // after all that lead to it and all that it is declared to come after. Those on
 // a directed cycle form one component and stand together.
 func (g *graph) ordered(t trail) (order []int, component map[int]int, cyclic bool, err error) {
-	rank := make(map[int]int, len(t.order)) // collection -> place in the trail
+	rank := make([]int, len(g.all)) // collection -> place in the trail
 	for i, n := range t.order {
 		rank[n] = i
 	}
@@ -95,7 +95,7 @@ func (g *graph) ordered(t trail) (order []int, component map[int]int, cyclic boo
 			}
 		}
 	}
-	stuck := g.declared(t, rank, of, s)
+	stuck := g.declared(t, of, s)
 	placed := s.run()
 	if len(placed) < len(rings) {
 		stuck = append(stuck, s.stuck()...)
@@ -117,7 +117,7 @@ func (g *graph) ordered(t trail) (order []int, component map[int]int, cyclic boo
 // all its collections; a barrier per dataset keeps that from becoming the
 // product of two datasets. It returns components that would have to come after
 // themselves.
-func (g *graph) declared(t trail, rank map[int]int, of []int, s *schedule) (stuck []int) {
+func (g *graph) declared(t trail, of []int, s *schedule) (stuck []int) {
 	byName := make(map[string]int, len(t.order))
 	inDataset := make(map[string][]int)
 	for i, n := range t.order {

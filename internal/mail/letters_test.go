@@ -91,7 +91,7 @@ func TestConfirmDoesNotTellWhatIsOnRecord(t *testing.T) {
 func TestKindsOfRequest(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[datamap.Kind]string{
-		datamap.Access: "a copy of the personal data", datamap.Export: "in a form to take elsewhere", datamap.Erasure: "the erasure of the personal data",
+		datamap.Access: "a copy of your personal data", datamap.Export: "in a form to take elsewhere", datamap.Erasure: "the erasure of your personal data",
 	} {
 		for _, of := range []string{"confirm", "archive", "nothing", "refused", "extended", "withdrawn", "remind"} {
 			l := letter(of)

@@ -112,16 +112,14 @@ func server(t testing.TB) *devpg.Server {
 		defer cancel()
 		cluster.server, cluster.startErr = devpg.Start(ctx, devpg.Options{
 			MaxConns: 200,
+			Dir:      folder(),
 			Settings: map[string]string{
 				"shared_buffers": "64MB",
-				// Several packages' tests run at once on few cores.
-				"autovacuum_naptime":              "1h",
-				"max_parallel_workers":            "0",
-				"checkpoint_timeout":              "1h",
-				"max_locks_per_transaction":       "128",
-				"bgwriter_lru_maxpages":           "0",
-				"autovacuum_max_workers":          "1",
-				"max_logical_replication_workers": "0",
+				"max_wal_size":   "256MB",
+				// Several packages' tests run at once, on few cores.
+				"autovacuum_naptime":    "1h",
+				"max_parallel_workers":  "0",
+				"bgwriter_lru_maxpages": "0",
 			},
 		})
 	})

@@ -24,7 +24,9 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 func TestImports(t *testing.T) {
 	t.Parallel()
 	const ours = "github.com/lethe-dsr/lethe/"
-	importrule.Only(t, ".", ours+"cmd", ours+"dsar", ours+"retention", ours+"jobs", ours+"internal", "github.com/riverqueue", "net/http")
+	importrule.Only(t, ".", ours+"cmd", ours+"dsar", ours+"retention", ours+"jobs", ours+"migrations",
+		ours+"internal/archive", ours+"internal/config", ours+"internal/datamap", ours+"internal/devpg", ours+"internal/keys", ours+"internal/ledger",
+		ours+"internal/mail", ours+"internal/mailbox", ours+"internal/pgtest", ours+"internal/source", ours+"internal/web", "github.com/riverqueue", "net/http")
 }
 
 var asOf = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)

@@ -88,10 +88,11 @@ func (s *server) asked(w http.ResponseWriter, r *http.Request) error {
 	}
 	done, err := s.Requests.Submit(r.Context(), subjectOf(c.Key), sub)
 	if err != nil {
-		if !explain(f, err, s.renames(sub)) {
+		status, err := s.explainTo(r, f, err, s.renames(sub))
+		if err != nil {
 			return err
 		}
-		s.askForm(w, r, answerTo(err).Status, c, f)
+		s.askForm(w, r, status, c, f)
 		return nil
 	}
 	if done.StatusToken == "" {

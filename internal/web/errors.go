@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/lethe-dsr/lethe/dsar"
 	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/retention"
 )
 
 // Errors of the pages themselves.
@@ -44,6 +46,10 @@ var answers = []struct {
 		Sentence: "It may look, but not change anything. Nothing was changed."}},
 	{dsar.ErrRows, answer{Status: http.StatusUnprocessableEntity, Title: "Rows are to be ticked first",
 		Sentence: "The rows found disagree on the person: tick those that are theirs, then approve again."}},
+	{retention.ErrNoHold, answer{Status: http.StatusNotFound, Title: "There is nothing here",
+		Sentence: "There is no such hold, or it has been released already."}},
+	{retention.ErrNoRule, answer{Status: http.StatusNotFound, Title: "There is nothing here",
+		Sentence: "There is no such rule in the rule file any more."}},
 	{errNowhere, answer{Status: http.StatusNotFound, Title: "There is no such page",
 		Sentence: "The address may be mistyped, or the page has gone."}},
 	{errCrossOrigin, answer{Status: http.StatusForbidden, Title: "This form came from another site",
@@ -54,9 +60,17 @@ var answers = []struct {
 		Sentence: "This concerns every controller at once, so it needs somebody who belongs to all of them. Nothing was changed."}},
 	{errForm, answer{Status: http.StatusBadRequest, Title: "The form cannot be read",
 		Sentence: "Nothing was changed. Go back, and send it again."}},
-	{context.DeadlineExceeded, answer{Status: http.StatusServiceUnavailable, Title: "This took too long",
-		Sentence: "A database did not answer in time. What was already recorded stays recorded; try again in a minute.", log: true}},
+	{context.DeadlineExceeded, away},
 }
+
+// away is a database that does not answer, or not in time.
+var away = answer{Status: http.StatusServiceUnavailable, Title: "A database does not answer", log: true,
+	Sentence: "What was already recorded stays recorded, and nothing is lost. Try again in a minute; if it stays so, tell whoever runs this installation the reference below."}
+
+// unfit is what trying again cannot mend: the data map, the configuration and
+// the sources do not fit each other.
+var unfit = answer{Status: http.StatusServiceUnavailable, Title: "This cannot be done as it is set up", log: true,
+	Sentence: "The data map, the configuration and the databases do not fit each other. Nothing was changed. Whoever runs this installation finds where by the command “lethe check”, and by the reference below."}
 
 // fault is everything that is not in the table.
 var fault = answer{Status: http.StatusInternalServerError, Title: "Something went wrong on our side", log: true,
@@ -67,8 +81,11 @@ var fault = answer{Status: http.StatusInternalServerError, Title: "Something wen
 func answerTo(err error) answer {
 	var invalid *dsar.Invalid
 	var notNow *dsar.NotNow
+	var permanent *dsar.Permanent
 	var size *http.MaxBytesError
 	switch {
+	case errors.As(err, &permanent):
+		return unfit
 	case errors.As(err, &invalid):
 		return answer{Status: http.StatusUnprocessableEntity, Title: "Please look at the form again", Sentence: "Some of it cannot be used as it is."}
 	case errors.As(err, &notNow):
@@ -81,27 +98,50 @@ func answerTo(err error) answer {
 			return row.answer
 		}
 	}
+	if pg.Passing(err) {
+		return away
+	}
 	return fault
 }
 
-// fail shows the page of an error. A fault is logged under a reference that the
-// page shows; its text goes through pg.Clean, as messages of a database quote values.
+// fail shows the page of an error.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // nobody is there to read it
 	}
-	a := answerTo(err)
-	view := struct {
+	a, reference := s.judge(r, err)
+	s.render(w, r, a.Status, "error", page{Title: a.Title, Data: struct {
 		answer
 		Reference string
-	}{answer: a}
-	if a.log {
-		view.Reference = s.reference()
+	}{a, reference}})
+}
+
+// judge finds what to tell of an error. A fault of ours is logged under a
+// reference that the page shows; its text goes through pg.Clean, as messages of
+// a database quote values.
+func (s *server) judge(r *http.Request, err error) (a answer, reference string) {
+	if a = answerTo(err); a.log {
+		reference = s.reference()
 		s.Log.LogAttrs(r.Context(), slog.LevelError, "page failed",
 			slog.String("route", r.Pattern), slog.Int("status", a.Status),
-			slog.String("reference", view.Reference), slog.Any("error", pg.Clean(err)))
+			slog.String("reference", reference), slog.Any("error", pg.Clean(err)))
 	}
-	s.render(w, r, a.Status, "error", page{Title: a.Title, Data: view})
+	return a, reference
+}
+
+// explainTo puts an error into a form, so that what was typed is not lost:
+// problems of fields beside them, faults at its head. Errors that are about
+// something else (a request that is not there, no right to it) come back.
+func (s *server) explainTo(r *http.Request, f *form, err error, rename func(string) string) (status int, rest error) {
+	if explain(f, err, rename) {
+		return answerTo(err).Status, nil
+	}
+	if errors.Is(err, context.Canceled) || !answerTo(err).log {
+		return 0, err
+	}
+	a, reference := s.judge(r, err)
+	f.wrong("", a.Title+". "+strings.ReplaceAll(a.Sentence, "the reference below", "the reference "+reference))
+	return a.Status, nil
 }
 
 // reference is a short random name for one fault.

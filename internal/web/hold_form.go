@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/retention"
 )
 
@@ -36,6 +37,11 @@ func (s *server) holdOf(f *form, own []dsar.Controller) retention.Hold {
 			f.wrong("type", "Choose what kind of identity it is.")
 		}
 		h.Value = f.need("value", "Fill in the address, number or identifier.", 300)
+		if !f.Bad() { // the service normalises it; here its sentence is wanted beside the field
+			if _, err := datamap.Normalise(h.Type, h.Value, s.controllers[h.Controller].Country); err != nil {
+				f.wrong("value", capital(err.Error())+".")
+			}
+		}
 	case holdRow:
 		h.Collection = s.collectionOf(f)
 		h.Value = f.need("key", "Fill in the row's key.", 300)

@@ -107,10 +107,11 @@ func (s *server) holdAdd(w http.ResponseWriter, r *http.Request, a dsar.Actor) e
 	}
 	id, err := s.Retention.AddHold(r.Context(), a.Name, h)
 	if err != nil {
-		if !holdProblem(f, err) {
+		status, err := s.explainTo(r, f, err, func(n string) string { return n })
+		if err != nil {
 			return err
 		}
-		return s.holdsPage(w, r, a, http.StatusUnprocessableEntity, f)
+		return s.holdsPage(w, r, a, status, f)
 	}
 	s.tell(r, fmt.Sprintf("Hold %d stands: neither erasure nor expiry touches its rows.", id))
 	return seeOther(w, r, "/holds")
@@ -140,6 +141,3 @@ func (s *server) holdRelease(w http.ResponseWriter, r *http.Request, a dsar.Acto
 	}
 	return errNowhere
 }
-
-// holdProblem puts an error that is about the hold into the form.
-func holdProblem(f *form, err error) bool { return explain(f, err, func(n string) string { return n }) }

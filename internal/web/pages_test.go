@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -228,9 +229,35 @@ func TestDecisions(t *testing.T) {
 	if strings.Contains(p.body, "secret") {
 		t.Error("expected no error's text in the browser")
 	}
-	ref := p.text("main code")
-	if ref == "" || !strings.Contains(s.log.String(), "reference="+ref) {
+	_, ref, _ := strings.Cut(p.text(".problems"), "the reference ")
+	ref = strings.TrimSuffix(ref, ".")
+	if len(ref) != 8 || !strings.Contains(s.log.String(), "reference="+ref) {
 		t.Errorf("expected the page's reference %q in the log", ref)
+	}
+}
+
+// A fault loses nothing that was typed.
+func TestFaultsKeepTheForm(t *testing.T) {
+	t.Parallel()
+	s, b := console(t)
+	form := url.Values{"controller": {"stiefel"}, "kind": {"access"}, "identity.email": {"kept@example.org"}, "requester": {"self"}, "do": {"preview"}}
+	for err, want := range map[error]string{
+		context.DeadlineExceeded: "A database does not answer",
+		&dsar.Permanent{Code: "no_plan", Err: errors.New("livechat.visits")}: "as it is set up",
+		errors.New("x"): "Something went wrong",
+	} {
+		s.requests.fail = err
+		for _, do := range []string{"preview", "submit"} {
+			form.Set("do", do)
+			p := b.post("/requests/new", form).has(".problems", want)
+			if p.code < 500 || p.doc.Find("#f-identity-email").AttrOr("value", "") != "kept@example.org" {
+				t.Errorf("expected the form with status 5xx and what was typed, got %d", p.code)
+			}
+		}
+		p := s.browser().post("/c/bota", form).has(".problems", want)
+		if p.doc.Find("#f-identity-email").AttrOr("value", "") != "kept@example.org" || strings.Contains(p.body, "livechat") {
+			t.Error("expected the subject's form with what was typed, and no inner words")
+		}
 	}
 }
 

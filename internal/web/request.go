@@ -60,7 +60,7 @@ func actionsOf(r dsar.Request, a dsar.Actor) can {
 		slices.ContainsFunc(r.Letters, func(l dsar.LetterState) bool { return l.Status == "failed" })
 	return can{
 		Verify:   early,
-		Approve:  r.Status == dsar.InReview,
+		Approve:  r.Status == dsar.InReview && r.ApprovedAt.IsZero(),
 		Refuse:   early,
 		Extend:   open && !r.Extended,
 		Withdraw: early,

@@ -28,10 +28,13 @@ func (s *server) act(w http.ResponseWriter, r *http.Request, a dsar.Actor, renam
 	if err != nil {
 		if errors.Is(err, dsar.ErrRows) {
 			f.wrong("rows", "The rows found disagree on the person: tick those that are theirs.")
-		} else if !explain(f, err, rename) {
+			return s.requestPage(w, r, a, answerTo(err).Status, id, f)
+		}
+		status, err := s.explainTo(r, f, err, rename)
+		if err != nil {
 			return err
 		}
-		return s.requestPage(w, r, a, answerTo(err).Status, id, f)
+		return s.requestPage(w, r, a, status, id, f)
 	}
 	s.tell(r, said)
 	return seeOther(w, r, fmt.Sprintf("/requests/%d", id))
@@ -55,7 +58,13 @@ func (s *server) requestVerify(w http.ResponseWriter, r *http.Request, a dsar.Ac
 }
 
 func (s *server) requestApprove(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
-	return s.act(w, r, a, always(""), func(id int64, f *form) (string, error) {
+	beside := func(name string) string {
+		if name == "rows" {
+			return name
+		}
+		return ""
+	}
+	return s.act(w, r, a, beside, func(id int64, f *form) (string, error) {
 		ap := dsar.Approval{Rows: f.values["rows"], IncludeShared: f.Value("include_shared") == "yes"}
 		return "Approved. The work has begun; this page shows each step.", s.Requests.Approve(r.Context(), a, id, ap)
 	})

@@ -50,7 +50,7 @@ func (s *server) askFields() []string {
 	for _, t := range s.Identities {
 		names = append(names, identityField+t)
 	}
-	return append(names, "requester", "requester_name", "requester_address", "mandate")
+	return append(names, "requester", "requester_name", "requester_address")
 }
 
 // submission reads what both forms have in common. What it leaves unchecked
@@ -78,8 +78,6 @@ func (s *server) submission(f *form, controller, channel string) dsar.Submission
 	if sub.Requester.As != "self" {
 		sub.Requester.Name = f.need("requester_name", "Say who asks: their name is needed where it is not the person themselves.", 200)
 		sub.Requester.Address = f.need("requester_address", "Say where they can be reached: their e-mail address is needed.", 254)
-		sub.Requester.Mandate = f.text("mandate")
-		f.atMost("mandate", 300)
 	}
 	return sub
 }
@@ -96,6 +94,8 @@ func (s *server) staffSubmission(f *form, own []dsar.Controller) dsar.Submission
 	if c == nil {
 		f.wrong("controller", "Choose whose data they are.")
 	}
+	sub.Requester.Mandate = f.text("mandate")
+	f.atMost("mandate", 300)
 	sub.Delivery = f.text("delivery")
 	sub.Verified = f.text("verified")
 	f.atMost("verified", 300)

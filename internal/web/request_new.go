@@ -67,20 +67,23 @@ func (s *server) requestSubmit(w http.ResponseWriter, r *http.Request, a dsar.Ac
 	if err != nil {
 		return s.requestProblem(w, r, a, f, sub, err)
 	}
-	if done.Joined {
-		s.warn(r, fmt.Sprintf("This person has asked for the same already: request %d took it in, and the earlier deadline counts.", done.ID))
+	id := done.ID
+	if done.Joined && done.Into != 0 {
+		id = done.Into
+		s.warn(r, fmt.Sprintf("This person has asked for the same already: request %d took the new one in, and the earlier deadline counts.", id))
 	} else {
-		s.tell(r, fmt.Sprintf("Request %d is taken in.", done.ID))
+		s.tell(r, fmt.Sprintf("Request %d is taken in.", id))
 	}
-	return seeOther(w, r, fmt.Sprintf("/requests/%d", done.ID))
+	return seeOther(w, r, fmt.Sprintf("/requests/%d", id))
 }
 
-// requestProblem shows the form again with what the service has against it.
+// requestProblem shows the form again with what there is against it.
 func (s *server) requestProblem(w http.ResponseWriter, r *http.Request, a dsar.Actor, f *form, sub dsar.Submission, err error) error {
-	if !explain(f, err, s.renames(sub)) {
+	status, err := s.explainTo(r, f, err, s.renames(sub))
+	if err != nil {
 		return err
 	}
-	s.requestForm(w, r, a, answerTo(err).Status, f, nil)
+	s.requestForm(w, r, a, status, f, nil)
 	return nil
 }
 

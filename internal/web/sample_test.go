@@ -16,7 +16,7 @@ func inReview() dsar.Request {
 	at := time.Date(2026, 11, 20, 9, 12, 0, 0, time.UTC)
 	return dsar.Request{
 		ID: 17, Controller: "bota", Kind: datamap.Access, Policy: "access", Status: dsar.InReview, Channel: "form", Delivery: "link",
-		Waiting: "your decision: the rows found disagree on the person", ReceivedAt: at, DueOn: date(2026, 12, 21),
+		Waiting: "Waits for your tick: the rows found disagree on the person.", ReceivedAt: at, DueOn: date(2026, 12, 21),
 		Derivation: "20 November + 1 month = 20 December, a Sunday, so Monday 21 December.",
 		Requester:  dsar.Requester{As: "self"},
 		Identities: []dsar.ProvedIdentity{
@@ -92,9 +92,9 @@ func many(n int) map[int64]dsar.Request {
 			ReceivedAt: date(2026, 10, 20).AddDate(0, 0, i), DueOn: date(2026, 11, 20).AddDate(0, 0, i)}
 		switch r.Status {
 		case dsar.Received:
-			r.Waiting = "the person, to confirm by the link"
+			r.Waiting = "Waits for the person to confirm by the link in the mail."
 		case dsar.InReview:
-			r.Waiting = "your decision"
+			r.Waiting = "Waits for your decision: approve or refuse."
 		}
 		all[id] = r
 	}

@@ -31,11 +31,9 @@ const (
 )
 
 func newSessions(staff *Staff, now func() time.Time, secure bool, fail func(http.ResponseWriter, *http.Request, error)) *scs.SessionManager {
-	m := scs.New()
-	if own, ok := m.Store.(interface{ StopCleanup() }); ok {
-		own.StopCleanup() // scs starts a store in memory, whose goroutine would stay for ever
-	}
-	m.Store = &sessionStore{pool: staff.pool, now: now}
+	// Not scs.New: that starts a store in memory, whose goroutine nothing can
+	// stop for sure. The zero value lacks only a name of its own among several managers.
+	m := &scs.SessionManager{Codec: scs.GobCodec{}, Store: &sessionStore{pool: staff.pool, now: now}}
 	m.HashTokenInStore = true
 	m.IdleTimeout = sessionIdle
 	m.Lifetime = sessionLifetime
@@ -44,6 +42,7 @@ func newSessions(staff *Staff, now func() time.Time, secure bool, fail func(http
 	if secure {
 		m.Cookie.Name = "__Host-lethe_session" // a browser then insists on Secure and Path=/
 	}
+	m.Cookie.Path = "/"
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
 	m.Cookie.Secure = secure

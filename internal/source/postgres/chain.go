@@ -120,9 +120,9 @@ func (w *writer) change(with []string) (_, keys []string) {
 			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, settledIn(s), "k.del")+" RETURNING "+key+")")
 			name(e)
 		}
-		if set, left, ok := w.changes(s); ok {
+		if len(s.masks()) > 0 {
 			u := fmt.Sprintf("u%d", s.i)
-			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+set+" WHERE "+w.these(s, settledIn(s), s.toMask("k"))+" AND "+left+" RETURNING "+key+")")
+			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+w.masked(s)+" WHERE "+w.these(s, settledIn(s), s.toMask("k"))+" AND "+w.unmasked(s)+" RETURNING "+key+")")
 			name(u)
 		}
 	}
@@ -151,20 +151,22 @@ func (w *writer) tallies(t task, rel relation) []string {
 			held = "k.held"
 		}
 		deleted, masked := "0", "0"
-		_, left, masks := w.changes(s)
 		switch {
 		case t == toErase && w.staged:
-		case t == toErase && s.visit.Delete:
-			deleted = count(fmt.Sprintf("e%d", s.i), "")
-		case s.visit.Delete:
-			deleted = count(rel(s)+" k", "k.del")
-		}
-		switch {
-		case t == toErase && w.staged:
-		case masks && t == toErase:
-			masked = count(fmt.Sprintf("u%d", s.i), "")
-		case masks:
-			masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+left)
+		case t == toErase:
+			if s.visit.Delete {
+				deleted = count(fmt.Sprintf("e%d", s.i), "")
+			}
+			if len(s.masks()) > 0 {
+				masked = count(fmt.Sprintf("u%d", s.i), "")
+			}
+		default:
+			if s.visit.Delete {
+				deleted = count(rel(s)+" k", "k.del")
+			}
+			if len(s.masks()) > 0 {
+				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s))
+			}
 		}
 		counts = append(counts, count(rel(s)+" k", held), deleted, masked)
 	}

@@ -264,12 +264,11 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 // twice keeps no row that is to go; then children before parents.
 func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) error {
 	for _, s := range g.p.stops {
-		if _, _, ok := (&writer{p: g.p}).changes(s); !ok {
+		if len(s.masks()) == 0 {
 			continue
 		}
 		if err := g.collect(ctx, tx, r, res, []*stop{s}, masked, fmt.Sprintf("mask %d", s.i), func(w *writer) []string {
-			set, left, _ := w.changes(s)
-			return []string{"UPDATE " + s.t.ident() + " t SET " + set + " WHERE " + w.these(s, g.in(s), s.toMask("k")) + " AND " + left + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
+			return []string{"UPDATE " + s.t.ident() + " t SET " + w.masked(s) + " WHERE " + w.these(s, g.in(s), s.toMask("k")) + " AND " + w.unmasked(s) + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
 		}); err != nil {
 			return err
 		}

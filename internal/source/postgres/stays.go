@@ -1,11 +1,7 @@
 package postgres
 
 import (
-	"fmt"
-	"regexp"
 	"strings"
-
-	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 // take is the condition that an erasure may touch a reached row at all.
@@ -127,82 +123,6 @@ func (p *program) told(all []reachBeyond, counts []int64) error {
 		return nil
 	}
 	return e
-}
-
-// changes are the assignments that mask a stop's targets, and the condition
-// that a row has something left to mask: a second erasure then changes nothing.
-// NULL stays NULL. ok is false when there is nothing to mask.
-func (w *writer) changes(s *stop) (set, left string, ok bool) {
-	var sets, lefts []string
-	for _, t := range s.visit.Targets {
-		c := s.t.columns[t.Field.Name]
-		name := col("t", c.name)
-		to, done := "NULL", ""
-		m := t.Masking
-		if m == nil {
-			m = &datamap.Masking{Strategy: "null_rewrite"}
-		}
-		switch m.Strategy {
-		case "preserve":
-			continue
-		case "string_rewrite":
-			value := w.constant(t.Field, "value", cut(m.Value+m.Suffix, t.Field.Length, c.length))
-			to = "CASE WHEN " + name + " IS NOT NULL THEN " + value + "::text::" + c.typ + " END"
-			done = name + "::text IS DISTINCT FROM " + value + "::text"
-		case "random_string_rewrite":
-			letters := m.Length
-			if letters <= 0 {
-				letters = 30
-			}
-			letters, suffix := room(letters, m.Suffix, t.Field.Length, c.length)
-			tail := w.constant(t.Field, "suffix", suffix)
-			to = "CASE WHEN " + name + " IS NOT NULL THEN (" + randomLetters(letters) + " || " + tail + "::text)::" + c.typ + " END"
-			done = name + "::text !~ " + w.constant(t.Field, "form", fmt.Sprintf("^[a-p]{%d}%s$", letters, regexp.QuoteMeta(suffix))) + "::text"
-		}
-		sets = append(sets, col("", c.name)[1:]+" = "+to)
-		if done != "" {
-			done = " AND " + done
-		}
-		lefts = append(lefts, "("+name+" IS NOT NULL"+done+")")
-	}
-	return strings.Join(sets, ", "), "(" + strings.Join(lefts, " OR ") + ")", len(sets) > 0
-}
-
-// constant binds a text of the data map.
-func (w *writer) constant(f *datamap.Field, what, value string) string {
-	return w.bind("mask "+f.FullName()+" "+what, func(*run) any { return value })
-}
-
-// cut shortens a masked value to what the map and the column admit, in letters.
-func cut(v string, limits ...int) string {
-	letters := []rune(v)
-	for _, n := range limits {
-		if n > 0 && len(letters) > n {
-			letters = letters[:n]
-		}
-	}
-	return string(letters)
-}
-
-// room shares what the column can hold between random letters and a suffix.
-func room(letters int, suffix string, limits ...int) (int, string) {
-	suffix = cut(suffix, limits...)
-	for _, n := range limits {
-		if n > 0 {
-			letters = min(letters, n-len([]rune(suffix)))
-		}
-	}
-	return max(letters, 0), suffix
-}
-
-// randomLetters are n letters from a to p, new ones for each row: hexadecimal
-// digits of version-4 UUIDs, moved to letters.
-func randomLetters(n int) string {
-	parts := make([]string, n/32+1)
-	for i := range parts {
-		parts[i] = "gen_random_uuid()::text"
-	}
-	return fmt.Sprintf("left(translate(%s, '0123456789abcdef-', 'abcdefghijklmnop'), %d)", strings.Join(parts, " || "), n)
 }
 
 // these is the condition that row t of the stop's table is one of a relation's

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package pgtest
+
+// folder leaves the choice to devpg.
+func folder() string { return "" }

@@ -1,0 +1,265 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// A Doubt is one thing about a source that an operator should know before a
+// request meets it.
+type Doubt struct {
+	Level    string // "wrong": a request would fail; "doubtful": it would be slow, or leave something
+	Subject  string // "dataset.collection", "dataset.collection.field", or the source
+	Sentence string
+	Do       string // what to do: a statement to run, or words; may be empty
+}
+
+// The levels of a Doubt.
+const (
+	Wrong    = "wrong"
+	Doubtful = "doubtful"
+)
+
+// Check holds the data map against the live database. The error is for a
+// database that cannot be asked at all.
+func (s *Source) Check(ctx context.Context, m *datamap.Map) (doubts []Doubt, err error) {
+	defer func() { err = s.failed("check", err) }()
+	var collections []*datamap.Collection
+	for _, d := range m.Datasets {
+		for _, c := range d.Collections {
+			if s.holds(c) {
+				collections = append(collections, c)
+			}
+		}
+	}
+	err = s.on(ctx, func(conn *pgxpool.Conn) error {
+		cat, err := readCatalogue(ctx, conn, collections)
+		if err != nil {
+			return err
+		}
+		k := &checking{s: s, cat: cat, m: m, told: map[Doubt]bool{}}
+		if err := k.server(ctx, conn); err != nil {
+			return err
+		}
+		for _, c := range collections {
+			if !c.Skip {
+				k.collection(c)
+			}
+		}
+		if err := k.masks(ctx, conn); err != nil {
+			return err
+		}
+		if err := k.hidden(ctx, conn); err != nil {
+			return err
+		}
+		doubts = k.doubts
+		return nil
+	})
+	slices.SortStableFunc(doubts, func(a, b Doubt) int { return cmp.Compare(b.Level, a.Level) })
+	return doubts, err
+}
+
+type checking struct {
+	s      *Source
+	cat    *catalogue
+	m      *datamap.Map
+	doubts []Doubt
+	told   map[Doubt]bool
+}
+
+func (k *checking) say(level, subject, sentence, do string) {
+	d := Doubt{Level: level, Subject: subject, Sentence: sentence, Do: do}
+	if !k.told[d] {
+		k.told[d] = true
+		k.doubts = append(k.doubts, d)
+	}
+}
+
+// server looks at what every walk needs of the server.
+func (k *checking) server(ctx context.Context, conn *pgxpool.Conn) error {
+	var temp, standby, readOnly bool
+	var database, user string
+	if err := conn.QueryRow(ctx, `SELECT has_database_privilege(current_database(), 'TEMP'), pg_is_in_recovery(),
+		current_setting('default_transaction_read_only')::bool, current_database()::text, current_user::text`).
+		Scan(&temp, &standby, &readOnly, &database, &user); err != nil {
+		return fmt.Errorf("ask for the rights held: %w", err)
+	}
+	if !temp {
+		k.say(Wrong, k.s.name, "the role may not make temporary tables: exports and large erasures keep their keys in them",
+			"GRANT TEMPORARY ON DATABASE "+pgx.Identifier{database}.Sanitize()+" TO "+pgx.Identifier{user}.Sanitize())
+	}
+	if standby || readOnly {
+		k.say(Wrong, k.s.name, "the server takes no changes (a standby, or read only)", "connect to the primary")
+	}
+	return nil
+}
+
+func (k *checking) collection(c *datamap.Collection) {
+	full := c.FullName()
+	t := k.cat.table(c)
+	if t == nil {
+		k.say(Wrong, full, "there is no such table or view, or it may not be seen", "correct the data map, its schema or the search path; or GRANT USAGE on the schema")
+		return
+	}
+	missing := func(name string) bool {
+		if name == "" || t.columns[name] != nil {
+			return false
+		}
+		k.say(Wrong, full+"."+name, "there is no such column", "correct the data map")
+		return true
+	}
+	for _, f := range c.Fields {
+		missing(f.Name)
+	}
+	missing(c.Controller)
+	missing(c.Owner)
+	at := &stop{c: c, t: t}
+	if why := at.findKey(); why != "" {
+		k.say(Wrong, full, why, "")
+	}
+	k.rights(c, t)
+	for _, f := range c.Fields {
+		if t.columns[f.Name] == nil {
+			continue
+		}
+		k.identity(f, t)
+		for _, r := range f.References {
+			k.reference(r)
+		}
+	}
+	if len(t.triggers) > 0 {
+		k.say(Doubtful, full, "triggers run when its rows are changed ("+strings.Join(t.triggers, ", ")+"): erasures are staged, and what a trigger copies elsewhere is not erased",
+			"map the tables that the triggers write to")
+	}
+	if c.Delete {
+		k.children(c, t)
+	}
+}
+
+// rights are those that the collection's part of an erasure needs.
+func (k *checking) rights(c *datamap.Collection, t *table) {
+	need := []string{"SELECT"}
+	personal := slices.ContainsFunc(c.Fields, func(f *datamap.Field) bool { return len(f.Categories) > 0 })
+	if personal {
+		need = append(need, "UPDATE")
+	}
+	if c.Delete {
+		need = append(need, "DELETE")
+	}
+	var lacks []string
+	for _, n := range need {
+		if !t.can[n] {
+			lacks = append(lacks, n)
+		}
+	}
+	if len(lacks) > 0 {
+		k.say(Wrong, c.FullName(), "the role lacks "+strings.Join(lacks, ", "), "GRANT "+strings.Join(lacks, ", ")+" ON "+t.ident()+" TO the role of this source")
+	}
+}
+
+// identity asks for the index that a seed is looked up by.
+func (k *checking) identity(f *datamap.Field, t *table) {
+	if f.Identity == "" || t.kind != "r" && t.kind != "p" {
+		return
+	}
+	name := pgx.Identifier{f.Name}.Sanitize()
+	expression, there := name, t.indexed(f.Name, f.Collection.Controller)
+	if t.columns[f.Name].class.textual() {
+		switch f.Match {
+		case datamap.Fold:
+			expression, there = "lower("+name+")", t.indexedBy("lower("+name+")")
+		case datamap.E164:
+			expression, there = digitsOf(name), t.indexedBy(digitsOf(name))
+		}
+	}
+	if !there {
+		k.say(Doubtful, f.FullName(), "no index serves the look-up by "+f.Identity+": each request reads the whole table", create(t, expression))
+	}
+}
+
+func create(t *table, expression string) string {
+	return "CREATE INDEX CONCURRENTLY ON " + t.ident() + " (" + expression + ")"
+}
+
+// reference asks for the index that a link is followed by, and for types that
+// can be compared with its help. An erasure looks from the row named to those
+// that name it, whatever the direction: is it shared?
+func (k *checking) reference(r *datamap.Reference) {
+	holder, named := k.cat.table(r.Field.Collection), k.cat.table(r.Target.Collection)
+	if holder == nil || named == nil || !k.s.holds(r.Target.Collection) {
+		return
+	}
+	from, to := holder.columns[r.Field.Name], named.columns[r.Target.Name]
+	if from == nil || to == nil {
+		return
+	}
+	ask := func(f *datamap.Field, t *table) {
+		if (t.kind == "r" || t.kind == "p") && !t.indexed(f.Name, f.Collection.Controller) {
+			k.say(Doubtful, f.FullName(), "no index serves the reference between "+r.Field.FullName()+" and "+r.Target.FullName()+": following it reads the whole table",
+				create(t, pgx.Identifier{f.Name}.Sanitize()))
+		}
+	}
+	ask(r.Field, holder)
+	ask(r.Target, named)
+	if linked(from, to, "x") != "x" || linked(to, from, "x") != "x" {
+		k.say(Doubtful, r.Field.FullName(), fmt.Sprintf("%s and %s are of types %s and %s, which are compared as text, without an index", r.Field.FullName(), r.Target.FullName(), from.typ, to.typ), "")
+	}
+}
+
+// children looks at foreign keys of tables that the map does not know.
+func (k *checking) children(c *datamap.Collection, t *table) {
+	mapped := map[uint32]bool{}
+	for _, known := range k.cat.named {
+		mapped[known.oid] = true
+	}
+	for _, f := range t.children {
+		child := k.cat.tables[f.child]
+		name := child.schema + "." + child.name
+		if !child.indexed(f.columns[0], "") && (child.kind == "r" || child.kind == "p") {
+			k.say(Doubtful, c.FullName(), "no index serves the foreign key "+f.name+": Postgres reads all of "+name+" for each row deleted",
+				create(child, pgx.Identifier(f.columns[:1]).Sanitize()))
+		}
+		switch {
+		case mapped[f.child]:
+		case f.takes():
+			k.say(Doubtful, c.FullName(), "the foreign key "+f.name+" changes rows of "+name+", which is not in the data map, when its parent is deleted: an erasure that would reach them is refused",
+				"add "+name+" to the data map")
+		default:
+			k.say(Doubtful, c.FullName(), "rows of "+name+", which is not in the data map, reference it ("+f.name+"): a row that they name is masked, not deleted",
+				"add "+name+" to the data map")
+		}
+	}
+}
+
+// hidden looks for row-level security, under which a walk would miss rows in silence.
+func (k *checking) hidden(ctx context.Context, conn *pgxpool.Conn) error {
+	rows, err := conn.Query(ctx, `SELECT w.name FROM unnest($1::text[]) AS w(name) WHERE row_security_active(to_regclass(w.name)::oid)`, k.names())
+	if err != nil {
+		return fmt.Errorf("ask for row security: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("ask for row security: %w", err)
+	}
+	for _, n := range names {
+		k.say(Doubtful, k.s.name, "row-level security hides rows of "+n+" from the role: what is hidden is neither found nor erased", "ALTER ROLE … BYPASSRLS, or a policy for the role")
+	}
+	return nil
+}
+
+func (k *checking) names() []string {
+	var names []string
+	for name := range k.cat.named {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

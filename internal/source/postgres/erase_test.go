@@ -1,0 +1,308 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// A shop with names that need quotes, two foreign keys of every kind, and a
+// thread of comments that runs in a circle.
+const shopMap = `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: b}
+    collections:
+      - name: Kunden "alt"
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: Nr, fides_meta: {primary_key: true}}
+          - {name: E-Mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: name, data_categories: [user.name]}
+      - name: orders
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: customer, fides_meta: {references: [{dataset: shop, field: 'Kunden "alt".Nr', direction: from}]}}
+          - {name: note, data_categories: [user.content]}
+`
+
+func shop(t testing.TB, ddl string) (*pgxpool.Pool, *datamap.Map) {
+	t.Helper()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, ddl)
+	return pool, mapOf(t, strings.ReplaceAll(strings.ReplaceAll(shopMap, `Kunden "alt"`, "Kunden"), "E-Mail", "E-Mail"))
+}
+
+const shopTables = `
+CREATE TABLE "Kunden" ("Nr" bigint PRIMARY KEY, "E-Mail" text, name text);
+CREATE INDEX ON "Kunden" (lower("E-Mail"));
+CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint REFERENCES "Kunden" ON DELETE %DELETE%, note text);
+CREATE INDEX ON orders (customer);
+INSERT INTO "Kunden" VALUES (1, 'o''neil@x.example', 'O''Neil "the" \'), (2, 'other@x.example', 'Other');
+INSERT INTO orders VALUES (10, 1, 'a'), (11, 1, 'b'), (20, 2, 'c');`
+
+func TestForeignKeysOfEveryKind(t *testing.T) {
+	t.Parallel()
+	for _, action := range []string{"NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "NO ACTION DEFERRABLE INITIALLY DEFERRED"} {
+		t.Run(action, func(t *testing.T) {
+			both(t, func(t *testing.T, o postgres.Options) {
+				pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", action))
+				s := sourceOf(t, pool, "shop", o)
+				w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "o'neil@x.example")}
+				done, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+				if err != nil {
+					t.Fatal(err)
+				}
+				expect(t, by(done.Findings)["Kunden"], 1, 0, 1, 0)
+				expect(t, by(done.Findings)["orders"], 2, 0, 2, 0)
+				if n := number(t, pool, `SELECT (SELECT count(*) FROM "Kunden") * 10 + (SELECT count(*) FROM orders)`); n != 11 {
+					t.Errorf("expected the other customer and order to stay, got %d", n)
+				}
+				again, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+				if err != nil {
+					t.Fatal(err)
+				}
+				expect(t, by(again.Findings)["orders"], 0, 0, 0, 0)
+			})
+		})
+	}
+}
+
+func TestBeyondTheMap(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION")+`
+			CREATE TABLE invoices (id int PRIMARY KEY, customer bigint REFERENCES "Kunden" ON DELETE CASCADE);
+			INSERT INTO invoices VALUES (1, 1), (2, 1), (3, 2);`)
+		s := sourceOf(t, pool, "shop", o)
+		w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "o'neil@x.example")}
+		_, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+		var beyond *postgres.Beyond
+		if !errors.As(err, &beyond) || len(beyond.Tables) != 1 || beyond.Tables[0].Table != "public.invoices" || beyond.Tables[0].Rows != 2 {
+			t.Fatalf("expected the erasure refused for 2 rows of public.invoices, got %v", err)
+		}
+		if n := number(t, pool, "SELECT (SELECT count(*) FROM orders) * 10 + (SELECT count(*) FROM invoices)"); n != 33 {
+			t.Errorf("expected nothing changed, got %d", n)
+		}
+	})
+}
+
+func TestUnmappedRowsKeepWhatTheyName(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION")+`
+			CREATE TABLE invoices (id int PRIMARY KEY, customer bigint REFERENCES "Kunden");
+			INSERT INTO invoices VALUES (1, 1);`)
+		s := sourceOf(t, pool, "shop", o)
+		w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "o'neil@x.example")}
+		done, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, by(done.Findings)["Kunden"], 1, 0, 0, 1)
+		expect(t, by(done.Findings)["orders"], 2, 0, 2, 0)
+		if n := number(t, pool, `SELECT count(*) FROM "Kunden" WHERE "Nr" = 1 AND "E-Mail" IS NULL AND name IS NULL`); n != 1 {
+			t.Error("expected the customer that an invoice names to be emptied, not deleted")
+		}
+	})
+}
+
+func TestHolds(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		for name, holds := range map[string]func(m *datamap.Map) source.Holds{
+			"a row": func(*datamap.Map) source.Holds {
+				return source.Holds{Rows: []source.RowKey{{Collection: "shop.orders", Key: "10"}}}
+			},
+			"a walk": func(m *datamap.Map) source.Holds {
+				p := planOf(t, m, datamap.Access, "email")
+				return source.Holds{Walks: []source.Walk{
+					{Plan: p, Seeds: seeds("email", "nobody@x.example")},
+					{Plan: p, Seeds: seeds("email", "o'neil@x.example")},
+				}}
+			},
+		} {
+			pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION"))
+			s := sourceOf(t, pool, "shop", o)
+			w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "o'neil@x.example")}
+			done, err := s.Erase(t.Context(), w, holds(m), noNote)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if f := by(done.Findings)["orders"]; name == "a row" && (f.Held != 1 || f.Erased != 1) || name == "a walk" && (f.Held != 2 || f.Erased != 0) {
+				t.Errorf("%s: expected its rows held, got %+v", name, f)
+			}
+			if f := by(done.Findings)["Kunden"]; name == "a row" && f.Masked != 1 || name == "a walk" && (f.Masked != 0 || f.Held != 1) {
+				t.Errorf("%s: expected the customer of a held order masked, or held itself; got %+v", name, f)
+			}
+			left, err := s.Look(t.Context(), w, holds(m), done.Keys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range left.Findings {
+				if f.Rows != 0 {
+					t.Errorf("%s: expected what is held not to count as left, got %+v", name, f)
+				}
+			}
+		}
+	})
+}
+
+func TestTriggersAreMet(t *testing.T) {
+	t.Parallel()
+	pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION")+`
+		CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN UPDATE "Kunden" SET name = name || '!' WHERE "Nr" = OLD.customer; RETURN OLD; END $$;
+		CREATE TRIGGER touch AFTER DELETE ON orders FOR EACH ROW EXECUTE FUNCTION touch();`)
+	s := sourceOf(t, pool, "shop", postgres.Options{})
+	w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "o'neil@x.example")}
+	done, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, by(done.Findings)["Kunden"], 1, 0, 1, 0)
+	expect(t, by(done.Findings)["orders"], 2, 0, 2, 0)
+}
+
+func TestNoteAndOutcome(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION"))
+		s := sourceOf(t, pool, "shop", o)
+		w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "o'neil@x.example")}
+		ask := func(xid string, want source.Outcome) {
+			t.Helper()
+			if got, err := s.Outcome(t.Context(), xid); err != nil || got != want {
+				t.Errorf("expected %q, got %q, %v", want, got, err)
+			}
+		}
+		away := errors.New("the control database is away")
+		var noted source.Note
+		_, err := s.Erase(t.Context(), w, source.Holds{}, func(_ context.Context, n source.Note) error {
+			noted = n
+			ask(n.XID, source.InProgress)
+			return away
+		})
+		if !errors.Is(err, away) {
+			t.Fatalf("expected the note's own error, got %v", err)
+		}
+		ask(noted.XID, source.Aborted)
+		if n := number(t, pool, "SELECT count(*) FROM orders"); n != 3 {
+			t.Fatalf("expected nothing erased without a note, %d orders are left", n)
+		}
+		// The process dies between the note and the commit: its connection goes.
+		ctx, kill := context.WithCancel(t.Context())
+		_, err = s.Erase(ctx, w, source.Holds{}, func(_ context.Context, n source.Note) error {
+			noted = n
+			kill()
+			return nil
+		})
+		if err == nil {
+			t.Fatal("expected an error from an erasure that was killed")
+		}
+		ask(noted.XID, source.Aborted)
+		done, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask(done.XID, source.Committed)
+		ask("999999999999", source.Unknown)
+		if len(done.Keys) == 0 {
+			t.Error("expected the keys of erased rows that others could still name")
+		}
+		// A late webhook brings a row back: found by the key erased.
+		pgtest.Exec(t, pool, `ALTER TABLE orders DROP CONSTRAINT orders_customer_fkey; INSERT INTO orders VALUES (12, 1, 'late')`)
+		left, err := s.Look(t.Context(), w, source.Holds{}, done.Keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := by(left.Findings)["orders"]; f.Rows != 1 {
+			t.Errorf("expected the late order to be found by its customer's key, got %+v", f)
+		}
+	})
+}
+
+func TestLookFindsNewRoots(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION"))
+		s := sourceOf(t, pool, "shop", o)
+		one := []source.RowKey{{Collection: "shop.Kunden", Key: "1"}}
+		w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "o'neil@x.example"), Restricted: true, Roots: one}
+		done, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pgtest.Exec(t, pool, `INSERT INTO "Kunden" VALUES (3, 'O''Neil@x.example', 'New')`)
+		left, err := s.Look(t.Context(), w, source.Holds{}, done.Keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(left.Roots) != 1 || left.Roots[0].Key != "3" {
+			t.Errorf("expected the row that matches since to be told, not erased: got %d roots", len(left.Roots))
+		}
+		if f := by(left.Findings)["Kunden"]; f.Rows != 0 {
+			t.Errorf("expected nothing of the ticked rows left, got %+v", f)
+		}
+	})
+}
+
+func TestThreadsInACircle(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, email text);
+		CREATE TABLE comments (id int PRIMARY KEY, author int REFERENCES people, parent int REFERENCES comments, body text);
+		CREATE INDEX ON comments (author); CREATE INDEX ON comments (parent);
+		INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example');
+		INSERT INTO comments VALUES (1, 1, NULL, 'x'), (2, NULL, 1, 'x'), (3, NULL, 2, 'x'), (4, NULL, 3, 'x'), (5, 2, NULL, 'y'), (6, NULL, 5, 'y');`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: forum
+    lethe: {source: forum, basis: f}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: comments
+        lethe: {owner: author}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: author, fides_meta: {references: [{dataset: forum, field: people.id, direction: from}]}}
+          - {name: parent, fides_meta: {references: [{dataset: forum, field: comments.id, direction: from}]}}
+          - {name: body, data_categories: [user.content]}
+`)
+	s := sourceOf(t, pool, "forum", postgres.Options{})
+	w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+	if !w.Plan.Cyclic {
+		t.Fatal("expected a plan that runs in a circle")
+	}
+	done, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, by(done.Findings)["comments"], 4, 0, 4, 0)
+	expect(t, by(done.Findings)["people"], 1, 0, 1, 0)
+	// Of the other thread an answer is held: what it hangs on is masked.
+	w.Seeds = seeds("email", "b@x.example")
+	done, err = s.Erase(t.Context(), w, source.Holds{Rows: []source.RowKey{{Collection: "forum.comments", Key: "6"}}}, noNote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := by(done.Findings)["comments"]; f.Held != 1 || f.Masked != 1 || f.Erased != 0 {
+		t.Errorf("expected comment 6 held and comment 5 masked, got %+v", f)
+	}
+	expect(t, by(done.Findings)["people"], 1, 0, 0, 1)
+}

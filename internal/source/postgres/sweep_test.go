@@ -1,0 +1,207 @@
+package postgres_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+const logMap = `dataset:
+  - fides_key: app
+    name: App
+    description: an app
+    collections:
+      - name: logs
+        fields:
+          - {name: id, data_categories: [system.operations], fides_meta: {primary_key: true}}
+          - {name: at, data_categories: [system.operations]}
+          - {name: what, data_categories: [user.behavior]}
+`
+
+// cutoff of the tests: older rows have expired.
+var cutoff = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+
+func logSelection(t *testing.T, then source.Action) source.Selection {
+	t.Helper()
+	c := mapOf(t, logMap).Datasets[0].Collections[0]
+	s := source.Selection{Collection: c, StartsAt: "at", Before: cutoff, Then: then}
+	if then != source.Delete {
+		s.Columns = []source.ColumnChange{{Column: "what"}}
+	}
+	return s
+}
+
+// sweepAll runs slices to the end, and returns how many rows changed and every position.
+func sweepAll(t *testing.T, s *postgres.Source, sel source.Selection, limit int) (changed int64, places []string) {
+	t.Helper()
+	from := ""
+	for range 500 {
+		done, err := s.Sweep(t.Context(), sel, from, limit)
+		if err != nil {
+			t.Fatalf("sweep from %q: %v", from, err)
+		}
+		changed += done.Changed
+		if done.Changed > int64(limit) {
+			t.Errorf("a slice changes at most %d rows, this one %d", limit, done.Changed)
+		}
+		if done.Next == "" {
+			return changed, places
+		}
+		from = done.Next
+		places = append(places, from)
+	}
+	t.Fatalf("a sweep should end, the last positions were %v", places[len(places)-3:])
+	return 0, nil
+}
+
+func count(t *testing.T, pool *pgxpool.Pool, sql string) (n int64) {
+	t.Helper()
+	if err := pool.QueryRow(t.Context(), sql).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+// Rows of 7 kB, one a block: nine thousand of them are more than one window.
+const wide = `CREATE TABLE logs (id bigint PRIMARY KEY, at timestamptz, what text);
+ALTER TABLE logs ALTER what SET STORAGE PLAIN;
+INSERT INTO logs SELECT i, CASE WHEN i % 10 = 0 THEN '2026-01-01'::timestamptz + i * interval '1 second' ELSE '2026-10-01' END, repeat('x', 7000) FROM generate_series(1, 9000) i;`
+
+func TestSweepByHeapAndByIndexAgree(t *testing.T) {
+	t.Parallel()
+	for name, index := range map[string]string{"heap": "", "index": "CREATE INDEX ON logs (at); ANALYZE logs"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, wide+index)
+			s := sourceOf(t, pool, "app", postgres.Options{})
+			x, err := s.Expired(t.Context(), logSelection(t, source.Delete), "")
+			if err != nil || x.Expired != 900 || x.Held != 0 || x.Total != 9000 {
+				t.Fatalf("900 of 9000 rows have expired, got %+v, %v", x, err)
+			}
+			changed, places := sweepAll(t, s, logSelection(t, source.Delete), 100)
+			if changed != 900 || count(t, pool, `SELECT count(*) FROM logs`) != 8100 || count(t, pool, `SELECT count(*) FROM logs WHERE at < '2026-06-01'`) != 0 {
+				t.Errorf("the 900 rows that have expired are gone and no others, %d changed", changed)
+			}
+			if byIndex := strings.HasPrefix(places[0], "i:"); byIndex != (index != "") {
+				t.Errorf("a large table is read by the index if there is one, positions were %v", places)
+			}
+			if index == "" && !strings.HasPrefix(places[len(places)-1], "1:") {
+				t.Errorf("nothing was left for a second pass, positions were %v", places)
+			}
+		})
+	}
+}
+
+func TestSweepOfPartitions(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE logs (id bigint, at timestamptz, what text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+		CREATE TABLE logs_a PARTITION OF logs FOR VALUES FROM (MINVALUE) TO ('2026-05-01');
+		CREATE TABLE logs_b PARTITION OF logs FOR VALUES FROM ('2026-05-01') TO (MAXVALUE);
+		INSERT INTO logs SELECT i, '2026-04-01'::timestamptz + i * interval '1 hour', 'w' FROM generate_series(1, 3000) i`)
+	s := sourceOf(t, pool, "app", postgres.Options{})
+	old := count(t, pool, `SELECT count(*) FROM logs WHERE at < '2026-06-01'`)
+	if changed, _ := sweepAll(t, s, logSelection(t, source.Null), 70); changed != old || count(t, pool, `SELECT count(*) FROM logs WHERE what IS NULL`) != old {
+		t.Errorf("%d rows of both partitions should be emptied, %d were", old, changed)
+	}
+	if changed, _ := sweepAll(t, s, logSelection(t, source.Null), 70); changed != 0 {
+		t.Errorf("a second sweep finds nothing, it changed %d", changed)
+	}
+	if changed, _ := sweepAll(t, s, logSelection(t, source.Delete), 70); changed != old || count(t, pool, `SELECT count(*) FROM logs`) != 3000-old {
+		t.Errorf("%d rows of both partitions should be deleted, %d were", old, changed)
+	}
+}
+
+func TestLockedRowsAreSkippedAndComeNextTime(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE logs (id bigint PRIMARY KEY, at timestamptz, what text); INSERT INTO logs SELECT i, '2026-01-01', 'w' FROM generate_series(1, 20) i`)
+	s := sourceOf(t, pool, "app", postgres.Options{LockTimeout: 100 * time.Millisecond})
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), `UPDATE logs SET what = 'busy' WHERE id IN (3, 7)`); err != nil {
+		t.Fatal(err)
+	}
+	if changed, _ := sweepAll(t, s, logSelection(t, source.Delete), 5); changed != 18 {
+		t.Errorf("the shop goes on working on two rows: 18 are deleted without waiting, got %d", changed)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if changed, _ := sweepAll(t, s, logSelection(t, source.Delete), 5); changed != 2 {
+		t.Errorf("the next sweep takes the two, got %d", changed)
+	}
+}
+
+func TestStartsOfEveryType(t *testing.T) {
+	t.Parallel()
+	for typ, want := range map[string]string{
+		"timestamptz": "-infinity 2026-05-31 23:59:59.999999+00",
+		"timestamp":   "-infinity 2026-05-31 23:59:59.999999",
+		"date":        "-infinity 2026-05-31",
+	} {
+		t.Run(typ, func(t *testing.T) {
+			t.Parallel()
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `SET timezone = 'UTC'; CREATE TABLE logs (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at `+typ+`, what text);
+				INSERT INTO logs (at, what) SELECT v::`+typ+`, v::`+typ+`::text FROM unnest(ARRAY['-infinity', '2026-05-31 23:59:59.999999+00', '2026-06-01 00:00:00+00', '2026-12-01 00:00:00+00', 'infinity', NULL]) v`)
+			x, err := sourceOf(t, pool, "app", postgres.Options{}).Expired(t.Context(), logSelection(t, source.Delete), "what")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range []string{"-infinity"} {
+				if x.By[v] != 1 {
+					t.Errorf("%s: %s lies before the cutoff, got %v", typ, v, x.By)
+				}
+			}
+			if x.Expired != 2 {
+				t.Errorf("%s: two rows have expired (%s), got %v", typ, want, x.By)
+			}
+		})
+	}
+}
+
+func TestSelectionsThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE logs (id bigint PRIMARY KEY, at text, what int NOT NULL)`)
+	s := sourceOf(t, pool, "app", postgres.Options{})
+	null := logSelection(t, source.Null)
+	null.StartsAt = ""
+	ip := null
+	ip.Then = source.TruncateIP
+	missing := null
+	missing.Columns = []source.ColumnChange{{Column: "nothing"}}
+	elsewhere := logSelection(t, source.Delete)
+	elsewhere.StartsAt, elsewhere.ValueColumn, elsewhere.ValueIn = "", "at", []string{"app.logs.what"}
+	for want, sel := range map[string]source.Selection{
+		"app.logs.at is of type text: a period counts from a timestamp or a date": logSelection(t, source.Delete),
+		"app.logs.what is NOT NULL":                  null,
+		"of type integer, which holds no IP address": ip,
+		"has no column nothing":                      missing,
+		"of type integer, which holds no random":     elsewhere,
+	} {
+		if _, err := s.Sweep(t.Context(), sel, "", 10); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the selection should be refused with %q, got %v", want, err)
+		}
+	}
+	for _, from := range []string{"x", "1:2", "3:0:0", "i:", "i:1:2", "1:0:x"} {
+		if _, err := s.Sweep(t.Context(), null, from, 10); err == nil {
+			t.Errorf("the position %q should be refused", from)
+		}
+	}
+	if _, err := s.Sweep(t.Context(), null, "", 0); err == nil {
+		t.Error("a slice of no rows should be refused: it would never end")
+	}
+}

@@ -3,7 +3,7 @@ package ledger_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -214,7 +214,7 @@ func TestConcurrentWritersAndSealers(t *testing.T) {
 					}
 					return nil
 				})
-				if err != nil && err != errRollback {
+				if err != nil && !errors.Is(err, errRollback) {
 					errs <- err
 					return
 				}
@@ -255,7 +255,7 @@ func TestConcurrentWritersAndSealers(t *testing.T) {
 	}
 }
 
-var errRollback = fmt.Errorf("rolled back on purpose")
+var errRollback = errors.New("rolled back on purpose")
 
 func TestALateCommitIsSealedLater(t *testing.T) {
 	t.Parallel()

@@ -124,7 +124,7 @@ func TestWhatCallersDecideOnSurvives(t *testing.T) {
 		}
 	}
 	ours := fmt.Errorf("approve request 7: %w", notNow{})
-	if got := pg.Clean(ours); got != ours {
+	if got := pg.Clean(ours); got != ours { //nolint:errorlint // the very same error is expected
 		t.Errorf("expected an error of this module's own type to stay as it is, got %v", got)
 	}
 	both := errors.Join(errSentinel, &pgconn.PgError{Code: "23505", Message: secret, Detail: secret})
@@ -141,7 +141,7 @@ func TestPassing(t *testing.T) {
 		want bool
 	}{
 		"none":                   {nil, false},
-		"serialization":          {of("40001"), true},
+		"serialisation":          {of("40001"), true},
 		"deadlock":               {of("40P01"), true},
 		"lock time-out":          {of("55P03"), true},
 		"statement time-out":     {of("57014"), true},

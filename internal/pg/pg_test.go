@@ -139,7 +139,7 @@ func TestInTx(t *testing.T) {
 		}
 		return errOurs
 	})
-	if err != errOurs {
+	if err != errOurs { //nolint:errorlint // the very same error is expected
 		t.Errorf("expected the caller's own error as it is, got %v", err)
 	}
 	count(0, "after an error")

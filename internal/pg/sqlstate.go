@@ -113,7 +113,7 @@ func Constraint(err error) string {
 }
 
 // Passing tells whether trying again may help: connection lost, time-outs,
-// serialization failures, deadlocks, too many connections, shutting down.
+// serialisation failures, deadlocks, too many connections, shutting down.
 // A context that ended counts: the work was stopped, not refused.
 func Passing(err error) bool {
 	if err == nil {
@@ -129,7 +129,7 @@ func Passing(err error) bool {
 
 func passingCode(code string) bool {
 	switch code {
-	case "40001", "40P01", // serialization failure, deadlock
+	case "40001", "40P01", // serialisation failure, deadlock
 		"55P03", "55006", // lock not available, object in use
 		"57014",                            // statement time-out, or cancelled by an administrator
 		"57P01", "57P02", "57P03", "57P05", // shutting down, crashed, starting up, idle too long

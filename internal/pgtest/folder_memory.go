@@ -1,3 +1,5 @@
+//go:build linux && (amd64 || arm64)
+
 package pgtest
 
 import "syscall"
@@ -14,15 +16,15 @@ const (
 // devpg's own choice.
 func folder() string {
 	var s syscall.Statfs_t
-	if err := syscall.Statfs(memory, &s); err != nil || int64(s.Type) != tmpfs {
+	if err := syscall.Statfs(memory, &s); err != nil || s.Type != tmpfs {
 		return ""
 	}
 	var m syscall.Sysinfo_t
 	if err := syscall.Sysinfo(&m); err != nil {
 		return ""
 	}
-	free := uint64(m.Freeram) * uint64(m.Unit) // without caches: the careful number
-	if uint64(s.Bavail)*uint64(s.Bsize) < memoryNeeds || free < memoryNeeds {
+	free := m.Freeram * uint64(m.Unit) // without caches: the careful number
+	if s.Bavail*uint64(s.Bsize) < memoryNeeds || free < memoryNeeds {
 		return ""
 	}
 	return memory

@@ -275,7 +275,7 @@ func tables(name string, snap source.Snapshot, plan *datamap.Plan) []archive.Tab
 	var out []archive.Table
 	for _, v := range plan.Visits {
 		c := v.Collection
-		if c.Dataset.Source != name || !found[c.FullName()] {
+		if c.Dataset.Source != name || !found[c.FullName()] || len(v.Targets) == 0 {
 			continue
 		}
 		columns := visitColumns(v)

@@ -11,6 +11,9 @@ import (
 // linear in the map, but for the heap that settles ties. Errors are sentences
 // that name collections and identity types of the map.
 //
+// A visit without targets is followed all the same: only a walk that has reached
+// all rows of a subject can tell which are shared with others.
+//
 // How a plan is to be read: the rows of a visit are those that one of its seeds
 // matches or one of its links leads to, ORed. Where the collection has an Owner,
 // a link to another column takes only rows whose owner is NULL. A seed takes the
@@ -38,9 +41,6 @@ func Compile(m *Map, p Policy, identities []string) (*Plan, error) {
 	plan := &Plan{Kind: p.Kind, Policy: p.Name, Identities: types, Cyclic: cyclic}
 	for _, n := range order {
 		plan.Visits = append(plan.Visits, g.visit(p, t, n, component[n]))
-	}
-	if p.Kind == Export {
-		plan.prune()
 	}
 	g.linkFields(plan)
 	g.left(plan)
@@ -131,58 +131,6 @@ func masked(f *Field, rule *PolicyRule) *Masking {
 		return rule.Strategy
 	}
 	return &Masking{Strategy: strategyNull}
-}
-
-// prune takes out of an export what holds nothing for the subject and leads to
-// nothing that does. Seeds stay: they tell whether somebody is known at all,
-// and to which stored address a confirmation goes.
-func (p *Plan) prune() {
-	needed := make(map[*Collection]bool, len(p.Visits))
-	into := make(map[*Collection][]*Collection)
-	var work []*Collection
-	for _, v := range p.Visits {
-		for _, l := range v.Links {
-			into[v.Collection] = append(into[v.Collection], l.From.Collection)
-		}
-		if len(v.Seeds) > 0 || len(v.Targets) > 0 {
-			needed[v.Collection] = true
-			work = append(work, v.Collection)
-		}
-	}
-	for len(work) > 0 {
-		c := work[len(work)-1]
-		work = work[:len(work)-1]
-		for _, from := range into[c] {
-			if !needed[from] {
-				needed[from] = true
-				work = append(work, from)
-			}
-		}
-	}
-	kept := p.Visits[:0]
-	component, last := -1, -1
-	for _, v := range p.Visits {
-		if !needed[v.Collection] {
-			continue
-		}
-		links := make([]Link, 0, len(v.Links))
-		for _, l := range v.Links {
-			if needed[l.From.Collection] {
-				links = append(links, l)
-			}
-		}
-		v.Links = links
-		if v.Component != last {
-			component, last = component+1, v.Component
-		}
-		v.Component = component
-		kept = append(kept, v)
-	}
-	p.Visits = kept
-	// A cycle is needed as a whole or not at all, so only their being there can have changed.
-	p.Cyclic = slices.ContainsFunc(kept, func(v *Visit) bool {
-		return slices.ContainsFunc(v.Links, func(l Link) bool { return l.From.Collection == v.Collection })
-	}) || len(kept) > component+1
 }
 
 // linkFields notes the columns by which a reader can follow one collection to

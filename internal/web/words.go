@@ -21,7 +21,7 @@ func words() template.FuncMap {
 		"identity": identityWord, "as": requesterWord, "delivery": deliveryWord,
 		"day": day, "isoday": isoDay, "moment": moment, "iso": iso,
 		"size": size, "count": count, "plural": plural, "total": total, "anyshared": anyShared,
-		"period": periodWord, "action": actionWord, "sorted": sortedPairs, "id": fieldID, "dict": dict,
+		"period": periodWord, "action": actionWord, "sorted": sortedPairs, "contains": strings.Contains, "dict": dict,
 	}
 }
 

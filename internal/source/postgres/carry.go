@@ -49,9 +49,14 @@ func (res *result) add(at []int32, keys []string) {
 }
 
 // findings are the counts in walk order, with erased and masked where asked for.
+// A collection that the policy does not target was followed, not found; root
+// rows count all the same: they tell whether somebody is known.
 func (res *result) findings(name string) []source.Finding {
 	var all []source.Finding
 	for _, s := range res.p.stops {
+		if len(s.visit.Targets) == 0 && !s.visit.Delete && len(s.visit.Seeds) == 0 {
+			continue
+		}
 		c := res.counts[s.i*tallied:]
 		all = append(all, source.Finding{Source: name, Collection: s.c.FullName(),
 			Rows: c[mine], Shared: c[shared], Held: c[held], Erased: c[deleted], Masked: c[masked]})
@@ -139,11 +144,11 @@ func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t tas
 
 // prepare makes the key tables of the walk and of those that hold rows.
 func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
-	if err := c.p.stage("k").prepare(ctx, conn); err != nil {
+	if err := c.p.stage("k").prepare(ctx, c.s, conn); err != nil {
 		return err
 	}
 	for _, h := range c.holdings {
-		if err := h.p.stage("h").prepare(ctx, conn); err != nil {
+		if err := h.p.stage("h").prepare(ctx, c.s, conn); err != nil {
 			return err
 		}
 	}

@@ -41,8 +41,11 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map) (doubts []Doubt, err
 		}
 	}
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
-		cat, err := readCatalogue(ctx, conn, collections)
-		if err != nil {
+		var cat *catalogue
+		if err := s.inTx(ctx, conn, reading, func(tx pgx.Tx) (err error) {
+			cat, err = readCatalogue(ctx, tx, collections)
+			return err
+		}); err != nil {
 			return err
 		}
 		k := &checking{s: s, cat: cat, m: m, told: map[Doubt]bool{}}

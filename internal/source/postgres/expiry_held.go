@@ -72,7 +72,7 @@ func (s *Source) walkKeys(ctx context.Context, conn *pgxpool.Conn, p *program, r
 		}
 	}
 	g := p.stage("h")
-	if err := g.prepare(ctx, conn); err != nil {
+	if err := g.prepare(ctx, s, conn); err != nil {
 		return nil, err
 	}
 	err = s.inTx(ctx, conn, reading, func(tx pgx.Tx) error {

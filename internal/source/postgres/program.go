@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
-	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
 // A program is a plan bound to the tables that the catalogue knows, with the
@@ -84,7 +84,7 @@ func keyText(columns []string) string {
 
 // program returns the plan bound to the tables, from the cache while the
 // catalogue that it rests on is fresh.
-func (s *Source) program(ctx context.Context, db pg.DB, plan *datamap.Plan) (*program, error) {
+func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.Plan) (*program, error) {
 	s.mu.Lock()
 	p := s.programs[plan.Digest]
 	s.mu.Unlock()
@@ -103,7 +103,11 @@ func (s *Source) program(ctx context.Context, db pg.DB, plan *datamap.Plan) (*pr
 			}
 		}
 	}
-	cat, err := readCatalogue(ctx, db, collections)
+	var cat *catalogue
+	err := s.inTx(ctx, conn, reading, func(tx pgx.Tx) (err error) { // under the same limits as a walk
+		cat, err = readCatalogue(ctx, tx, collections)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

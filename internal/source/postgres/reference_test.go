@@ -150,7 +150,7 @@ func (w world) load(t testing.TB, pool *pgxpool.Pool) {
 		for _, r := range w[table] {
 			var columns, values []string
 			for c, v := range r {
-				columns, values = append(columns, c), append(values, "'"+v+"'")
+				columns, values = append(columns, c), append(values, "'"+strings.ReplaceAll(v, "'", "''")+"'")
 			}
 			fmt.Fprintf(&sql, "INSERT INTO %s (%s) VALUES (%s);", table, strings.Join(columns, ", "), strings.Join(values, ", "))
 		}

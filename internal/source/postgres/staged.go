@@ -45,12 +45,20 @@ func (g *stage) table(s *stop) string { return fmt.Sprintf("lethe_%s_%s_%d", g.r
 
 // prepare makes the key tables on a connection that does not have them. It
 // cannot be done inside the walk's transaction: that may be read only.
-func (g *stage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
+func (g *stage) prepare(ctx context.Context, s *Source, conn *pgxpool.Conn) error {
 	made := conn.Conn().PgConn().CustomData()
 	name := "lethe.stage." + g.role + "." + g.id
 	if made[name] != nil {
 		return nil
 	}
+	if err := s.inTx(ctx, conn, "begin", func(tx pgx.Tx) error { return g.make(ctx, tx) }); err != nil {
+		return err
+	}
+	made[name] = true
+	return nil
+}
+
+func (g *stage) make(ctx context.Context, tx pgx.Tx) error {
 	for _, s := range g.p.stops {
 		var links []string
 		for _, c := range s.carried {
@@ -66,11 +74,10 @@ func (g *stage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
 		for _, l := range links {
 			ddl += " CREATE INDEX IF NOT EXISTS " + g.table(s) + "_" + l + " ON " + g.in(s) + " (" + l + ");"
 		}
-		if _, err := conn.Exec(ctx, ddl); err != nil {
+		if _, err := tx.Exec(ctx, ddl); err != nil {
 			return fmt.Errorf("make the key table of %s: %w", s.c.FullName(), err)
 		}
 	}
-	made[name] = true
 	return nil
 }
 

@@ -21,6 +21,7 @@ const (
 	lapseAfterReminder = 7 * 24 * time.Hour
 	lostAfter          = 5 * time.Minute // of a step or letter without a job
 	minuteBatch        = 200
+	tidyAfter          = 24 * time.Hour // far longer than any archive takes to write
 )
 
 // Minute does what time asks for: reminders, lapses, expired archives, records
@@ -34,6 +35,7 @@ func (s *Service) Minute(ctx context.Context, alive func(ctx context.Context, w 
 		{"remind", s.remind},
 		{"lapse", s.lapse},
 		{"expired archives", s.expireArchives},
+		{"broken-off archives", s.tidy},
 		{"scrub", s.scrub},
 		{"expired links", s.expireTokens},
 		{"reconcile", func(ctx context.Context) error { return s.reconcile(ctx, alive) }},
@@ -185,4 +187,14 @@ func (s *Service) requeue(ctx context.Context, w Work) error {
 		}
 		return s.c.Queue.Insert(ctx, tx, next)
 	})
+}
+
+// tidy removes what killed writers left in the storage; it lists the whole
+// folder, so once an hour is enough.
+func (s *Service) tidy(ctx context.Context) error {
+	if s.now().Minute() != 0 {
+		return nil
+	}
+	_, err := s.c.Storage.Tidy(ctx, s.now().Add(-tidyAfter))
+	return err
 }

@@ -225,7 +225,7 @@ func (b *bridge) Holds(ctx context.Context, controller string) (dsar.Holds, erro
 func sweepControllers(cfg *config.Config) []retention.Controller {
 	var list []retention.Controller
 	for _, c := range cfg.Controllers {
-		list = append(list, retention.Controller{Key: c.Key, Scope: c.Scope, Withhold: c.Withhold})
+		list = append(list, retention.Controller{Key: c.Key, Scope: c.Scope, Country: c.Country, Withhold: c.Withhold})
 	}
 	return list
 }

@@ -180,11 +180,7 @@ func (d *demo) open(ctx context.Context, w *world, quiet bool) error {
 	if err := d.app.retention.Sync(ctx); err != nil {
 		return err
 	}
-	var all []string
-	for _, c := range cfg.Controllers {
-		all = append(all, c.Key)
-	}
-	id, err := web.AddStaff(ctx, d.app.pool, web.StaffMember{Email: "dpo@demo.example", Name: "Petra Demo", Role: web.RoleDPO, Controllers: all}, "")
+	id, err := web.AddStaff(ctx, d.app.pool, web.StaffMember{Email: "dpo@demo.example", Name: "Petra Demo", Role: web.RoleProcessor}, "")
 	if err != nil {
 		return err
 	}

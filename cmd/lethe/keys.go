@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/keys"
@@ -66,24 +64,8 @@ func (c *keysRotateCmd) Run(w *world, cli *commands) error {
 	if err := set.Rotate(); err != nil {
 		return err
 	}
-	// Written beside and renamed: a kill in between leaves the old file whole.
-	f, err := os.CreateTemp(filepath.Dir(cfg.KeyFile), ".lethe-key-*")
-	if err != nil {
-		return fmt.Errorf("the new key file cannot be written: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	err = set.Write(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), cfg.KeyFile)
-	}
-	if err != nil {
-		return fmt.Errorf("the new key file cannot be written: %w", err)
+	if err := set.Replace(cfg.KeyFile); err != nil {
+		return err
 	}
 	fmt.Fprintf(w.out, "Rotated %s. Restart serve and work, and keep a copy of the new file.\n", cfg.KeyFile)
 	return nil

@@ -49,7 +49,7 @@ func (s *Source) Look(ctx context.Context, w source.Walk, h source.Holds, erased
 		}
 		c.v.again = true
 		c.r.erased = byCollection(erased)
-		_, err = c.do(ctx, conn, looking, toLook, func(tx pgx.Tx, res *result) error {
+		return c.do(ctx, conn, looking, toLook, func(tx pgx.Tx, res *result) error {
 			for _, at := range c.p.stops {
 				n := res.counts[at.i*tallied:]
 				left.Findings = append(left.Findings, source.Finding{Source: s.name, Collection: at.c.FullName(), Rows: n[deleted] + n[masked]})
@@ -60,7 +60,6 @@ func (s *Source) Look(ctx context.Context, w source.Walk, h source.Holds, erased
 			left.Roots, err = c.newRoots(ctx, tx)
 			return err
 		})
-		return err
 	})
 	return left, err
 }

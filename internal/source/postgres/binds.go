@@ -17,6 +17,7 @@ type run struct {
 	roots  map[string][]string // keys by collection
 	erased map[string][]string // keys by collection, for the second look
 	held   map[string][]string // keys by collection
+	given  map[string][]string // keys by collection, of a snapshot's rows
 	above  int64               // more rows than these are staged
 	round  int32               // of a staged walk in a circle
 }
@@ -155,18 +156,23 @@ func (w *writer) isHeld(s *stop, columns []string) string {
 	return w.keyIs(s, columns, "held", func(r *run) []string { return r.held[s.c.FullName()] })
 }
 
-// gone binds the values of one key column of the rows erased, in the order of
-// their keys, as an array of the column's type: the second look starts from them.
-func (w *writer) gone(s *stop, n int) string {
+// keyColumn binds one key column of some rows known by their keys, as an
+// array of the column's type; several columns' arrays run in step.
+func (w *writer) keyColumn(s *stop, n int, name string, keys func(*run) map[string][]string) string {
 	c := s.t.columns[s.key[n]]
-	param := w.bind(fmt.Sprintf("erased %s %d", s.c.FullName(), n), func(r *run) any {
-		return s.parts(r.erased[s.c.FullName()], n)
+	param := w.bind(fmt.Sprintf("%s %s %d", name, s.c.FullName(), n), func(r *run) any {
+		return s.parts(keys(r)[s.c.FullName()], n)
 	})
 	switch c.class {
 	case classText, classPadded, classInt, classNumeric, classUUID, classInet:
 		return c.array(param)
 	}
 	return param + "::text[]::" + c.typ + "[]"
+}
+
+// gone is keyColumn of the rows erased: the second look starts from them.
+func (w *writer) gone(s *stop, n int) string {
+	return w.keyColumn(s, n, "erased", func(r *run) map[string][]string { return r.erased })
 }
 
 // parts are the n-th columns of keys; keys that cannot be the collection's are left out.

@@ -111,9 +111,9 @@ func (c *carriage) staged() bool {
 // do carries out a task in a transaction: as one statement where that may be,
 // staged where it must be or where the statement reached too much. finish runs
 // inside the transaction, after the task.
-func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pgx.Tx, *result) error) (*result, error) {
-	var res *result
+func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pgx.Tx, *result) error) error {
 	if !c.staged() {
+		var res *result
 		err := c.s.inTx(ctx, conn, how, func(tx pgx.Tx) (err error) {
 			if res, err = read(ctx, tx, c.p.chain(t, c.v), c.r); err != nil || res.big {
 				return err
@@ -124,22 +124,22 @@ func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t tas
 			return finish(tx, res)
 		})
 		if err != nil || !res.big {
-			return res, err
+			return err
 		}
 	}
 	if err := c.prepare(ctx, conn); err != nil {
-		return nil, err
+		return err
 	}
 	if how == looking { // several statements need one snapshot
 		how = reading
 	}
-	err := c.s.inTx(ctx, conn, how, func(tx pgx.Tx) (err error) {
-		if res, err = c.inStages(ctx, tx, t); err != nil {
+	return c.s.inTx(ctx, conn, how, func(tx pgx.Tx) error {
+		res, err := c.inStages(ctx, tx, t)
+		if err != nil {
 			return err
 		}
 		return finish(tx, res)
 	})
-	return res, err
 }
 
 // prepare makes the key tables of the walk and of those that hold rows.

@@ -23,6 +23,7 @@ const (
 	toErase task = "erase"
 	toLook  task = "look"
 	toHold  task = "hold" // the keys of every row reached, shared or not
+	toGive  task = "give" // as find, with the keys of the rows that the subject is given
 )
 
 func reachedIn(s *stop) string { return fmt.Sprintf("w%d", s.i) }
@@ -49,7 +50,7 @@ func (p *program) chain(t task, v variant) *statement {
 		}
 		w.marks(cte, v)
 		settled, xid, beyond := relation(mineIn), "''", []string{}
-		if t != toFind {
+		if t != toFind && t != toGive {
 			settled = settledIn
 			w.settle(cte)
 			for _, b := range w.beyond(settledIn) {
@@ -57,6 +58,10 @@ func (p *program) chain(t task, v variant) *statement {
 			}
 		}
 		named := "NULL::int4[], NULL::text[]"
+		if t == toGive {
+			with = append(with, "named AS MATERIALIZED ("+w.givenKeys(v)+")")
+			named = "(SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named)"
+		}
 		if t == toErase {
 			xid = "pg_current_xact_id()::text"
 			var keys []string
@@ -142,7 +147,7 @@ func (w *writer) tallies(t task, rel relation) []string {
 	}
 	for _, s := range w.p.stops {
 		counts = append(counts, count(rel(s)+" k", "k.mine"), count(rel(s)+" k", "NOT k.mine"))
-		if t == toFind {
+		if t == toFind || t == toGive {
 			counts = append(counts, "0", "0", "0")
 			continue
 		}
@@ -187,6 +192,20 @@ func (w *writer) strayAddresses(t task, rel relation) string {
 		return "NULL::text[]"
 	}
 	return fmt.Sprintf("ARRAY(SELECT DISTINCT q.a FROM (%s) q ORDER BY q.a LIMIT %d)", strings.Join(from, " UNION ALL "), maxAddresses)
+}
+
+// givenKeys are the keys of the rows that the subject is given: those of the
+// subject alone, the shared ones that these point to, or all.
+func (w *writer) givenKeys(v variant) string {
+	keys := []string{"SELECT 0 AS stop, '' AS key WHERE false"}
+	for _, s := range w.p.stops {
+		filter := "true"
+		if !v.all {
+			filter = "(k.mine OR coalesce(" + either(w.pointedTo(s, v, mineIn)) + ", false))"
+		}
+		keys = append(keys, fmt.Sprintf("SELECT %d, %s FROM %s k WHERE %s", s.i, keyText(s.fs("k", s.key)), mineIn(s), filter))
+	}
+	return strings.Join(keys, " UNION ALL ")
 }
 
 // holdChain ends a chain whose caller wants the keys of all rows reached.

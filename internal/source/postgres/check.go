@@ -112,12 +112,10 @@ func (k *checking) collection(c *datamap.Collection) {
 		k.say(Wrong, full, "there is no such table or view, or it may not be seen", "correct the data map, its schema or the search path; or GRANT USAGE on the schema")
 		return
 	}
-	missing := func(name string) bool {
-		if name == "" || t.columns[name] != nil {
-			return false
+	missing := func(name string) {
+		if name != "" && t.columns[name] == nil {
+			k.say(Wrong, full+"."+name, "there is no such column", "correct the data map")
 		}
-		k.say(Wrong, full+"."+name, "there is no such column", "correct the data map")
-		return true
 	}
 	for _, f := range c.Fields {
 		missing(f.Name)

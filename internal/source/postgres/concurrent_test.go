@@ -128,7 +128,7 @@ func TestNoTableIsReadThrough(t *testing.T) {
 			INSERT INTO orders SELECT i % 2, i, 1, i % 20000 + 1, 'd' || (i % 20000 + 1), 'w' FROM generate_series(1, 50000) i;
 			INSERT INTO events SELECT i, 'd' || (i % 20000 + 1), 'ip', 'w' FROM generate_series(1, 200000) i;
 			INSERT INTO scraps SELECT i, i::text, 'b' FROM generate_series(1, 50000) i;
-			ANALYZE;`)
+			ANALYSE;`)
 		// scraps is reached by a number written as text: event_id = id::text.
 		s := sourceOf(t, pool, "world", o)
 		m := mapOf(t, worldMap)

@@ -22,7 +22,7 @@ const restarts = 5
 // calls note just before the commit; when note fails, nothing was changed.
 //
 // After an error at or after the commit nobody knows here whether it happened:
-// ask Outcome with the XID noted. Serialization failures, deadlocks, lock
+// ask Outcome with the XID noted. Transactions that cannot be serialized, deadlocks, lock
 // time-outs and foreign keys violated by rows that came meanwhile restart it;
 // note may so be called more than once, the last one counts.
 func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (done source.Note, err error) {
@@ -58,7 +58,7 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, n
 		if len(c.p.stops) == 0 {
 			return nil
 		}
-		_, err = c.do(ctx, conn, changing, toErase, func(tx pgx.Tx, res *result) error {
+		return c.do(ctx, conn, changing, toErase, func(tx pgx.Tx, res *result) error {
 			// Constraints that wait for the commit are checked now: the note
 			// says what will stand, and a commit has then little left to fail of.
 			if c.p.defers() {
@@ -69,7 +69,6 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, n
 			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys}
 			return note(ctx, done)
 		})
-		return err
 	})
 	return done, err
 }

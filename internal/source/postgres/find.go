@@ -23,12 +23,11 @@ func (s *Source) Find(ctx context.Context, w source.Walk) (found source.Found, e
 		if err != nil || len(c.p.stops) == 0 {
 			return err
 		}
-		_, err = c.do(ctx, conn, reading, toFind, func(tx pgx.Tx, res *result) error {
+		return c.do(ctx, conn, reading, toFind, func(tx pgx.Tx, res *result) error {
 			found.Findings, found.Reached = res.findings(s.name), res.addresses
 			found.Roots, err = c.roots(ctx, tx, c.v)
 			return err
 		})
-		return err
 	})
 	return found, err
 }

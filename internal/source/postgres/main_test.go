@@ -117,7 +117,7 @@ func realChat(t testing.TB) (*pgxpool.Pool, *datamap.Map) {
 			t.Fatalf("expected %s to load: %v", table, err)
 		}
 	}
-	pgtest.Exec(t, pool, "ANALYZE")
+	pgtest.Exec(t, pool, "ANALYSE")
 	return pool, m
 }
 
@@ -130,4 +130,15 @@ func both(t *testing.T, f func(t *testing.T, o postgres.Options)) {
 			f(t, postgres.Options{StagedAbove: above, Now: func() time.Time { return time.Unix(0, 0) }})
 		})
 	}
+}
+
+// poolOf opens a pool that is closed with the test.
+func poolOf(t testing.TB, c *pgxpool.Config) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.NewWithConfig(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
 }

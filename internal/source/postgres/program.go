@@ -299,8 +299,8 @@ func (p *program) arrange() {
 			p.always = "triggers run when rows are changed"
 		}
 	}
-	circular := false
-	p.order, circular = p.childrenFirst()
+	order, circular := p.childrenFirst()
+	p.order = order
 	if circular {
 		p.always = "foreign keys run in a circle"
 	}

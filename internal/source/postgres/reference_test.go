@@ -226,20 +226,20 @@ func (w world) reached(p *datamap.Plan, scope string, match func(row map[string]
 	return all, walk(shared)
 }
 
-// TestPropertyTwoWays holds the two ways of a walk to each other and to the slow
+// TestPropertyEveryWay holds the ways of a walk to each other and to the slow
 // one: the same rows found, the same tables left, and nothing more to do after.
-func TestPropertyTwoWays(t *testing.T) {
+func TestPropertyEveryWay(t *testing.T) {
 	t.Parallel()
 	m := mapOf(t, worldMap)
-	one, other := pgtest.Empty(t), pgtest.Empty(t)
-	pgtest.Exec(t, one, worldSchema)
-	pgtest.Exec(t, other, worldSchema)
 	now := func() time.Time { return time.Unix(0, 0) }
-	ways := []*postgres.Source{
-		sourceOf(t, one, "world", postgres.Options{Now: now}),
-		sourceOf(t, other, "world", postgres.Options{Now: now, StagedAbove: -1}),
+	var ways []*postgres.Source
+	var pools []*pgxpool.Pool
+	for _, above := range []int64{0, -1, 2} { // one statement, staged, one that finds out that it must be staged
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, worldSchema)
+		pools = append(pools, pool)
+		ways = append(ways, sourceOf(t, pool, "world", postgres.Options{Now: now, StagedAbove: above}))
 	}
-	pools := []*pgxpool.Pool{one, other}
 	ctx := t.Context()
 	rapid.Check(t, func(rt *rapid.T) {
 		w := drawWorld(rt)
@@ -262,8 +262,10 @@ func TestPropertyTwoWays(t *testing.T) {
 		if rapid.Bool().Draw(rt, "held") {
 			holds.Rows = []source.RowKey{{Collection: "world.orders", Key: "(0,0)"}, {Collection: "world.orders", Key: "(1,1)"}, {Collection: "world.events", Key: "0"}}
 		}
-		var findings [2][]source.Finding
-		var dumps [2]string
+		if rapid.IntRange(0, 3).Draw(rt, "held by a walk") == 0 {
+			holds.Walks = []source.Walk{{Plan: planOf(t, m, datamap.Access, "email"), Scope: "1", Seeds: seeds("email", "b@x.example")}}
+		}
+		findings, dumps := make([][]source.Finding, len(ways)), make([]string, len(ways))
 		for i, s := range ways {
 			w.load(t, pools[i])
 			found, err := s.Find(ctx, walk)
@@ -288,11 +290,13 @@ func TestPropertyTwoWays(t *testing.T) {
 				}
 			}
 		}
-		if !slices.Equal(findings[0], findings[1]) {
-			rt.Fatalf("expected the same counts both ways:\n%+v\n%+v", findings[0], findings[1])
-		}
-		if dumps[0] != dumps[1] {
-			rt.Fatalf("expected the same tables both ways:\n%s\n%s", dumps[0], dumps[1])
+		for i := range ways {
+			if !slices.Equal(findings[0], findings[i]) {
+				rt.Fatalf("expected the same counts in every way:\n%+v\n%+v", findings[0], findings[i])
+			}
+			if dumps[0] != dumps[i] {
+				rt.Fatalf("expected the same tables in every way:\n%s\n%s", dumps[0], dumps[i])
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,8 +16,9 @@ import (
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
-// Snapshot opens one consistent view for an archive. The walk is staged, so
-// that its keys stay in the database and rows travel one at a time.
+// Snapshot opens one consistent view for an archive. Rows travel one at a time;
+// the keys of a subject with few rows are held here, those of one with many
+// stay in key tables of the connection.
 func (s *Source) Snapshot(ctx context.Context, w source.Walk) (_ source.Snapshot, err error) {
 	defer func() { err = s.failed("open a snapshot", err) }()
 	conn, err := s.pool.Acquire(ctx)
@@ -36,24 +38,49 @@ func (s *Source) snapshot(ctx context.Context, conn *pgxpool.Conn, w source.Walk
 	if err != nil {
 		return nil, err
 	}
+	c.v.all = w.IncludeShared
+	n := &snapshot{s: s, c: c, conn: conn, staged: c.staged()}
+	if !n.staged {
+		res, err := n.open(ctx, func(tx pgx.Tx) (*result, error) { return read(ctx, tx, c.p.chain(toGive, c.v), c.r) })
+		if err != nil {
+			return nil, err
+		}
+		if !res.big {
+			c.r.given = byCollection(res.keys)
+			return n, nil
+		}
+		rollback(ctx, n.tx)
+		n.staged = true
+	}
 	if err := c.prepare(ctx, conn); err != nil {
 		return nil, err
 	}
-	tx, err := s.begin(ctx, conn, reading)
+	_, err = n.open(ctx, func(tx pgx.Tx) (*result, error) { return c.inStages(ctx, tx, toFind) })
+	return n, err
+}
+
+// open begins the transaction that is the view, and walks in it.
+func (n *snapshot) open(ctx context.Context, walk func(pgx.Tx) (*result, error)) (*result, error) {
+	tx, err := n.s.begin(ctx, n.conn, reading)
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.inStages(ctx, tx, toFind)
+	res, err := walk(tx)
 	if err != nil {
 		rollback(ctx, tx)
 		return nil, err
 	}
-	return &snapshot{s: s, c: c, conn: conn, tx: tx, findings: res.findings(s.name)}, nil
+	n.tx = tx
+	if !res.big {
+		n.findings = res.findings(n.s.name)
+	}
+	return res, nil
 }
 
 type snapshot struct {
 	s        *Source
 	c        *carriage
+	staged   bool
 	findings []source.Finding
 
 	mu   sync.Mutex // one statement at a time on one connection
@@ -71,7 +98,13 @@ func (n *snapshot) Close(ctx context.Context) error {
 	if n.conn == nil {
 		return nil
 	}
-	rollback(ctx, n.tx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	// A commit, though nothing was changed: it empties the key tables, which a
+	// rollback would leave full of dead rows.
+	if err := n.tx.Commit(ctx); err != nil {
+		rollback(ctx, n.tx)
+	}
 	n.conn.Release()
 	n.conn = nil
 	return nil
@@ -106,10 +139,13 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 	if len(fields) == 0 {
 		return nil
 	}
-	name := fmt.Sprintf("rows %d %t", at.i, n.c.r.walk.IncludeShared)
-	st := n.c.p.statement(name, func() *statement {
-		w := &writer{p: n.c.p, staged: true}
-		return w.statement(at.query(w, fields, n.c.p.stage("k").in(at), n.c.r.walk.IncludeShared))
+	st := n.c.p.statement(fmt.Sprintf("rows %d %t%s", at.i, n.staged, n.c.v.name()), func() *statement {
+		w := &writer{p: n.c.p, staged: n.staged}
+		filter := "true"
+		if n.staged && !n.c.v.all {
+			filter = "(k.mine OR k.own)"
+		}
+		return w.statement(at.query(w, fields, n.in(w, at), filter))
 	})
 	rows, err := n.tx.Query(ctx, st.sql, st.args(n.c.r)...)
 	if err != nil {
@@ -136,6 +172,18 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 	return rows.Err()
 }
 
+// in is where a collection's keys stand: in its key table, or bound.
+func (n *snapshot) in(w *writer, at *stop) string {
+	if n.staged {
+		return n.c.p.stage("k").in(at)
+	}
+	arrays := make([]string, len(at.key))
+	for i := range at.key {
+		arrays[i] = w.keyColumn(at, i, "given", func(r *run) map[string][]string { return r.given })
+	}
+	return "(SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ") AS x(" + strings.Join(keyNames(at), ", ") + "))"
+}
+
 // given are the fields of a row as it is given to the subject: those asked for
 // and those by which the reader follows it, in the map's order.
 func (s *stop) given() []*datamap.Field {
@@ -153,7 +201,7 @@ func (s *stop) given() []*datamap.Field {
 }
 
 // query writes the query of a collection's rows.
-func (s *stop) query(w *writer, fields []*datamap.Field, rel string, all bool) string {
+func (s *stop) query(w *writer, fields []*datamap.Field, rel, filter string) string {
 	var list, some, order []string
 	for _, f := range fields {
 		list = append(list, s.t.columns[f.Name].given(col("t", f.Name)))
@@ -167,10 +215,6 @@ func (s *stop) query(w *writer, fields []*datamap.Field, rel string, all bool) s
 		}
 	}
 	order = append(order, cols("t", s.key)...) // what order leaves open must not change from one run to the next
-	filter := "(k.mine OR k.own)"
-	if all {
-		filter = "true"
-	}
 	return "SELECT " + strings.Join(list, ", ") + " FROM " + s.t.ident() + " t WHERE " + w.these(s, rel, filter) +
 		" AND (" + strings.Join(some, " OR ") + ") ORDER BY " + strings.Join(order, ", ")
 }

@@ -68,6 +68,10 @@ dataset:
 
 func TestSnapshotGivesWhatItMay(t *testing.T) {
 	t.Parallel()
+	both(t, snapshotGives)
+}
+
+func snapshotGives(t *testing.T, o postgres.Options) {
 	pool := pgtest.Empty(t)
 	pgtest.Exec(t, pool, worldSchema)
 	m := mapOf(t, worldMap)
@@ -80,7 +84,7 @@ func TestSnapshotGivesWhatItMay(t *testing.T) {
 		"events": {{"id": "1", "device_id": "d1", "word": "of two"}, {"id": "2", "device_id": "d2", "word": "z"}, {"id": "3", "device_id": "d2"}},
 	}
 	w.load(t, pool)
-	s := sourceOf(t, pool, "world", postgres.Options{})
+	s := sourceOf(t, pool, "world", o)
 	read := func(all bool, collection string) []string {
 		t.Helper()
 		snap, err := s.Snapshot(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Scope: "1", Seeds: seeds("email", "a@x.example"), IncludeShared: all})

@@ -60,20 +60,11 @@ func (g *stage) prepare(ctx context.Context, s *Source, conn *pgxpool.Conn) erro
 
 func (g *stage) make(ctx context.Context, tx pgx.Tx) error {
 	for _, s := range g.p.stops {
-		var links []string
-		for _, c := range s.carried {
-			if len(s.key) != 1 || c != s.key[0] {
-				links = append(links, s.f(c))
-			}
-		}
-		ddl := "CREATE TEMP TABLE IF NOT EXISTS " + g.table(s) + " ON COMMIT DELETE ROWS AS SELECT " + s.carries("t") +
+		ddl := "CREATE TEMP TABLE IF NOT EXISTS " + g.table(s) + " ON COMMIT DELETE ROWS AS SELECT " + s.carries() +
 			", false AS seed, 0 AS round, false AS shared, false AS mine, false AS own, false AS held, false AS del FROM " + s.t.ident() + " t WITH NO DATA;" +
 			" ALTER TABLE " + g.in(s) + " ALTER round SET DEFAULT 0, ALTER shared SET DEFAULT false, ALTER mine SET DEFAULT false," +
 			" ALTER own SET DEFAULT false, ALTER held SET DEFAULT false, ALTER del SET DEFAULT false;" +
 			" CREATE INDEX IF NOT EXISTS " + g.table(s) + "_key ON " + g.in(s) + " (" + strings.Join(keyNames(s), ", ") + ");"
-		for _, l := range links {
-			ddl += " CREATE INDEX IF NOT EXISTS " + g.table(s) + "_" + l + " ON " + g.in(s) + " (" + l + ");"
-		}
 		if _, err := tx.Exec(ctx, ddl); err != nil {
 			return fmt.Errorf("make the key table of %s: %w", s.c.FullName(), err)
 		}
@@ -159,7 +150,7 @@ func (g *stage) analyse(ctx context.Context, tx pgx.Tx, s *stop, rows int64) err
 	if rows < analysedAbove {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, "ANALYZE "+g.in(s)); err != nil {
+	if _, err := tx.Exec(ctx, "ANALYSE "+g.in(s)); err != nil {
 		return fmt.Errorf("analyse the key table of %s: %w", s.c.FullName(), err)
 	}
 	return nil

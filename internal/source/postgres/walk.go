@@ -11,6 +11,7 @@ type variant struct {
 	restricted bool // only listed rows may be matched by a seed
 	again      bool // the second look: rows erased lead on, too
 	held       bool // single rows are held
+	all        bool // shared rows are given, too
 }
 
 func (v variant) name() string {
@@ -18,7 +19,7 @@ func (v variant) name() string {
 	for _, on := range []struct {
 		yes  bool
 		name string
-	}{{v.restricted, " restricted"}, {v.again, " again"}, {v.held, " held"}} {
+	}{{v.restricted, " restricted"}, {v.again, " again"}, {v.held, " held"}, {v.all, " all"}} {
 		if on.yes {
 			name += on.name
 		}
@@ -40,11 +41,11 @@ func (w *writer) arms(s *stop, v variant, rel relation) []string {
 	return arms
 }
 
-// carries is the list of columns that a reached row carries.
-func (s *stop) carries(alias string) string {
+// carries is the list of columns that a reached row t carries.
+func (s *stop) carries() string {
 	list := make([]string, len(s.carried))
 	for i, c := range s.carried {
-		list[i] = col(alias, c) + " AS " + s.f(c)
+		list[i] = col("t", c) + " AS " + s.f(c)
 	}
 	return strings.Join(list, ", ")
 }
@@ -58,7 +59,7 @@ func (w *writer) seedArms(s *stop, v variant) []string {
 		if v.restricted {
 			only = " AND " + w.isRoot(s, cols("t", s.key))
 		}
-		arms = append(arms, "SELECT "+s.carries("t")+", true AS seed FROM "+s.t.ident()+" t WHERE "+w.match(s, seed)+w.scope(s)+only)
+		arms = append(arms, "SELECT "+s.carries()+", true AS seed FROM "+s.t.ident()+" t WHERE "+w.match(s, seed)+w.scope(s)+only)
 	}
 	if v.again {
 		arms = append(arms, w.goneArm(s))
@@ -74,7 +75,7 @@ func (w *writer) goneArm(s *stop) string {
 		equal = append(equal, col("t", k)+" = e."+s.f(k))
 	}
 	return "SELECT u.* FROM unnest(" + strings.Join(arrays, ", ") + ") AS e(" + strings.Join(names, ", ") + ")" +
-		" CROSS JOIN LATERAL (SELECT " + s.carries("t") + ", true AS seed FROM " + s.t.ident() + " t WHERE " +
+		" CROSS JOIN LATERAL (SELECT " + s.carries() + ", true AS seed FROM " + s.t.ident() + " t WHERE " +
 		strings.Join(equal, " AND ") + w.scope(s) + " OFFSET 0) u"
 }
 
@@ -88,10 +89,10 @@ func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) stri
 	rest := w.scope(s) + w.owned(s, l, "t", col) + w.unlisted(s, v)
 	distinct := "(SELECT DISTINCT q.v FROM (" + values + ") q WHERE q.v IS NOT NULL) v"
 	if !s.t.indexed(to.name, s.c.Controller) {
-		return "SELECT " + s.carries("t") + ", false AS seed FROM " + s.t.ident() + " t WHERE " + target +
+		return "SELECT " + s.carries() + ", false AS seed FROM " + s.t.ident() + " t WHERE " + target +
 			" IN (SELECT v.v FROM " + distinct + ")" + rest
 	}
-	return "SELECT u.* FROM " + distinct + " CROSS JOIN LATERAL (SELECT " + s.carries("t") + ", false AS seed FROM " +
+	return "SELECT u.* FROM " + distinct + " CROSS JOIN LATERAL (SELECT " + s.carries() + ", false AS seed FROM " +
 		s.t.ident() + " t WHERE " + target + " = v.v" + rest + " OFFSET 0) u"
 }
 
@@ -146,7 +147,7 @@ func (w *writer) unlisted(s *stop, v variant) string {
 func (s *stop) reach(arms []string) string {
 	switch len(arms) {
 	case 0:
-		return "SELECT " + s.carries("t") + ", false AS seed FROM " + s.t.ident() + " t WHERE false"
+		return "SELECT " + s.carries() + ", false AS seed FROM " + s.t.ident() + " t WHERE false"
 	case 1:
 		return arms[0]
 	}

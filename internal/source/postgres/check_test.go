@@ -1,0 +1,135 @@
+package postgres_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/lethe-dsr/lethe/examples/livechat"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+func TestCheckTheExample(t *testing.T) {
+	t.Parallel()
+	pool, m := chat(t)
+	doubts, err := sourceOf(t, pool, "livechat", postgres.Options{}).Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range doubts {
+		if d.Level == postgres.Wrong || strings.Contains(d.Do, "CREATE INDEX") {
+			t.Errorf("expected the example to be right and indexed: %s: %s %s", d.Subject, d.Sentence, d.Do)
+		}
+	}
+}
+
+func TestCheckTellsAllAtOnce(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int, tenant int, email varchar(20) NOT NULL, phone text, nick text UNIQUE, age int CHECK (age > 0), kind text CHECK (kind IN ('a', 'b')));
+		CREATE UNIQUE INDEX ON people (tenant, id);
+		CREATE TABLE orders (id int PRIMARY KEY, person_id text, sum numeric);
+		CREATE TABLE logs (id int PRIMARY KEY, o int REFERENCES orders ON DELETE CASCADE);
+		CREATE TABLE stamps (id int PRIMARY KEY, o int REFERENCES orders);
+		CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
+		CREATE TRIGGER audit AFTER DELETE ON orders FOR EACH ROW EXECUTE FUNCTION f();`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        lethe: {controller: tenant}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: tenant}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: phone, data_categories: [user.contact.phone_number], fides_meta: {identity: phone}}
+          - {name: nick, data_categories: [user.name], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: x}}}}
+          - {name: age, data_categories: [user.demographic], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: old}}}}
+          - {name: kind, data_categories: [user.demographic], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: c}}}}
+          - {name: shoe, data_categories: [user.demographic]}
+      - name: orders
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person_id, fides_meta: {references: [{dataset: w, field: people.id, direction: from}]}}
+          - {name: sum, data_categories: [user.financial]}
+      - name: nowhere
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person_id, data_categories: [user.content], fides_meta: {references: [{dataset: w, field: people.id, direction: from}]}}
+`)
+	s := sourceOf(t, pool, "w", postgres.Options{})
+	doubts, err := s.Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct{ level, subject, part string }{
+		{postgres.Wrong, "w.people.shoe", "no such column"},
+		{postgres.Wrong, "w.nowhere", "no such table"},
+		{postgres.Wrong, "w.people", "do not identify a row"},
+		{postgres.Wrong, "w.people.email", "NOT NULL"},
+		{postgres.Wrong, "w.people.nick", "value of its own"},
+		{postgres.Wrong, "w.people.age", "type integer"},
+		{postgres.Wrong, "w.people.kind", "people_kind_check"},
+		{postgres.Doubtful, "w.people.email", `CREATE INDEX CONCURRENTLY ON "public"."people" (lower("email"))`},
+		{postgres.Doubtful, "w.people.phone", `(regexp_replace("phone", '[^0-9+]', '', 'g'))`},
+		{postgres.Doubtful, "w.orders.person_id", `CREATE INDEX CONCURRENTLY ON "public"."orders" ("person_id")`},
+		{postgres.Doubtful, "w.orders", "logs_o_fkey"},
+		{postgres.Doubtful, "w.orders", "stamps_o_fkey"},
+		{postgres.Doubtful, "w.orders", "audit"},
+	} {
+		found := false
+		for _, d := range doubts {
+			found = found || d.Level == want.level && d.Subject == want.subject && strings.Contains(d.Sentence+" "+d.Do, want.part)
+		}
+		if !found {
+			t.Errorf("expected %s: %s: … %s …", want.level, want.subject, want.part)
+		}
+	}
+	if t.Failed() {
+		for _, d := range doubts {
+			t.Logf("%+v", d)
+		}
+	}
+	_, err = s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Scope: "1", Seeds: seeds("email", "a@x.example")})
+	var unfit *postgres.Unfit
+	if !errors.As(err, &unfit) || !unfit.Permanent() || len(unfit.Reasons) != 3 {
+		t.Errorf("expected all three misfits told at once, got %v", err)
+	}
+}
+
+func TestRights(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, livechat.Schema+`
+		DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN END $$;
+		GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;`)
+	config := pool.Config()
+	config.ConnConfig.RuntimeParams["role"] = "reader"
+	as := poolOf(t, config)
+	s := sourceOf(t, as, "livechat", postgres.Options{})
+	m := mapOf(t, livechat.Datamap)
+	doubts, err := s.Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lacks := 0
+	for _, d := range doubts {
+		if d.Level == postgres.Wrong && strings.Contains(d.Sentence, "lacks UPDATE, DELETE") {
+			lacks++
+		}
+	}
+	if lacks != 8 {
+		t.Errorf("expected the rights that lack on eight tables, got %d: %v", lacks, doubts)
+	}
+	_, err = s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Scope: "1", Seeds: seeds("email", "secret@x.example")}, source.Holds{}, noNote)
+	if err == nil || !strings.Contains(err.Error(), "42501") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("expected the SQLSTATE and no address, got %v", err)
+	}
+}

@@ -22,9 +22,9 @@ const restarts = 5
 // calls note just before the commit; when note fails, nothing was changed.
 //
 // After an error at or after the commit nobody knows here whether it happened:
-// ask Outcome with the XID noted. Transactions that cannot be serialized, deadlocks, lock
-// time-outs and foreign keys violated by rows that came meanwhile restart it;
-// note may so be called more than once, the last one counts.
+// ask Outcome with the XID noted. Rows that move underneath (SQLSTATE 40001,
+// 40P01, 55P03, and 23503 for rows that came meanwhile) restart it; note may so
+// be called more than once, the last one counts.
 func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (done source.Note, err error) {
 	if w.Plan.Kind != datamap.Erasure {
 		return done, errors.New("source " + s.name + ": only a plan for erasure can erase")

@@ -149,9 +149,7 @@ func (x *ruleReader) header() {
 	switch {
 	case !x.has("name"):
 		x.say(x.node, "a rule needs a name")
-	case len(x.r.Name) > 63 || strings.IndexFunc(x.r.Name, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
-	}) >= 0:
+	case len(x.r.Name) > 63 || strings.Trim(x.r.Name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "":
 		x.say(x.keys["name"], "a rule's name is made of a-z, 0-9, dot, dash and underscore, at most 63")
 	}
 	x.r.Schedule = strings.TrimSpace(x.one("schedule"))

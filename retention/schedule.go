@@ -2,6 +2,7 @@ package retention
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -102,7 +103,7 @@ func (s *Service) ClaimDue(ctx context.Context) (int, error) {
 				ON CONFLICT (rule, due_at) DO NOTHING RETURNING id`,
 				pgx.StrictNamedArgs{"rule": d.Rule, "digest": d.Digest, "due": d.NextDue, "dry": !d.Approved, "now": now}).Scan(&id)
 			switch {
-			case err == pgx.ErrNoRows: // that tick has its sweep
+			case errors.Is(err, pgx.ErrNoRows): // that tick has its sweep
 			case err != nil:
 				return err
 			default:

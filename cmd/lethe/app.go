@@ -83,19 +83,19 @@ func loadMap(cfg *config.Config) (*datamap.Map, []datamap.Problem, error) {
 }
 
 // loadRules reads the retention rules; no file is no rules.
-func loadRules(cfg *config.Config, m *datamap.Map) ([]retention.Rule, []datamap.Problem, error) {
+func loadRules(cfg *config.Config, m *datamap.Map) ([]retention.Rule, error) {
 	if cfg.Retention == "" {
-		return nil, nil, nil
+		return nil, nil
 	}
 	data, err := readFile(cfg.Retention, "the retention rules")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	rules, list := retention.ParseRules(cfg.Retention, data, m)
 	if serious := slices.DeleteFunc(slices.Clone(list), func(p datamap.Problem) bool { return p.Warning }); len(serious) > 0 {
-		return nil, list, problems("the retention rules cannot be used; nothing was done", serious)
+		return nil, problems("the retention rules cannot be used; nothing was done", serious)
 	}
-	return rules, list, nil
+	return rules, nil
 }
 
 func readFile(path, what string) ([]byte, error) {
@@ -133,7 +133,7 @@ func openApp(ctx context.Context, w *world, cfg *config.Config, log *slog.Logger
 	if a.datamap, _, err = loadMap(cfg); err != nil {
 		return
 	}
-	if a.rules, _, err = loadRules(cfg, a.datamap); err != nil {
+	if a.rules, err = loadRules(cfg, a.datamap); err != nil {
 		return
 	}
 	if a.keys, err = keys.ReadFile(cfg.KeyFile); err != nil {

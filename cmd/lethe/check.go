@@ -236,7 +236,7 @@ func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Ma
 
 // rules looks at retention against the live sources.
 func (c *checker) rules(ctx context.Context, w *world, cfg *config.Config, m *datamap.Map) {
-	rules, _, err := loadRules(cfg, m)
+	rules, err := loadRules(cfg, m)
 	if !c.check("retention rules", err, fmt.Sprintf("%d read without an error", len(rules)), "") || len(rules) == 0 {
 		return
 	}

@@ -169,7 +169,7 @@ func (d *demo) open(ctx context.Context, w *world, quiet bool) error {
 	if err := migrations.Up(ctx, control); err != nil {
 		return err
 	}
-	var logTo io.Writer = io.Discard
+	logTo := io.Discard
 	if !quiet {
 		logTo = w.err
 	}

@@ -129,7 +129,7 @@ func (d *demo) request(ctx context.Context, kind datamap.Kind, p sample.Person, 
 	if err != nil {
 		return s, err
 	}
-	if _, err := subject.get(ctx, confirm); err != nil {
+	if err := subject.get(ctx, confirm); err != nil {
 		return s, fmt.Errorf("the confirmation's page: %w", err)
 	}
 	if _, err := subject.post(ctx, confirm, nil); err != nil {
@@ -180,7 +180,7 @@ func (d *demo) take(ctx context.Context, subject *visitor, from int, email strin
 	if err != nil {
 		return 0, 0, err
 	}
-	if _, err := subject.get(ctx, link); err != nil {
+	if err := subject.get(ctx, link); err != nil {
 		return 0, 0, fmt.Errorf("the download's page: %w", err)
 	}
 	data, err := subject.post(ctx, link, nil)
@@ -257,12 +257,13 @@ func newVisitor(origin string) (*visitor, error) {
 	return &visitor{client: &http.Client{Jar: jar, Timeout: limitOfStory}, origin: origin}, nil
 }
 
-func (v *visitor) get(ctx context.Context, path string) ([]byte, error) {
+func (v *visitor) get(ctx context.Context, path string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.origin+path, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return v.do(req)
+	_, err = v.do(req)
+	return err
 }
 
 func (v *visitor) post(ctx context.Context, path string, form url.Values) ([]byte, error) {

@@ -255,7 +255,7 @@ func (r *reader) value(n ast.Node, what string, inURL bool) (string, bool) {
 			}
 			v = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 		} else {
-			found := false
+			var found bool
 			if v, found = r.env(parts[2]); !found {
 				r.Say(n, "%s: the environment variable %s is not set", what, parts[2])
 				good = false

@@ -80,7 +80,7 @@ func StartWith(addr string, o Options) (*Mailbox, error) {
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return nil, errors.New("mailbox: it shows everybody's mail, and listens on a loopback address only")
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("mailbox: %w", err)
 	}

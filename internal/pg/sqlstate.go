@@ -173,7 +173,7 @@ var codeWords = map[string]string{
 	"28P01": "invalid password",
 	"3D000": "the database does not exist",
 	"3F000": "the schema does not exist",
-	"40001": "could not serialize: another transaction changed the rows",
+	"40001": "concurrent change: another transaction changed the rows",
 	"40P01": "deadlock",
 	"42501": "insufficient privilege",
 	"42601": "syntax error",

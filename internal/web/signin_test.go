@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -233,7 +234,7 @@ func TestStaffStore(t *testing.T) {
 	}
 	again := good
 	again.Email = "DANA@bota.example"
-	if _, err := AddStaff(ctx, pool, again, password); err != ErrStaffExists {
+	if _, err := AddStaff(ctx, pool, again, password); !errors.Is(err, ErrStaffExists) {
 		t.Errorf("expected the same address, typed differently, to exist already, got %v", err)
 	}
 	for what, change := range map[string]func(*StaffMember) string{
@@ -258,7 +259,7 @@ func TestStaffStore(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Email != good.Email || !list[0].Password {
 		t.Errorf("expected one member with a password, got %v, %v", list, err)
 	}
-	if err := RemoveStaff(ctx, pool, "nobody@bota.example"); err != ErrStaffUnknown {
+	if err := RemoveStaff(ctx, pool, "nobody@bota.example"); !errors.Is(err, ErrStaffUnknown) {
 		t.Errorf("expected an unknown address to be said so, got %v", err)
 	}
 }

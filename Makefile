@@ -1,10 +1,9 @@
 # Lethe. `make help` lists what there is. Go and git are all that must be there
-# before; Postgres' programs are installed when they are missing (scripts/need-postgres).
+# before; Postgres' programs are installed when they are missing (scripts/need).
 
 GO     ?= go
 BIN    := bin/lethe
 ONCE   ?=
-LINT   := $(GO) tool -modfile=tools/go.mod golangci-lint
 # The race detector needs cgo and a C compiler; the binary itself is static.
 export CGO_ENABLED ?= 0
 
@@ -23,7 +22,7 @@ demo: postgres build ## a shop, its data, the whole service and a mailbox; ONCE=
 	$(BIN) demo $(if $(ONCE),--once)
 
 .PHONY: test
-test: postgres ## every test, with the race detector; needs nothing started by hand
+test: postgres cc ## every test, with the race detector; needs nothing started by hand
 	CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
 
 .PHONY: lint
@@ -31,7 +30,7 @@ lint: ## go vet, golangci-lint, go mod tidy, govulncheck where it can reach its 
 	@sh scripts/lint
 
 .PHONY: soak
-soak: postgres ## the long tests: a hundred kills, many more random cases
+soak: postgres cc ## the long tests: a hundred kills, many more random cases
 	LETHE_SOAK=1 CGO_ENABLED=1 $(GO) test -race -timeout 80m -run 'Kill|Soak|Property' ./...
 
 .PHONY: bench
@@ -42,9 +41,9 @@ bench: postgres ## measurements; prints medians
 screenshots: postgres build ## take the pictures in docs/pictures again (needs chromium)
 	sh scripts/screenshots
 
-.PHONY: postgres
-postgres:
-	@sh scripts/need-postgres
+.PHONY: postgres cc
+postgres cc:
+	@sh scripts/need $@
 
 .PHONY: clean
 clean: ## remove what was built

@@ -15,6 +15,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/yamldoc"
 )
 
 // Errors of holds that callers decide on.
@@ -83,7 +84,7 @@ func (s *Service) checkHold(h *Hold) error {
 		return ErrHoldForm
 	case h.Type != "":
 		if types := identityTypes(s.c.Map); !slices.Contains(types, h.Type) {
-			return fmt.Errorf("the data map has no identity %s%s", h.Type, nearest(h.Type, types))
+			return fmt.Errorf("the data map has no identity %s%s", h.Type, yamldoc.Nearest(h.Type, types))
 		}
 		v, err := datamap.Normalise(h.Type, h.Value, s.c.Controllers[i].Country)
 		if err != nil {

@@ -1,9 +1,9 @@
 package retention
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -11,6 +11,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/yamldoc"
 )
 
 // A Rule says of a class of rows from when they count, how long they live, and
@@ -55,46 +56,53 @@ var ruleKeys = []string{"name", "description", "collection", "where", "where_not
 
 // ParseRules reads a rule file against a map. Every problem at once.
 func ParseRules(file string, data []byte, m *datamap.Map) ([]Rule, []datamap.Problem) {
-	d := &document{file: file}
-	root := d.open(data)
-	if root == nil {
-		return nil, d.problems
+	d := &yamldoc.Document{File: file}
+	rules := readRules(d, d.Open(data), m)
+	if len(d.Problems) == 0 {
+		return rules, nil
 	}
-	var rules []Rule
+	problems := make([]datamap.Problem, len(d.Problems))
+	for i, p := range d.Problems {
+		problems[i] = datamap.Problem{Pos: position(p), Message: p.Message}
+	}
+	slices.SortStableFunc(problems, func(a, b datamap.Problem) int {
+		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
+	})
+	return nil, problems
+}
+
+func position(p yamldoc.Problem) datamap.Pos {
+	return datamap.Pos{File: p.File, Line: p.Line, Column: p.Column}
+}
+
+func readRules(d *yamldoc.Document, root ast.Node, m *datamap.Map) (rules []Rule) {
+	if root == nil {
+		return nil // which has been said
+	}
 	seen := map[string]bool{}
-	for _, e := range d.entries(root, "the file") {
-		if e.name != "rules" {
-			d.say(e.key, "%s is not known here%s", e.name, nearest(e.name, []string{"rules"}))
+	for _, e := range d.Entries(root, "the file") {
+		if e.Name != "rules" {
+			d.Say(e.Key, "%s is not known here%s", e.Name, yamldoc.Nearest(e.Name, []string{"rules"}))
 			continue
 		}
-		if _, null := e.value.(*ast.NullNode); null {
+		if _, null := e.Value.(*ast.NullNode); null {
 			continue // rules: with nothing under it promises nothing
 		}
-		for _, n := range d.items(e.value, "rules") {
-			before := len(d.problems)
-			r := (&ruleReader{document: d, m: m}).read(n)
+		for _, n := range d.Items(e.Value, "rules") {
+			r := (&ruleReader{Document: d, m: m}).read(n)
 			if r.Name != "" && seen[r.Name] {
-				d.say(n, "two rules are called %s", r.Name)
+				d.Say(n, "two rules are called %s", r.Name)
 			}
 			seen[r.Name] = true
-			if len(d.problems) == before {
-				rules = append(rules, r)
-			}
+			rules = append(rules, r)
 		}
 	}
-	sort.SliceStable(d.problems, func(i, j int) bool {
-		a, b := d.problems[i].Pos, d.problems[j].Pos
-		return a.Line < b.Line || a.Line == b.Line && a.Column < b.Column
-	})
-	if len(d.problems) > 0 {
-		return nil, d.problems
-	}
-	return rules, nil
+	return rules
 }
 
 // ruleReader reads one rule.
 type ruleReader struct {
-	*document
+	*yamldoc.Document
 	m    *datamap.Map
 	node ast.Node
 	keys map[string]ast.Node
@@ -104,13 +112,13 @@ type ruleReader struct {
 func (x *ruleReader) read(n ast.Node) Rule {
 	x.node = n
 	x.keys = map[string]ast.Node{}
-	x.r = Rule{Pos: x.at(n), NameColumn: "name", StorageColumn: "storage"}
-	for _, e := range x.entries(n, "a rule") {
-		if !slices.Contains(ruleKeys, e.name) {
-			x.say(e.key, "%s is not a key of a rule%s", e.name, nearest(e.name, ruleKeys))
+	x.r = Rule{Pos: position(x.At(n)), NameColumn: "name", StorageColumn: "storage"}
+	for _, e := range x.Entries(n, "a rule") {
+		if !slices.Contains(ruleKeys, e.Name) {
+			x.Say(e.Key, "%s is not a key of a rule%s", e.Name, yamldoc.Nearest(e.Name, ruleKeys))
 			continue
 		}
-		x.keys[e.name] = e.value
+		x.keys[e.Name] = e.Value
 	}
 	if len(x.keys) == 0 {
 		return x.r
@@ -134,9 +142,9 @@ func (x *ruleReader) one(key string) string {
 	if !x.has(key) {
 		return ""
 	}
-	s, ok := x.text(x.keys[key], key)
+	s, ok := x.Text(x.keys[key], key)
 	if ok && s == "" {
-		x.say(x.keys[key], "%s is empty", key)
+		x.Say(x.keys[key], "%s is empty", key)
 	}
 	return s
 }
@@ -144,17 +152,17 @@ func (x *ruleReader) one(key string) string {
 func (x *ruleReader) header() {
 	x.r.Name, x.r.Description = x.one("name"), ""
 	if x.has("description") {
-		x.r.Description, _ = x.text(x.keys["description"], "description")
+		x.r.Description, _ = x.Text(x.keys["description"], "description")
 	}
 	switch {
 	case !x.has("name"):
-		x.say(x.node, "a rule needs a name")
+		x.Say(x.node, "a rule needs a name")
 	case len(x.r.Name) > 63 || strings.Trim(x.r.Name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "":
-		x.say(x.keys["name"], "a rule's name is made of a-z, 0-9, dot, dash and underscore, at most 63")
+		x.Say(x.keys["name"], "a rule's name is made of a-z, 0-9, dot, dash and underscore, at most 63")
 	}
 	x.r.Schedule = strings.TrimSpace(x.one("schedule"))
 	if !x.has("schedule") {
-		x.say(x.node, "schedule is missing: five fields, e.g. \"17 3 * * *\" for every night at 3:17 UTC")
+		x.Say(x.node, "schedule is missing: five fields, e.g. \"17 3 * * *\" for every night at 3:17 UTC")
 		return
 	}
 	line := x.r.Schedule
@@ -162,7 +170,7 @@ func (x *ruleReader) header() {
 		line = rest
 	}
 	if n := len(strings.Fields(line)); n != 5 {
-		x.say(x.keys["schedule"], "a schedule has five fields (minute, hour, day of month, month, day of week), not %d", n)
+		x.Say(x.keys["schedule"], "a schedule has five fields (minute, hour, day of month, month, day of week), not %d", n)
 	}
 }
 
@@ -170,7 +178,7 @@ func (x *ruleReader) collection() {
 	name := x.one("collection")
 	if name == "" {
 		if !x.has("collection") && !x.has("withheld") {
-			x.say(x.node, "collection is missing")
+			x.Say(x.node, "collection is missing")
 		}
 		return
 	}
@@ -189,7 +197,7 @@ func (x *ruleReader) findCollection(n ast.Node, name string) *datamap.Collection
 			}
 		}
 	}
-	x.say(n, "the data map has no collection %s%s", name, nearest(name, known))
+	x.Say(n, "the data map has no collection %s%s", name, yamldoc.Nearest(name, known))
 	return nil
 }
 
@@ -203,18 +211,18 @@ func (x *ruleReader) column(n ast.Node, c *datamap.Collection, name string) bool
 	for _, f := range c.Fields {
 		known = append(known, f.Name)
 	}
-	x.say(n, "%s has no field %s in the data map%s", c.FullName(), name, nearest(name, known))
+	x.Say(n, "%s has no field %s in the data map%s", c.FullName(), name, yamldoc.Nearest(name, known))
 	return false
 }
 
 func (x *ruleReader) condition(key string, n ast.Node, c *datamap.Collection) map[string][]*string {
 	where := map[string][]*string{}
-	for _, e := range x.entries(n, key) {
-		x.column(e.key, c, e.name)
-		where[e.name] = x.admitted(e.value, key+"."+e.name)
+	for _, e := range x.Entries(n, key) {
+		x.column(e.Key, c, e.Name)
+		where[e.Name] = x.Admitted(e.Value, key+"."+e.Name)
 	}
 	if len(where) == 0 {
-		x.say(n, "%s names no column", key)
+		x.Say(n, "%s names no column", key)
 	}
 	return where
 }
@@ -234,31 +242,31 @@ func (x *ruleReader) class() {
 		x.r.StorageColumn = s
 	}
 	if x.has("lifetime") && x.has("lifetimes") {
-		x.say(x.keys["lifetimes"], "lifetime and lifetimes exclude each other")
+		x.Say(x.keys["lifetimes"], "lifetime and lifetimes exclude each other")
 	}
 	if x.has("lifetime") {
-		for _, name := range x.texts(x.keys["lifetime"], "lifetime") {
+		for _, name := range x.Texts(x.keys["lifetime"], "lifetime") {
 			rows := named(name)
 			if len(rows) == 0 {
 				var known []string
 				for _, l := range catalogue {
 					known = append(known, l.Name)
 				}
-				x.say(x.keys["lifetime"], "the catalogue has no lifetime %s%s", name, nearest(name, known))
+				x.Say(x.keys["lifetime"], "the catalogue has no lifetime %s%s", name, yamldoc.Nearest(name, known))
 			}
 			x.r.Lifetimes = append(x.r.Lifetimes, rows...)
 		}
 	}
 	if x.has("lifetimes") {
-		for _, e := range x.entries(x.keys["lifetimes"], "lifetimes") {
-			if e.name != "category" {
-				x.say(e.key, "lifetimes.%s is not known%s", e.name, nearest(e.name, []string{"category"}))
+		for _, e := range x.Entries(x.keys["lifetimes"], "lifetimes") {
+			if e.Name != "category" {
+				x.Say(e.Key, "lifetimes.%s is not known%s", e.Name, yamldoc.Nearest(e.Name, []string{"category"}))
 				continue
 			}
-			category, _ := x.text(e.value, "lifetimes.category")
+			category, _ := x.Text(e.Value, "lifetimes.category")
 			rows := ofCategory(Category(category))
 			if len(rows) == 0 {
-				x.say(e.value, "the catalogue's categories are functional, analytics and marketing")
+				x.Say(e.Value, "the catalogue's categories are functional, analytics and marketing")
 			}
 			x.r.Lifetimes = append(x.r.Lifetimes, rows...)
 		}
@@ -267,12 +275,12 @@ func (x *ruleReader) class() {
 		return
 	}
 	if x.has("where_not") {
-		x.say(x.keys["where_not"], "where_not does not go with a lifetime, which leaves out more specific names itself")
+		x.Say(x.keys["where_not"], "where_not does not go with a lifetime, which leaves out more specific names itself")
 	}
 	for _, c := range []string{x.r.NameColumn, x.r.StorageColumn} {
 		x.column(x.node, x.r.Collection, c)
 		if x.r.Where[c] != nil {
-			x.say(x.node, "the catalogue's lifetime selects by %s already; leave it out of where", c)
+			x.Say(x.node, "the catalogue's lifetime selects by %s already; leave it out of where", c)
 		}
 	}
 }
@@ -285,7 +293,7 @@ func (x *ruleReader) period() {
 	if keep := x.one("keep"); keep != "" {
 		p, err := ParsePeriod(keep)
 		if err != nil {
-			x.say(x.keys["keep"], "keep: %v", err)
+			x.Say(x.keys["keep"], "keep: %v", err)
 			return
 		}
 		x.r.Keep = p
@@ -293,7 +301,7 @@ func (x *ruleReader) period() {
 	documented := x.documented()
 	switch {
 	case x.has("keep") && !documented.IsZero() && x.r.Keep.Least() > documented.Least():
-		x.say(x.keys["keep"], "keep is longer than the %s that are documented; a rule of your own may be shorter only", documented.Words())
+		x.Say(x.keys["keep"], "keep is longer than the %s that are documented; a rule of your own may be shorter only", documented.Words())
 	case !x.has("keep"):
 		x.r.Keep = documented
 	}
@@ -308,13 +316,13 @@ func (x *ruleReader) documented() Period {
 	for i, l := range x.r.Lifetimes {
 		if !l.Documented() {
 			if !x.has("keep") && !x.has("unless") {
-				x.say(x.keys["lifetime"], "%s has no documented end: set keep yourself", l.Name)
+				x.Say(x.keys["lifetime"], "%s has no documented end: set keep yourself", l.Name)
 			}
 			return Period{}
 		}
 		q, err := ParsePeriod(l.Period)
 		if err != nil || i > 0 && q != p {
-			x.say(x.keys["lifetime"], "these lifetimes have different periods; write a rule for each")
+			x.Say(x.keys["lifetime"], "these lifetimes have different periods; write a rule for each")
 			return Period{}
 		}
 		p = q
@@ -329,7 +337,7 @@ func (x *ruleReader) brake() {
 	}
 	l, err := parseLimit(s)
 	if err != nil {
-		x.say(x.keys["stop_above"], "%v", err)
+		x.Say(x.keys["stop_above"], "%v", err)
 	}
 	x.r.StopAbove = l
 }
@@ -356,21 +364,21 @@ func (x *ruleReader) whole() {
 		r.Withheld = x.one("withheld")
 		for _, k := range []string{"where", "where_not", "lifetime", "lifetimes", "starts_at", "keep", "unless", "value", "value_in"} {
 			if x.has(k) {
-				x.say(x.keys[k], "withheld data have no period and no class: leave %s out", k)
+				x.Say(x.keys[k], "withheld data have no period and no class: leave %s out", k)
 			}
 		}
 		if r.Withheld != "" && len(withheldFields(x.m, r.Collection, r.Withheld)) == 0 {
-			x.say(x.keys["withheld"], "no field of the data map has the category %s", r.Withheld)
+			x.Say(x.keys["withheld"], "no field of the data map has the category %s", r.Withheld)
 		}
 		return
 	}
 	switch {
 	case !r.Keep.IsZero() && r.StartsAt == "":
-		x.say(x.node, "starts_at is missing: from when does keep count?")
+		x.Say(x.node, "starts_at is missing: from when does keep count?")
 	case r.Keep.IsZero() && r.StartsAt != "" && !x.has("keep") && !x.has("lifetime"):
-		x.say(x.keys["starts_at"], "keep is missing: for how long from %s?", r.StartsAt)
+		x.Say(x.keys["starts_at"], "keep is missing: for how long from %s?", r.StartsAt)
 	case r.Keep.IsZero() && !x.has("keep") && !x.has("lifetime") && r.Unless == nil:
-		x.say(x.node, "a rule needs starts_at and keep, a lifetime, unless, or withheld: else everything would go at once")
+		x.Say(x.node, "a rule needs starts_at and keep, a lifetime, unless, or withheld: else everything would go at once")
 	}
 }
 

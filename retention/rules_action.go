@@ -8,6 +8,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/yamldoc"
 )
 
 // action reads what happens to an expired row.
@@ -21,10 +22,10 @@ func (x *ruleReader) action() {
 	known := []string{string(source.Delete), string(source.Null), string(source.Mask), string(source.TruncateIP), string(source.Unlink)}
 	switch {
 	case !x.has("then"):
-		x.say(x.node, "then is missing: delete, null, mask, truncate_ip or unlink")
+		x.Say(x.node, "then is missing: delete, null, mask, truncate_ip or unlink")
 		return
 	case !slices.Contains(known, string(then)):
-		x.say(x.keys["then"], "then: %s is not known%s; it is delete, null, mask, truncate_ip or unlink", then, nearest(string(then), known))
+		x.Say(x.keys["then"], "then: %s is not known%s; it is delete, null, mask, truncate_ip or unlink", then, yamldoc.Nearest(string(then), known))
 		return
 	}
 	x.r.Then = then
@@ -32,17 +33,17 @@ func (x *ruleReader) action() {
 	switch {
 	case x.has("withheld"):
 		if given {
-			x.say(n, "a rule on a withheld category finds its columns itself, in the data map")
+			x.Say(n, "a rule on a withheld category finds its columns itself, in the data map")
 		}
 		if then != source.Null && then != source.TruncateIP {
-			x.say(x.keys["then"], "withheld categories are emptied: then is null or truncate_ip")
+			x.Say(x.keys["then"], "withheld categories are emptied: then is null or truncate_ip")
 		}
 	case then == source.Delete:
 		if given {
-			x.say(n, "delete takes the whole row; leave columns out, or say null")
+			x.Say(n, "delete takes the whole row; leave columns out, or say null")
 		}
 	case !given:
-		x.say(x.node, "columns are missing: %s needs to know which", then)
+		x.Say(x.node, "columns are missing: %s needs to know which", then)
 	default:
 		x.columns(n, then)
 	}
@@ -50,22 +51,22 @@ func (x *ruleReader) action() {
 
 func (x *ruleReader) columns(n ast.Node, then source.Action) {
 	if then != source.Mask {
-		for _, name := range x.texts(n, "columns") {
+		for _, name := range x.Texts(n, "columns") {
 			x.change(n, name, nil)
 		}
 		return
 	}
-	for _, e := range x.entries(n, "columns (for mask, each with its strategy)") {
+	for _, e := range x.Entries(n, "columns (for mask, each with its strategy)") {
 		masking := &datamap.Masking{}
-		for _, s := range x.entries(e.value, "columns."+e.name) {
-			v, _ := x.text(s.value, s.name)
-			switch s.name {
+		for _, s := range x.Entries(e.Value, "columns."+e.Name) {
+			v, _ := x.Text(s.Value, s.Name)
+			switch s.Name {
 			case "strategy":
 				masking.Strategy = v
 			case "value", "rewrite_value":
 				masking.Value = v
 			default:
-				x.say(s.key, "%s is not known here%s", s.name, nearest(s.name, []string{"strategy", "value"}))
+				x.Say(s.Key, "%s is not known here%s", s.Name, yamldoc.Nearest(s.Name, []string{"strategy", "value"}))
 			}
 		}
 		switch masking.Strategy {
@@ -73,14 +74,14 @@ func (x *ruleReader) columns(n ast.Node, then source.Action) {
 		case "random_string_rewrite", "hash", "hmac":
 			// Its result cannot be told from a value that was never masked, so each
 			// sweep would mask the same rows again.
-			x.say(e.value, "%s is not carried out by sweeps yet: use string_rewrite or null_rewrite", masking.Strategy)
+			x.Say(e.Value, "%s is not carried out by sweeps yet: use string_rewrite or null_rewrite", masking.Strategy)
 		default:
-			x.say(e.value, "the strategy of a sweep is string_rewrite or null_rewrite")
+			x.Say(e.Value, "the strategy of a sweep is string_rewrite or null_rewrite")
 		}
-		x.change(e.key, e.name, masking)
+		x.change(e.Key, e.Name, masking)
 	}
 	if len(x.r.Columns) == 0 {
-		x.say(n, "columns names none")
+		x.Say(n, "columns names none")
 	}
 }
 
@@ -90,7 +91,7 @@ func (x *ruleReader) change(n ast.Node, name string, masking *datamap.Masking) {
 	}
 	if c := x.r.Collection; c != nil {
 		if f := c.Field(name); f != nil && f.PrimaryKey || name == c.Controller {
-			x.say(n, "%s is the row's key or its controller: it cannot be changed, only the row deleted", name)
+			x.Say(n, "%s is the row's key or its controller: it cannot be changed, only the row deleted", name)
 			return
 		}
 	}
@@ -105,38 +106,38 @@ func (x *ruleReader) unless() {
 	}
 	u := &source.Counterpart{Link: map[string]string{}}
 	var link, where ast.Node
-	for _, e := range x.entries(n, "unless") {
-		switch e.name {
+	for _, e := range x.Entries(n, "unless") {
+		switch e.Name {
 		case "collection":
-			if name, ok := x.text(e.value, "unless.collection"); ok {
-				u.Collection = x.findCollection(e.value, name)
+			if name, ok := x.Text(e.Value, "unless.collection"); ok {
+				u.Collection = x.findCollection(e.Value, name)
 			}
 		case "link":
-			link = e.value
+			link = e.Value
 		case "where":
-			where = e.value
+			where = e.Value
 		default:
-			x.say(e.key, "unless.%s is not known%s", e.name, nearest(e.name, []string{"collection", "link", "where"}))
+			x.Say(e.Key, "unless.%s is not known%s", e.Name, yamldoc.Nearest(e.Name, []string{"collection", "link", "where"}))
 		}
 	}
 	if link == nil {
-		x.say(n, "unless needs link: {column here: column there}")
+		x.Say(n, "unless needs link: {column here: column there}")
 	} else {
-		for _, e := range x.entries(link, "unless.link") {
-			there, ok := x.text(e.value, "unless.link")
-			if x.column(e.key, x.r.Collection, e.name) && ok && x.column(e.value, u.Collection, there) {
-				u.Link[e.name] = there
+		for _, e := range x.Entries(link, "unless.link") {
+			there, ok := x.Text(e.Value, "unless.link")
+			if x.column(e.Key, x.r.Collection, e.Name) && ok && x.column(e.Value, u.Collection, there) {
+				u.Link[e.Name] = there
 			}
 		}
 		if len(u.Link) == 0 {
-			x.say(link, "unless.link names no columns")
+			x.Say(link, "unless.link names no columns")
 		}
 	}
 	if where != nil {
 		u.Where = x.condition("unless.where", where, u.Collection)
 	}
 	if a, b := x.r.Collection, u.Collection; a != nil && b != nil && a.Dataset.Source != b.Dataset.Source {
-		x.say(n, "unless looks into another source (%s): a sweep runs inside one", b.Dataset.Source)
+		x.Say(n, "unless looks into another source (%s): a sweep runs inside one", b.Dataset.Source)
 	}
 	x.r.Unless = u
 }
@@ -151,15 +152,15 @@ func (x *ruleReader) values() {
 		return
 	}
 	if x.r.ValueColumn == "" {
-		x.say(n, "value_in needs value: the column of the value that expires")
+		x.Say(n, "value_in needs value: the column of the value that expires")
 	}
 	if x.r.Then != source.Delete && x.r.Then != "" {
-		x.say(n, "value_in goes with then: delete")
+		x.Say(n, "value_in goes with then: delete")
 	}
-	for _, full := range x.texts(n, "value_in") {
+	for _, full := range x.Texts(n, "value_in") {
 		dot := strings.LastIndex(full, ".")
 		if dot < 0 {
-			x.say(n, "value_in: %s is not dataset.collection.field", full)
+			x.Say(n, "value_in: %s is not dataset.collection.field", full)
 			continue
 		}
 		c := x.findCollection(n, full[:dot])
@@ -167,10 +168,10 @@ func (x *ruleReader) values() {
 			continue
 		}
 		if x.r.Collection != nil && c.Dataset != x.r.Collection.Dataset {
-			x.say(n, "value_in: %s lies in another dataset: values are replaced inside one", full)
+			x.Say(n, "value_in: %s lies in another dataset: values are replaced inside one", full)
 		}
 		if slices.Contains(x.r.ValueIn, full) {
-			x.say(n, "value_in: %s stands twice", full)
+			x.Say(n, "value_in: %s stands twice", full)
 			continue
 		}
 		x.r.ValueIn = append(x.r.ValueIn, full)

@@ -223,7 +223,14 @@ func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Ma
 			for _, d := range doubts {
 				c.say(d.Level, part+": "+d.Subject, d.Sentence, d.Do)
 			}
-			if err == nil && len(doubts) == 0 {
+			strangers, err2 := strangers(ctx, cfg, m, src)
+			if err2 != nil {
+				c.check(part, err2, "", "")
+			}
+			for _, one := range strangers {
+				c.say(doubtful, part+": "+one.collection, one.sentence(), "add them under controllers: with their scope; until then nobody can ask for these rows, and no letter names who answers for them")
+			}
+			if err == nil && err2 == nil && len(doubts)+len(strangers) == 0 {
 				c.say(right, part, "tables, columns, rights and indexes are as the data map needs them", "")
 			}
 		}
@@ -232,6 +239,49 @@ func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Ma
 		}
 		cancel()
 	}
+}
+
+// A stranger is a collection that holds rows of controllers without a configuration.
+type stranger struct {
+	collection string
+	scopes     []string
+}
+
+func (s stranger) sentence() string {
+	const most = 10
+	list, more := s.scopes, ""
+	if len(list) > most {
+		list, more = list[:most], ", …"
+	}
+	number := plural(int64(len(s.scopes)), "controller", "controllers")
+	if len(s.scopes) == postgres.MaxScopes {
+		number = "at least " + number
+	}
+	return "it holds rows of " + number + " without a configuration: " + strings.Join(list, ", ") + more
+}
+
+// strangers looks into every collection with a controller's column.
+func strangers(ctx context.Context, cfg *config.Config, m *datamap.Map, src *postgres.Source) ([]stranger, error) {
+	known := []string{}
+	for _, c := range cfg.Controllers {
+		if c.Scope != "" {
+			known = append(known, c.Scope)
+		}
+	}
+	var found []stranger
+	var errs []error
+	for _, d := range m.Datasets {
+		for _, c := range d.Collections {
+			scopes, err := src.Scopes(ctx, c, known)
+			if err != nil {
+				errs = append(errs, err)
+			}
+			if len(scopes) > 0 {
+				found = append(found, stranger{c.FullName(), scopes})
+			}
+		}
+	}
+	return found, errors.Join(errs...)
 }
 
 // rules looks at retention against the live sources.

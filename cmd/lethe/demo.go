@@ -104,10 +104,9 @@ func (c *demoCmd) set(ctx context.Context, w *world) (*demo, error) {
 			return d, err
 		}
 	}
-	if d.dir, err = os.MkdirTemp("", "lethe-demo-"); err != nil {
+	if d.dir, err = server.Folder("demo"); err != nil {
 		return d, err
 	}
-	d.closers = append(d.closers, func() { _ = os.RemoveAll(d.dir) })
 	say("Filling the shop ...")
 	if d.shop, err = pg.Open(ctx, server.URL("livechat"), pg.Options{Name: "demo shop"}); err != nil {
 		return d, err

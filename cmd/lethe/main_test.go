@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -34,19 +35,28 @@ type stage struct {
 	shop *pgxpool.Pool
 }
 
-// setStage makes one. The control database is migrated already.
+// setStage makes one of the vendor's rows. The control database is migrated already.
 func setStage(t testing.TB) *stage {
+	t.Helper()
+	dir := realRows(t)
+	return setStageWith(t, mailbox.Options{}, func(ctx context.Context, shop *pgxpool.Pool) error {
+		return sample.LoadCSV(ctx, shop, dir)
+	})
+}
+
+// setStageWith makes one with a mailbox and rows of the test's own.
+func setStageWith(t testing.TB, o mailbox.Options, fill func(context.Context, *pgxpool.Pool) error) *stage {
 	t.Helper()
 	s := &stage{dir: t.TempDir()}
 	var err error
-	if s.box, err = mailbox.Start("127.0.0.1:0"); err != nil {
+	if s.box, err = mailbox.StartWith("127.0.0.1:0", o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.box.Close() })
 	shop := pgtest.Empty(t)
 	s.shop = shop
 	pgtest.Exec(t, shop, livechat.Schema)
-	if err := sample.LoadCSV(t.Context(), shop, realRows(t)); err != nil {
+	if err := fill(t.Context(), shop); err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{"lethe.yaml": livechat.Config, "datamap.yaml": livechat.Datamap, "retention.yaml": livechat.Retention} {

@@ -171,7 +171,7 @@ func stopped(c *jobs.Client) error {
 func (a *app) pages(ctx context.Context, client *jobs.Client, s serving) (http.Handler, error) {
 	conf := web.Config{
 		Requests: a.requests, Retention: a.retention, Staff: web.NewStaff(a.pool), Controllers: a.controllersInOrder(),
-		Identities: identityTypes(a.datamap), PublicURL: a.cfg.PublicURL, Now: a.now, Rand: rand.Reader, Log: a.log, Demo: s.demo,
+		Identities: identityTypes(a.datamap), PublicURL: a.cfg.PublicURL, Proxies: a.cfg.Proxies, Now: a.now, Rand: rand.Reader, Log: a.log, Demo: s.demo,
 	}
 	for _, d := range a.datamap.Datasets {
 		for _, c := range d.Collections {

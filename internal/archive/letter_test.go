@@ -53,6 +53,10 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	full.Recipients = []Recipient{{Name: "Far Inc.", Region: "US"}, {Name: "Somewhere"}}
 	full.Purposes = append(full.Purposes, Purpose{Collection: "visits"})
 	got := strings.Join(full.Missing(), "\n")
+	full.Purposes = append(full.Purposes, Purpose{Collection: "visits", Consent: "analytics"})
+	if twice := strings.Join(full.Missing(), "\n"); twice != got {
+		t.Errorf("what two purposes of a collection lack should be said once; got:\n%s", twice)
+	}
 	for _, want := range []string{
 		"Far Inc.: the recipient is outside the EEA", "Somewhere: the recipient's region", "visits: the data map names no purpose",
 		"visits: the data map names no legal basis", "visits: no retention rule",

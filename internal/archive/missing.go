@@ -1,6 +1,9 @@
 package archive
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Missing lists, in sentences, what a letter under Art. 15 should say and does
 // not, because it is not configured: shown to the DPO before approval. An export
@@ -8,8 +11,10 @@ import "fmt"
 func (l Letter) Missing() []string {
 	var out []string
 	say := func(missing bool, format string, args ...any) {
-		if missing {
-			out = append(out, fmt.Sprintf(format, args...))
+		// A collection has a purpose for each legal basis: what all of them
+		// lack is said once.
+		if s := fmt.Sprintf(format, args...); missing && !slices.Contains(out, s) {
+			out = append(out, s)
 		}
 	}
 	say(l.Controller.Name == "", "The controller's name is not configured.")

@@ -2,7 +2,10 @@
 // never the line's text, which may hold a password.
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Config is lethe.yaml, with secrets filled in and paths made absolute
 // (relative ones are relative to the file's folder).
@@ -19,6 +22,7 @@ type Config struct {
 	KeyFile     string
 	Listen      string // default 127.0.0.1:8080
 	PublicURL   string
+	Proxies     []netip.Prefix // reverse proxies whose X-Forwarded-For is believed
 	Policies    []Policy
 	MinimumKeep time.Duration // floor of every retention rule; default a day
 	Work        Work

@@ -24,6 +24,7 @@ storage: file:///var/lib/lethe/archives
 key_file: lethe.key
 public_url: https://privacy.bota.example/
 work: {job_limit: 30s, rescue_after: PT1M}
+proxies: [10.1.0.0/16, "fd00::/8", 192.0.2.7]
 policies:
   names-only: {kind: erasure, rules: [{categories: [user.name], strategy: {strategy: null_rewrite}}]}
 `
@@ -55,6 +56,7 @@ func TestLoad(t *testing.T) {
 		"paths are relative to the file":           {c.KeyFile, filepath.Join(filepath.Dir(c.Path), "lethe.key")},
 		"listen has a default":                     {c.Listen, "127.0.0.1:8080"},
 		"IP addresses are withheld unless set":     {strings.Join(c.Controllers[0].Withhold, ","), "user.device.ip_address"},
+		"a proxy may be one machine":               {fmt.Sprint(c.Proxies), "[10.1.0.0/16 fd00::/8 192.0.2.7/32]"},
 		"ISO periods are read":                     {fmt.Sprint(c.Controllers[0].ScrubAfter, c.Work.RescueAfter), fmt.Sprint(72*time.Hour, time.Minute)},
 	} {
 		if pair[0] != pair[1] {
@@ -79,6 +81,7 @@ storage: s3://bucket/prefix
 public_url: privacy.example
 listen: nowhere
 work: {concurrency: none}
+proxies: [10.1.2.3/16, everybody, 0.0.0.0/0]
 policies:
   erasure: {kind: erasing, rules: []}
 `)
@@ -99,8 +102,11 @@ policies:
 		"12:13: public_url: the address that people see",
 		"13:9: listen: HOST:PORT",
 		"14:21: work: concurrency: a whole number",
-		"16:3: policies: erasure is the name of a built-in policy",
-		"16:19: policies: erasure: kind: access, export, erasure expected",
+		"15:10: proxies: a network's address ends with its length",
+		"15:10: proxies: networks such as",
+		"15:10: proxies: a network of everybody",
+		"17:3: policies: erasure is the name of a built-in policy",
+		"17:19: policies: erasure: kind: access, export, erasure expected",
 		"key_file is missing",
 	}
 	var all []string

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -31,6 +32,7 @@ func (r *reader) file(root ast.Node) {
 			}
 		}},
 		"public_url":   must(field{read: func(n ast.Node, what string) { r.publicURL(n, what, &c.PublicURL) }}),
+		"proxies":      {read: r.proxies},
 		"policies":     {read: r.policies},
 		"minimum_keep": r.period(&c.MinimumKeep, time.Hour),
 		"work": {read: func(n ast.Node, what string) {
@@ -162,6 +164,27 @@ func (r *reader) publicURL(n ast.Node, what string, into *string) {
 		return
 	}
 	*into = strings.TrimRight(s, "/")
+}
+
+// proxies reads networks, or single addresses. Bits beyond the length are
+// refused: 10.0.0.1/8 is one machine to its writer, and sixteen million to us.
+func (r *reader) proxies(n ast.Node, what string) {
+	for _, s := range r.Texts(n, what) {
+		p, err := netip.ParsePrefix(s)
+		if a, aerr := netip.ParseAddr(s); err != nil && aerr == nil && a.Zone() == "" {
+			p, err = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+		}
+		switch {
+		case err != nil:
+			r.Say(n, "%s: networks such as 10.1.0.0/16 expected, or single addresses", what)
+		case p != p.Masked():
+			r.Say(n, "%s: a network's address ends with its length: 10.1.0.0/16, not 10.1.2.3/16", what)
+		case p.Bits() == 0:
+			r.Say(n, "%s: a network of everybody would let any client choose its own address", what)
+		default:
+			r.c.Proxies = append(r.c.Proxies, p)
+		}
+	}
 }
 
 func (r *reader) policies(n ast.Node, what string) {

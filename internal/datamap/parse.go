@@ -4,17 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	goparser "github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 )
 
 // A File of a data map, already read.
@@ -94,13 +90,8 @@ type mapReader struct {
 func (p *mapReader) atEnd(check func()) { p.after = append(p.after, check) }
 
 func (p *mapReader) file(f File) {
-	tokens, ok := guard(f.Name, f.Data, p.out)
+	tree, ok := open(f, p.out)
 	if !ok {
-		return
-	}
-	tree, err := parseTokens(tokens)
-	if err != nil {
-		p.syntax(f.Name, err)
 		return
 	}
 	r := &reader{file: f.Name, out: p.out}
@@ -121,30 +112,6 @@ func (p *mapReader) file(f File) {
 			}
 		}
 	}
-}
-
-var errReader = errors.New("the YAML reader cannot make sense of this file")
-
-// parseTokens keeps a panic of the YAML library inside: what it cannot read is
-// a fault of the file, and not the end of the process.
-func parseTokens(tokens token.Tokens) (tree *ast.File, err error) {
-	defer func() {
-		if recover() != nil {
-			tree, err = nil, errReader
-		}
-	}()
-	return goparser.Parse(tokens, 0, goparser.AllowDuplicateMapKey())
-}
-
-// syntax reports where YAML itself is broken. The library's message names
-// tokens of the syntax; its excerpt of the file is left out.
-func (p *mapReader) syntax(file string, err error) {
-	var e yaml.Error
-	if errors.As(err, &e) {
-		p.out.fail(at(file, e.GetToken()), "this is not YAML: %s", e.GetMessage())
-		return
-	}
-	p.out.fail(Pos{file, 1, 1}, "%s", errReader)
 }
 
 // first is the node whose place a person would point at: a mapping's token is

@@ -210,6 +210,16 @@ func (s *Server) admin(ctx context.Context, sql string) error {
 	return nil
 }
 
+// Folder makes a folder for the owner's own files beside the cluster: it goes
+// when the cluster goes, kill -9 of the owner included.
+func (s *Server) Folder(name string) (string, error) {
+	dir := filepath.Join(s.dir, "owner-"+name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", fmt.Errorf("private Postgres: %w", err)
+	}
+	return dir, nil
+}
+
 // Stop ends Postgres and waits until its folder is gone. It may be called
 // again, by several at once; all get the same answer.
 func (s *Server) Stop() error {

@@ -1,10 +1,10 @@
 package web
 
 import (
-	"errors"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"

@@ -1,26 +1,19 @@
 // Package yamldoc reads YAML files strictly and with positions: every problem at
-// once, never quoting a line (which may hold a password). It bounds size and
-// nesting before the parser sees a file, and refuses anchors, aliases, merge keys
-// and tags: configuration that a person reviews says what it says where it stands.
+// once, never quoting a line (which may hold a password). It bounds size, nesting
+// and keys before the parser sees a file (guard.go), and refuses anchors, aliases,
+// merge keys and tags: configuration that a person reviews says what it says where
+// it stands. It is pure, so that the data map, which is, may share its guard.
 package yamldoc
 
 import (
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 )
 
-// The parser's time grows with the square of the nesting (80 kB of brackets take
-// half a minute), so size and depth are bounded before it sees the file.
-const (
-	maxBytes  = 1 << 20
-	maxLevels = 64
-)
+// maxProblems bounds what one file reports: nobody reads on beyond it, and a
+// hostile file could ask for a million of them.
+const maxProblems = 500
 
 // A Problem is one thing wrong with a file. Lines and columns count from 1.
 type Problem struct {
@@ -57,35 +50,29 @@ func (d *Document) At(n ast.Node) Problem {
 
 // Say notes a problem. The sentence names keys and names of the file, never its values at large.
 func (d *Document) Say(n ast.Node, format string, args ...any) {
-	p := d.At(n)
-	p.Message = fmt.Sprintf(format, args...)
-	d.Problems = append(d.Problems, p)
+	switch p := d.At(n); {
+	case len(d.Problems) > maxProblems:
+	case len(d.Problems) == maxProblems:
+		p.Message = "and more problems, which are not listed"
+		d.Problems = append(d.Problems, p)
+	default:
+		p.Message = fmt.Sprintf(format, args...)
+		d.Problems = append(d.Problems, p)
+	}
 }
 
 // Open parses the bytes; nil when that is not possible.
 func (d *Document) Open(data []byte) (root ast.Node) {
-	if len(data) > maxBytes {
-		d.Say(nil, "the file is larger than 1 MiB")
+	tokens, list := Tokens(d.File, data)
+	if len(list) > 0 {
+		d.Problems = append(d.Problems, list...)
 		return nil
 	}
-	if line, deep := tooDeep(data); deep {
-		d.Problems = append(d.Problems, Problem{File: d.File, Line: line, Column: 1,
-			Message: fmt.Sprintf("nested more than %d levels deep", maxLevels)})
-		return nil
-	}
-	defer func() {
-		// A parser that panics on hostile input must not take the process with it.
-		if recover() != nil {
-			d.Say(nil, "this is not YAML that can be read")
-			root = nil
-		}
-	}()
-	f, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		d.Problems = append(d.Problems, d.syntax(err))
-		return nil
-	}
+	f, problem := Parse(d.File, tokens)
 	switch {
+	case problem != nil:
+		d.Problems = append(d.Problems, *problem)
+		return nil
 	case len(f.Docs) == 0 || f.Docs[0].Body == nil:
 		d.Say(nil, "the file is empty")
 		return nil
@@ -94,53 +81,6 @@ func (d *Document) Open(data []byte) (root ast.Node) {
 		return nil
 	}
 	return f.Docs[0].Body
-}
-
-// syntax keeps position and kind of a parser's error, never the line's text.
-func (d *Document) syntax(err error) Problem {
-	p := Problem{File: d.File, Line: 1, Column: 1, Message: "this is not YAML that can be read"}
-	var y yaml.Error
-	if !errors.As(err, &y) {
-		return p
-	}
-	if t := y.GetToken(); t != nil && t.Position != nil {
-		p.Line, p.Column = t.Position.Line, t.Position.Column
-	}
-	switch {
-	case strings.Contains(y.GetMessage(), "already defined"):
-		p.Message = "this key stands twice in one mapping"
-	case strings.Contains(y.GetMessage(), "tab"):
-		p.Message = "YAML is indented by spaces, not by tabs"
-	}
-	return p
-}
-
-// tooDeep counts brackets and indents without parsing.
-func tooDeep(data []byte) (line int, deep bool) {
-	depth := 0
-	var indents []int
-	for i, l := range strings.Split(string(data), "\n") {
-		dashes := 0
-		text := strings.TrimLeft(l, " ")
-		indent := len(l) - len(text)
-		if text == "" || text[0] == '#' {
-			continue
-		}
-		for strings.HasPrefix(text, "- ") {
-			dashes++
-			text = strings.TrimLeft(text[2:], " ")
-		}
-		for len(indents) > 0 && indents[len(indents)-1] >= indent {
-			indents = indents[:len(indents)-1]
-		}
-		indents = append(indents, indent)
-		depth += strings.Count(l, "[") + strings.Count(l, "{")
-		if len(indents)+dashes > maxLevels || depth > maxLevels {
-			return i + 1, true
-		}
-		depth = max(0, depth-strings.Count(l, "]")-strings.Count(l, "}"))
-	}
-	return 0, false
 }
 
 // An Entry is one key of a mapping with its value.
@@ -163,6 +103,7 @@ func (d *Document) Entries(n ast.Node, what string) []Entry {
 		return nil
 	}
 	list := make([]Entry, 0, len(values))
+	first := make(map[string]int, len(values))
 	for _, v := range values {
 		if v.Key.IsMergeKey() {
 			d.Say(v.Key, "%s: merge keys are not read here; write the keys out", what)
@@ -174,10 +115,11 @@ func (d *Document) Entries(n ast.Node, what string) []Entry {
 		} else {
 			e.Name = v.Key.String()
 		}
-		if slices.ContainsFunc(list, func(o Entry) bool { return o.Name == e.Name }) {
-			d.Say(v.Key, "%s: %s stands twice", what, e.Name)
+		if line, twice := first[e.Name]; twice {
+			d.Say(v.Key, "%s: %s stands twice; the first is in line %d", what, e.Name, line)
 			continue
 		}
+		first[e.Name] = d.At(v.Key).Line
 		list = append(list, e)
 	}
 	return list
@@ -255,41 +197,4 @@ func (d *Document) Admitted(n ast.Node, what string) []*string {
 		}
 	}
 	return list
-}
-
-// Nearest returns the known name that was probably meant, in brackets, or "".
-func Nearest(name string, known []string) string {
-	best, least := "", len(name)/3+2
-	for _, k := range known {
-		if n := distance(strings.ToLower(name), strings.ToLower(k)); n < least {
-			best, least = k, n
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return " (did you mean " + best + "?)"
-}
-
-// distance is Levenshtein's; names longer than 200 bytes are as far as can be.
-func distance(a, b string) int {
-	if len(a) > 200 || len(b) > 200 {
-		return 200
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		left := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := left
-			if a[i] != b[j] {
-				cost = 1 + min(left, row[j], row[j+1])
-			}
-			left, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -152,8 +152,13 @@ func (w *writer) isRoot(s *stop, columns []string) string {
 	return w.keyIs(s, columns, "roots", func(r *run) []string { return r.roots[s.c.FullName()] })
 }
 
+// isHeld is the condition that a row stands under a hold of its own, or of its
+// whole collection, which comes as an empty key (retention.ActiveHolds). Holds
+// are those of the walk's controller, and so are the rows reached.
 func (w *writer) isHeld(s *stop, columns []string) string {
-	return w.keyIs(s, columns, "held", func(r *run) []string { return r.held[s.c.FullName()] })
+	name := s.c.FullName()
+	whole := w.bind("held whole "+name, func(r *run) any { return slices.Contains(r.held[name], "") })
+	return "(" + whole + "::bool OR " + w.keyIs(s, columns, "held", func(r *run) []string { return r.held[name] }) + ")"
 }
 
 // keyColumn binds one key column of some rows known by their keys, as an

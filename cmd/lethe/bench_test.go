@@ -1,0 +1,519 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/examples/livechat"
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/devpg"
+	"github.com/lethe-dsr/lethe/internal/keys"
+	"github.com/lethe-dsr/lethe/internal/mailbox"
+	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/sample"
+	"github.com/lethe-dsr/lethe/jobs"
+	"github.com/lethe-dsr/lethe/migrations"
+)
+
+// The product's benchmarks. `make bench` runs them and prints a table; what they
+// measured and what holds it stands in docs/benchmarks.md.
+//
+// Each takes turns between the ways that it compares, several rounds in one run,
+// and reports medians: a machine that is busy with something else for a while
+// slows both ways down. Postgres keeps fsync on, as a real server has it.
+
+// BenchmarkIdle plays access requests one after the other on the idle demo, as
+// `lethe demo --once` does: form, confirmation by the link in the mail, approval,
+// download, all over HTTP. Fourteen is what the public form's rate limits let
+// one visitor do in a minute.
+func BenchmarkIdle(b *testing.B) {
+	w := &world{out: io.Discard, err: io.Discard, now: time.Now, env: os.LookupEnv}
+	d, err := (&demoCmd{Once: true, Addr: "127.0.0.1:0"}).set(b.Context(), w)
+	if d != nil {
+		defer d.close()
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- d.app.serve(ctx, d.serving(func() { close(ready) })) }()
+	defer func() { cancel(); <-ended }()
+	<-ready
+	people, err := sample.Pick(ctx, d.shop, 14)
+	if err != nil {
+		b.Fatal(err)
+	}
+	subject, err := newVisitor(d.origin)
+	if err != nil {
+		b.Fatal(err)
+	}
+	dpo, err := newVisitor(d.origin)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := dpo.post(ctx, strings.TrimPrefix(d.link, d.origin), nil); err != nil {
+		b.Fatal(err)
+	}
+	var took []float64
+	for _, p := range people {
+		s, err := d.request(ctx, datamap.Access, p, subject, dpo)
+		if err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, float64(s.Took))
+	}
+	slices.Sort(took)
+	report(b, "access", map[string]float64{"p50-ms": median(took), "max-ms": took[len(took)-1]})
+}
+
+// BenchmarkQueueFull takes in as many requests at once as the queue is to hold,
+// approves each when its findings are there, and waits until all are fulfilled;
+// beside it the queue alone, with the same client, workers and database, whose
+// jobs do nothing.
+func BenchmarkQueueFull(b *testing.B) {
+	n := fromEnv("LETHE_BENCH_REQUESTS", 2000)
+	t := newTrack(b)
+	t.shop(b, n)
+	kinds := []datamap.Kind{datamap.Access, datamap.Erasure}
+	perSecond := map[string][]float64{}
+	for round := range fromEnv("LETHE_BENCH_ROUNDS", 3) {
+		for i := range 1 + len(kinds) { // another one begins each round
+			way := (round + i) % (1 + len(kinds))
+			if way == 0 {
+				rate := t.noop(b, 5*n)
+				perSecond["noop"] = append(perSecond["noop"], rate)
+				b.Logf("round %d: no-op %.0f jobs/s", round+1, rate)
+				continue
+			}
+			kind := kinds[way-1]
+			in, all := t.requests(b, kind, n)
+			perSecond[string(kind)] = append(perSecond[string(kind)], float64(n)/all.Seconds())
+			b.Logf("round %d: %s %.1f requests/s; taken in %.0f/s", round+1, kind, float64(n)/all.Seconds(), float64(n)/in.Seconds())
+		}
+	}
+	report(b, "noop", map[string]float64{"jobs/s": median(perSecond["noop"])})
+	for _, kind := range kinds {
+		report(b, string(kind), map[string]float64{"requests/s": median(perSecond[string(kind)])})
+	}
+}
+
+// BenchmarkSweep expires 200,000 of a million rows by a rule of the example, and
+// deletes the same rows by one plain DELETE, in copies of one database.
+func BenchmarkSweep(b *testing.B) {
+	t := newTrack(b)
+	expired := t.rows(b, fromEnv("LETHE_BENCH_ROWS", 1_000_000))
+	perSecond := map[string][]float64{}
+	for round := range fromEnv("LETHE_BENCH_ROUNDS", 3) {
+		for i := range 2 {
+			name, run := "DELETE", t.plainDelete
+			if (round+i)%2 == 0 {
+				name, run = "sweep", t.sweep
+			}
+			took := run(b, expired)
+			perSecond[name] = append(perSecond[name], float64(expired)/took.Seconds())
+			b.Logf("round %d: %s %.0f rows/s", round+1, name, float64(expired)/took.Seconds())
+		}
+	}
+	for _, name := range []string{"sweep", "DELETE"} {
+		report(b, name, map[string]float64{"rows/s": median(perSecond[name])})
+	}
+}
+
+// report prints one line of results, without the time of a single operation,
+// which is none.
+func report(b *testing.B, name string, metrics map[string]float64) {
+	b.Run(name, func(b *testing.B) {
+		b.ReportMetric(0, "ns/op")
+		for unit, value := range metrics {
+			b.ReportMetric(value, unit)
+		}
+	})
+}
+
+func median(values []float64) float64 {
+	values = slices.Sorted(slices.Values(values))
+	if n := len(values); n%2 == 0 {
+		return (values[n/2-1] + values[n/2]) / 2
+	}
+	return values[len(values)/2]
+}
+
+// fromEnv reads how much to do from the environment, for short runs.
+func fromEnv(name string, standard int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
+		return n
+	}
+	return standard
+}
+
+// A track is a durable Postgres with a shop to copy, and a mailbox.
+type track struct {
+	server *devpg.Server
+	people []sample.Person
+	made   int
+}
+
+const shopTemplate = "shop_template"
+
+func newTrack(b *testing.B) *track {
+	b.Helper()
+	settings := map[string]string{"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"}
+	// More lines for looking closer: LETHE_BENCH_POSTGRES=name=value,name=value
+	for _, line := range strings.Split(os.Getenv("LETHE_BENCH_POSTGRES"), ",") {
+		if name, value, ok := strings.Cut(line, "="); ok {
+			settings[name] = value
+		}
+	}
+	server, err := devpg.Start(b.Context(), devpg.Options{Durable: true, MaxConns: 200, Settings: settings})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = server.Stop() })
+	return &track{server: server}
+}
+
+// fill makes the database that shops are copies of.
+func (t *track) fill(b *testing.B, f func(ctx context.Context, pool *pgxpool.Pool) error) {
+	b.Helper()
+	if err := t.server.CreateDatabase(b.Context(), shopTemplate, ""); err != nil {
+		b.Fatal(err)
+	}
+	pool := t.pool(b, shopTemplate, 4)
+	defer pool.Close()
+	if _, err := pool.Exec(b.Context(), livechat.Schema); err != nil {
+		b.Fatal(err)
+	}
+	if err := f(b.Context(), pool); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := pool.Exec(b.Context(), "VACUUM (ANALYSE)"); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// shop fills it with made-up customers, of whom n can be picked.
+func (t *track) shop(b *testing.B, n int) {
+	t.fill(b, func(ctx context.Context, pool *pgxpool.Pool) error {
+		err := sample.Generate(1, time.Now(), sample.Options{Contacts: 5 * n, Visits: 75 * n}).Load(ctx, pool)
+		if err != nil {
+			return err
+		}
+		if t.people, err = sample.Pick(ctx, pool, n); err == nil && len(t.people) < n {
+			err = fmt.Errorf("expected %d people to pick, there are %d", n, len(t.people))
+		}
+		return err
+	})
+}
+
+// rows fills it with n identifiers, a fifth of which have outlived their documented lifetime.
+func (t *track) rows(b *testing.B, n int) (expired int64) {
+	t.fill(b, func(ctx context.Context, pool *pgxpool.Pool) error {
+		if _, err := pool.Exec(ctx, `
+			INSERT INTO accounts SELECT i, 'shop ' || i, 'shop' || i || '.example', 'k' || i, 'CZ' FROM generate_series(1, 3) i`); err != nil {
+			return err
+		}
+		if _, err := pool.Exec(ctx, `
+			INSERT INTO visitors (id, account_id, created_at, updated_at)
+			SELECT 'v' || i, i % 3 + 1, now(), now() FROM generate_series(0, $1::int) i`, n/10); err != nil {
+			return err
+		}
+		if _, err := pool.Exec(ctx, `
+			INSERT INTO identifiers (id, account_id, visitor_id, name, storage, value, issued_at, last_seen_at)
+			SELECT i, (i / 10) % 3 + 1, 'v' || i / 10, 'ssupp.visits', 'cookie', 'n' || i,
+			       now() - make_interval(days => CASE WHEN hashint4(i) % 5 = 0 THEN 200 ELSE 20 END, secs => abs(hashint4(i + 1)) % 864000), now()
+			FROM generate_series(1, $1::int) i`, n); err != nil {
+			return err
+		}
+		return pool.QueryRow(ctx, `SELECT count(*) FROM identifiers WHERE issued_at < now() - interval '190 days'`).Scan(&expired)
+	})
+	return expired
+}
+
+// A product is everything, on databases of one round.
+type product struct {
+	app  *app
+	shop *pgxpool.Pool
+}
+
+// round opens the whole product on a copy of the shop, and closes it with b's part.
+func (t *track) round(b *testing.B, f func(product)) {
+	b.Helper()
+	t.made++
+	control, shop := fmt.Sprintf("control_%d", t.made), fmt.Sprintf("shop_%d", t.made)
+	dir := b.TempDir()
+	for name, template := range map[string]string{control: "", shop: shopTemplate} {
+		if err := t.server.CreateDatabase(b.Context(), name, template); err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = t.server.DropDatabase(context.WithoutCancel(b.Context()), name) }()
+	}
+	migrating := t.pool(b, control, 4)
+	err := migrations.Up(b.Context(), migrating)
+	migrating.Close()
+	if err != nil {
+		b.Fatal(err)
+	}
+	box, err := mailbox.Start("127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = box.Close() }()
+	for name, text := range map[string]string{"lethe.yaml": livechat.Config, "datamap.yaml": livechat.Datamap, "retention.yaml": livechat.Retention} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if _, err := keys.Create(filepath.Join(dir, "lethe.key")); err != nil {
+		b.Fatal(err)
+	}
+	env := map[string]string{
+		"LETHE_DATABASE": t.server.URL(control), "SHOP_DATABASE": t.server.URL(shop), "MAIL_URL": "smtp://" + box.SMTPAddr(),
+		"STORAGE": "file://" + filepath.Join(dir, "archives"), "KEY_FILE": filepath.Join(dir, "lethe.key"),
+		"LISTEN": "127.0.0.1:0", "PUBLIC_URL": "http://localhost:8080",
+	}
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	cfg, wrong := config.Load(filepath.Join(dir, "lethe.yaml"), lookup)
+	if len(wrong) > 0 {
+		b.Fatal(wrong)
+	}
+	a, err := openApp(b.Context(), &world{env: lookup, now: time.Now, out: io.Discard, err: io.Discard}, cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer a.close()
+	pool := t.pool(b, shop, 4)
+	defer pool.Close()
+	// What making the databases left to be written must not be paid in the round.
+	if _, err := pool.Exec(b.Context(), "CHECKPOINT"); err != nil {
+		b.Fatal(err)
+	}
+	f(product{app: a, shop: pool})
+}
+
+func (t *track) pool(b *testing.B, database string, conns int32) *pgxpool.Pool {
+	b.Helper()
+	pool, err := pg.Open(b.Context(), t.server.URL(database), pg.Options{Name: "bench", MaxConns: conns})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return pool
+}
+
+// requests takes n requests in, then lets the workers begin. It returns how long
+// the intake took, and how long everything did, to the last request's end.
+func (t *track) requests(b *testing.B, kind datamap.Kind, n int) (in, all time.Duration) {
+	b.Helper()
+	t.round(b, func(r product) {
+		began := time.Now()
+		each(b, 4, n, func(i int) error {
+			_, err := r.app.requests.Submit(b.Context(), operator, dsar.Submission{
+				Controller: controllerOf(r.app, t.people[i]), Kind: kind, Identities: []dsar.Identity{{Type: "email", Value: t.people[i].Email}},
+				Requester: dsar.Requester{As: "self"}, Channel: "cli", Verified: "seen by the benchmark",
+			})
+			return err
+		})
+		in = time.Since(began)
+		ctx, cancel := context.WithCancel(b.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.app.serve(ctx, serving{work: true}) }()
+		approveAll(b, r.app, n)
+		fulfilled(b, r.app, n)
+		all = time.Since(began)
+		cancel()
+		if err := <-ended; err != nil {
+			b.Fatal(err)
+		}
+	})
+	return in, all
+}
+
+func controllerOf(a *app, p sample.Person) string {
+	for _, c := range a.cfg.Controllers {
+		if c.Scope == p.Scope {
+			return c.Key
+		}
+	}
+	return ""
+}
+
+// approveAll is a diligent DPO: whatever has been discovered is approved.
+func approveAll(b *testing.B, a *app, n int) {
+	b.Helper()
+	for done := 0; done < n; {
+		var ready []int64
+		poll(b, func() (bool, error) {
+			rows, err := a.pool.Query(b.Context(), `
+				SELECT r.id FROM requests r JOIN steps s ON s.request_id = r.id
+				WHERE r.status = 'in_review' AND r.approved_at IS NULL AND s.stage = 'discover' AND s.status = 'done'`)
+			if err != nil {
+				return false, err
+			}
+			ready, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+			return len(ready) > 0, err
+		})
+		each(b, 2, len(ready), func(i int) error { return a.requests.Approve(b.Context(), operator, ready[i], dsar.Approval{}) })
+		done += len(ready)
+	}
+}
+
+func fulfilled(b *testing.B, a *app, n int) {
+	b.Helper()
+	poll(b, func() (bool, error) {
+		var done int
+		err := a.pool.QueryRow(b.Context(), `SELECT count(*) FROM requests WHERE status = 'fulfilled'`).Scan(&done)
+		return done == n, err
+	})
+}
+
+// noop works off n jobs that do nothing and returns how many a second.
+func (t *track) noop(b *testing.B, n int) (rate float64) {
+	b.Helper()
+	t.round(b, func(r product) {
+		err := pg.InTx(b.Context(), r.app.pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+			work := make([]dsar.Work, n)
+			for i := range work {
+				work[i] = dsar.Work{Kind: "step", ID: int64(i) + 1, Run: 1}
+			}
+			return r.app.queue.Insert(b.Context(), tx, work...)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		var done atomic.Int64
+		client, err := jobs.New(jobs.Config{
+			Pool: r.app.pool, Schema: migrations.Schema, Requests: idle{done: &done}, Sweeps: noSweeps{}, Mailer: r.app.sender, Log: r.app.log, Now: time.Now,
+			Concurrency: r.app.cfg.Work.Concurrency, JobLimit: r.app.cfg.Work.JobLimit, RescueAfter: r.app.cfg.Work.RescueAfter,
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		if err := client.Start(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		poll(b, func() (bool, error) { return done.Load() == int64(n), nil })
+		rate = float64(n) / time.Since(began).Seconds()
+		if err := client.Stop(); err != nil {
+			b.Fatal(err)
+		}
+	})
+	return rate
+}
+
+// idle is what the queue's workers ask, with nothing to do.
+type idle struct{ done *atomic.Int64 }
+
+func (i idle) RunStep(context.Context, int64, int) error { i.done.Add(1); return nil }
+
+func (idle) SendLetter(context.Context, int64, int, dsar.Mailer) error { return nil }
+
+func (idle) Minute(context.Context, func(context.Context, []dsar.Work) (map[dsar.Work]bool, error)) error {
+	return nil
+}
+
+func (idle) GiveUp(context.Context, dsar.Work) error { return nil }
+
+// noSweeps has nothing to sweep.
+type noSweeps struct{}
+
+func (noSweeps) GiveUp(context.Context, int64) error { return nil }
+
+func (noSweeps) ClaimDue(context.Context) (int, error) { return 0, nil }
+
+func (noSweeps) RunSlice(context.Context, int64, int, time.Duration) (bool, error) { return false, nil }
+
+// sweep runs one rule of the example, approved before, to its end.
+func (t *track) sweep(b *testing.B, expired int64) (took time.Duration) {
+	b.Helper()
+	const rule = "ssupp-visits"
+	t.round(b, func(r product) {
+		ctx := b.Context()
+		if err := r.app.retention.Sync(ctx); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := r.app.retention.ApproveRule(ctx, "operator", rule); err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		results, err := r.app.retention.Sweep(ctx, "operator", rule, false, nil)
+		took = time.Since(began)
+		if err != nil || len(results) != 1 || results[0].Deleted != expired {
+			b.Fatalf("expected the sweep to delete %d rows: %+v, %v", expired, results, err)
+		}
+	})
+	return took
+}
+
+func (t *track) plainDelete(b *testing.B, expired int64) (took time.Duration) {
+	b.Helper()
+	t.round(b, func(r product) {
+		began := time.Now()
+		tag, err := r.shop.Exec(b.Context(), `
+			DELETE FROM identifiers WHERE storage = 'cookie' AND name = 'ssupp.visits' AND issued_at < date_trunc('day', now()) - interval '6 months'`)
+		took = time.Since(began)
+		if err != nil || tag.RowsAffected() != expired {
+			b.Fatalf("expected the DELETE to take %d rows, it took %d: %v", expired, tag.RowsAffected(), err)
+		}
+	})
+	return took
+}
+
+// each calls f for 0 to n-1, so many at once.
+func each(b *testing.B, atOnce, n int, f func(int) error) {
+	b.Helper()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range atOnce {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := f(i); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if b.Failed() {
+		b.FailNow()
+	}
+}
+
+// poll waits until something has come about.
+func poll(b *testing.B, there func() (bool, error)) {
+	b.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Minute)
+	for {
+		ok, err := there()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if ok {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			b.Fatal("nothing moves any more")
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package yamldoc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// The limits of one file. They stand before the parser because it is there that
+// a small file can cost a lot: 80 kB of "[" took 26 s, a quarter of a million
+// keys in one mapping more than a minute. Tokens come in linear time.
+const (
+	maxBytes  = 1 << 20
+	maxLevels = 64
+	maxKeys   = 4000 // of one mapping
+)
+
+const unreadable = "this is not YAML that can be read"
+
+// Tokens turns a file into tokens, or says why it is not read at all: too large,
+// not text, indented by tabs, too deep, too many keys in one mapping.
+func Tokens(file string, data []byte) (token.Tokens, []Problem) {
+	start := func(message string) []Problem {
+		return []Problem{{File: file, Line: 1, Column: 1, Message: message}}
+	}
+	if len(data) > maxBytes {
+		return nil, start("the file is larger than 1 MiB")
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		return nil, start("the file is not UTF-8 text")
+	}
+	if list := tabs(file, data); len(list) > 0 {
+		return nil, list
+	}
+	tokens := lexer.Tokenize(string(data))
+	if tk, message := bounded(tokens); message != "" {
+		return nil, []Problem{at(file, tk, message)}
+	}
+	return tokens, nil
+}
+
+// Parse makes a syntax tree of tokens. A key that stands twice is left to the
+// reader, who can say which. What the YAML library cannot read, or panics on, is
+// a fault of the file; its message may quote the line and is left out.
+func Parse(file string, tokens token.Tokens) (tree *ast.File, problem *Problem) {
+	defer func() {
+		if recover() != nil {
+			tree, problem = nil, &Problem{File: file, Line: 1, Column: 1, Message: unreadable}
+		}
+	}()
+	tree, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err == nil {
+		return tree, nil
+	}
+	p := Problem{File: file, Line: 1, Column: 1, Message: unreadable}
+	var y yaml.Error
+	if errors.As(err, &y) {
+		p = at(file, y.GetToken(), unreadable)
+	}
+	return nil, &p
+}
+
+// tabs reports tabs that stand where YAML wants spaces, the first twenty lines of them.
+func tabs(file string, data []byte) (list []Problem) {
+	for n := 1; len(data) > 0 && len(list) < 20; n++ {
+		line, rest, _ := bytes.Cut(data, []byte("\n"))
+		data = rest
+		text := bytes.TrimLeft(line, " \t\r")
+		if len(text) == 0 || text[0] == '#' {
+			continue
+		}
+		if tab := bytes.IndexByte(line[:len(line)-len(text)], '\t'); tab >= 0 {
+			list = append(list, Problem{File: file, Line: n, Column: tab + 1, Message: "a tab cannot indent in YAML; use spaces"})
+		}
+	}
+	return list
+}
+
+// bounded counts levels and keys without parsing. A block level is known by its
+// column, a flow level by its bracket.
+func bounded(tokens token.Tokens) (*token.Token, string) {
+	type level struct{ column, keys int }
+	var (
+		block []level // columns at which block mappings and lists stand open
+		flow  []int   // keys of each open bracket
+	)
+	for i, tk := range tokens {
+		column, key := 0, false
+		switch tk.Type {
+		case token.DocumentHeaderType, token.DocumentEndType:
+			block, flow = block[:0], flow[:0]
+		case token.SequenceStartType, token.MappingStartType:
+			flow = append(flow, 0)
+		case token.SequenceEndType, token.MappingEndType:
+			flow = flow[:max(0, len(flow)-1)]
+		case token.SequenceEntryType:
+			column = tk.Position.Column
+		case token.MappingKeyType:
+			column, key = tk.Position.Column, true
+		case token.MappingValueType:
+			if i > 0 {
+				column, key = tokens[i-1].Position.Column, true
+			}
+		}
+		keys := 0
+		switch {
+		case len(flow) > 0:
+			if key {
+				flow[len(flow)-1]++
+			}
+			keys = flow[len(flow)-1]
+		case column > 0:
+			for len(block) > 0 && block[len(block)-1].column > column {
+				block = block[:len(block)-1]
+			}
+			if len(block) == 0 || block[len(block)-1].column < column {
+				block = append(block, level{column: column})
+			}
+			if key {
+				block[len(block)-1].keys++
+			}
+			keys = block[len(block)-1].keys
+		}
+		if keys > maxKeys {
+			return tk, fmt.Sprintf("more than %d keys in one mapping", maxKeys)
+		}
+		if len(block)+len(flow) > maxLevels {
+			return tk, fmt.Sprintf("nested more than %d levels deep", maxLevels)
+		}
+	}
+	return nil, ""
+}
+
+// at is a problem where a token stands.
+func at(file string, tk *token.Token, message string) Problem {
+	p := Problem{File: file, Line: 1, Column: 1, Message: message}
+	if tk != nil && tk.Position != nil {
+		p.Line, p.Column = tk.Position.Line, max(1, tk.Position.Column)
+	}
+	return p
+}

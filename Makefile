@@ -39,7 +39,7 @@ bench: postgres ## measurements; prints medians
 
 .PHONY: screenshots
 screenshots: postgres build ## take the pictures in docs/pictures again (needs chromium)
-	sh scripts/screenshots
+	$(GO) run ./scripts/screenshots
 
 .PHONY: postgres cc
 postgres cc:

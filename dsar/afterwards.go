@@ -79,7 +79,11 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, f
 			return err
 		}
 		batch := &pgx.Batch{}
-		batch.Queue(`INSERT INTO recipients (key, name, seen_at) VALUES ($1, $2, $3)
+		// Every erasure names the same few recipients: a row written each time
+		// would make all erasures take turns, each until its commit.
+		batch.Queue(`INSERT INTO recipients (key, name, seen_at)
+			SELECT $1, $2, $3::timestamptz
+			WHERE NOT EXISTS (SELECT 1 FROM recipients WHERE key = $1 AND name = $2 AND seen_at > $3::timestamptz - interval '1 day')
 			ON CONFLICT (key) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at`, key, to.Name, s.now())
 		batch.Queue(`INSERT INTO notices (request_id, recipient, letter_id) VALUES ($1, $2, $3)
 			ON CONFLICT (request_id, recipient) DO UPDATE SET letter_id = excluded.letter_id`, r.ID, key, letter)

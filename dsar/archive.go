@@ -157,7 +157,7 @@ func (s *Service) deliver(ctx context.Context, tx pgx.Tx, r requestRow, object s
 	if how == "hand" {
 		return nil // the request waits for HandOver
 	}
-	status, err := s.statusLink(ctx, tx, r)
+	status, err := s.statusLink(ctx, tx, r, nil)
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (s *Service) answer(ctx context.Context, tx pgx.Tx, r requestRow, kind stri
 	}
 	c.To = to
 	if to != "" {
-		if c.StatusLink, err = s.statusLink(ctx, tx, r); err != nil {
+		if c.StatusLink, err = s.statusLink(ctx, tx, r, nil); err != nil {
 			return err
 		}
 	}

@@ -239,7 +239,7 @@ func (s *Service) tell(ctx context.Context, tx pgx.Tx, r requestRow, kind, reaso
 	}
 	c := letterContent{To: to, Reason: reason}
 	if to != "" {
-		if c.StatusLink, err = s.statusLink(ctx, tx, r); err != nil {
+		if c.StatusLink, err = s.statusLink(ctx, tx, r, nil); err != nil {
 			return err
 		}
 	}

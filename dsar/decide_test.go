@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
@@ -148,6 +150,30 @@ func TestWithdrawByToken(t *testing.T) {
 			t.Errorf("expected the steps that waited to be dropped, got %+v", st)
 		}
 	}
+	// Who filed in somebody's name cannot end what that person has confirmed.
+	filed := b.submit(t, person, Submission{Controller: "bota", Kind: datamap.Access, Channel: "form", Identities: []Identity{{"email", "c@example.org"}}})
+	b.done(t, filed.ID, "locate")
+	if _, err := b.Confirm(t.Context(), b.confirmLink(t, filed.ID, 0)); err != nil {
+		t.Fatal(err)
+	}
+	expectNotNow(t, b.WithdrawByToken(t.Context(), filed.StatusToken), "by the link to its status in the mail")
+	if info, err := b.Token(t.Context(), filed.StatusToken, "status"); err != nil || info.CanWithdraw {
+		t.Errorf("expected the form's status page to go on showing, without a way to withdraw; got %+v, %v", info, err)
+	}
+	var mailed string
+	b.inTx(t, func(tx pgx.Tx) error {
+		r, err := loadRequest(t.Context(), tx, filed.ID, false)
+		if err != nil {
+			return err
+		}
+		link, err := b.statusLink(t.Context(), tx, r, nil)
+		mailed = link[strings.LastIndex(link, "/")+1:]
+		return err
+	})
+	if err := b.WithdrawByToken(t.Context(), mailed); err != nil {
+		t.Errorf("expected the link that was mailed to take it back, got %v", err)
+	}
+	b.expectStatus(t, filed.ID, Withdrawn)
 	running := b.submit(t, dpo, verified(ask(datamap.Access, "email", "b@example.org")))
 	b.done(t, running.ID, "discover")
 	if err := b.Approve(t.Context(), dpo, running.ID, Approval{}); err != nil {

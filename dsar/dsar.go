@@ -247,7 +247,8 @@ type LetterState struct {
 	To        string // empty once scrubbed
 	Status    string // waiting, sent, failed, dropped
 	Attempts  int
-	Code      int
+	Code      int    // the mail server's last, 0: none
+	Message   string // a sentence for the DPO when it was put off or refused; else empty
 	CreatedAt time.Time
 	SentAt    time.Time
 }

@@ -166,6 +166,10 @@ func (s *Service) policy(kind datamap.Kind, name string) (datamap.Policy, bool) 
 // is nothing to give away (rule 5 of "What always holds"). A request that
 // nobody proved yet writes, like its confirmation, to the address on record
 // only. "" when there is none: the DPO tells the person by hand.
+//
+// While the rows disagree on the person, and once the DPO has left one of them
+// as not theirs, an address that the walk merely reached may be somebody else's:
+// which row led to it is not known. It is not written to then.
 func (s *Service) address(ctx context.Context, db pg.DB, requestID int64) (string, error) {
 	ids, err := s.identitiesOf(ctx, db, requestID)
 	if err != nil {
@@ -176,20 +180,24 @@ func (s *Service) address(ctx context.Context, db pg.DB, requestID int64) (strin
 		return "", err
 	}
 	proved := slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return !id.ProvedAt.IsZero() })
+	open := disagreeing(roots) && undecided(roots)
+	left := slices.ContainsFunc(roots, func(r RootRow) bool { return r.Proved && r.Ticked != nil && !*r.Ticked })
 	roots = slices.DeleteFunc(roots, func(r RootRow) bool { return r.Proved != proved || r.Ticked != nil && !*r.Ticked })
 	if to := matchedAddress(roots, ids); to != "" || !proved {
 		return to, nil
 	}
-	others, err := s.reached(ctx, db, requestID)
-	if err != nil {
-		return "", err
+	var others []string
+	if !open && !left {
+		if others, err = s.reached(ctx, db, requestID); err != nil {
+			return "", err
+		}
 	}
 	for _, r := range roots {
 		if to, ok := mailable(r.Stored["email"]); ok && !slices.Contains(others, to) {
 			others = append(others, to)
 		}
 	}
-	if len(others) == 1 {
+	if len(others) == 1 && !open {
 		return others[0], nil
 	}
 	for _, id := range ids {

@@ -66,7 +66,7 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 			return err
 		}
 		tag, err := tx.Exec(ctx, `
-			UPDATE letters SET status = 'sent', sent_at = $3, smtp_code = NULL WHERE id = $1 AND run = $2 AND status = 'waiting'`,
+			UPDATE letters SET status = 'sent', sent_at = $3, smtp_code = NULL, trouble = NULL WHERE id = $1 AND run = $2 AND status = 'waiting'`,
 			l.ID, l.Run, s.now())
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
@@ -188,8 +188,8 @@ func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause
 		}
 	}
 	if !mail.Final {
-		_, err := s.c.Pool.Exec(ctx, `UPDATE letters SET smtp_code = nullif($3, 0) WHERE id = $1 AND run = $2 AND status = 'waiting'`,
-			l.ID, l.Run, mail.Code)
+		_, err := s.c.Pool.Exec(ctx, `UPDATE letters SET smtp_code = nullif($3, 0), trouble = $4 WHERE id = $1 AND run = $2 AND status = 'waiting'`,
+			l.ID, l.Run, mail.Code, mail.Doing)
 		if err != nil {
 			return fmt.Errorf("note the failure of letter %d: %w", l.ID, pg.Clean(err))
 		}
@@ -201,8 +201,8 @@ func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause
 			return err
 		}
 		tag, err := tx.Exec(ctx, `
-			UPDATE letters SET status = 'failed', smtp_code = nullif($3, 0) WHERE id = $1 AND run = $2 AND status = 'waiting'`,
-			l.ID, l.Run, mail.Code)
+			UPDATE letters SET status = 'failed', smtp_code = nullif($3, 0), trouble = $4 WHERE id = $1 AND run = $2 AND status = 'waiting'`,
+			l.ID, l.Run, mail.Code, mail.Doing)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}

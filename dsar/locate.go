@@ -29,6 +29,9 @@ type sighting struct {
 	Matched  bool     `json:"matched"`           // a row holds it
 	Stored   []string `json:"stored,omitempty"`  // addresses in the very rows that hold it
 	Reached  []string `json:"reached,omitempty"` // addresses in rows that those lead to
+	// Mixed: of several rows of one collection that hold it, some have an
+	// address beside it and some have none.
+	Mixed bool `json:"mixed,omitempty"`
 }
 
 // locate looks in one source for the rows that each identity of a request
@@ -85,10 +88,16 @@ func (s *Service) locate(ctx context.Context, st stepRow, r requestRow) (finish,
 // sight keeps of what one identity found the addresses alone.
 func sight(id ProvedIdentity, found source.Found) sighting {
 	si := sighting{Identity: id.ID, Matched: len(found.Roots) > 0}
+	addressed := map[string]bool{} // collection -> whether its rows have addresses
 	for _, root := range found.Roots {
-		if to, ok := mailable(root.Stored["email"]); ok && !slices.Contains(si.Stored, to) {
+		to, ok := mailable(root.Stored["email"])
+		if ok && !slices.Contains(si.Stored, to) {
 			si.Stored = append(si.Stored, to)
 		}
+		if before, seen := addressed[root.Collection]; seen && before != ok {
+			si.Mixed = true
+		}
+		addressed[root.Collection] = ok
 	}
 	for _, to := range found.Reached {
 		if to, ok := mailable(to); ok && !slices.Contains(si.Reached, to) {
@@ -194,7 +203,7 @@ func (s *Service) sightings(ctx context.Context, db pg.DB, requestID int64) (map
 		}
 		for _, si := range note.Sightings {
 			sum := all[si.Identity]
-			sum.Identity, sum.Matched = si.Identity, sum.Matched || si.Matched
+			sum.Identity, sum.Matched, sum.Mixed = si.Identity, sum.Matched || si.Matched, sum.Mixed || si.Mixed
 			sum.Stored = append(sum.Stored, si.Stored...)
 			sum.Reached = append(sum.Reached, si.Reached...)
 			all[si.Identity] = sum
@@ -208,6 +217,8 @@ func (s *Service) sightings(ctx context.Context, db pg.DB, requestID int64) (map
 //   - an address beside the identity in the row that holds it, bytes as stored;
 //     of several the one equal to what was typed, else none: two spellings may
 //     be two people's mailboxes;
+//   - none where a number stands in rows with an address and in rows without:
+//     whoever writes somebody else's number into their own row must not prove it;
 //   - else the only address that the row leads to (a browser's one contact);
 //   - an address typed and found nowhere is asked itself: it proves nothing but
 //     itself, and opens nothing.
@@ -223,6 +234,8 @@ func confirmAt(id ProvedIdentity, si sighting) string {
 		return ""
 	}
 	switch {
+	case id.Type != "email" && si.Mixed:
+		return ""
 	case len(si.Stored) > 0:
 		return pick(si.Stored)
 	case id.Type == "email" && !si.Matched:
@@ -275,7 +288,7 @@ func (s *Service) askConfirmation(ctx context.Context, tx pgx.Tx, r requestRow, 
 	if err != nil {
 		return err
 	}
-	status, err := s.statusLink(ctx, tx, r)
+	status, err := s.statusLink(ctx, tx, r, c.identities)
 	if err != nil {
 		return err
 	}

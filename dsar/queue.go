@@ -67,7 +67,7 @@ func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, requestID int64, kin
 		INSERT INTO letters (request_id, kind, ordinal, recipient, message_id, status, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (request_id, kind, recipient, ordinal) DO UPDATE
-		SET run = letters.run + 1, status = excluded.status, attempts = 0, smtp_code = NULL, created_at = excluded.created_at
+		SET run = letters.run + 1, status = excluded.status, attempts = 0, smtp_code = NULL, trouble = NULL, created_at = excluded.created_at
 		WHERE letters.status <> 'sent'
 		RETURNING id, run`,
 		requestID, kind, ordinal, recipient, s.messageID(r, kind, recipient, ordinal), status, s.now()).Scan(&id, &run)

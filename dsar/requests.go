@@ -222,7 +222,7 @@ func stepsOf(ctx context.Context, db pg.DB, requestIDs []int64) (map[int64][]Ste
 func (s *Service) lettersOf(ctx context.Context, db pg.DB, requestIDs []int64, opened bool) (map[int64][]LetterState, error) {
 	rows, err := db.Query(ctx, `
 		SELECT request_id, id, kind, CASE WHEN $2 THEN cipher END AS cipher, status, attempts,
-		       coalesce(smtp_code, 0) AS smtp_code, created_at, sent_at
+		       coalesce(smtp_code, 0) AS smtp_code, coalesce(trouble, '') AS trouble, created_at, sent_at
 		FROM letters WHERE request_id = ANY($1) ORDER BY request_id, id`, requestIDs, opened)
 	if err != nil {
 		return nil, fmt.Errorf("list letters: %w", err)
@@ -234,6 +234,7 @@ func (s *Service) lettersOf(ctx context.Context, db pg.DB, requestIDs []int64, o
 		Status        string
 		Attempts      int
 		SmtpCode      int //nolint:revive // named as the column is
+		Trouble       string
 		CreatedAt     time.Time
 		SentAt        *time.Time
 	}
@@ -254,6 +255,7 @@ func (s *Service) lettersOf(ctx context.Context, db pg.DB, requestIDs []int64, o
 			}
 			l.To = c.To
 		}
+		l.Message = letterMessage(l, x.Trouble)
 		letters[x.RequestID] = append(letters[x.RequestID], l)
 	}
 	return letters, nil

@@ -139,9 +139,6 @@ func (s *Service) endStep(ctx context.Context, st stepRow, end finish) error {
 		if err != nil {
 			return err
 		}
-		if err := stillOurs(ctx, tx, st); err != nil {
-			return err
-		}
 		if !wanted(st, r.Status) {
 			return s.setStep(ctx, tx, st, "dropped", "", "")
 		}
@@ -155,9 +152,6 @@ func (s *Service) endStep(ctx context.Context, st stepRow, end finish) error {
 // dropStep leaves a step undone whose request has ended.
 func (s *Service) dropStep(ctx context.Context, st stepRow) error {
 	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		if err := stillOurs(ctx, tx, st); err != nil {
-			return err
-		}
 		return s.setStep(ctx, tx, st, "dropped", "", "")
 	})
 	if err != nil && !errors.Is(err, errSuperseded) {
@@ -173,9 +167,6 @@ func (s *Service) failStep(ctx context.Context, st stepRow, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
 	defer cancel()
 	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		if err := stillOurs(ctx, tx, st); err != nil {
-			return err
-		}
 		if f.passing {
 			return s.setStep(ctx, tx, st, "waiting", f.code, f.sentence)
 		}
@@ -194,13 +185,17 @@ func (s *Service) failStep(ctx context.Context, st stepRow, cause error) error {
 	return f.err(fmt.Sprintf("%s step %d", st.Stage, st.ID), cause)
 }
 
-// setStep writes a step's status with the code and sentence that explain it.
+// setStep writes the status of a step that is still ours, with the code and
+// sentence that explain it; else it says that the step was taken over.
 func (s *Service) setStep(ctx context.Context, tx pgx.Tx, st stepRow, status, code, sentence string) error {
-	_, err := tx.Exec(ctx, `
+	tag, err := tx.Exec(ctx, `
 		UPDATE steps SET status = @status, error = nullif(@code, ''), message = nullif(@sentence, ''),
 			finished_at = CASE WHEN @status = 'waiting' THEN NULL ELSE @now::timestamptz END
-		WHERE id = @id`,
-		pgx.StrictNamedArgs{"id": st.ID, "status": status, "code": code, "sentence": sentence, "now": s.now()})
+		WHERE id = @id AND run = @run AND attempts = @attempts AND status = 'running'`,
+		pgx.StrictNamedArgs{"id": st.ID, "run": st.Run, "attempts": st.Attempts, "status": status, "code": code, "sentence": sentence, "now": s.now()})
+	if err == nil && tag.RowsAffected() == 0 {
+		return errSuperseded
+	}
 	return err
 }
 

@@ -115,6 +115,9 @@ func TestErasureLeavesNothing(t *testing.T) {
 
 	b.clock.set(b.clock.now().Add(8 * 24 * time.Hour))
 	b.minute(t)
+	if how := b.get(t, id).Identities[0].How; how != "staff" {
+		t.Errorf("expected the staff's words to be scrubbed, and that it was staff to stay; got %q", how)
+	}
 	q = b.get(t, id)
 	if !q.Scrubbed || q.Identities[0].Value != "" {
 		t.Error("expected the identities to be scrubbed")
@@ -169,6 +172,54 @@ func TestEachIdentityIsConfirmedByItself(t *testing.T) {
 	}
 	if people := unzip(t, data)["data/crm/people.json"]; strings.Contains(people, "Pavla") {
 		t.Errorf("expected nothing of the other person, got %s", people)
+	}
+}
+
+// Somebody writes another person's number into their own row; that person's
+// row has no address. The number is not confirmed at the stranger's address.
+func TestBorrowedNumber(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	b.people.set(func() {
+		b.people.rows["crm.people"] = []map[string]string{
+			{"id": "1", "firm": "1", "name": "Pavla Ng", "phone": "+420601000001"},
+			{"id": "2", "firm": "1", "phone": "+420601000001", "mail": "mallory@example.org"},
+		}
+	})
+	id := b.submit(t, person, ask(datamap.Access, "phone", "+420601000001")).ID
+	b.worked(t)
+	if n := len(b.mail.letters("confirm")); n != 0 {
+		t.Errorf("expected nobody to be asked, %d were", n)
+	}
+	if q := b.expectStatus(t, id, Received); !strings.Contains(q.Waiting, "verify the identities yourself") {
+		t.Errorf("expected the request to wait for the DPO, got %q", q.Waiting)
+	}
+}
+
+// An address that the walk reached through a row which the DPO then left as
+// somebody else's is not written to, least of all with the other's archive.
+func TestArchiveGoesToNobodyWhoWasLeft(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	b.people.set(func() {
+		b.people.rows["crm.people"] = []map[string]string{
+			{"id": "1", "firm": "1", "name": "Pavla Ng", "phone": "+420601000001"},
+			{"id": "2", "firm": "1", "name": "Karel Novák", "phone": "+420601000001"},
+		}
+		b.people.reached = []string{"karel@example.org"} // by row 2
+	})
+	id := b.submit(t, dpo, verified(ask(datamap.Access, "phone", "+420601000001"))).ID
+	b.worked(t)
+	if to := b.addressOf(t, id); to != "" {
+		t.Errorf("expected no address while the rows disagree on the person, got %q", to)
+	}
+	if err := b.Approve(t.Context(), dpo, id, Approval{Rows: []string{"crm.people:1"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	q := b.expectStatus(t, id, Running)
+	if q.Delivery != "hand" || len(b.mail.letters("archive")) != 0 {
+		t.Errorf("expected the archive to be handed over, it was mailed: delivery %s, %d letters", q.Delivery, len(b.mail.letters("archive")))
 	}
 }
 
@@ -258,6 +309,7 @@ func TestConfirmAt(t *testing.T) {
 		{"the same in two sources", email, sighting{Matched: true, Stored: []string{"A@example.org", "A@example.org"}}, "A@example.org"},
 		{"the address beside a number", phone, sighting{Matched: true, Stored: []string{"b@example.org"}, Reached: []string{"c@example.org"}}, "b@example.org"},
 		{"the only address that a row leads to", phone, sighting{Matched: true, Reached: []string{"c@example.org"}}, "c@example.org"},
+		{"a number that stands in a row without an address, too", phone, sighting{Matched: true, Stored: []string{"b@example.org"}, Mixed: true}, ""},
 		{"two people behind one number", phone, sighting{Matched: true, Reached: []string{"c@example.org", "d@example.org"}}, ""},
 		{"matched, but no address on record: never the typed one", email, sighting{Matched: true}, ""},
 	} {

@@ -66,7 +66,7 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 	if err != nil {
 		return Submitted{}, err
 	}
-	token, err := s.statusToken(ctx, tx, r)
+	token, err := s.statusToken(ctx, tx, r, nil)
 	if err != nil {
 		return Submitted{}, err
 	}

@@ -91,6 +91,9 @@ func eventText(e ledger.Entry) string {
 	case "letter.sent":
 		return fmt.Sprintf("The mail server took the letter %q.", words(e, "kind"))
 	case "letter.failed":
+		if code := number(e, "code"); code < 500 {
+			return fmt.Sprintf("The letter %q could not be handed to the mail server, and Lethe has stopped trying.", words(e, "kind"))
+		}
 		return fmt.Sprintf("The mail server refused the letter %q for good (%d).", words(e, "kind"), number(e, "code"))
 	case "letter.skipped":
 		return fmt.Sprintf("No address on record: the letter %q was not written.", words(e, "kind"))

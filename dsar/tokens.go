@@ -50,15 +50,29 @@ func tokenHash(token string) []byte {
 	return sum[:]
 }
 
-// statusToken makes a token for the status page of a request.
-func (s *Service) statusToken(ctx context.Context, tx pgx.Tx, r requestRow) (string, error) {
+// statusToken makes a token for the status page of a request. identities are
+// those beside whose address the link is mailed; none for the one that whoever
+// fills in a form is shown.
+func (s *Service) statusToken(ctx context.Context, tx pgx.Tx, r requestRow, identities []int64) (string, error) {
 	ttl := max(r.DueOn.Add(statusKept).Sub(s.now()), statusKept)
-	return s.newToken(ctx, tx, "status", r.ID, nil, manyUses, ttl)
+	return s.newToken(ctx, tx, "status", r.ID, identities, manyUses, ttl)
 }
 
-// statusLink makes a link to the status page of a request, for a letter.
-func (s *Service) statusLink(ctx context.Context, tx pgx.Tx, r requestRow) (string, error) {
-	token, err := s.statusToken(ctx, tx, r)
+// statusLink makes a link to the status page of a request, for a letter to the
+// address of these identities; nil: to the address on record, so of all proved ones.
+func (s *Service) statusLink(ctx context.Context, tx pgx.Tx, r requestRow, identities []int64) (string, error) {
+	if identities == nil {
+		ids, err := s.identitiesOf(ctx, tx, r.ID)
+		if err != nil {
+			return "", err
+		}
+		for _, id := range ids {
+			if !id.ProvedAt.IsZero() {
+				identities = append(identities, id.ID)
+			}
+		}
+	}
+	token, err := s.statusToken(ctx, tx, r, identities)
 	if err != nil {
 		return "", err
 	}
@@ -107,6 +121,7 @@ type tokenRow struct {
 	DueOn      time.Time
 	Joined     bool
 	Size       int64
+	Own        bool // it may take the request back
 }
 
 // loadToken finds a token that may be used now, or ErrNoToken. A confirmation
@@ -115,7 +130,9 @@ type tokenRow struct {
 func (s *Service) loadToken(ctx context.Context, db pg.DB, token, purpose string, forUpdate bool) (tokenRow, error) {
 	sql := `
 		SELECT t.identities, t.uses_left, t.expires_at, t.purpose, r.id AS request_id, r.kind, r.controller, r.status,
-		       r.received_at, r.due_on, r.joined_into IS NOT NULL AS joined, coalesce(a.size, 0) AS size
+		       r.received_at, r.due_on, r.joined_into IS NOT NULL AS joined, coalesce(a.size, 0) AS size,
+		       r.channel <> 'form' OR r.status = 'received' OR EXISTS (
+		           SELECT FROM identities i WHERE i.id = ANY(t.identities) AND i.proved_at IS NOT NULL) AS own
 		FROM tokens t
 		JOIN requests r ON r.id = t.request_id
 		LEFT JOIN archives a ON a.request_id = r.id AND a.deleted_at IS NULL AND a.expires_at > $3
@@ -140,7 +157,7 @@ func (s *Service) tokenInfo(t tokenRow) TokenInfo {
 	return TokenInfo{
 		Purpose: t.Purpose, RequestID: t.RequestID, Kind: t.Kind, Controller: s.c.Controllers[t.Controller], Status: t.Status,
 		ReceivedAt: t.ReceivedAt, DueOn: t.DueOn, ExpiresAt: t.ExpiresAt, UsesLeft: t.UsesLeft, Size: t.Size, Joined: t.Joined,
-		CanWithdraw: t.Status == Received || t.Status == InReview,
+		CanWithdraw: t.Own && (t.Status == Received || t.Status == InReview),
 	}
 }
 
@@ -180,11 +197,26 @@ func (s *Service) Confirm(ctx context.Context, token string) (TokenInfo, error) 
 // WithdrawByToken lets the subject take the request back with the status link.
 // A letter says so, but only where the request was confirmed: nobody can make
 // Lethe write to a stranger by filing a request and withdrawing it.
+//
+// Once a request from the public form is confirmed, only a link that was mailed
+// to an address so proved takes it back. Else somebody could file in another
+// person's name, wait until that person's own request is joined into it, and
+// end both.
 func (s *Service) WithdrawByToken(ctx context.Context, token string) error {
 	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		row, err := s.loadToken(ctx, tx, token, "status", false)
 		if err != nil {
 			return err
+		}
+		if _, err := loadRequest(ctx, tx, row.RequestID, true); err != nil {
+			return err
+		}
+		// Again, now that nobody can confirm in between.
+		if row, err = s.loadToken(ctx, tx, token, "status", false); err != nil {
+			return err
+		}
+		if !row.Own && row.Status == InReview {
+			return &NotNow{"This request has been confirmed: take it back by the link to its status in the mail that asked for the confirmation."}
 		}
 		return s.withdraw(ctx, tx, row.RequestID, subject)
 	})

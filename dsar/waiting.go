@@ -17,11 +17,8 @@ func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, a
 		}
 	}
 	for _, l := range letters {
-		if l.Status == "failed" && l.Kind == "notice" {
-			return fmt.Sprintf("The mail server refused the notice to a recipient of the data for good (%d): tell them in another way (Art. 19), or retry.", l.Code)
-		}
 		if l.Status == "failed" {
-			return fmt.Sprintf("The mail server refused the letter %q for good (%d): find another way to reach the person, or retry.", l.Kind, l.Code)
+			return l.Message
 		}
 	}
 	busy := slices.ContainsFunc(steps, func(st Step) bool { return st.Status == "waiting" || st.Status == "running" })
@@ -47,6 +44,53 @@ func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, a
 		return "There is no address on record: tell the person, or hand the archive over, yourself."
 	}
 	return ""
+}
+
+// letterMessage says what became of a letter that was put off or refused, what
+// it means, and what to do. trouble is MailError.Doing of the last attempt. A
+// server that refuses a letter for good (5xx) will do so again; one that was
+// away may be back.
+func letterMessage(l LetterState, trouble string) string {
+	what, other := fmt.Sprintf("the letter %q", l.Kind), "find another way to reach the person"
+	if l.Kind == "notice" {
+		what, other = "the notice to a recipient of the data", "tell them in another way (Art. 19)"
+	}
+	switch {
+	case l.Status == "waiting" && trouble != "":
+		return putOff(l, trouble, what) + "; nothing is lost, and Lethe tries again by itself. If this stays, run `lethe check`."
+	case l.Status != "failed":
+		return ""
+	case trouble == "attaching":
+		return fmt.Sprintf("The archive is larger than a mail may be, so %s was not sent: hand the archive over, or %s.", what, other)
+	case trouble == "reading the recipient's address":
+		return fmt.Sprintf("The address on record is none that a mail can go to, so %s was not sent: %s.", what, other)
+	case l.Code >= 500 && (trouble == "sending" || trouble == ""):
+		return fmt.Sprintf("The mail server refused %s for good (%d): %s, or retry.", what, l.Code, other)
+	case trouble == "sending" && l.Code > 0:
+		return fmt.Sprintf("The mail server put off %s again and again (%d), and Lethe has stopped trying: retry, or %s.", what, l.Code, other)
+	}
+	return putOff(l, trouble, what) + ", and Lethe has stopped trying: see `lethe check`, then retry."
+}
+
+// putOff is the first half of a sentence: why a letter is not sent yet.
+func putOff(l LetterState, trouble, what string) string {
+	code := ""
+	if l.Code > 0 {
+		code = fmt.Sprintf(" (%d)", l.Code)
+	}
+	switch {
+	case trouble == "connecting" && l.Code == 0:
+		return "The mail server cannot be reached for " + what
+	case trouble == "starting TLS":
+		return fmt.Sprintf("The mail server offers no encryption that can be trusted%s, and %s is sent encrypted or not at all", code, what)
+	case trouble == "signing in":
+		return fmt.Sprintf("The mail server does not let Lethe sign in%s, so %s waits", code, what)
+	case trouble == "reading the archive":
+		return fmt.Sprintf("The archive could not be read from its storage, so %s waits", what)
+	case l.Code > 0:
+		return fmt.Sprintf("The mail server put off %s%s", what, code)
+	}
+	return "The mail server did not answer for " + what
 }
 
 func failedWords(st Step) string {

@@ -154,6 +154,7 @@ CREATE TABLE letters (
     status      text NOT NULL CHECK (status IN ('waiting', 'sent', 'failed', 'dropped')),
     attempts    int NOT NULL DEFAULT 0,
     smtp_code   int,
+    trouble     text,                            -- what could not be done at the last attempt, in Lethe's words
     created_at  timestamptz NOT NULL,
     sent_at     timestamptz,
     UNIQUE (request_id, kind, recipient, ordinal)

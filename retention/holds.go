@@ -24,6 +24,14 @@ var (
 	ErrHoldForm = errors.New("a hold names one of: an identity (type and value), a row (collection and key), or a whole collection")
 )
 
+// A HoldProblem is what is wrong with the form of a hold.
+type HoldProblem struct {
+	Field    string // controller, type, value, collection, reason, until
+	Sentence string
+}
+
+func (e *HoldProblem) Error() string { return e.Sentence }
+
 // AddHold places a hold. Exactly one of identity (Type, Value), row (Collection,
 // Value) or Collection. Its reason is kept, its value encrypted: a hold for legal
 // claims (Art. 17(3)(e), 18(2)) has to outlast the data it protects.
@@ -73,28 +81,43 @@ func holdPlace(id int64) string { return "holds/" + strconv.FormatInt(id, 10) }
 // checkHold checks a hold's form and normalises its identity.
 func (s *Service) checkHold(h *Hold) error {
 	i := slices.IndexFunc(s.c.Controllers, func(c Controller) bool { return c.Key == h.Controller })
+	problem := func(field, format string, args ...any) error {
+		return &HoldProblem{field, fmt.Sprintf(format, args...)}
+	}
 	switch {
 	case i < 0:
-		return fmt.Errorf("there is no controller %q", h.Controller)
+		return problem("controller", "there is no controller %q", h.Controller)
 	case h.Reason == "":
-		return errors.New("a hold needs a reason")
+		return problem("reason", "a hold needs a reason")
 	case !h.Until.IsZero() && h.Until.Before(s.today()):
-		return errors.New("the hold would have ended already")
+		return problem("until", "the hold would have ended already")
 	case h.Type != "" && (h.Value == "" || h.Collection != ""), h.Type == "" && h.Collection == "":
 		return ErrHoldForm
 	case h.Type != "":
 		if types := identityTypes(s.c.Map); !slices.Contains(types, h.Type) {
-			return fmt.Errorf("the data map has no identity %s%s", h.Type, yamldoc.Nearest(h.Type, types))
+			return problem("type", "the data map has no identity %s%s", h.Type, yamldoc.Nearest(h.Type, types))
 		}
+		typed := h.Value
 		v, err := datamap.Normalise(h.Type, h.Value, s.c.Controllers[i].Country)
 		if err != nil {
-			return err
+			return problem("value", "%s", err)
 		}
 		h.Value = v
+		if names(h.Reason, typed) || names(h.Reason, v) {
+			return problem("reason", "the reason stays on the record in clear: leave the person's address, number or identifier out of it")
+		}
 	case findMapped(s.c.Map, h.Collection) == nil:
-		return fmt.Errorf("the data map has no collection %s", h.Collection)
+		return problem("collection", "the data map has no collection %s", h.Collection)
+	}
+	if strings.Contains(h.Reason, "@") {
+		return problem("reason", "the reason stays on the record in clear: leave mail addresses out of it")
 	}
 	return nil
+}
+
+// names tells whether a text holds a value. Short ones ("7") stand in any file number.
+func names(text, value string) bool {
+	return len(value) > 3 && strings.Contains(strings.ToLower(text), strings.ToLower(value))
 }
 
 // today is the present day, in UTC, at its midnight.

@@ -115,6 +115,8 @@ func TestHoldsThatAreNone(t *testing.T) {
 		"names one of":                 {Controller: "one", Reason: "x"},
 		"names one of: an identity":    {Controller: "one", Type: "email", Value: "a@b.example", Collection: "shop.people", Reason: "x"},
 		"(did you mean email?)":        {Controller: "one", Type: "emial", Value: "a@b.example", Reason: "x"},
+		"leave the person's address":   {Controller: "one", Type: "email", Value: "Anna@b.example", Reason: "claim of anna@b.example"},
+		"leave mail addresses out":     {Controller: "one", Collection: "shop.tracks", Reason: "claim of anna@b.example"},
 		"has no collection shop.tacks": {Controller: "one", Collection: "shop.tacks", Reason: "x"},
 	} {
 		_, err := w.AddHold(t.Context(), "staff:1", h)

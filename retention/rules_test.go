@@ -90,30 +90,34 @@ rule: []
 func TestHostileRuleFilesEndSoon(t *testing.T) {
 	t.Parallel()
 	m := parseMap(t, smallMap, "shop")
-	for name, file := range map[string]string{
-		"brackets": strings.Repeat("[", 80_000),
-		"levels":   "rules: " + strings.Repeat("[", 65) + strings.Repeat("]", 65),
-		"indents": func() string {
+	for name, c := range map[string]struct{ file, want string }{
+		"brackets": {strings.Repeat("[", 80_000), "retention.yaml:1:65: nested more than 64 levels deep"},
+		"levels":   {"rules: " + strings.Repeat("[", 65) + strings.Repeat("]", 65), "nested more than 64 levels deep"},
+		"indents": {func() string {
 			s := ""
 			for i := range 70 {
 				s += strings.Repeat(" ", i) + "a:\n"
 			}
 			return s
-		}(),
-		"large":          strings.Repeat("#", 1<<20+1),
-		"keys":           "rules: {" + strings.Repeat("a: 1, ", 30_000) + "}",
-		"aliases":        "a: &a [x, x]\nb: &b [*a, *a]\nrules: *b\n",
-		"twice":          "rules: []\nrules: []\n",
-		"not UTF-8":      "rules: \xff",
-		"NUL":            "rules: \x00",
-		"empty":          "",
-		"two documents":  "rules: []\n---\nrules: []\n",
-		"tabs":           "rules:\n\t- name: x\n",
-		"a scalar":       "hello",
-		"rules a scalar": "rules: 7",
+		}(), "retention.yaml:65:66: nested more than 64 levels deep"},
+		"large":           {strings.Repeat("#", 1<<20+1), "the file is larger than 1 MiB"},
+		"keys":            {"rules: {" + strings.Repeat("a: 1, ", 30_000) + "}", "more than 4000 keys in one mapping"},
+		"keys in lines":   {strings.Repeat("rules: 1\n", 100_000), "retention.yaml:4001:6: more than 4000 keys in one mapping"},
+		"aliases":         {"a: &a [x, x]\nb: &b [*a, *a]\nrules: *b\n", "retention.yaml:3:8: rules: anchors and aliases are not read here; write the value out"},
+		"twice":           {"rules: []\nrules: []\n", "retention.yaml:2:1: the file: rules stands twice; the first is in line 1"},
+		"twice in a rule": {"rules:\n  - {name: a, keep: P1M, keep: P2M}\n", "retention.yaml:2:26: a rule: keep stands twice; the first is in line 2"},
+		"not UTF-8":       {"rules: \xff", "the file is not UTF-8 text"},
+		"NUL":             {"rules: \x00", "the file is not UTF-8 text"},
+		"empty":           {"", "the file is empty"},
+		"two documents":   {"rules: []\n---\nrules: []\n", "one document a file: a second one begins here"},
+		"tabs":            {"rules:\n\t- name: x\n", "retention.yaml:2:1: a tab cannot indent in YAML; use spaces"},
+		"a scalar":        {"hello", "the file: keys with values expected"},
+		"rules a scalar":  {"rules: 7", "rules: a list expected"},
+		"a rule a word":   {"rules: [7]", "a rule: keys with values expected"},
 	} {
-		if rules, problems := ParseRules("retention.yaml", []byte(file), m); len(problems) == 0 || rules != nil {
-			t.Errorf("%s: a problem was expected", name)
+		rules, problems := ParseRules("retention.yaml", []byte(c.file), m)
+		if rules != nil || !strings.Contains(fmt.Sprint(problems), c.want) {
+			t.Errorf("%s: no rules and the problem %q were expected, got %.300v", name, c.want, problems)
 		}
 	}
 	if rules, problems := ParseRules("retention.yaml", []byte("rules:\n"), m); len(problems) > 0 || len(rules) > 0 {

@@ -31,7 +31,7 @@ import (
 const (
 	minBatch   = 50
 	firstBatch = 250
-	maxBatch   = 1000
+	maxBatch   = 5000
 	quick      = 50 * time.Millisecond  // twice as many next time
 	slow       = 250 * time.Millisecond // half as many
 	maxPause   = time.Second

@@ -160,7 +160,7 @@ func openApp(ctx context.Context, w *world, cfg *config.Config, log *slog.Logger
 	for _, s := range cfg.Sources {
 		// A source that is down must not keep the others from their work, nor the
 		// pages from showing why: Open does not connect yet.
-		src, oerr := postgres.Open(ctx, s.Name, s.Postgres[0], postgres.Options{})
+		src, oerr := postgres.Open(ctx, s.Name, s.Postgres[0], postgres.Options{Now: w.now})
 		if oerr != nil {
 			err = fmt.Errorf("source %s: %w", s.Name, oerr)
 			return

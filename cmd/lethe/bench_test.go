@@ -40,7 +40,7 @@ import (
 
 // BenchmarkIdle plays access requests one after the other on the idle demo, as
 // `lethe demo --once` does: form, confirmation by the link in the mail, approval,
-// download, all over HTTP. Fourteen is what the public form's rate limits let
+// download, all over HTTP. Ten is what the public form's rate limits let
 // one visitor do in a minute.
 func BenchmarkIdle(b *testing.B) {
 	w := &world{out: io.Discard, err: io.Discard, now: time.Now, env: os.LookupEnv}
@@ -56,7 +56,7 @@ func BenchmarkIdle(b *testing.B) {
 	go func() { ended <- d.app.serve(ctx, d.serving(func() { close(ready) })) }()
 	defer func() { cancel(); <-ended }()
 	<-ready
-	people, err := sample.Pick(ctx, d.shop, 14)
+	people, err := sample.Pick(ctx, d.shop, 10)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -167,7 +167,9 @@ func loopback(host string) bool {
 
 // parts tries the control database, key file, storage, mail server and deadlines.
 func (c *checker) parts(ctx context.Context, w *world, cfg *config.Config) {
-	if pool, err := openControl(ctx, cfg, 2); c.check("control database", err, "configured", "look at database: in the configuration") {
+	if pool, err := openControl(ctx, cfg, 2); err != nil {
+		c.check("control database", err, "", "look at database: in the configuration")
+	} else {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		err := migrations.Check(ctx, pool)
 		do := "lethe migrate brings the schema up to date"

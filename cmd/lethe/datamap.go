@@ -113,10 +113,15 @@ func (c *datamapPlanCmd) Run(w *world, cli *commands) error {
 	}
 	plan, err := datamap.Compile(m, policy, c.Identity)
 	if err != nil {
-		return err
+		return &exitError{misuse, err}
 	}
 	if c.JSON {
-		return printJSON(w.out, plan)
+		doc, err := plan.JSON()
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w.out, "%s\n", doc)
+		return err
 	}
 	fmt.Fprint(w.out, plan.Text())
 	return nil

@@ -67,7 +67,7 @@ func (c *holdAddCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	defer a.close()
 	id, err := a.retention.AddHold(ctx, "operator", h)
 	if err != nil {
-		return err
+		return asMisuse(err)
 	}
 	fmt.Fprintf(w.out, "Hold %d stands.\n", id)
 	return nil

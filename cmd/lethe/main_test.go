@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/lethe-dsr/lethe/examples/livechat"
 	"github.com/lethe-dsr/lethe/internal/keys"
@@ -86,26 +85,4 @@ func realRows(t testing.TB) string {
 		t.Skip("the live-chat rows are not beside the project")
 	}
 	return dir
-}
-
-// TestScripts runs the command line as a person does; the scripts double as documentation.
-func TestScripts(t *testing.T) {
-	t.Parallel()
-	bin := t.TempDir()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(self, filepath.Join(bin, "lethe")); err != nil {
-		t.Fatal(err)
-	}
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-			e.Setenv(asCommand, "1")
-			return nil
-		},
-		Condition: func(cond string) (bool, error) { return cond == "shop", nil },
-	})
 }

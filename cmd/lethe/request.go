@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/retention"
 )
 
 // operator is whoever may run commands beside the key file.
@@ -31,9 +33,9 @@ type requestCmd struct {
 
 // identityFlags are how a person is named on the command line.
 type identityFlags struct {
-	Email    []string `placeholder:"ADDRESS" help:"Mail address."`
-	Phone    []string `placeholder:"NUMBER" help:"Telephone number; without +, one of the controller's country."`
-	Visitor  []string `placeholder:"ID" help:"Visitor's identifier."`
+	Email    []string `placeholder:"ADDRESS" sep:"none" help:"Mail address."`
+	Phone    []string `placeholder:"NUMBER" sep:"none" help:"Telephone number; without +, one of the controller's country."`
+	Visitor  []string `placeholder:"ID" sep:"none" help:"Visitor's identifier."`
 	Identity []string `placeholder:"TYPE=VALUE" sep:"none" help:"Any identity type of the data map."`
 }
 
@@ -103,7 +105,7 @@ func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) err
 		Requester: dsar.Requester{As: c.As, Name: c.Name, Address: c.Address, Mandate: c.Mandate},
 	}
 	if c.Received != "" {
-		if sub.ReceivedAt, err = time.ParseInLocation(time.DateOnly, c.Received, time.UTC); err != nil {
+		if _, err = time.Parse(time.DateOnly, c.Received); err != nil {
 			return wrongUse("--received takes a day such as 2026-11-24")
 		}
 	}
@@ -118,21 +120,46 @@ func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) err
 		}
 		sub.Controller = a.cfg.Controllers[0].Key
 	}
+	if c.Received != "" {
+		sub.ReceivedAt = a.receivedOn(c.Received, sub.Controller)
+	}
 	got, err := a.requests.Submit(ctx, operator, sub)
 	if err != nil {
 		return asMisuse(err)
 	}
+	id := got.ID
+	if got.Joined && got.Into != 0 {
+		id = got.Into
+		fmt.Fprintf(w.err, "lethe: this person has asked for the same already: request %d took the new one in, and the earlier deadline counts\n", id)
+	}
 	var waits error
 	if c.Approve || c.Wait {
-		waits = a.follow(ctx, w, got.ID, following{approve: c.Approve, rows: c.Rows, toTheEnd: c.Wait, limit: c.Timeout})
+		waits = a.follow(ctx, w, id, following{approve: c.Approve, rows: c.Rows, toTheEnd: c.Wait, limit: c.Timeout})
 		if waits != nil && !isPart(waits) {
 			return waits
 		}
 	}
-	if err := a.printRequest(ctx, w, got.ID, c.JSON); err != nil {
+	if err := a.printRequest(ctx, w, id, c.JSON); err != nil {
 		return err
 	}
 	return waits
+}
+
+// receivedOn is noon of a day where the controller sits, so that it is that day
+// there, whatever the zone; today is now. The day is one that was parsed.
+func (a *app) receivedOn(day, controller string) time.Time {
+	where := time.UTC
+	for _, c := range a.controllersInOrder() {
+		if c.Key == controller && c.Location != nil {
+			where = c.Location
+		}
+	}
+	now := a.now().In(where)
+	if now.Format(time.DateOnly) == day {
+		return now.UTC()
+	}
+	d, _ := time.ParseInLocation(time.DateOnly, day, where)
+	return d.Add(12 * time.Hour).UTC()
 }
 
 func controllerKeys(a *app) string {
@@ -146,7 +173,8 @@ func controllerKeys(a *app) string {
 // asMisuse: a form that was filled in wrongly is wrong use.
 func asMisuse(err error) error {
 	var invalid *dsar.Invalid
-	if errors.As(err, &invalid) {
+	var hold *retention.HoldProblem
+	if errors.As(err, &invalid) || errors.As(err, &hold) || errors.Is(err, retention.ErrHoldForm) || errors.Is(err, retention.ErrNoRule) {
 		return &exitError{misuse, err}
 	}
 	return err
@@ -249,11 +277,25 @@ func (requestListCmd) Help() string {
 
 // Run lists.
 func (c *requestListCmd) Run(ctx context.Context, w *world, cli *commands) error {
+	statuses := []string{string(dsar.Received), string(dsar.InReview), string(dsar.Running),
+		string(dsar.Fulfilled), string(dsar.Refused), string(dsar.Withdrawn), string(dsar.Lapsed), "all"}
+	kinds := []string{string(datamap.Access), string(datamap.Export), string(datamap.Erasure)}
+	switch {
+	case c.Status != "" && !slices.Contains(statuses, c.Status):
+		return wrongUse("--status takes one of %s", strings.Join(statuses, ", "))
+	case c.Kind != "" && !slices.Contains(kinds, c.Kind):
+		return wrongUse("--kind takes one of %s", strings.Join(kinds, ", "))
+	case c.Limit < 1:
+		return wrongUse("--limit takes a number from 1")
+	}
 	a, err := quietApp(ctx, w, cli)
 	if err != nil {
 		return err
 	}
 	defer a.close()
+	if c.Controller != "" && !strings.Contains("|"+controllerKeys(a)+"|", "|"+c.Controller+"|") {
+		return wrongUse("there is no controller %s in the configuration: --controller %s", c.Controller, controllerKeys(a))
+	}
 	f := dsar.Filter{Controller: c.Controller, Kind: datamap.Kind(c.Kind), Limit: c.Limit, All: c.Status == "all"}
 	if c.Status != "" && c.Status != "all" {
 		f.Statuses = []dsar.Status{dsar.Status(c.Status)}
@@ -312,7 +354,7 @@ func change(ctx context.Context, w *world, cli *commands, id int64, f func(*app)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.out, "Request %d is %s. %s\n", id, words(q.Status), q.Waiting)
+	fmt.Fprintln(w.out, strings.TrimSpace(fmt.Sprintf("Request %d is %s. %s", id, words(q.Status), q.Waiting)))
 	return nil
 }
 

@@ -72,10 +72,11 @@ type rootJSON struct {
 }
 
 type letterJSON struct {
-	Kind   string     `json:"kind"`
-	Status string     `json:"status"`
-	Code   int        `json:"smtp_code,omitempty"`
-	SentAt *time.Time `json:"sent_at"`
+	Kind    string     `json:"kind"`
+	Status  string     `json:"status"`
+	Code    int        `json:"smtp_code,omitempty"`
+	Message string     `json:"message,omitempty"`
+	SentAt  *time.Time `json:"sent_at"`
 }
 
 func findingsToJSON(list []source.Finding) []findingJSON {
@@ -103,7 +104,7 @@ func requestToJSON(q dsar.Request) requestJSON {
 		j.Rows = append(j.Rows, rootJSON{r.Source, r.Collection, r.Key, r.Types, r.Ticked})
 	}
 	for _, l := range q.Letters {
-		j.Letters = append(j.Letters, letterJSON{l.Kind, l.Status, l.Code, optional(l.SentAt)})
+		j.Letters = append(j.Letters, letterJSON{l.Kind, l.Status, l.Code, l.Message, optional(l.SentAt)})
 	}
 	return j
 }
@@ -122,6 +123,12 @@ func (a *app) printRequest(ctx context.Context, w *world, id int64, asJSON bool)
 		fmt.Fprintln(out, q.Waiting)
 	}
 	fmt.Fprintf(out, "Received %s, due on %s: %s\n", day(q.ReceivedAt), day(q.DueOn), q.Derivation)
+	if q.JoinedInto != 0 {
+		fmt.Fprintf(out, "Joined into request %d, which answers for both.\n", q.JoinedInto)
+	}
+	if q.Requester.As != "self" {
+		fmt.Fprintln(out, asked(q))
+	}
 	if q.Reason != "" {
 		fmt.Fprintf(out, "Reasons given: %s\n", q.Reason)
 	}
@@ -152,17 +159,32 @@ func (a *app) printRequest(ctx context.Context, w *world, id int64, asJSON bool)
 	}
 	if len(q.Letters) > 0 {
 		fmt.Fprintln(out)
-		t := newTable(out, "letter", "to", "status", "sent", "code")
+		t := newTable(out, "letter", "to", "status", "sent", "code", "")
 		for _, l := range q.Letters {
 			code := ""
 			if l.Code != 0 {
 				code = fmt.Sprint(l.Code)
 			}
-			t.row(l.Kind, l.To, l.Status, l.SentAt, code)
+			t.row(l.Kind, l.To, l.Status, l.SentAt, code, l.Message)
 		}
 		t.flush()
 	}
 	return nil
+}
+
+// asked says who asks for the person, and on which mandate.
+func asked(q dsar.Request) string {
+	who := "Asked by a " + q.Requester.As
+	if q.Requester.As == "agent" {
+		who = "Asked by an agent"
+	}
+	if q.Requester.Name != "" {
+		who += ", " + q.Requester.Name + " <" + q.Requester.Address + ">"
+	}
+	if q.Requester.Mandate == "" {
+		return who + "; no mandate seen yet."
+	}
+	return who + "; mandate seen: " + q.Requester.Mandate
 }
 
 func printRoots(out io.Writer, q dsar.Request) {

@@ -113,7 +113,7 @@ func (c *rulesApproveCmd) Run(ctx context.Context, w *world, cli *commands) erro
 	for _, name := range c.Name {
 		r, err := a.retention.ApproveRule(ctx, "operator", name)
 		if err != nil {
-			return err
+			return asMisuse(err)
 		}
 		fmt.Fprintf(w.out, "Approved %s: it would change %s now.\n", name, plural(r.Expired, "row", "rows"))
 	}

@@ -167,8 +167,8 @@ func (p *process) end(signal syscall.Signal) {
 	_ = p.cmd.Wait()
 }
 
-// serving waits until a process tells where its pages are.
-func serving(t testing.TB, log *safeBuffer) string {
+// pagesAt waits until a process tells where its pages are.
+func pagesAt(t testing.TB, log *safeBuffer) string {
 	t.Helper()
 	said := regexp.MustCompile(`Serving \S+ on (\S+)\.\n`)
 	var at string
@@ -343,7 +343,7 @@ func (s *stage) linkIn(t testing.TB, to, prefix string, after int) string {
 // press opens a link's page and presses its button, as a person does.
 func press(t testing.TB, v *visitor, path string) []byte {
 	t.Helper()
-	if _, err := v.get(t.Context(), path); err != nil {
+	if err := v.get(t.Context(), path); err != nil {
 		t.Fatalf("the link's page should open: %v", err)
 	}
 	body, err := v.post(t.Context(), path, nil)
@@ -357,7 +357,7 @@ func press(t testing.TB, v *visitor, path string) []byte {
 func (s *stage) run(t testing.TB, now time.Time, args ...string) outcome {
 	t.Helper()
 	var out, errs bytes.Buffer
-	status := run(t.Context(), args, &world{
+	status := run(t.Context(), append([]string{"-c", s.file("lethe.yaml")}, args...), &world{
 		in: strings.NewReader(""), out: &out, err: &errs, now: func() time.Time { return now },
 		env: s.lookup,
 	})

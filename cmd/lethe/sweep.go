@@ -71,7 +71,7 @@ func (c *sweepCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	results, err := a.retention.Sweep(ctx, "operator", c.Rule, c.DryRun, progress)
 	finish()
 	if err != nil {
-		return err
+		return asMisuse(err)
 	}
 	if c.JSON {
 		list := []sweepJSON{}

@@ -71,7 +71,7 @@
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let n = walk.nextNode(); n; n = walk.nextNode()) {
     const e = n.parentElement;
-    if (!n.textContent.trim() || !seen(e) || e.closest("[disabled], .hidden, script, style, option")) continue;
+    if (!n.textContent.trim() || !seen(e) || e.closest("[disabled], .hidden, .sr-only, script, style, option")) continue;
     const s = getComputedStyle(e);
     let opacity = 1;
     for (let p = e; p; p = p.parentElement) opacity *= Number(getComputedStyle(p).opacity);

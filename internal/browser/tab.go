@@ -109,7 +109,12 @@ func (t *Tab) Click(selector string) error {
 
 // Type replaces what stands in a field, key by key.
 func (t *Tab) Type(selector, text string) error {
-	return t.do("type into "+selector, chromedp.Clear(chromedp.CSS(selector), chromedp.NodeVisible), chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
+	// Not chromedp.Clear: it fails on an empty textarea.
+	empty := chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := chromedp.Evaluate[string](fmt.Sprintf(`document.querySelector(%q).value = ""`, selector))(ctx, target)
+		return err
+	})
+	return t.do("type into "+selector, chromedp.WaitVisible(chromedp.CSS(selector)), empty, chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
 }
 
 // Fill sets the value of a field that is not typed into: a list, a date.
@@ -147,6 +152,21 @@ func (t *Tab) Link(selector string, words ...string) (string, error) {
 		err = fmt.Errorf("no link %s with %q", selector, words)
 	}
 	return href, err
+}
+
+// Links is where all links that fit a selector lead to.
+func (t *Tab) Links(selector string) ([]string, error) {
+	return evaluate[[]string](t, fmt.Sprintf("Array.from(document.querySelectorAll(%q)).map(a => a.href)", selector))
+}
+
+// Attribute is an attribute of the first element that a selector finds.
+func (t *Tab) Attribute(selector, name string) (string, error) {
+	return evaluate[string](t, fmt.Sprintf(`(document.querySelector(%q) || document.body).getAttribute(%q) || ""`, selector, name))
+}
+
+// Wait waits for what a page with a program of its own shows by and by.
+func (t *Tab) Wait(selector string) error {
+	return t.do("wait for "+selector, chromedp.WaitVisible(chromedp.CSS(selector)))
 }
 
 // Address is where the window is.

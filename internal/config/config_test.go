@@ -127,9 +127,15 @@ policies:
 func TestLoadRefusesHostileFiles(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{
-		"aliases":        {"database: &a postgres://u:hunter2@db/x\nstorage: *a\n", "anchors and aliases"},
-		"duplicate keys": {"database: postgres://u:hunter2@db\ndatabase: postgres://u:hunter2@db\n", "twice"},
-		"brackets":       {"database: " + strings.Repeat("[", 80_000), "levels deep"},
+		"aliases":    {"database: &a postgres://u:hunter2@db/x\nstorage: *a\n", "1:11: database: anchors and aliases are not read here; write the value out"},
+		"merge keys": {"mail: &a {url: 'smtp://u:hunter2@mail'}\ncontrollers: {a: {<<: *a}}\n", "merge keys are not read here; write the keys out"},
+		"an alias bomb": {"a: &a [x, x]\nb: &b [*a, *a]\ndatamap: [*b, *b, hunter2]\n",
+			"3:11: datamap: anchors and aliases are not read here; write the value out"},
+		"duplicate keys": {"database: postgres://u:hunter2@db\ndatabase: postgres://u:hunter2@db\n", "2:1: lethe.yaml: database stands twice; the first is in line 1"},
+		"brackets":       {"database: " + strings.Repeat("[", 80_000), "1:74: nested more than 64 levels deep"},
+		"100,000 keys":   {"sources:\n" + strings.Repeat("  hunter2: {}\n", 60_000), "4002:10: more than 4000 keys in one mapping"},
+		"tabs":           {"mail:\n\turl: smtp://u:hunter2@mail\n", "2:1: a tab cannot indent in YAML; use spaces"},
+		"NUL":            {"database: postgres://u:hunter2@db\x00\n", "the file is not UTF-8 text"},
 		"too large":      {"# " + strings.Repeat("x", 1<<20), "larger than 1 MiB"},
 		"no YAML":        {"database: 'postgres://u:hunter2@db\n", "can be read"},
 		"a list":         {"- database: postgres://u:hunter2@db\n", "keys with values expected"},

@@ -83,10 +83,11 @@ func answerTo(err error) answer {
 	var notNow *dsar.NotNow
 	var permanent *dsar.Permanent
 	var size *http.MaxBytesError
+	var hold *retention.HoldProblem
 	switch {
 	case errors.As(err, &permanent):
 		return unfit
-	case errors.As(err, &invalid):
+	case errors.As(err, &invalid), errors.As(err, &hold):
 		return answer{Status: http.StatusUnprocessableEntity, Title: "Please look at the form again", Sentence: "Some of it cannot be used as it is."}
 	case errors.As(err, &notNow):
 		return answer{Status: http.StatusConflict, Title: "Not now", Sentence: notNow.Sentence}

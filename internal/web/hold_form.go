@@ -2,6 +2,7 @@ package web
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
@@ -51,6 +52,9 @@ func (s *server) holdOf(f *form, own []dsar.Controller) retention.Hold {
 		f.wrong("about", "Choose what shall be held.")
 	}
 	h.Reason = f.need("reason", "Say why: a hold without a reason cannot be judged later.", 500)
+	if strings.Contains(h.Reason, "@") || len(h.Value) > 3 && strings.Contains(strings.ToLower(h.Reason), strings.ToLower(h.Value)) {
+		f.wrong("reason", "Leave the person's address or number out: the reason stays on the record.")
+	}
 	if until := f.text("until"); until != "" {
 		d, err := time.Parse(time.DateOnly, until)
 		switch {

@@ -18,8 +18,9 @@ const maxBody = 64 << 10
 const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // queuePolicy is that of the queue's own page, which is a program in the
-// browser; its few scripts come from here.
-const queuePolicy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+// browser; its few scripts come from here. It sets styles of its own while it
+// runs (menus, transitions), which needs 'unsafe-inline' for styles, never for scripts.
+const queuePolicy = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // wrap puts around the routes what happens to every request: outermost first,
 // log, recover, headers, the body's limit, and the refusal of forms that

@@ -189,7 +189,7 @@ func controllerOptions(list []dsar.Controller) []option {
 func (s *server) identityInputs(f *form) []field {
 	var list []field
 	for _, t := range s.Identities {
-		in := field{Form: f, Name: identityField + t, Label: identityWord(t), Type: "text"}
+		in := field{Form: f, Name: identityField + t, Label: identityWord(t), Type: "text", Required: true}
 		switch t {
 		case "email":
 			in.Type, in.Autocomplete = "text", "email" // text: what was typed wrongly comes back with a sentence, not a browser's bubble

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/dsar"
 	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/retention"
 )
 
 // requestNewView is the DPO's form, with what the preview found.
@@ -91,6 +92,7 @@ func (s *server) requestProblem(w http.ResponseWriter, r *http.Request, a dsar.A
 func explain(f *form, err error, rename func(string) string) bool {
 	var invalid *dsar.Invalid
 	var notNow *dsar.NotNow
+	var hold *retention.HoldProblem
 	switch {
 	case errors.As(err, &invalid):
 		f.take(invalid.Fields, rename)
@@ -99,6 +101,8 @@ func explain(f *form, err error, rename func(string) string) bool {
 		}
 	case errors.As(err, &notNow):
 		f.wrong("", notNow.Sentence)
+	case errors.As(err, &hold):
+		f.take(map[string]string{hold.Field: capital(hold.Sentence) + "."}, rename)
 	default:
 		return false
 	}

@@ -1,0 +1,124 @@
+package yamldoc
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Files that are small and cost a YAML reader much are turned away at once, with
+// a sentence and a place; what is admitted is read in seconds.
+func TestHostileFilesEndSoon(t *testing.T) {
+	t.Parallel()
+	indented := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(strings.Repeat(" ", i) + "a:\n")
+		}
+		return b.String()
+	}
+	var block, flow, explicit strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&block, "k%d: 1\n", i)
+		fmt.Fprintf(&explicit, "? k%d\n", i)
+		if flow.Len() < 1<<20-20 {
+			fmt.Fprintf(&flow, "k%d: 1,", i)
+		}
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"80 kB of brackets":          {strings.Repeat("[", 80_000), "f.yaml:1:65: nested more than 64 levels deep"},
+		"80 kB of braces":            {"a: " + strings.Repeat("{a: ", 20_000), "nested more than 64 levels deep"},
+		"brackets line by line":      {strings.Repeat("[\n", 80_000), "nested more than 64 levels deep"},
+		"dashes":                     {strings.Repeat("- ", 80_000), "nested more than 64 levels deep"},
+		"65 levels":                  {indented(65), "f.yaml:65:66: nested more than 64 levels deep"},
+		"a mapping of 100,000 keys":  {block.String(), "f.yaml:4001:6: more than 4000 keys in one mapping"},
+		"the same on one line":       {"a: {" + flow.String() + "}", "more than 4000 keys in one mapping"},
+		"the same with ?":            {explicit.String(), "more than 4000 keys in one mapping"},
+		"one key 100,000 times":      {strings.Repeat("a: 1\n", 100_000), "more than 4000 keys in one mapping"},
+		"a key in a list's mappings": {"l:\n" + strings.Repeat("- a: 1\n", 40_000), ""},
+		"100,000 items":              {"l:\n" + strings.Repeat("- a\n", 100_000), ""},
+		"items on one line":          {"l: [" + strings.Repeat("a,", 100_000) + "]", ""},
+		"documents":                  {strings.Repeat("---\na: 1\n", 5_000), "one document a file: a second one begins here"},
+		"one long word":              {"a: " + strings.Repeat("x", 1<<20-10), ""},
+		"anchors":                    {"a: " + strings.Repeat("&a ", 100_000) + "1\n", "-"},
+		"tags":                       {"a: " + strings.Repeat("!t ", 100_000) + "1\n", "-"},
+		"quotes":                     {"a: " + strings.Repeat("'' ", 100_000) + "\n", "-"},
+		"over 1 MiB":                 {strings.Repeat("#", 1<<20+1), "f.yaml:1:1: the file is larger than 1 MiB"},
+		"tabs":                       {"a:\n\t- x\n", "f.yaml:2:1: a tab cannot indent in YAML; use spaces"},
+		"NUL":                        {"a: \x00", "the file is not UTF-8 text"},
+		"UTF-16":                     {"\xff\xfea\x00", "the file is not UTF-8 text"},
+		"open quote":                 {"a: \"hunter2\n", "f.yaml:1:4: this is not YAML that can be read"},
+		"nothing":                    {"", "the file is empty"},
+		"two documents":              {"a: 1\n---\nb: 2\n", "one document a file: a second one begins here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			start := time.Now()
+			d := &Document{File: "f.yaml"}
+			root := d.Open([]byte(c.text))
+			said := fmt.Sprint(d.Problems)
+			switch {
+			case c.want == "-": // either answer will do, as long as it comes
+			case c.want == "" && (root == nil || len(d.Problems) > 0):
+				t.Errorf("a large file that is right should be read, got %.300s", said)
+			case c.want != "" && (root != nil || !strings.Contains(said, c.want)):
+				t.Errorf("expected %q, got %.300s", c.want, said)
+			}
+			if strings.Contains(said, "hunter2") {
+				t.Errorf("a problem never quotes the file's values: %.300s", said)
+			}
+			// Generous, for busy machines: what is to be caught here takes tens of seconds.
+			if took := time.Since(start); took > 20*time.Second {
+				t.Errorf("expected an answer at once, it took %s", took)
+			}
+		})
+	}
+}
+
+// An alias is not followed, so it cannot multiply; the reader that meets one says so.
+func TestAliasesMergeKeysAndTagsAreRefusedWhereTheyStand(t *testing.T) {
+	t.Parallel()
+	const bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: !!int x\ne: {<<: *a}\n"
+	d := &Document{File: "f.yaml"}
+	for _, e := range d.Entries(d.Open([]byte(bomb)), "the file") {
+		if e.Name == "e" {
+			d.Entries(e.Value, e.Name)
+			continue
+		}
+		d.Texts(e.Value, e.Name)
+	}
+	said := fmt.Sprint(d.Problems)
+	for _, want := range []string{
+		"f.yaml:1:4: a: anchors and aliases are not read here; write the value out",
+		"f.yaml:3:5: c: anchors and aliases are not read here; write the value out",
+		"f.yaml:4:4: d: tags are not read here",
+		"f.yaml:5:5: e: merge keys are not read here; write the keys out",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("expected %q among %s", want, said)
+		}
+	}
+}
+
+func TestAKeyThatStandsTwice(t *testing.T) {
+	t.Parallel()
+	d := &Document{File: "f.yaml"}
+	if got := d.Entries(d.Open([]byte("password: hunter2\nb: 1\npassword: hunter3\n")), "the file"); len(got) != 2 {
+		t.Errorf("the first of two equal keys should be kept, got %d keys", len(got))
+	}
+	if got, want := fmt.Sprint(d.Problems), "[f.yaml:3:1: the file: password stands twice; the first is in line 1]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestProblemsHaveAnEnd(t *testing.T) {
+	t.Parallel()
+	d := &Document{File: "f.yaml"}
+	for range 10_000 {
+		d.Say(nil, "wrong")
+	}
+	if n := len(d.Problems); n != maxProblems+1 || d.Problems[n-1].Message != "and more problems, which are not listed" {
+		t.Errorf("after %d problems one should say that there are more, got %d, the last %q", maxProblems, n, d.Problems[n-1].Message)
+	}
+}

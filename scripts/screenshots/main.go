@@ -1,0 +1,116 @@
+// Command screenshots takes the pictures in docs/pictures again: it starts the
+// demo (bin/lethe), walks through its pages as the people concerned do, in a real
+// Chromium, and saves each page 1280 and 390 pixels wide. Every page is audited on
+// the way (internal/browser/audit.js); a fault ends it with exit status 1, after the last picture.
+//
+// Run it with `make screenshots`. Open walk.go for what is walked through.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+
+	"github.com/lethe-dsr/lethe/internal/browser"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := walkThrough(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "screenshots:", err)
+		os.Exit(1)
+	}
+}
+
+func walkThrough(ctx context.Context) (err error) {
+	path, err := browser.Find()
+	if err != nil {
+		return err
+	}
+	b, err := browser.Start(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	cmd := exec.CommandContext(ctx, filepath.Join("bin", "lethe"))
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Stderr = os.Stderr
+	demo, err := browser.StartDemo(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, demo.Stop()) }()
+	a := &album{dir: filepath.Join("docs", "pictures")}
+	if err := os.MkdirAll(a.dir, 0o755); err != nil {
+		return err
+	}
+	w, err := newWalk(b, demo, a)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	walked := w.all()
+	for _, t := range []*browser.Tab{w.subject, w.dpo} {
+		for _, c := range t.Complaints() {
+			a.faults = append(a.faults, "the browser's console: "+c)
+		}
+	}
+	fmt.Printf("%d pictures in %s\n", a.pictures, a.dir)
+	if len(a.faults) > 0 {
+		for _, f := range a.faults {
+			fmt.Println("  " + f)
+		}
+		return errors.Join(walked, fmt.Errorf("%d faults of the pages", len(a.faults)))
+	}
+	return walked
+}
+
+// album is where the pictures go, and what was wrong with the pages.
+type album struct {
+	dir      string
+	pictures int
+	faults   []string
+}
+
+// take takes the page that a window shows, wide and narrow; what is audited, is
+// audited in both widths, light and dark.
+func (a *album) take(t *browser.Tab, name string, audited bool) error {
+	for _, size := range []struct {
+		word  string
+		width int64
+	}{{"390", 390}, {"wide", 1280}} {
+		picture, err := t.Picture(size.width)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := os.WriteFile(filepath.Join(a.dir, name+"-"+size.word+".png"), picture, 0o644); err != nil { //nolint:gosec // a picture for all to see
+			return err
+		}
+		a.pictures++
+		if !audited {
+			continue
+		}
+		for _, dark := range []bool{true, false} {
+			if err := t.Dark(dark); err != nil {
+				return err
+			}
+			faults, err := t.Audit()
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			for _, f := range faults {
+				where := name + ", " + size.word
+				if dark {
+					where += ", dark"
+				}
+				a.faults = append(a.faults, where+": "+f)
+			}
+		}
+	}
+	return t.Resize(1280, 900)
+}

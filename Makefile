@@ -35,7 +35,7 @@ soak: postgres cc ## the long tests: a hundred kills, many more random cases
 
 .PHONY: bench
 bench: postgres ## measurements; prints medians
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./cmd/... ./internal/... ./retention/...
+	@GO='$(GO)' sh scripts/bench
 
 .PHONY: screenshots
 screenshots: postgres build ## take the pictures in docs/pictures again (needs chromium)

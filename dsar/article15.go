@@ -22,7 +22,7 @@ func (s *Service) letter(ctx context.Context, db pg.DB, r requestRow, fs []sourc
 	out := archive.Letter{
 		Kind: string(r.Kind), RequestID: r.ID, Language: r.Language, ReceivedAt: r.ReceivedAt.In(c.Location), MadeAt: s.now().In(c.Location),
 		Controller: archive.Party{Name: c.Name, Address: c.Address, Registration: c.Registration, Email: c.DPO},
-		DPO:        c.DPO, Authority: c.Authority,
+		DPO:        c.DPO, Authority: c.Authority, Automated: c.Automated,
 	}
 	ids, err := s.identitiesOf(ctx, db, r.ID)
 	if err != nil {
@@ -40,11 +40,26 @@ func (s *Service) letter(ctx context.Context, db pg.DB, r requestRow, fs []sourc
 			out.Retention = append(out.Retention, p)
 		}
 	}
+	out.Retention = append(out.Retention, criteria(visits, out.Retention)...)
 	if !r.IncludeShared {
 		_, out.Shared = total(fs)
 	}
 	out.NotIncluded, err = s.notIncluded(ctx, db, r, ids, fs)
 	return out, err
+}
+
+// criteria are what the data map says of how long data are kept in collections
+// that no retention rule speaks of (Art. 15(1)(d): the period or, if that is not
+// possible, the criteria used to determine it).
+func criteria(visits []*datamap.Visit, said []archive.Period) []archive.Period {
+	var out []archive.Period
+	for _, v := range visits {
+		name := v.Collection.FullName()
+		if v.Collection.Legal.Kept != "" && !slices.ContainsFunc(said, func(p archive.Period) bool { return p.Collection == name }) {
+			out = append(out, archive.Period{Collection: name, Keep: v.Collection.Legal.Kept})
+		}
+	}
+	return out
 }
 
 // letterTypes are the types of the proved identities, or of all where none is proved yet.

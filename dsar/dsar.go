@@ -114,6 +114,7 @@ type Controller struct {
 	Delivery                         string
 	Withhold                         []string // categories
 	Agreement                        string
+	Automated                        string // Art. 15(1)(h), in words
 }
 
 // An Actor is who does something. The check of what they may see and do is in access.go alone.

@@ -1,10 +1,12 @@
 package dsar
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
@@ -223,5 +225,38 @@ func TestRowsLeft(t *testing.T) {
 	}
 	if kept := b.mail.one(t, "erased").Kept; len(kept) != 1 || !strings.Contains(kept[0], "certainty") {
 		t.Errorf("expected the letter to say that something was left, got %q", kept)
+	}
+}
+
+// Two erasures that tell the same recipient do not wait for each other: what the
+// first has written of the recipient is not written again by the second.
+func TestErasuresDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	b.approved(t, datamap.Erasure, "karel@example.org")
+	b.worked(t)
+	b.mail.one(t, "notice")
+	// A third erasure, not committed yet, has the recipients' rows in its hands.
+	other, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec(t.Context(), `SELECT 1 FROM recipients FOR NO KEY UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan struct{})
+	letGo := time.AfterFunc(10*time.Second, func() {
+		close(waited)
+		other.Rollback(context.WithoutCancel(t.Context())) //nolint:errcheck // only so that the test ends
+	})
+	id := b.approved(t, datamap.Erasure, "jana@example.org", "all")
+	b.worked(t)
+	if !letGo.Stop() {
+		<-waited
+		t.Fatal("expected the second erasure to go on while another one holds the recipient's row, it waited")
+	}
+	b.expectStatus(t, id, Fulfilled)
+	if err := other.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }

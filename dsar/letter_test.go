@@ -104,6 +104,36 @@ func TestMailRefused(t *testing.T) {
 	}
 }
 
+// A refusal that never reached the person goes on waiting for the DPO, until
+// it is delivered or scrubbed; and with it go the words of the staff.
+func TestRefusalThatDidNotArrive(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	sub := verified(ask(datamap.Access, "email", "karel@example.org"))
+	sub.Requester = Requester{As: "lawyer", Name: "Clara Law", Address: "clara@law.example", Mandate: "power of attorney of 3 May 2026"}
+	id := b.submit(t, dpo, sub).ID
+	b.worked(t)
+	b.mail.refuse = answering(550)
+	if err := b.Refuse(t.Context(), dpo, id, "Manifestly unfounded."); err != nil {
+		t.Fatal(err)
+	}
+	b.work(t)
+	if q := b.expectStatus(t, id, Refused); !strings.Contains(q.Waiting, "(550)") {
+		t.Errorf("expected the refused request to say that its letter did not arrive, got %q", q.Waiting)
+	}
+	b.clock.set(b.clock.now().Add(8 * 24 * time.Hour))
+	b.minute(t)
+	q := b.get(t, id)
+	if !q.Scrubbed || q.Waiting != "" {
+		t.Errorf("expected nothing to wait once scrubbed, got %q", q.Waiting)
+	}
+	if q.Requester.Mandate != "seen" || q.MandateBy != dpo.Name || q.Identities[0].How != "staff" {
+		t.Errorf("expected the staff's words to be gone, and who saw the mandate to stay; got %+v, %q, %q",
+			q.Requester, q.MandateBy, q.Identities[0].How)
+	}
+	expectNowhere(t, b.dump(t), "power of attorney", "passport seen")
+}
+
 // A kill between the server's acceptance and our note is the only way to a
 // second copy, and it has the same Message-ID.
 func TestSecondCopyHasTheSameMessageID(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 // While only Lethe has to do something, it is empty.
 func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, archive *ArchiveState) string {
 	if !r.Status.isOpen() {
-		return ""
+		return untold(r, letters)
 	}
 	for _, st := range steps {
 		if st.Status == "failed" {
@@ -42,6 +42,21 @@ func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, a
 		return "The archive is ready: hand it over."
 	case len(letters) > 0 && letters[len(letters)-1].Status == "dropped":
 		return "There is no address on record: tell the person, or hand the archive over, yourself."
+	}
+	return ""
+}
+
+// untold is what still waits for the DPO after the end: a decision that did not
+// reach the person has not been told (Art. 12(4)), and a recipient not reached
+// does not know of the erasure. Once scrubbed, Lethe can write to nobody.
+func untold(r requestRow, letters []LetterState) string {
+	if r.ScrubbedAt != nil {
+		return ""
+	}
+	for _, l := range letters {
+		if l.Status == "failed" && (l.Kind == string(Refused) || l.Kind == string(Withdrawn) || l.Kind == "notice") {
+			return l.Message
+		}
 	}
 	return ""
 }

@@ -59,6 +59,8 @@ CREATE UNIQUE INDEX requests_open_key ON requests (controller, kind, policy, joi
     WHERE joined_proof IS NOT NULL AND status IN ('received', 'in_review');
 CREATE INDEX requests_due_idx ON requests (due_on) WHERE status IN ('received', 'in_review', 'running');
 CREATE INDEX requests_scrub_idx ON requests (scrub_at) WHERE scrubbed_at IS NULL;
+-- Each request that ends lets those go that waited for it.
+CREATE INDEX requests_waits_for_idx ON requests (waits_for) WHERE waits_for IS NOT NULL;
 
 CREATE TABLE identities (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

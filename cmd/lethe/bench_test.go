@@ -336,12 +336,34 @@ func (t *track) requests(b *testing.B, kind datamap.Kind, n int) (in, all time.D
 		approveAll(b, r.app, n)
 		fulfilled(b, r.app, n)
 		all = time.Since(began)
+		wholeTables(b, r.shop)
 		cancel()
 		if err := <-ended; err != nil {
 			b.Fatal(err)
 		}
 	})
 	return in, all
+}
+
+// wholeTables fails when the work has read a table from end to end once per
+// request, or nearly: cost has to follow the subject's rows, not the table's size.
+func wholeTables(b *testing.B, shop *pgxpool.Pool) {
+	b.Helper()
+	rows, err := shop.Query(b.Context(), `
+		SELECT s.relname::text, s.seq_tup_read FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid
+		WHERE c.reltuples >= 1000 AND s.seq_tup_read > 10 * c.reltuples ORDER BY 1`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var name string
+	var read int64
+	_, err = pgx.ForEachRow(rows, []any{&name, &read}, func() error {
+		b.Errorf("expected the walks to find rows of %s by an index; %d rows were read from end to end", name, read)
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
 }
 
 func controllerOf(a *app, p sample.Person) string {

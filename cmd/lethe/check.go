@@ -76,7 +76,7 @@ func (c *checkCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	k.configuration(cfg)
 	m, warnings, err := loadMap(cfg)
 	if k.check("data map", err, "read without an error", "lethe datamap check shows each with its place") {
-		for _, p := range warnings {
+		for _, p := range append(warnings, datamap.Gaps(m)...) {
 			k.say(doubtful, "data map", p.String(), "")
 		}
 	}

@@ -31,6 +31,9 @@ func (c *datamapCheckCmd) Run(w *world, cli *commands) error {
 		return err
 	}
 	m, list, err := loadMap(cfg)
+	if m != nil {
+		list = append(list, datamap.Gaps(m)...)
+	}
 	if c.JSON {
 		type problem struct {
 			File    string `json:"file"`

@@ -81,6 +81,9 @@ func (ledgerShowCmd) Help() string {
 
 // Run prints entries.
 func (c *ledgerShowCmd) Run(ctx context.Context, w *world, cli *commands) error {
+	if c.Limit < 1 {
+		return wrongUse("--limit takes a number from 1")
+	}
 	cfg, err := loadConfig(w, cli.Config)
 	if err != nil {
 		return err

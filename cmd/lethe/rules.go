@@ -83,7 +83,7 @@ func (rulesApproveCmd) Help() string {
 
 Example:
   lethe sweep --dry-run
-  lethe rules approve ssupp-cookies smartlook-cookies`
+  lethe rules approve ssupp-vid smartlook`
 }
 
 // Run approves.

@@ -161,8 +161,14 @@ type staffLinkCmd struct {
 // Help is the longer text of -h.
 func (staffLinkCmd) Help() string { return "Example:\n  lethe staff link dpo@bota.example" }
 
+// longestLink is for somebody who is invited on a Friday.
+const longestLink = 72 * time.Hour
+
 // Run prints a link that works once.
 func (c *staffLinkCmd) Run(ctx context.Context, w *world, cli *commands) error {
+	if c.For < time.Minute || c.For > longestLink {
+		return wrongUse("--for takes from 1m to %s: whoever finds the link signs in with it", longestLink)
+	}
 	return withControl(ctx, w, cli, func(cfg *config.Config, pool *pgxpool.Pool) error {
 		list, err := web.ListStaff(ctx, pool)
 		if err != nil {

@@ -33,7 +33,7 @@ func (sweepCmd) Help() string {
 
 Example:
   lethe sweep --dry-run
-  lethe sweep --rule ssupp-cookies --json`
+  lethe sweep --rule ssupp-vid --json`
 }
 
 type sweepJSON struct {

@@ -59,7 +59,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Far Inc.: the recipient is outside the EEA", "Somewhere: the recipient's region", "visits: the data map names no purpose",
-		"visits: the data map names no legal basis", "visits: no retention rule",
+		"visits: the data map names no legal basis", "visits: neither a retention rule",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the DPO should be told %q, is told:\n%s", want, got)

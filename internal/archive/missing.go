@@ -36,17 +36,17 @@ func (l Letter) Missing() []string {
 		say(r.Region == "", "%s: the recipient's region is not configured (Art. 15(2)).", r.Name)
 		say(r.Region != "" && !inEEA(r.Region) && r.Ground == "", "%s: the recipient is outside the EEA, and no ground of the transfer is configured (Art. 15(2), 46).", r.Name)
 	}
-	say(len(l.Retention) == 0, "No retention rule says how long the data are kept (Art. 15(1)(d)).")
+	say(len(l.Retention) == 0, "No retention rule says how long the data are kept (Art. 15(1)(d)); where there is none, the data map can say how that is decided (lethe: {kept: …}).")
 	if len(l.Retention) > 0 {
 		kept := map[string]bool{}
 		for _, p := range l.Retention {
 			kept[p.Collection] = true
 		}
 		for _, p := range l.Purposes {
-			say(!kept[p.Collection], "%s: no retention rule says how long it is kept (Art. 15(1)(d)).", p.Collection)
+			say(!kept[p.Collection], "%s: neither a retention rule nor the data map (lethe: {kept: …}) says how long it is kept (Art. 15(1)(d)).", p.Collection)
 		}
 	}
 	say(len(l.Sources) == 0, "The data map does not say where the data come from (lethe: {origin: …}; Art. 15(1)(g)).")
-	say(l.Automated == "", "Nothing says whether decisions are made by a computer alone (Art. 15(1)(h), 22).")
+	say(l.Automated == "", "Nothing says whether decisions are made by a computer alone (automated; Art. 15(1)(h), 22).")
 	return out
 }

@@ -54,6 +54,7 @@ type Controller struct {
 	Delivery                         string        // default link
 	Withhold                         []string      // default: user.device.ip_address
 	Agreement                        string
+	Automated                        string // what letters say of decisions made by a computer alone
 }
 
 // A Recipient is whoever else has the data.

@@ -101,6 +101,7 @@ func (r *reader) controllers(n ast.Node, what string) {
 			"scrub_after": r.period(&c.ScrubAfter, time.Hour),
 			"withhold":    r.list(&c.Withhold),
 			"agreement":   r.str(&c.Agreement),
+			"automated":   r.str(&c.Automated),
 			"delivery":    r.oneOf(&c.Delivery, "link", "attachment"),
 			"languages":   r.later("letters are in English"),
 			"letters":     r.later("the built-in letters are used"),

@@ -89,7 +89,7 @@ func (p *mapReader) letheDataset(r *reader, lethe pair, d *Dataset) {
 	}
 }
 
-// legal reads basis, consent and origin into own; resolved is what they come to
+// legal reads basis, consent, origin and kept into own; resolved is what they come to
 // once the level above has been inherited from.
 func (p *mapReader) legal(r *reader, q pair, own, resolved *Legal) {
 	switch q.key {
@@ -107,6 +107,8 @@ func (p *mapReader) legal(r *reader, q pair, own, resolved *Legal) {
 		})
 	case "origin":
 		own.Origin = r.text(q)
+	case "kept":
+		own.Kept = r.text(q)
 	}
 }
 

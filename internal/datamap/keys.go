@@ -129,13 +129,13 @@ func preservationKeys() levelKeys {
 }
 
 func letheDatasetKeys() levelKeys {
-	return levelKeys{what: "lethe of a dataset", read: []string{"source", "basis", "consent", "origin"}, strict: true}
+	return levelKeys{what: "lethe of a dataset", read: []string{"source", "basis", "consent", "origin", "kept"}, strict: true}
 }
 
 func letheCollectionKeys() levelKeys {
 	return levelKeys{
 		what: "lethe of a collection",
-		read: []string{"controller", "owner", "shared", "order", "basis", "consent", "origin"},
+		read: []string{"controller", "owner", "shared", "order", "basis", "consent", "origin", "kept"},
 		later: map[string]string{
 			"keep":   "keep (rows that a law keeps)",
 			"all_of": "all_of (two references that both must hold)",
@@ -147,7 +147,7 @@ func letheCollectionKeys() levelKeys {
 func letheFieldKeys() levelKeys {
 	return levelKeys{
 		what: "lethe of a field",
-		read: []string{"match", "provided_by", "basis", "consent", "origin"},
+		read: []string{"match", "provided_by", "basis", "consent", "origin", "kept"},
 		later: map[string]string{
 			"object":   "object (files named by a column)",
 			"redact":   "redact (a third person's data inside the subject's rows)",

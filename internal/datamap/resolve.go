@@ -50,6 +50,7 @@ func (l Legal) under(above Legal) Legal {
 	}
 	l.Basis = cmp.Or(l.Basis, above.Basis)
 	l.Origin = cmp.Or(l.Origin, above.Origin)
+	l.Kept = cmp.Or(l.Kept, above.Kept)
 	return l
 }
 

@@ -39,6 +39,7 @@ type Legal struct {
 	Basis   string // the letter of Art. 6(1): a … f
 	Consent string // category of consent that it rests on
 	Origin  string // Art. 15(1)(g): where the data came from
+	Kept    string // Art. 15(1)(d): how that is decided, where no retention rule says how long
 }
 
 // A Collection is a table or view.

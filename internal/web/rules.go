@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
@@ -34,6 +35,7 @@ type ruleView struct {
 	Now, In30, In90 int64
 	Counted         bool
 	Lines           []retention.Forecast // by name, where a rule has several
+	Of              []string             // the collections it concerns, as far as that is known
 }
 
 func (s *server) rules(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
@@ -65,11 +67,17 @@ func (s *server) rules(w http.ResponseWriter, r *http.Request, a dsar.Actor) err
 	}
 	for _, st := range states {
 		one := ruleView{RuleState: st}
+		if st.Collection != "" {
+			one.Of = []string{st.Collection}
+		}
 		for _, line := range by[st.Name] {
 			one.Now += line.Now
 			one.In30 += line.In30
 			one.In90 += line.In90
 			one.Counted = true
+			if !slices.Contains(one.Of, line.Collection) {
+				one.Of = append(one.Of, line.Collection)
+			}
 		}
 		if len(by[st.Name]) > 1 {
 			one.Lines = by[st.Name]
@@ -120,7 +128,7 @@ func (s *server) ruleApprove(w http.ResponseWriter, r *http.Request, a dsar.Acto
 	if err != nil {
 		return err
 	}
-	s.tell(r, fmt.Sprintf("%s is approved: with its next run it deletes, %s as things stand. Later runs stop and ask when they match far more.",
+	s.tell(r, fmt.Sprintf("%s is approved: its next run takes %s as things stand. Later runs stop and ask when they match far more.",
 		name, plural(result.Expired, "row", "rows")))
 	return seeOther(w, r, "/rules")
 }

@@ -21,7 +21,7 @@ func words() template.FuncMap {
 		"identity": identityWord, "as": requesterWord, "delivery": deliveryWord,
 		"day": day, "isoday": isoDay, "moment": moment, "iso": iso,
 		"size": size, "count": count, "plural": plural, "total": total, "anyshared": anyShared,
-		"period": periodWord, "action": actionWord, "sorted": sortedPairs, "contains": strings.Contains, "dict": dict,
+		"period": periodWord, "action": actionWord, "act": actWord, "sorted": sortedPairs, "contains": strings.Contains, "dict": dict,
 	}
 }
 
@@ -314,6 +314,17 @@ func actionWord(then string) string {
 		return "Unlinks"
 	}
 	return capital(then) + ":"
+}
+
+// actWord is the same as what it is allowed to do.
+func actWord(then string) string {
+	switch then {
+	case string(source.Null):
+		return "empty them"
+	case string(source.TruncateIP):
+		return "shorten them"
+	}
+	return then
 }
 
 // rootValue is how the approval names a row: "dataset.collection:key".

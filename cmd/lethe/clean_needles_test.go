@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/sample"
 )
 
 // A needle is one of a person's identities, however it is written.
@@ -141,4 +143,51 @@ func readAll(t testing.TB, path string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// TestNeedles: what looks for identities finds them however they are written,
+// and nothing where there is nothing. Without it, the tests of cleanliness could
+// pass because they are blind.
+func TestNeedles(t *testing.T) {
+	t.Parallel()
+	p := person{Person: sample.Person{Name: "Jana", Surname: "Horáková", Email: "jana.horakova@example.org", Phone: "+44 7700 900101"}, Visitors: []string{"viAb3XyZ09qW"}}
+	found := func(text string) bool {
+		for _, n := range needles(p) {
+			if n.pattern.MatchString(text) {
+				return true
+			}
+		}
+		return false
+	}
+	for name, text := range map[string]string{
+		"the address":              `{"to":"jana.horakova@example.org"}`,
+		"in capitals":              `JANA.HORAKOVA@EXAMPLE.ORG`,
+		"as bytes":                 `(1,"\\x` + hex.EncodeToString([]byte("x jana.horakova@example.org")) + `")`,
+		"in base64":                base64.StdEncoding.EncodeToString([]byte(`{"email":"jana.horakova@example.org"}`)),
+		"in base64 for URLs":       base64.RawURLEncoding.EncodeToString([]byte(`to jana.horakova@example.org`)),
+		"the number":               "+44 7700 900101",
+		"as E.164":                 "tel:+447700900101",
+		"as people write it":       "07700-900 101",
+		"with brackets":            "(0)7700/900101",
+		"the browser":              "visitor viAb3XyZ09qW seen",
+		"the name":                 "Dear Jana,",
+		"the surname":              "value (7, horáková, 3)",
+		"the surname, in capitals": `HORÁKOVÁ`,
+	} {
+		if !found(text) {
+			t.Errorf("%s should be found in %q", name, text)
+		}
+	}
+	for name, text := range map[string]string{
+		"other numbers":    "4477009001 id=7700, 900100",
+		"another address":  "jan@example.org",
+		"a longer word":    "Janata Sanjana",
+		"hashes":           "\\x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+		"another browser":  "viAb3XyZ09qX",
+		"base64 of others": base64.StdEncoding.EncodeToString([]byte(`{"email":"klaus.brandt@example.net"}`)),
+	} {
+		if found(text) {
+			t.Errorf("%s should not be taken for the person: %q", name, text)
+		}
+	}
 }

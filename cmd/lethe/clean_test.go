@@ -112,7 +112,7 @@ func (c *cleanStage) cast(t *testing.T) []person {
 	var with, without []person
 	for _, p := range picked {
 		q := who(t, c.shop, p.Contact)
-		if q.Phone != "" && len(contactsWith(t, c.shop, q.Scope, q.Phone)) == 1 {
+		if q.Phone != "" && number(t, c.shop, `SELECT count(*) FROM contacts WHERE phone = $1`, q.Phone) == 1 {
 			with = append(with, q)
 		} else {
 			without = append(without, q)
@@ -326,7 +326,7 @@ func (c *cleanStage) confirmed(t *testing.T) {
 // noTable: a mapped table that is not there.
 func (c *cleanStage) noTable(t *testing.T) {
 	t.Helper()
-	c.steps(t, 3, "discover", "status = 'failed' AND error = 'source_table'")
+	c.steps(t, 3, "discover", "status = 'failed' AND error = 'source_unfit'")
 	c.clean(t)
 	if _, err := c.shop.Exec(t.Context(), `ALTER TABLE messages_elsewhere RENAME TO messages`); err != nil {
 		t.Fatal(err)
@@ -407,7 +407,7 @@ func (c *cleanStage) everythingFailed(t *testing.T) {
 			t.Errorf("the log should tell of %s, or the test has provoked nothing", want)
 		}
 	}
-	for _, want := range []string{"final: source_signin", "final: source_table", "final: P0001"} {
+	for _, want := range []string{"final: source_signin", "final: source_unfit", "final: P0001"} {
 		if number(t, c.db, `SELECT count(*) FROM river_job WHERE errors::text LIKE '%' || $1 || '%'`, want) == 0 {
 			t.Errorf("the queue should hold the error %q, or the test has provoked nothing", want)
 		}

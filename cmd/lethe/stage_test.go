@@ -184,7 +184,7 @@ func pagesAt(t testing.TB, log *safeBuffer) string {
 
 // patience is far above what anything here takes, also on a busy machine; a
 // rescued job alone waits for two rounds of the queue's rescuer.
-const patience = 40 * time.Second
+const patience = 2 * time.Minute
 
 // eventually polls until something is so.
 func eventually(t testing.TB, expected string, so func() bool) {

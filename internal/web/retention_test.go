@@ -62,3 +62,14 @@ func TestPeriodsInWords(t *testing.T) {
 		}
 	}
 }
+
+// A hold's reason stays on the record in clear, so it must not say who is held.
+func TestHoldReasonNamesNobody(t *testing.T) {
+	t.Parallel()
+	_, b := console(t)
+	for _, reason := range []string{"claim of ANNA@b.example", "mail to lawyer@x.example"} {
+		p := b.post("/holds", url.Values{
+			"controller": {"bota"}, "about": {"identity"}, "type": {"email"}, "value": {"anna@b.example"}, "reason": {reason}})
+		p.status(http.StatusUnprocessableEntity).has("#f-reason-problem", "stays on the record")
+	}
+}

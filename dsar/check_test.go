@@ -31,18 +31,24 @@ func TestSubmissionsThatCannotBeTakenIn(t *testing.T) {
 				s.Identities = append(s.Identities, Identity{"email", "a@example.org"})
 			}
 		}, "identities", "At most 10"},
-		{"no address", dpo, func(s *Submission) { s.Identities = []Identity{{"email", "secretvalue"}} }, "email", ""},
+		{"no address", dpo, func(s *Submission) { s.Identities = []Identity{{"email", "secretvalue"}} }, "email", "exactly one @, as in name@example.org"},
 		{"301 characters", dpo, func(s *Submission) {
 			s.Identities = []Identity{{"email", "secretvalue@" + strings.Repeat("x", 300)}}
 		}, "email", "too long"},
+		{"300 characters", dpo, func(s *Submission) {
+			s.Identities = []Identity{{"email", strings.Repeat("s", 290) + "@x.example"}}
+		}, "email", "longer than 254 characters"},
+		{"quotes", dpo, func(s *Submission) { s.Identities = []Identity{{"email", `"secretvalue"@x.org`}} }, "email", "give the address alone"},
+		{"percent in the domain", dpo, func(s *Submission) { s.Identities = []Identity{{"email", "secretvalue@x%00.org"}} }, "email", "no domain"},
+		{"emoji and a blank in the domain", dpo, func(s *Submission) { s.Identities = []Identity{{"email", "secretvalue@🙂 .org"}} }, "email", "no domain"},
 		{"CR LF in an address", dpo, func(s *Submission) { s.Identities = []Identity{{"email", "secretvalue@x.org\r\nBcc: y@z.org"}} }, "email", "control character"},
 		{"NUL", dpo, func(s *Submission) { s.Identities = []Identity{{"visitor", "secret\x00value"}} }, "visitor", "control character"},
 		{"not UTF-8", dpo, func(s *Submission) { s.Identities = []Identity{{"visitor", "secretvalue\xff"}} }, "visitor", "UTF-8"},
-		{"no telephone number", dpo, func(s *Submission) { s.Identities = []Identity{{"phone", "secretvalue"}} }, "phone", ""},
+		{"no telephone number", dpo, func(s *Submission) { s.Identities = []Identity{{"phone", "secretvalue"}} }, "phone", "no telephone number, as in"},
 		{"unknown requester", dpo, func(s *Submission) { s.Requester.As = "neighbour" }, "requester", "Choose who asks"},
 		{"parent without a name", dpo, func(s *Submission) { s.Requester.As = "parent" }, "requester_name", "Give the name"},
 		{"parent without an address", dpo, func(s *Submission) { s.Requester.As = "parent" }, "requester_address", "Give the mail address"},
-		{"lawyer with a bad address", dpo, func(s *Submission) { s.Requester = Requester{As: "lawyer", Name: "J", Address: "secretvalue"} }, "requester_address", ""},
+		{"lawyer with a bad address", dpo, func(s *Submission) { s.Requester = Requester{As: "lawyer", Name: "J", Address: "secretvalue"} }, "requester_address", "exactly one @, as in name@example.org"},
 		{"mandate said by the public", person, func(s *Submission) {
 			s.Channel, s.Requester = "form", Requester{As: "lawyer", Name: "J", Address: "j@law.example", Mandate: "power of attorney"}
 		}, "mandate", "once it has seen it"},
@@ -89,15 +95,14 @@ func TestSubmissionsThatCan(t *testing.T) {
 	t.Parallel()
 	b := newIntake(t)
 	for name, sub := range map[string]Submission{
-		"quotes and percent": ask(datamap.Access, "email", `o'neil%"x"@example.org`),
-		"emoji":              ask(datamap.Access, "visitor", "vi🙂"),
-		"IDN":                ask(datamap.Access, "email", "jana@háčky.example"),
-		"trailing newline":   ask(datamap.Access, "email", "a@example.org\r\n"),
-		"own policy":         {Controller: "bota", Kind: datamap.Erasure, Policy: "names-only", Channel: "cli", Identities: []Identity{{"email", "a@example.org"}}},
+		"quote and percent": ask(datamap.Access, "email", "o'neil%x@example.org"),
+		"emoji":             ask(datamap.Access, "visitor", "vi🙂"),
+		"emoji in a name":   ask(datamap.Access, "email", "🙂@example.org"),
+		"IDN":               ask(datamap.Access, "email", "jana@háčky.example"),
+		"IDN as ASCII":      ask(datamap.Access, "email", "jana@xn--bcher-kva.example"),
+		"trailing newline":  ask(datamap.Access, "email", "a@example.org\r\n"),
+		"own policy":        {Controller: "bota", Kind: datamap.Erasure, Policy: "names-only", Channel: "cli", Identities: []Identity{{"email", "a@example.org"}}},
 	} {
-		if name == "quotes and percent" {
-			sub.Identities[0].Value = `o'neil%x@example.org`
-		}
 		if _, err := b.Submit(t.Context(), dpo, sub); err != nil {
 			t.Errorf("%s: expected the request to be taken in, got %v %v", name, err, fields(err))
 		}

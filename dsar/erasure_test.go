@@ -249,13 +249,16 @@ func TestErasuresDoNotWaitForEachOther(t *testing.T) {
 		close(waited)
 		other.Rollback(context.WithoutCancel(t.Context())) //nolint:errcheck // only so that the test ends
 	})
-	id := b.approved(t, datamap.Erasure, "jana@example.org", "all")
+	id := b.approved(t, datamap.Erasure, "two@example.org", "all")
 	b.worked(t)
 	if !letGo.Stop() {
 		<-waited
 		t.Fatal("expected the second erasure to go on while another one holds the recipient's row, it waited")
 	}
 	b.expectStatus(t, id, Fulfilled)
+	if n := len(b.mail.letters("notice")); n != 2 {
+		t.Errorf("expected both erasures to tell the recipient, %d did", n)
+	}
 	if err := other.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}

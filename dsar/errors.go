@@ -37,9 +37,9 @@ func (e *Permanent) Unwrap() error { return e.Err }
 
 func (e *MailError) Error() string {
 	if e.Code == 0 {
-		return "mail: no answer while " + e.Doing
+		return "no good answer of the mail server while " + e.Doing
 	}
-	return "mail: the server answered " + strconv.Itoa(e.Code) + " while " + e.Doing
+	return "the mail server answered " + strconv.Itoa(e.Code) + " while " + e.Doing
 }
 
 // fault is what an exported method returns of an error: the package's own as

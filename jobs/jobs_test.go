@@ -196,7 +196,7 @@ func TestFailuresHoldNoPersonalData(t *testing.T) {
 		"final":     {func() error { return &dsar.Permanent{Code: "source_schema", Err: errors.New(secret)} }, true, "final: source_schema"},
 		"panic":     {func() error { panic("row of " + secret) }, true, "panic (string)"},
 		"unknown":   {func() error { return fmt.Errorf("row of %s: %w", secret, errors.New(secret)) }, false, "*errors.errorString"},
-		"mail":      {func() error { return &dsar.MailError{Code: 451, Doing: "sending"} }, false, "mail: the server answered 451 while sending"},
+		"mail":      {func() error { return &dsar.MailError{Code: 451, Doing: "sending"} }, false, "the mail server answered 451 while sending"},
 		"time":      {func() error { return fmt.Errorf("%s: %w", secret, context.DeadlineExceeded) }, false, "took longer than its limit"},
 		"SQLSTATEs": {func() error { return fmt.Errorf("%s: %w", secret, &pg.Error{Code: "40001"}) }, false, "40001"},
 	} {

@@ -320,7 +320,7 @@ func TestPasswordsAreNeverPrinted(t *testing.T) {
 			dsn, _ := s.lookup("LETHE_DATABASE")
 			return withPassword(t, s, dsn, "hunter2")
 		}, map[string]string{
-			"check": "may not sign in", "work": "may not sign in", "serve": "may not sign in", "request list": "may not sign in", "migrate": "may not sign in", "ledger verify": "may not sign in",
+			"check": "cannot connect: SQLSTATE 28P01 (invalid password)", "work": "cannot connect: SQLSTATE 28P01 (invalid password)", "serve": "cannot connect: SQLSTATE 28P01 (invalid password)", "request list": "cannot connect: SQLSTATE 28P01 (invalid password)", "migrate": "cannot connect: SQLSTATE 28P01 (invalid password)", "ledger verify": "cannot connect: SQLSTATE 28P01 (invalid password)",
 		}},
 		{"a URL that is none", "LETHE_DATABASE", func(testing.TB, *stage) string { return "postgres://lethe:hunter2@db:port/x" }, map[string]string{
 			"check": "lethe.yaml:4:11: database: a URL beginning with postgres:// or postgresql:// expected", "work": "nothing was done",
@@ -328,12 +328,12 @@ func TestPasswordsAreNeverPrinted(t *testing.T) {
 		{"the source", "SHOP_DATABASE", func(t testing.TB, s *stage) string {
 			dsn, _ := s.lookup("SHOP_DATABASE")
 			return withPassword(t, s, dsn, "hunter2")
-		}, map[string]string{"check": "may not sign in", "find --controller bota --email a@b.example": "may not sign in"}},
+		}, map[string]string{"check": "cannot connect: SQLSTATE 28P01 (invalid password)", "find --controller bota --email a@b.example": "cannot connect: SQLSTATE 28P01 (invalid password)"}},
 		{"mail without TLS", "MAIL_URL", func(testing.TB, *stage) string { return "smtp://lethe:hunter2@mail.example:25" }, map[string]string{
 			"check": "smtp+starttls", "work": "smtp+starttls",
 		}},
 		{"mail that refuses", "MAIL_URL", func(_ testing.TB, s *stage) string { return "smtp://lethe:hunter2@" + s.box.SMTPAddr() }, map[string]string{
-			"check": "mail: signing in",
+			"check": "mail: no good answer of the mail server while signing in",
 		}},
 	} {
 		t.Run(c.place, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -105,4 +107,28 @@ func (s *stage) shopCommand(ts *testscript.TestScript, neg bool, args []string) 
 	}
 	_, err := s.shop.Exec(context.Background(), args[0])
 	ts.Check(err)
+}
+
+// Whoever does not know a command finds an example of it in its help.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	t.Parallel()
+	parser, err := kong.New(&commands{}, kong.Vars{"version": ""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaves := parser.Model.Leaves(true)
+	if len(leaves) < 30 {
+		t.Errorf("there should be some thirty commands, there are %d", len(leaves))
+	}
+	for _, leaf := range leaves {
+		var out, errs bytes.Buffer
+		var args []string
+		for n := leaf; n.Type == kong.CommandNode; n = n.Parent {
+			args = append([]string{n.Name}, args...)
+		}
+		status := run(t.Context(), append(args, "-h"), &world{out: &out, err: &errs})
+		if text := out.String(); status != done || !strings.Contains(text, "Example") || !strings.Contains(text, "lethe "+strings.Join(args, " ")) {
+			t.Errorf("lethe %s -h should show an example of itself, it ends with %d:\n%s%s", strings.Join(args, " "), status, text, errs.String())
+		}
+	}
 }

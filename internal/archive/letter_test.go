@@ -67,6 +67,34 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	}
 }
 
+// What is said of a collection stands under its name once, as its data's heading has it.
+func TestACollectionIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	l := letter()
+	l.Purposes = []Purpose{
+		{Collection: "livechat.visits", Categories: []string{"user.device"}, Uses: []string{"analytics"}, Basis: "f"},
+		{Collection: "livechat.visits", Categories: []string{"user.device", "user.location"}, Uses: []string{"marketing"}, Basis: "a"},
+	}
+	for _, c := range []struct {
+		tables []Table
+		want   string
+	}{
+		{[]Table{table("livechat", "visits", []string{"id"}, []any{int64(1)})}, "- visits: "},
+		{[]Table{table("livechat", "visits", []string{"id"}, []any{int64(1)}), table("shop", "visits", []string{"id"}, []any{int64(1)})}, "- livechat.visits: "},
+	} {
+		files, _ := write(t, l, c.tables...)
+		flat := strings.Join(strings.Fields(files["letter.txt"]), " ")
+		for _, want := range []string{
+			c.want + "analytics; on the ground of legitimate interests (Art. 6(1)(f)), to which you may object (Art. 21). Also: marketing; on the ground of your consent",
+			c.want + "device and location",
+		} {
+			if strings.Count(flat, want) != 1 {
+				t.Errorf("the letter should say once %q; it reads:\n%s", want, files["letter.txt"])
+			}
+		}
+	}
+}
+
 func TestExportLetter(t *testing.T) {
 	t.Parallel()
 	l := letter()

@@ -123,6 +123,29 @@ func (d document) exportSections() []section {
 	return list
 }
 
+// short is a collection's name as the data's headings have it: without its
+// dataset, where all the data are of that one.
+func (d document) short(collection string) string {
+	dataset, rest, ok := strings.Cut(collection, ".")
+	if !ok || slices.ContainsFunc(d.Tables, func(t *preview) bool { return t.Dataset != dataset }) {
+		return collection
+	}
+	return rest
+}
+
+// point adds what is to be said of a collection to a list; what was said of the
+// same one before is gone on with.
+func (d document) point(list []item, collection, text string) []item {
+	name := d.short(collection)
+	for i := range list {
+		if list[i].Term == name {
+			list[i].Text += ". Also: " + text
+			return list
+		}
+	}
+	return append(list, item{Term: name, Text: text})
+}
+
 func (d document) purposes() section {
 	s := section{ID: "purposes", Title: "What the data are used for", Article: "Art. 15(1)(a)"}
 	for _, p := range d.Purposes {
@@ -138,7 +161,7 @@ func (d document) purposes() section {
 		if p.Consent != "" {
 			parts = append(parts, "asked for as consent to “"+p.Consent+"”")
 		}
-		s.Items = append(s.Items, item{Term: p.Collection, Text: strings.Join(parts, "; ")})
+		s.Items = d.point(s.Items, p.Collection, strings.Join(parts, "; "))
 	}
 	if len(d.Purposes) == 0 {
 		s.Missing, s.Paragraphs = true, []string{d.unsaid("what your data are used for")}
@@ -166,10 +189,18 @@ func ground(letter string) string {
 
 func (d document) categories() section {
 	s := section{ID: "categories", Title: "Which kinds of data", Article: "Art. 15(1)(b)"}
+	var order []string
+	kinds := map[string][]string{}
 	for _, p := range d.Purposes {
 		if len(p.Categories) > 0 {
-			s.Items = append(s.Items, item{Term: p.Collection, Text: join(words(p.Categories))})
+			kinds[p.Collection] = append(kinds[p.Collection], p.Categories...)
+			if !slices.Contains(order, p.Collection) {
+				order = append(order, p.Collection)
+			}
 		}
+	}
+	for _, c := range order {
+		s.Items = d.point(s.Items, c, join(words(kinds[c])))
 	}
 	if len(s.Items) == 0 {
 		s.Missing, s.Paragraphs = true, []string{d.unsaid("into which categories your data fall")}
@@ -201,7 +232,7 @@ func (d document) recipients() section {
 func (d document) periods() section {
 	s := section{ID: "periods", Title: "How long the data are kept", Article: "Art. 15(1)(d)"}
 	for _, p := range d.Retention {
-		what := p.Collection
+		what := d.short(p.Collection)
 		if p.What != "" {
 			if what != "" {
 				what += ": "

@@ -22,7 +22,7 @@ func (t *Tab) Dark(on bool) error {
 		value = "dark"
 	}
 	return t.call("Emulation.setEmulatedMedia", map[string]any{
-		"features": []map[string]string{{"name": "prefers-color-scheme", "value": value}, {"name": "prefers-reduced-motion", "value": "reduce"}},
+		"features": []map[string]string{{"name": "prefers-color-scheme", "value": value}, {"name": "prefers-reduced-motion", "value": "reduce"}}, //nolint:misspell // the protocol's words
 	})
 }
 

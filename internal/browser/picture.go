@@ -5,7 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"image"
-	"image/color"
+	"image/color" //nolint:misspell // Go's word
 	"image/png"
 	"slices"
 
@@ -50,7 +50,7 @@ func compress(raw []byte) ([]byte, error) {
 		return nil, fmt.Errorf("read the picture: %w", err)
 	}
 	size := from.Bounds()
-	count := map[color.RGBA]int{}
+	count := map[color.RGBA]int{} //nolint:misspell // Go's word
 	at := func(x, y int) color.RGBA { return color.RGBAModel.Convert(from.At(x, y)).(color.RGBA) }
 	for y := size.Min.Y; y < size.Max.Y; y++ {
 		for x := size.Min.X; x < size.Max.X; x++ {

@@ -222,7 +222,7 @@ func (t *Tab) Download(selector, dir string) (string, error) {
 	defer cancel()
 	c := chromedp.FromContext(t.ctx)
 	if err := c.Browser.Call(ctx, "Browser.setDownloadBehavior", map[string]any{
-		"behavior": "allow", "downloadPath": dir, "browserContextId": c.BrowserContextID,
+		"behavior": "allow", "downloadPath": dir, "browserContextId": c.BrowserContextID, //nolint:misspell // the protocol's words
 	}, nil); err != nil {
 		return "", fmt.Errorf("allow downloads: %w", err)
 	}

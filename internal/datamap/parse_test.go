@@ -397,8 +397,9 @@ func TestParseHostile(t *testing.T) {
 			if m != nil || !strings.Contains(strings.Join(got, "\n"), c.want) {
 				t.Errorf("expected the file to be refused with %q, got %.600q", c.want, got)
 			}
-			// Generous: what is to be caught here takes tens of seconds.
-			if took := time.Since(start); took > 8*time.Second {
+			// Generous, for busy machines and the race detector: what is to be caught
+			// here takes tens of seconds without either.
+			if took := time.Since(start); took > 25*time.Second {
 				t.Errorf("expected an answer at once, it took %s", took)
 			}
 		})

@@ -55,6 +55,16 @@ func TestWhatLettersSay(t *testing.T) {
 				t.Errorf("%s: the HTML should hold %q; it reads:\n%s", kind, w, html)
 			}
 		}
+		// Only an open request can be withdrawn.
+		open := kind == "confirm" || kind == "remind" || kind == "extended"
+		for _, form := range []string{flat, html} {
+			if got := strings.Contains(form, ", or withdraw it"); got != open {
+				t.Errorf("%s: withdrawing should be offered: %v, it is: %v", kind, open, got)
+			}
+		}
+		if page.Find("h1").Length() != 1 {
+			t.Errorf("%s: the HTML should have one heading", kind)
+		}
 		if r.Subject == "" || strings.Contains(r.Subject, "jana") || !strings.Contains(r.Subject, "no. 17") || !strings.Contains(r.Subject, "Bota Shop") {
 			t.Errorf("%s: a subject with controller and number, and nothing of the person, was expected; got %q", kind, r.Subject)
 		}

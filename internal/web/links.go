@@ -30,7 +30,7 @@ func (s *server) look(r *http.Request, purpose string) (token string, v linkView
 		return "", v, err
 	}
 	v.Name = s.nameOf(v.Controller.Key)
-	v.ReceivedAt = inPlace(v.ReceivedAt, v.Controller)
+	v.ReceivedAt, v.ExpiresAt = inPlace(v.ReceivedAt, v.Controller), inPlace(v.ExpiresAt, v.Controller)
 	return token, v, nil
 }
 

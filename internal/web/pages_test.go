@@ -182,7 +182,7 @@ func TestRequestPage(t *testing.T) {
 	p.has(".derivation", "a Sunday, so Monday 21 December").has(".big", "in 28 days")
 	p.count("input[name=rows]", 3).count("input[name=rows][disabled]", 1).count("input[name=rows][checked]", 0)
 	p.has(".figures tfoot", "1,234").has(".t-failed", "Failed").has("main", "source_down, tried 3 times")
-	p.has("main", "Not accepted (code 550)").has(".panel.warn", "Nobody to complain to").has(".timeline", "Identity proved")
+	p.has("main", "Not accepted (code 550)").has("main", "for good (550): find another way to reach the person, or retry.").has(".panel.warn", "Nobody to complain to").has(".timeline", "Identity proved")
 	for _, action := range []string{"verify", "approve", "refuse", "extend", "withdraw", "retry", "draft"} {
 		p.count("form[action='/requests/17/"+action+"']", 1)
 	}

@@ -75,6 +75,9 @@ func TestLinksDoNothingOnGet(t *testing.T) {
 		s.requests.tokens[purpose+"/tok"] = info
 		p := b.get("/"+purpose+"/tok").status(http.StatusOK).count("main form[method=post] button", 1).count("form input", 0)
 		p.has("main time", "Sat 21 Nov 2026") // received at 23:30 UTC: the next day where the controller sits
+		if purpose != "status" {
+			p.has(".note", "27 November 2026, 10:00 (Europe/Prague)") // as the letter has it
+		}
 	}
 	if n := len(s.requests.calls); n != 0 {
 		t.Errorf("expected three looks to change nothing, got %d changes", n)

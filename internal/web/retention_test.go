@@ -17,6 +17,9 @@ func TestRules(t *testing.T) {
 	p.has(".rule:nth-child(1)", "approved").has(".rule:nth-child(1)", "399 rows").has(".rule:nth-child(1)", "308 of 310 expired, 2 held").has(".rule:nth-child(1)", "after 6 months")
 	p.has(".rule:nth-child(2)", "runs dry").has(".rule:nth-child(2)", "dry: 1,204 would have gone").count("form[action$='/approve']", 1)
 	p.has("main table", "no documented end")
+	// A rule may name no collection of its own: what it counts says which it concerns.
+	s.retention.states[0].Collection = ""
+	b.get("/rules").has(".rule:nth-child(1) p code", "livechat.identifiers")
 
 	b.post("/rules/visits-25-months/try", nil).to("/rules")
 	b.get("/rules").has(".flash", "nothing was deleted: 1,204 rows would go now, 1 row under a hold would stay")

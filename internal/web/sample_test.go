@@ -47,7 +47,8 @@ func inReview() dsar.Request {
 		},
 		Letters: []dsar.LetterState{
 			{ID: 1, Kind: "confirm", To: "png1@example.org", Status: "sent", Attempts: 1, SentAt: at.Add(2 * time.Second)},
-			{ID: 2, Kind: "remind", To: "png1@example.org", Status: "failed", Attempts: 2, Code: 550},
+			{ID: 2, Kind: "remind", To: "png1@example.org", Status: "failed", Attempts: 2, Code: 550,
+				Message: "The mail server refused the letter \"remind\" for good (550): find another way to reach the person, or retry."},
 		},
 		Missing: []string{"Nobody to complain to is configured (authority).", "The purposes of livechat.visits are not in the data map (data_uses)."},
 		Timeline: []dsar.Event{
@@ -143,7 +144,7 @@ func hostileRequest() dsar.Request {
 	r.Roots = []dsar.RootRow{{Source: hostile, RowKey: source.RowKey{Collection: hostile, Key: hostile}, Types: []string{hostile}, Proved: true, Person: map[string]string{hostile: hostile}}}
 	r.Findings = []source.Finding{{Source: hostile, Collection: hostile, Rows: 1, Shared: 1}}
 	r.Steps = []dsar.Step{{ID: 1, Stage: hostile, Source: hostile, Status: hostile, Error: hostile, Message: hostile}}
-	r.Letters = []dsar.LetterState{{ID: 1, Kind: hostile, To: hostile, Status: hostile}}
+	r.Letters = []dsar.LetterState{{ID: 1, Kind: hostile, To: hostile, Status: hostile, Message: hostile}}
 	r.Missing = []string{hostile}
 	r.Archive = &dsar.ArchiveState{SHA256: hostile, Size: 1}
 	r.Timeline = []dsar.Event{{Type: hostile, Actor: hostile, Text: hostile}, {Type: hostile, Actor: hostile}}

@@ -19,7 +19,7 @@ func words() template.FuncMap {
 		"field": newField, "kind": kindWord, "status": statusWord, "stage": stageWord,
 		"letter": letterWord, "stepstate": stepWord, "letterstate": letterState, "event": eventWord,
 		"identity": identityWord, "as": requesterWord, "delivery": deliveryWord,
-		"day": day, "isoday": isoDay, "moment": moment, "iso": iso,
+		"day": day, "isoday": isoDay, "moment": moment, "iso": iso, "there": there,
 		"size": size, "count": count, "plural": plural, "total": total, "anyshared": anyShared,
 		"period": periodWord, "action": actionWord, "act": actWord, "sorted": sortedPairs, "contains": strings.Contains, "dict": dict,
 	}
@@ -196,6 +196,12 @@ func moment(t time.Time) string {
 		return "–"
 	}
 	return t.UTC().Format("2 Jan 2006, 15:04 UTC")
+}
+
+// there is an instant by the clock that it carries, named, as letters have it:
+// the mail and the page behind its link must not differ.
+func there(t time.Time) string {
+	return t.Format("2 January 2006, 15:04") + " (" + t.Location().String() + ")"
 }
 
 func iso(t time.Time) string { return t.UTC().Format(time.RFC3339) }

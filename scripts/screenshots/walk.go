@@ -314,7 +314,7 @@ func unpack(file, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer z.Close()
+	defer func() { _ = z.Close() }()
 	for _, f := range z.File {
 		to := filepath.Join(dir, filepath.FromSlash(f.Name))
 		if !filepath.IsLocal(f.Name) {

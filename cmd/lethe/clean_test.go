@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -118,7 +119,7 @@ func (c *cleanStage) cast(t *testing.T) []person {
 			without = append(without, q)
 		}
 	}
-	people := append(with, without...)
+	people := slices.Concat(with, without)
 	if len(people) < 3 || people[2].Phone == "" {
 		t.Fatalf("the shop should have three people with an address and a telephone number of their own, it has %d", len(with))
 	}

@@ -152,7 +152,7 @@ func TestDemoServes(t *testing.T) {
 	if found == "" {
 		t.Fatalf("the demo should print a sign-in link:\n%s", errs.String())
 	}
-	origin := found[:strings.Index(found, "/signin/")]
+	origin, _, _ := strings.Cut(found, "/signin/")
 	for _, page := range []string{"/healthz", "/c/bota", "/mailbox/", strings.TrimPrefix(found, origin)} {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+page, nil)
 		if err != nil {

@@ -5,7 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"image"
-	"image/color" //nolint:misspell // Go's word
+	colour "image/color" //nolint:misspell // Go writes it so
 	"image/png"
 	"slices"
 
@@ -50,25 +50,25 @@ func compress(raw []byte) ([]byte, error) {
 		return nil, fmt.Errorf("read the picture: %w", err)
 	}
 	size := from.Bounds()
-	count := map[color.RGBA]int{} //nolint:misspell // Go's word
-	at := func(x, y int) color.RGBA { return color.RGBAModel.Convert(from.At(x, y)).(color.RGBA) }
+	count := map[colour.RGBA]int{}
+	at := func(x, y int) colour.RGBA { return colour.RGBAModel.Convert(from.At(x, y)).(colour.RGBA) }
 	for y := size.Min.Y; y < size.Max.Y; y++ {
 		for x := size.Min.X; x < size.Max.X; x++ {
 			count[at(x, y)]++
 		}
 	}
-	used := make([]color.RGBA, 0, len(count))
+	used := make([]colour.RGBA, 0, len(count))
 	for c := range count {
 		used = append(used, c)
 	}
-	slices.SortFunc(used, func(a, b color.RGBA) int {
+	slices.SortFunc(used, func(a, b colour.RGBA) int {
 		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a.R, b.R), cmp.Compare(a.G, b.G), cmp.Compare(a.B, b.B))
 	})
-	palette := make(color.Palette, 0, 256)
+	palette := make(colour.Palette, 0, 256)
 	for _, c := range used[:min(len(used), 256)] {
 		palette = append(palette, c)
 	}
-	index := make(map[color.RGBA]uint8, len(used))
+	index := make(map[colour.RGBA]uint8, len(used))
 	for _, c := range used {
 		index[c] = uint8(palette.Index(c)) //nolint:gosec // at most 256 of them
 	}

@@ -25,9 +25,9 @@ func TestAudit(t *testing.T) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; img-src 'self'")
 		page := `<!doctype html><html lang="en"><head><title>Right</title></head><body><h1>Right</h1><p>Text</p></body></html>`
 		if r.URL.Path == "/wrong" {
-			page = `<!doctype html><html><head></head><body><h3 id="a">Third</h3><p id="a" style="color:#ccc">Faint</p>
+			page = `<!doctype html><html><head></head><body text="#cccccc"><h3 id="a">Third</h3><p id="a" style="margin:0">Faint</p>
 <input name="nameless"><button></button><img src="/x.png"><a href="#nowhere">There</a><label for="nobody">Whose?</label><pre>` + strings.Repeat("wide", 400) + `</pre>
-<font color="#cccccc">Faint</font><table><tr><th>Of what?</th></tr></table><span tabindex="3">First</span></body></html>`
+<table><tr><th>Of what?</th></tr></table><span tabindex="3">First</span></body></html>`
 		}
 		_, _ = w.Write([]byte(page))
 	}))

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lethe-dsr/lethe/dsar"
+)
+
+// following says how far a request is followed.
+type following struct {
+	approve, toTheEnd bool
+	rows              []string
+	limit             time.Duration
+}
+
+// follow approves a request when its findings are there, and waits for its end
+// or until it waits for a person.
+func (a *app) follow(ctx context.Context, w *world, id int64, f following) error {
+	ctx, cancel := context.WithTimeout(ctx, f.limit)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	hinted, began := false, a.now()
+	for {
+		q, err := a.requests.Get(ctx, operator, id)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		switch {
+		case err != nil:
+		case q.Status == dsar.Fulfilled || q.Status == dsar.Refused || q.Status == dsar.Withdrawn || q.Status == dsar.Lapsed:
+			return nil
+		case f.approve && q.Status == dsar.InReview && q.ApprovedAt.IsZero() && discovered(q):
+			switch err := a.requests.Approve(ctx, operator, id, dsar.Approval{Rows: f.rows}); {
+			case errors.Is(err, dsar.ErrRows):
+				return doneInPart("request %d waits for you: %w", id, err)
+			case err != nil:
+				return err
+			}
+			if !f.toTheEnd {
+				return nil
+			}
+			continue
+		case q.Waiting != "":
+			return doneInPart("request %d: %s", id, q.Waiting)
+		case !f.toTheEnd && !f.approve:
+			return nil
+		}
+		if !hinted && a.now().Sub(began) > 10*time.Second && untouched(q) {
+			hinted = true
+			fmt.Fprintln(w.err, "lethe: nobody has begun to work on it yet; does lethe serve or lethe work run?")
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return doneInPart("request %d is not done after %s; it goes on, see lethe request show %d", id, f.limit, id)
+			}
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+func discovered(q dsar.Request) bool {
+	some := false
+	for _, s := range q.Steps {
+		if s.Stage == "discover" {
+			some = true
+			if s.Status != "done" {
+				return false
+			}
+		}
+	}
+	return some
+}
+
+func untouched(q dsar.Request) bool {
+	for _, s := range q.Steps {
+		if !s.StartedAt.IsZero() {
+			return false
+		}
+	}
+	return true
+}

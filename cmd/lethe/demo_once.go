@@ -316,5 +316,5 @@ func (d *demo) tell(out io.Writer, stories []story, sweeps []retention.Result) {
 	for _, s := range sweeps {
 		changed += s.Deleted
 	}
-	fmt.Fprintf(out, "\n%s had outlived their documented lifetime. lethe demo serves all this, to click through.\n", plural(changed, "row", "rows"))
+	fmt.Fprintf(out, "\n%s changed: past their lifetime, without a consent, or not to be kept at all.\nlethe demo serves all this, to click through.\n", plural(changed, "row", "rows"))
 }

@@ -34,6 +34,16 @@ func (f *faults) respond(stage, _, to string) int {
 	return 0
 }
 
+// on makes a fault of an address: a code, or 0 for silence.
+func (f *faults) on(to string, code int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.codes[to] = code
+	if code == 0 {
+		f.hangs[to] = make(chan struct{})
+	}
+}
+
 // mend takes all faults away.
 func (f *faults) mend() {
 	f.mu.Lock()
@@ -96,10 +106,7 @@ func TestMailServersThatDoNotTakeLetters(t *testing.T) {
 	}
 	people := someone(t, s, len(cases))
 	for i, c := range cases {
-		f.codes[people[i].Email] = c.code
-		if c.code == 0 {
-			f.hangs[people[i].Email] = make(chan struct{})
-		}
+		f.on(people[i].Email, c.code)
 	}
 	log := &safeBuffer{}
 	s.start(t, log, "work")

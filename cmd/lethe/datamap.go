@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -85,15 +86,16 @@ type datamapPlanCmd struct {
 	Policy   string   `help:"A policy of the configuration."`
 	Identity []string `placeholder:"TYPE" help:"Identity types that the request brings; all of the map's unless set."`
 	JSON     bool     `name:"json" help:"As JSON."`
+	SVG      bool     `name:"svg" help:"As a picture."`
 }
 
 // Help is the longer text of -h.
 func (datamapPlanCmd) Help() string {
-	return "Example:\n  lethe datamap plan --kind erasure --identity email"
+	return "Example:\n  lethe datamap plan --kind erasure --identity email\n  lethe datamap plan --svg > plan.svg"
 }
 
 // Run prints the plan.
-func (c *datamapPlanCmd) Run(w *world, cli *commands) error {
+func (c *datamapPlanCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	cfg, err := loadConfig(w, cli.Config)
 	if err != nil {
 		return err
@@ -117,6 +119,12 @@ func (c *datamapPlanCmd) Run(w *world, cli *commands) error {
 	plan, err := datamap.Compile(m, policy, c.Identity)
 	if err != nil {
 		return &exitError{misuse, err}
+	}
+	if c.JSON && c.SVG {
+		return wrongUse("choose one of --json and --svg")
+	}
+	if c.SVG {
+		return drawSVG(ctx, w.out, plan.DOT())
 	}
 	if c.JSON {
 		doc, err := plan.JSON()

@@ -14,12 +14,12 @@ func drawSVG(ctx context.Context, out io.Writer, dot string) error {
 	if err != nil {
 		return fmt.Errorf("draw the plan: %w", err)
 	}
-	defer g.Close()
+	defer func() { _ = g.Close() }()
 	graph, err := graphviz.ParseBytes([]byte(dot))
 	if err != nil {
 		return fmt.Errorf("draw the plan: %w", err)
 	}
-	defer graph.Close()
+	defer func() { _ = graph.Close() }()
 	if err := g.Render(ctx, graph, graphviz.SVG, out); err != nil {
 		return fmt.Errorf("draw the plan: %w", err)
 	}

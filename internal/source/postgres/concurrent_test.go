@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
@@ -78,7 +79,13 @@ func TestErasuresAmidTrade(t *testing.T) {
 		}()
 		for i := 100; i < 120; i++ {
 			w := source.Walk{Plan: plan, Seeds: seeds("email", fmt.Sprintf("c%d@x.example", i))}
-			if _, err := s.Erase(t.Context(), w, source.Holds{}, noNote); err != nil {
+			// Five restarts may all run into new orders; then the queue runs the
+			// step again, and here so do we. Any other error is one.
+			_, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+			for again := 0; again < 20 && (pg.Passing(err) || pg.Code(err) == "23503"); again++ {
+				_, err = s.Erase(t.Context(), w, source.Holds{}, noNote)
+			}
+			if err != nil {
 				t.Errorf("expected customer %d to be erased amid the trade: %v", i, err)
 			}
 		}

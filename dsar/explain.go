@@ -121,6 +121,8 @@ func explainSource(name string, err error) failure {
 		return failure{"source_column", at + "lacks " + column + " that the data map names. Correct the map or the database (`lethe check` shows where)" + then, false}
 	case code == "25006":
 		return failure{"source_read_only", at + "is read-only: nothing was changed there. Point lethe.yaml to its primary server, or wait until it may be written" + then, false}
+	case code == "23503":
+		return failure{"source_constraint", at + "kept adding rows to " + table + " that need what is erased, and nothing was changed there." + again, true}
 	case strings.HasPrefix(code, "23"):
 		return failure{"source_constraint", at + "refuses the change: a rule of " + table + " forbids it, and nothing was changed there. Look at the data map (`lethe check`)" + then, false}
 	case pg.Passing(err), code == "":

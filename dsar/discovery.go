@@ -62,21 +62,21 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 // saveFindings replaces what is known of one source: counts, never contents.
 func (s *Service) saveFindings(ctx context.Context, tx pgx.Tx, requestID int64, src string, findings []source.Finding) error {
 	var collections []string
-	var rows, shared, held, erased, masked []int64
+	var rows, shared, held, kept, erased, masked []int64
 	for _, f := range findings {
 		collections = append(collections, f.Collection)
 		rows, shared, held = append(rows, f.Rows), append(shared, f.Shared), append(held, f.Held)
-		erased, masked = append(erased, f.Erased), append(masked, f.Masked)
+		kept, erased, masked = append(kept, f.Kept), append(erased, f.Erased), append(masked, f.Masked)
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(`DELETE FROM findings WHERE request_id = $1 AND source = $2`, requestID, src)
 	if len(findings) > 0 {
 		batch.Queue(`
-			INSERT INTO findings (request_id, source, collection, ordinal, rows, shared, held, erased, masked, found_at)
-			SELECT $1, $2, collection, ordinal - 1, rows, shared, held, erased, masked, $9
-			FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
-				WITH ORDINALITY AS u (collection, rows, shared, held, erased, masked, ordinal)`,
-			requestID, src, collections, rows, shared, held, erased, masked, s.now())
+			INSERT INTO findings (request_id, source, collection, ordinal, rows, shared, held, kept, erased, masked, found_at)
+			SELECT $1, $2, collection, ordinal - 1, rows, shared, held, kept, erased, masked, $10
+			FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
+				WITH ORDINALITY AS u (collection, rows, shared, held, kept, erased, masked, ordinal)`,
+			requestID, src, collections, rows, shared, held, kept, erased, masked, s.now())
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("findings of request %d in %s: %w", requestID, src, err)

@@ -262,8 +262,8 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 		}
 		counts := map[string]any{}
 		for _, f := range merged {
-			if f.Rows+f.Shared+f.Erased+f.Masked+f.Held > 0 {
-				counts[f.Collection] = map[string]any{"erased": f.Erased, "masked": f.Masked, "held": f.Held, "shared": f.Shared}
+			if f.Rows+f.Shared+f.Erased+f.Masked+f.Held+f.Kept > 0 {
+				counts[f.Collection] = map[string]any{"erased": f.Erased, "masked": f.Masked, "held": f.Held, "kept": f.Kept, "shared": f.Shared}
 			}
 		}
 		if err := s.note(ctx, tx, "step.erased", r.ID, system, map[string]any{
@@ -291,7 +291,7 @@ func addNotes(done, more source.Note) source.Note {
 		g := &sum.Findings[i]
 		g.Erased += f.Erased
 		g.Masked += f.Masked
-		g.Held, g.Shared = f.Held, f.Shared
+		g.Held, g.Kept, g.Shared = f.Held, f.Kept, f.Shared
 		g.Rows = max(g.Rows, f.Rows)
 	}
 	sum.Keys = append(slices.Clone(done.Keys), more.Keys...)
@@ -303,7 +303,7 @@ func addNotes(done, more source.Note) source.Note {
 func mergeFindings(found, done []source.Finding) []source.Finding {
 	out := slices.Clone(found)
 	for _, f := range done {
-		f.Rows = max(f.Rows, f.Erased+f.Masked+f.Held)
+		f.Rows = max(f.Rows, f.Erased+f.Masked+f.Held+f.Kept)
 		i := slices.IndexFunc(out, func(g source.Finding) bool { return g.Collection == f.Collection })
 		if i < 0 {
 			out = append(out, f)

@@ -117,6 +117,7 @@ CREATE TABLE findings (
     rows       bigint NOT NULL DEFAULT 0,
     shared     bigint NOT NULL DEFAULT 0,
     held       bigint NOT NULL DEFAULT 0,
+    kept       bigint NOT NULL DEFAULT 0,        -- a law keeps them (Art. 17(3))
     erased     bigint NOT NULL DEFAULT 0,
     masked     bigint NOT NULL DEFAULT 0,
     found_at   timestamptz NOT NULL,

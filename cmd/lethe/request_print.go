@@ -40,6 +40,7 @@ type findingJSON struct {
 	Rows       int64  `json:"rows"`
 	Shared     int64  `json:"shared"`
 	Held       int64  `json:"held"`
+	Kept       int64  `json:"kept"`
 	Erased     int64  `json:"erased"`
 	Masked     int64  `json:"masked"`
 }
@@ -213,16 +214,16 @@ func printFindings(out io.Writer, list []source.Finding) {
 		return
 	}
 	fmt.Fprintln(out)
-	changed := slices.ContainsFunc(list, func(f source.Finding) bool { return f.Erased+f.Masked+f.Held > 0 })
+	changed := slices.ContainsFunc(list, func(f source.Finding) bool { return f.Erased+f.Masked+f.Held+f.Kept > 0 })
 	header := []string{"collection", "source", "rows", "shared"}
 	if changed {
-		header = append(header, "erased", "masked", "held")
+		header = append(header, "erased", "masked", "held", "kept")
 	}
 	t := newTable(out, header...)
 	for _, f := range list {
 		cells := []any{f.Collection, f.Source, thousands(f.Rows), thousands(f.Shared)}
 		if changed {
-			cells = append(cells, thousands(f.Erased), thousands(f.Masked), thousands(f.Held))
+			cells = append(cells, thousands(f.Erased), thousands(f.Masked), thousands(f.Held), thousands(f.Kept))
 		}
 		t.row(cells...)
 	}

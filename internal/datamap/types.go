@@ -61,6 +61,22 @@ type Collection struct {
 	Owner       string   // lethe: {owner: column}
 	SharedErase bool     // lethe: {shared: erase}
 	Order       []string // lethe: {order: […]}
+	// AllOf are the fields of lethe: {all_of: […]}: references of these that lead
+	// to or from one other collection are one composite link (Link.And).
+	AllOf []*Field
+	Keeps []Keep // lethe: {keep: […]}: rows that a law keeps (Art. 17(3))
+}
+
+// A Keep names rows that an erasure leaves, because a law keeps them: those
+// that fit Where and whose start lies less than the period back. Of them, the
+// fields in Mask are masked all the same.
+type Keep struct {
+	Pos     Pos
+	Where   map[string][]*string // column -> admitted values, as retention rules have it; empty: every row
+	For     string               // ISO 8601 period; empty: without end
+	From    string               // column of the start; empty only where For is
+	Because string               // what the letter says: the law, in words
+	Mask    []*Field             // masked though the row is kept, by their own masking, else null_rewrite
 }
 
 // FullName is "dataset.collection".
@@ -87,11 +103,18 @@ func (c *Collection) PrimaryKey() []*Field {
 	return key
 }
 
-// A Field is a column.
+// A Field is a column, or, with a Parent, a field inside a JSON column.
 type Field struct {
 	Pos         Pos
 	Collection  *Collection
-	Name        string
+	Parent      *Field   // the object that it stands in; nil: a column
+	Fields      []*Field // an object's own fields
+	Name        string   // of a column or of a JSON key; never a path
+	Array       bool     // data_type string[] and the like: a Postgres array, or a JSON array
+	AllElements bool     // return_all_elements: an array that a reference led to is given whole, not only the elements that matched
+	// Request names the field of the request (custom_request_field) whose value
+	// narrows the collection to the rows that hold it here.
+	Request     string
 	Description string
 	Categories  []string // own, else the collection's, else the dataset's; an object's with those of its own fields
 	Uses        []string // own, else the collection's
@@ -106,10 +129,33 @@ type Field struct {
 	Masking     *Masking
 	ProvidedBy  string // "subject": what Art. 20 covers; else ""
 	Object      string // lethe: {object: store}: the column names a file there
+	Redact      bool   // lethe: {redact: true}: a third person's data inside the subject's rows: left out of what is given
+	Mentions    bool   // lethe: {mentions: true}: free text to be searched for the subject's identities
 }
 
-// FullName is "dataset.collection.field".
-func (f *Field) FullName() string { return f.Collection.FullName() + "." + f.Name }
+// FullName is "dataset.collection.column", and ".key" for each step into an object.
+func (f *Field) FullName() string {
+	if f.Parent != nil {
+		return f.Parent.FullName() + "." + f.Name
+	}
+	return f.Collection.FullName() + "." + f.Name
+}
+
+// Column is the column that a field is or stands in.
+func (f *Field) Column() *Field {
+	for f.Parent != nil {
+		f = f.Parent
+	}
+	return f
+}
+
+// Path are the JSON keys from the column to the field; empty for a column.
+func (f *Field) Path() []string {
+	if f.Parent == nil {
+		return nil
+	}
+	return append(f.Parent.Path(), f.Name)
+}
 
 // Match says how an identity's value is compared with a column.
 type Match string
@@ -146,6 +192,9 @@ type Masking struct {
 	Value    string // string_rewrite: rewrite_value
 	Length   int    // random_string_rewrite
 	Suffix   string // format_preservation.suffix
+	// Algorithm of hash and hmac: SHA-256 (the default) or SHA-512.
+	Algorithm string
+	Mode      string // aes_encrypt: GCM
 }
 
 // Kind of a request, as far as a plan is concerned.
@@ -219,7 +268,13 @@ type Link struct {
 	// Own: the reference has direction "to" and From holds the key To: the
 	// subject's rows point there.
 	Own bool
+	// And are the further pairs of a composite link (all_of): rows whose every
+	// pair agrees with one and the same reached row. Empty: the link is simple.
+	And []Pair
 }
+
+// A Pair is one more column of a composite link, as From and To of the Link.
+type Pair struct{ From, To *Field }
 
 // A Target is a field to return (Masking nil) or to mask.
 type Target struct {

@@ -40,6 +40,16 @@ type Walk struct {
 	// IncludeShared lets an access or export request read shared rows other
 	// than those that the subject's own rows point to. Never used by erasure.
 	IncludeShared bool
+	// Fields are values that came with the request by custom_request_field: a
+	// collection with such a field gives only rows that hold the value; a field
+	// that the request does not bring narrows nothing.
+	Fields map[string]string
+	// Secret is what hash, hmac and aes_encrypt masking draw their salt and key
+	// from: 32 random bytes of one request, the same in every source, forgotten
+	// with it. Empty where the plan masks by none of them.
+	Secret []byte
+	// Today is the UTC midnight by which statutory keeps are reckoned.
+	Today time.Time
 }
 
 // Holds are what stands under a legal hold when an erasure runs: the rows that
@@ -56,6 +66,7 @@ type Finding struct {
 	Rows       int64  // reached rows that belong to the subject alone
 	Shared     int64  // reached rows that rows of others use too, counted apart
 	Held       int64  // reached rows under a hold (erasure only)
+	Kept       int64  // reached rows that a law keeps (erasure only; some of them masked)
 	Erased     int64  // rows deleted (erasure only)
 	Masked     int64  // rows masked (erasure only)
 }

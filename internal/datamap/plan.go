@@ -42,7 +42,9 @@ func Compile(m *Map, p Policy, identities []string) (*Plan, error) {
 	for _, n := range order {
 		plan.Visits = append(plan.Visits, g.visit(p, t, n, component[n]))
 	}
-	g.linkFields(plan)
+	if !p.LeaveLinks {
+		g.linkFields(plan)
+	}
 	g.left(plan)
 	g.notes(plan, p)
 	plan.Digest = plan.digest(m)

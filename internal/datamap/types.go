@@ -212,6 +212,12 @@ type Policy struct {
 	Name  string
 	Kind  Kind
 	Rules []PolicyRule
+	// LeaveLinks leaves the columns that link collections out of what is given,
+	// unless a rule asks for them.
+	LeaveLinks bool
+	// Reversible admits aes_encrypt in an erasure: what is encrypted is not
+	// erased while the key lives, so a policy has to say that it knows.
+	Reversible bool
 }
 
 // A PolicyRule targets categories; a category matches itself and what stands under it.

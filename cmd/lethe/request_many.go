@@ -38,7 +38,7 @@ type taken struct {
 // is taken in, because half a file is worse than none: whoever mends the other
 // half would send the first half again.
 func (c *requestSubmitCmd) many(ctx context.Context, w *world, cli *commands) error {
-	if len(c.Email)+len(c.Phone)+len(c.Visitor)+len(c.Identity)+len(c.Rows) > 0 {
+	if len(c.Email)+len(c.Phone)+len(c.Visitor)+len(c.Identity)+len(c.Row)+len(c.Rows) > 0 {
 		return wrongUse("with --from the identities stand in the file")
 	}
 	in, name, closeFile, err := openLines(w, c.From)

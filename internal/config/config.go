@@ -69,12 +69,10 @@ type Mail struct{ URL, From string }
 // A Policy beside the built-in ones.
 type Policy struct {
 	Name, Kind string
-	// LinkColumns says whether an archive shows the columns that tie collections
-	// together though no rule asks for them: true unless link_columns: leave_out.
-	LinkColumns bool
-	// Reversible admits aes_encrypt in an erasure, which erases nothing while the key lives.
-	Reversible bool
-	Rules      []PolicyRule
+	// Links says what becomes of the columns that tie collections together:
+	// empty for the usual, omit (access, export) or mask (erasure).
+	Links string
+	Rules []PolicyRule
 }
 
 // A PolicyRule targets categories with a strategy.

@@ -190,22 +190,13 @@ func (r *reader) proxies(n ast.Node, what string) {
 
 func (r *reader) policies(n ast.Node, what string) {
 	for _, e := range r.Entries(n, what) {
-		p := Policy{Name: e.Name, LinkColumns: true}
+		p := Policy{Name: e.Name}
 		if slices.Contains([]string{"access", "export", "erasure"}, e.Name) {
 			r.Say(e.Key, "%s: %s is the name of a built-in policy", what, e.Name)
 		}
 		r.mapping(e.Value, what+": "+e.Name, map[string]field{
-			"kind": must(r.oneOf(&p.Kind, "access", "export", "erasure")),
-			"link_columns": {read: func(n ast.Node, what string) {
-				var s string
-				r.oneOf(&s, "include", "leave_out").read(n, what)
-				p.LinkColumns = s != "leave_out"
-			}},
-			"reversible": {read: func(n ast.Node, what string) {
-				var s string
-				r.oneOf(&s, "true", "false").read(n, what)
-				p.Reversible = s == "true"
-			}},
+			"kind":  must(r.oneOf(&p.Kind, "access", "export", "erasure")),
+			"links": r.oneOf(&p.Links, "omit", "mask"),
 			"rules": must(field{read: func(n ast.Node, what string) {
 				for _, item := range r.Items(n, what) {
 					p.Rules = append(p.Rules, r.policyRule(item, what))

@@ -119,7 +119,9 @@ type Note struct {
 	XID      string    // the source's pg_current_xact_id()
 	Findings []Finding // with Erased, Masked, Held
 	Keys     []RowKey  // erased rows that others could still name, at most 10,000; to be stored encrypted
-	Objects  []string  // keys of files that erased rows named; to be stored encrypted
+	// Objects are the files that the rows named which were erased, or whose key
+	// was masked: to be stored encrypted, and deleted once the source has committed.
+	Objects []Object
 }
 
 // Outcome of a transaction noted earlier (pg_xact_status).

@@ -162,6 +162,7 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 		if why := st.findKey(); why != "" {
 			reasons = append(reasons, why)
 		}
+		reasons = append(reasons, st.unnameable()...)
 	}
 	for _, st := range p.stops {
 		for _, l := range st.visit.Links {
@@ -254,6 +255,11 @@ func (p *program) carry(s *stop) {
 	}
 	for _, f := range s.addresses() {
 		add(f.Name)
+	}
+	if p.plan.Kind == datamap.Erasure {
+		for _, f := range s.names() {
+			add(f.Name)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@
 //
 //	data/<dataset>/<collection>.json   an array of objects keyed by field
 //	data/<dataset>/<collection>.csv    the same for a spreadsheet (csv.go)
+//	files/<kind>/<source>/<name>       files handed over as they are (attached.go)
 //	index.html                         to read: the letter and the first rows
 //	letter.txt                         the letter in plain text
 //	manifest.json                      every file with its size and SHA-256

@@ -13,7 +13,8 @@ import (
 // document is all that the letter is made from.
 type document struct {
 	Letter
-	Tables []*preview
+	Tables   []*preview
+	Attached []attachedFile
 }
 
 // A section is one heading of the letter.
@@ -76,7 +77,14 @@ func (d document) contents() section {
 		rows += t.Rows
 		s.Items = append(s.Items, item{Term: t.Heading(), Text: counted(t.Rows, "entry", "entries") + fmt.Sprintf(", in %s.csv and %s.json", t.Base, t.Base)})
 	}
-	if rows == 0 {
+	for _, f := range d.Attached {
+		text := "as it is; open it with a program that you trust"
+		if f.From != "" {
+			text = "from " + f.From + ", " + text
+		}
+		s.Items = append(s.Items, item{Term: f.Path, Text: text})
+	}
+	if rows == 0 && len(d.Attached) == 0 {
 		s.Paragraphs = []string{"We found no data about you that belong to this answer."}
 	}
 	return s

@@ -19,10 +19,10 @@ import (
 // entries of a ZIP follow each other, and both cannot be open at once.
 const csvInMemory = 1 << 20
 
-// Write streams the ZIP: data files first, then index.html, letter.txt,
-// manifest.json. Memory is bounded whatever the number of rows. The caller's w
-// is not closed; after an error what was written to it is worthless.
-func Write(ctx context.Context, w io.Writer, l Letter, mapDigest string, tables []Table) (Manifest, error) {
+// Write streams the ZIP: data files first, then files handed over as they are,
+// index.html, letter.txt, manifest.json. Memory is bounded whatever the number of
+// rows. The caller's w is not closed; after an error what was written to it is worthless.
+func Write(ctx context.Context, w io.Writer, l Letter, mapDigest string, tables []Table, files ...Attached) (Manifest, error) {
 	z := zip.NewWriter(w)
 	a := &writing{zip: z, madeAt: l.MadeAt.UTC(), names: newNames()}
 	room := previewRoom
@@ -34,7 +34,11 @@ func Write(ctx context.Context, w io.Writer, l Letter, mapDigest string, tables 
 		}
 		previews = append(previews, p)
 	}
-	doc := document{Letter: l, Tables: previews}
+	attached, err := a.attachAll(ctx, l.RequestID, files)
+	if err != nil {
+		return Manifest{}, err
+	}
+	doc := document{Letter: l, Tables: previews, Attached: attached}
 	for _, part := range []struct {
 		name  string
 		write func(io.Writer, document) error

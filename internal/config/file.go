@@ -42,14 +42,24 @@ func (r *reader) file(root ast.Node) {
 				"rescue_after": r.period(&c.Work.RescueAfter, time.Second),
 			})
 		}},
+		"brake": {read: func(n ast.Node, what string) {
+			r.mapping(n, what, map[string]field{
+				"root_rows": r.number(&c.Brake.RootRows, 1, 1_000_000),
+				"times":     r.number(&c.Brake.Times, 2, 1_000_000),
+			})
+		}},
 	})
 }
 
 func (r *reader) sources(n ast.Node, what string) {
+	people := 0
 	for _, e := range r.Entries(n, what) {
 		s := Source{Name: e.Name}
-		r.mapping(e.Value, what+": "+e.Name, map[string]field{
-			"postgres": {required: true, read: func(n ast.Node, what string) {
+		at := what + ": " + e.Name
+		kinds, before := 0, len(r.Problems)
+		r.mapping(e.Value, at, map[string]field{
+			"postgres": {read: func(n ast.Node, what string) {
+				kinds++
 				if _, list := n.(*ast.SequenceNode); list {
 					r.Say(n, "%s: a list of shards is not carried out by this version; name each as a source of its own", what)
 					return
@@ -58,15 +68,33 @@ func (r *reader) sources(n ast.Node, what string) {
 				r.url(&u, "postgres", "postgresql").read(n, what)
 				s.Postgres = []string{u}
 			}},
-			"objects":  r.later("leave the object store out of the map until then"),
-			"manual":   r.later("ask its owner by hand until then"),
+			"objects": {read: func(n ast.Node, what string) {
+				kinds++
+				r.later("leave the object store out of the map until then").read(n, what)
+			}},
+			"manual": {read: func(n ast.Node, what string) {
+				kinds++
+				s.Manual = r.manual(n, what)
+				if !validKey(e.Name) {
+					r.Say(e.Key, "%s: the name of a person's desk is letters, digits, - and _ (it stands in URLs)", at)
+				}
+			}},
 			"region":   r.str(&s.Region),
 			"transfer": r.str(&s.Transfer),
 		})
+		if kinds != 1 && len(r.Problems) == before {
+			r.Say(e.Key, "%s: say where its data are, in one way: postgres or manual", at)
+		}
+		if s.Manual != nil {
+			people++
+		}
 		r.c.Sources = append(r.c.Sources, s)
 	}
-	if len(r.c.Sources) == 0 {
+	switch {
+	case len(r.c.Sources) == 0:
 		r.Say(n, "%s: at least one source expected", what)
+	case people == len(r.c.Sources):
+		r.Say(n, "%s: at least one source that is not a person expected: the data map is looked up there", what)
 	}
 }
 

@@ -55,6 +55,9 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 			}
 		}
 		committed = false
+		if err := s.eraseFiles(ctx, st, src); err != nil {
+			return nil, err
+		}
 		rest, err := src.Look(ctx, w, holds, note.Done.Keys)
 		if err != nil {
 			return nil, &sourceError{st.Source, err}
@@ -114,7 +117,12 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 		if changed(n.Findings) == 0 && changed(before.Findings) > 0 {
 			n = addNotes(before, n)
 		}
+		files := n.Objects
+		n.Objects = nil // they have a place of their own
 		note.Now = n
+		if unnoted = s.noteFiles(ctx, st, n.XID, files); unnoted != nil {
+			return unnoted
+		}
 		unnoted = s.noteStep(ctx, st, &n.XID, note)
 		return unnoted
 	})
@@ -266,8 +274,15 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 				counts[f.Collection] = map[string]any{"erased": f.Erased, "masked": f.Masked, "held": f.Held, "kept": f.Kept, "shared": f.Shared}
 			}
 		}
-		if err := s.note(ctx, tx, "step.erased", r.ID, system, map[string]any{
-			"step": st.ID, "source": st.Source, "collections": counts}); err != nil {
+		evidence := map[string]any{"step": st.ID, "source": st.Source, "collections": counts}
+		files, err := s.closeFiles(ctx, tx, st)
+		if err != nil {
+			return err
+		}
+		if len(files) > 0 {
+			evidence["files"] = files
+		}
+		if err := s.note(ctx, tx, "step.erased", r.ID, system, evidence); err != nil {
 			return err
 		}
 		over, err := stageOver(ctx, tx, r.ID, stageErase)
@@ -295,7 +310,6 @@ func addNotes(done, more source.Note) source.Note {
 		g.Rows = max(g.Rows, f.Rows)
 	}
 	sum.Keys = append(slices.Clone(done.Keys), more.Keys...)
-	sum.Objects = append(slices.Clone(done.Objects), more.Objects...)
 	return sum
 }
 

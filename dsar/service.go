@@ -21,6 +21,7 @@ type Config struct {
 	Map         *datamap.Map
 	Policies    []datamap.Policy // beside the built-in ones
 	Sources     map[string]Source
+	Files       map[string]FileStore // stores of files that rows name; may be empty
 	Controllers map[string]Controller
 	Recipients  []archive.Recipient // with Notify addresses in Notify
 	Notify      map[string]Notify   // by recipient's key: who is told of erasures
@@ -59,6 +60,9 @@ func New(c Config) (*Service, error) {
 		if missing[name] {
 			return nil, fmt.Errorf("dsar: Config.%s is missing", name)
 		}
+	}
+	if err := c.checkFiles(); err != nil {
+		return nil, err
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Controllers)) {
 		if _, _, err := Deadline(c.Now(), c.Controllers[key], false); err != nil {

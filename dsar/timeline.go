@@ -25,7 +25,6 @@ var plainEvents = map[string]string{
 	"request.lapsed":    "Lapsed: never confirmed.",
 	"request.reminded":  "Reminded to confirm.",
 	"request.scrubbed":  "The identities in these records were replaced by their HMAC.",
-	"archive.sealed":    "The archive was made and sealed.",
 	"archive.drafted":   "A draft of the archive was opened.",
 	"archive.delivered": "The archive was handed out.",
 	"archive.deleted":   "The archive was deleted.",
@@ -75,11 +74,20 @@ func eventText(e ledger.Entry) string {
 			text += ", " + count(e, "undecided", "identity", "identities") + " for you to decide"
 		}
 		return text + "."
+	case "archive.sealed":
+		if number(e, "missing_files") > 0 {
+			return fmt.Sprintf("The archive was made and sealed; %s that rows name could not be found in the store, and the archive says so.", count(e, "missing_files", "file", "files"))
+		}
+		return "The archive was made and sealed."
 	case "step.discovered":
 		return fmt.Sprintf("Searched %s: %s found, %d of them used by others, too.", words(e, "source"),
 			plural(number(e, "rows")+number(e, "shared"), "row", "rows"), number(e, "shared"))
 	case "step.erased":
-		return fmt.Sprintf("Erased in %s; the findings say how many rows.", words(e, "source"))
+		text := fmt.Sprintf("Erased in %s; the findings say how many rows", words(e, "source"))
+		if files, _ := e.Data["files"].(map[string]any); len(files) > 0 {
+			text += " and files"
+		}
+		return text + "."
 	case "step.failed":
 		return fmt.Sprintf("Failed: %s (%s).", strings.TrimSpace(words(e, "stage")+" "+words(e, "source")), words(e, "code"))
 	case "rows.appeared":

@@ -112,6 +112,19 @@ CREATE TABLE steps (
 );
 CREATE INDEX steps_open_idx ON steps (status, created_at) WHERE status IN ('waiting', 'running');
 
+-- Files that the rows named which an erase step erased: to be deleted after its source has committed.
+CREATE TABLE step_files (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    step_id bigint NOT NULL REFERENCES steps ON DELETE CASCADE,
+    xid     text NOT NULL,                       -- the source's transaction
+    store   text NOT NULL,
+    cipher  bytea,                               -- up to 1,000 keys; NULL once they are dealt with
+    gone    bigint NOT NULL DEFAULT 0,
+    missing bigint NOT NULL DEFAULT 0,           -- were not there
+    kept    bigint NOT NULL DEFAULT 0            -- rows that stay name them
+);
+CREATE INDEX step_files_step_idx ON step_files (step_id, id);
+
 -- What the owner of a source that is a person's desk was asked, and answered:
 -- one row for each step of the stage ask. Its step is 'asked' meanwhile: no job
 -- stands behind it.

@@ -49,7 +49,7 @@ func Write(ctx context.Context, w io.Writer, l Letter, mapDigest string, tables 
 	}
 	m := Manifest{
 		Request: l.RequestID, Kind: l.Kind, Controller: l.Controller.Name,
-		MadeAt: a.madeAt, MapDigest: mapDigest, Files: a.files,
+		MadeAt: a.madeAt, MapDigest: mapDigest, Files: a.files, Missing: doc.missing(),
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -74,12 +74,22 @@ type writing struct {
 	madeAt time.Time
 	names  *names
 	files  []File
+	number int64 // of files that rows name, so far
 }
 
 // file adds one entry and notes its size, rows and hash.
 func (a *writing) file(name string, content func(io.Writer) (rows int64, err error)) error {
+	return a.entry(name, zip.Deflate, content)
+}
+
+// stored adds one as it is: pictures and documents are compressed already.
+func (a *writing) stored(name string, content func(io.Writer) (rows int64, err error)) error {
+	return a.entry(name, zip.Store, content)
+}
+
+func (a *writing) entry(name string, method uint16, content func(io.Writer) (rows int64, err error)) error {
 	// The time is the archive's own, not the machine's: the same data give the same bytes.
-	entry, err := a.zip.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: a.madeAt})
+	entry, err := a.zip.CreateHeader(&zip.FileHeader{Name: name, Method: method, Modified: a.madeAt})
 	if err != nil {
 		return err
 	}
@@ -118,6 +128,7 @@ func (a *writing) table(ctx context.Context, t Table, room *int) (*preview, erro
 		kept  = bytes.NewBuffer(header)
 		whole = true // kept holds all of the CSV
 		rows  int64
+		files = newKeys(t, 0)
 	)
 	err := a.file(base+".json", func(w io.Writer) (int64, error) {
 		out := newJSONRows(w, t.Fields)
@@ -129,6 +140,7 @@ func (a *writing) table(ctx context.Context, t Table, room *int) (*preview, erro
 			if err := out.row(values); err != nil {
 				return err
 			}
+			files.add(rows, values)
 			rows++
 			if err := p.add(values, room); err != nil {
 				return err
@@ -156,7 +168,7 @@ func (a *writing) table(ctx context.Context, t Table, room *int) (*preview, erro
 		return nil, err
 	}
 	p.Rows = rows
-	return p, a.file(base+".csv", func(w io.Writer) (int64, error) {
+	err = a.file(base+".csv", func(w io.Writer) (int64, error) {
 		if whole {
 			_, err := w.Write(kept.Bytes())
 			return rows, err
@@ -167,6 +179,10 @@ func (a *writing) table(ctx context.Context, t Table, room *int) (*preview, erro
 		}
 		return again, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return p, a.namedFiles(ctx, t, p, files)
 }
 
 // secondReading writes the CSV of a collection too large to have been kept.

@@ -64,8 +64,7 @@ func newGraph(m *Map) *graph {
 					g.lead(ref.Target, f, own, g.loose)
 				}
 				pair := [2]*Field{holder, key}
-				same := holder.Collection.Dataset.Source == key.Collection.Dataset.Source
-				if same && !refers[pair] {
+				if !refers[pair] {
 					refers[pair] = true
 					at := g.number[key.Collection]
 					g.referrer[at] = append(g.referrer[at], Link{From: holder, To: key})

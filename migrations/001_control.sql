@@ -163,6 +163,13 @@ CREATE TABLE uploads (
 CREATE INDEX uploads_ask_idx ON uploads (ask_id);
 CREATE INDEX uploads_stored_idx ON uploads (begun_at) WHERE deleted_at IS NULL;
 
+-- What the sources of an erasure told each other: the values that lead from the
+-- rows of one to those of another. Gone with the last of its erase steps.
+CREATE TABLE feeds (
+    request_id bigint PRIMARY KEY REFERENCES requests ON DELETE CASCADE,
+    cipher     bytea NOT NULL                    -- {feeds, ticked}
+);
+
 CREATE TABLE findings (
     request_id bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
     source     text NOT NULL,

@@ -45,7 +45,8 @@ type Work struct {
 // A Source is a database, or a person's desk.
 type Source struct {
 	Name     string
-	Postgres []string // one URL; a list of shards is refused by name for now
+	Postgres []string // one URL, or one for each shard: same schema, rows anywhere
+	Objects  string   // a store of files that rows name: file:// or s3://
 	Manual   *Manual  // nil: no person
 	Region   string
 	Transfer string // ground of a transfer outside the EEA

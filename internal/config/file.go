@@ -52,7 +52,7 @@ func (r *reader) file(root ast.Node) {
 }
 
 func (r *reader) sources(n ast.Node, what string) {
-	people := 0
+	others := 0
 	for _, e := range r.Entries(n, what) {
 		s := Source{Name: e.Name}
 		at := what + ": " + e.Name
@@ -60,17 +60,24 @@ func (r *reader) sources(n ast.Node, what string) {
 		r.mapping(e.Value, at, map[string]field{
 			"postgres": {read: func(n ast.Node, what string) {
 				kinds++
-				if _, list := n.(*ast.SequenceNode); list {
-					r.Say(n, "%s: a list of shards is not carried out by this version; name each as a source of its own", what)
-					return
+				shards := []ast.Node{n}
+				if list, ok := n.(*ast.SequenceNode); ok {
+					if shards = list.Values; len(shards) == 0 {
+						r.Say(n, "%s: at least one shard expected", what)
+					}
 				}
-				var u string
-				r.url(&u, "postgres", "postgresql").read(n, what)
-				s.Postgres = []string{u}
+				for i, n := range shards {
+					var u string
+					r.url(&u, "postgres", "postgresql").read(n, what)
+					if u != "" && slices.Contains(s.Postgres, u) {
+						r.Say(n, "%s: shard %d is named twice: each of its rows would be found twice", what, i+1)
+					}
+					s.Postgres = append(s.Postgres, u)
+				}
 			}},
 			"objects": {read: func(n ast.Node, what string) {
 				kinds++
-				r.later("leave the object store out of the map until then").read(n, what)
+				r.files(n, what, &s)
 			}},
 			"manual": {read: func(n ast.Node, what string) {
 				kinds++
@@ -83,18 +90,18 @@ func (r *reader) sources(n ast.Node, what string) {
 			"transfer": r.str(&s.Transfer),
 		})
 		if kinds != 1 && len(r.Problems) == before {
-			r.Say(e.Key, "%s: say where its data are, in one way: postgres or manual", at)
+			r.Say(e.Key, "%s: say where its data are, in one way: postgres, objects or manual", at)
 		}
-		if s.Manual != nil {
-			people++
+		if len(s.Postgres) == 0 {
+			others++
 		}
 		r.c.Sources = append(r.c.Sources, s)
 	}
 	switch {
 	case len(r.c.Sources) == 0:
 		r.Say(n, "%s: at least one source expected", what)
-	case people == len(r.c.Sources):
-		r.Say(n, "%s: at least one source that is not a person expected: the data map is looked up there", what)
+	case others == len(r.c.Sources):
+		r.Say(n, "%s: at least one source that is not a person expected, nor a store of files: the data map is looked up there", what)
 	}
 }
 

@@ -31,6 +31,8 @@ type program struct {
 
 	mu         sync.Mutex
 	statements map[string]*statement
+
+	ties []*tie // references whose other end may lie elsewhere, see feeds.go
 }
 
 // A stop is one visit of the plan bound to its table.
@@ -93,10 +95,9 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 	}
 	var collections []*datamap.Collection
 	for _, v := range plan.Visits {
-		if !s.holds(v.Collection) {
-			continue
+		if s.holds(v.Collection) {
+			collections = append(collections, v.Collection)
 		}
-		collections = append(collections, v.Collection)
 		for _, r := range v.Referrers {
 			if s.holds(r.From.Collection) {
 				collections = append(collections, r.From.Collection)
@@ -126,7 +127,7 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 // holds tells whether a collection lies in this source. A plan names the
 // collections of all sources.
 func (s *Source) holds(c *datamap.Collection) bool {
-	return c.Dataset == nil || c.Dataset.Source == "" || c.Dataset.Source == s.name
+	return inSource(s.name, c)
 }
 
 // bind finds every collection's table and columns. All that is missing is told at once.
@@ -163,6 +164,16 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 			reasons = append(reasons, why)
 		}
 		reasons = append(reasons, st.unnameable()...)
+	}
+	if err := s.tieUp(p); err != nil {
+		return nil, err
+	}
+	for _, t := range p.ties {
+		for _, f := range []*datamap.Field{t.l.From, t.l.To} {
+			if s.holds(f.Collection) {
+				missing(f.Collection, f.Name)
+			}
+		}
 	}
 	for _, st := range p.stops {
 		for _, l := range st.visit.Links {
@@ -247,6 +258,13 @@ func (p *program) carry(s *stop) {
 		for _, l := range slices.Concat(other.links, other.referrers) {
 			if l.From.Collection == s.c {
 				add(l.From.Name)
+			}
+		}
+	}
+	for _, t := range p.ties {
+		for _, f := range []*datamap.Field{t.l.From, t.l.To} {
+			if f.Collection == s.c {
+				add(f.Name)
 			}
 		}
 	}

@@ -270,9 +270,11 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 			"step": st.ID, "source": st.Source, "collections": counts}); err != nil {
 			return err
 		}
-		over, err := stageOver(ctx, tx, r.ID, stageErase)
-		if err != nil || !over {
-			return err
+		for _, stage := range []string{stageErase, stageAsk} {
+			over, err := stageOver(ctx, tx, r.ID, stage)
+			if err != nil || !over {
+				return err
+			}
 		}
 		return s.closeErasure(ctx, tx, r)
 	}

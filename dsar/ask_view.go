@@ -27,8 +27,9 @@ type Ask struct {
 	AnsweredBy           string // owner, or a member of staff
 	Who, Words           string // who did it and what they said; empty once scrubbed
 	Files                []Upload
-	MayAnswer            bool // for staff: on the owner's behalf, or by skipping
-	MayChange            bool // the answer can still be taken back
+	Limit                int64 // bytes of all files together
+	MayAnswer            bool  // for staff: on the owner's behalf, or by skipping
+	MayChange            bool  // the answer can still be taken back
 }
 
 // An Upload is a file that an owner handed over.
@@ -55,7 +56,6 @@ type AskView struct {
 	Kind       datamap.Kind
 	Controller Controller
 	ReceivedAt time.Time
-	Limit      int64 // bytes of all files together
 	// Identities, proved ones only, and Names as the records have them, are of
 	// the person. LookAsk leaves them out.
 	Identities []Identity
@@ -65,8 +65,11 @@ type AskView struct {
 // Open tells whether an answer is awaited.
 func (v AskView) Open() bool { return v.Status == statusAsked }
 
+// ReminderCount is for words.
+func (v Ask) ReminderCount() int64 { return int64(v.Reminders) }
+
 // Used is how many bytes have been handed over.
-func (v AskView) Used() (n int64) {
+func (v Ask) Used() (n int64) {
 	for _, f := range v.Files {
 		n += f.Size
 	}
@@ -115,9 +118,9 @@ func (s *Service) askView(r requestRow, a askRow) AskView {
 	return AskView{
 		Ask: Ask{
 			Source: a.Source, Owner: a.Owner, Holds: desk.Holds, Status: a.Status, AskedAt: a.AskedAt.UTC(), DueOn: a.DueOn, Reminders: a.Reminders,
-			OpenedAt: orNever(a.OpenedAt), Answer: a.Answer, AnsweredAt: orNever(a.AnsweredAt), AnsweredBy: a.AnsweredBy,
+			Limit: desk.Limit, OpenedAt: orNever(a.OpenedAt), Answer: a.Answer, AnsweredAt: orNever(a.AnsweredAt), AnsweredBy: a.AnsweredBy,
 		},
-		RequestID: r.ID, Kind: r.Kind, Controller: s.c.Controllers[r.Controller], ReceivedAt: r.ReceivedAt.UTC(), Limit: desk.Limit,
+		RequestID: r.ID, Kind: r.Kind, Controller: s.c.Controllers[r.Controller], ReceivedAt: r.ReceivedAt.UTC(),
 	}
 }
 

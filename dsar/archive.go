@@ -87,7 +87,7 @@ func (s *Service) store(ctx context.Context, object string, p *parcel) (sum []by
 	}
 	defer out.Abort()
 	m := &meter{to: out, sum: sha256.New()}
-	if made, err = archive.Write(ctx, m, p.letter, s.c.Map.Digest, p.tables); err != nil {
+	if made, err = archive.Write(ctx, m, p.letter, s.c.Map.Digest, p.tables, p.files...); err != nil {
 		return nil, 0, made, err
 	}
 	if err := out.Close(); err != nil {
@@ -212,12 +212,17 @@ func (s *Service) answer(ctx context.Context, tx pgx.Tx, r requestRow, kind stri
 type parcel struct {
 	letter    archive.Letter
 	tables    []archive.Table
+	files     []archive.Attached          // what people handed over
+	skipped   bool                        // somebody was not heard: the letter says so
 	findings  map[string][]source.Finding // by source
 	snapshots []source.Snapshot
 }
 
-// empty tells whether nothing at all was found, in any source.
+// empty tells whether nothing at all was found, in any source, nor left out.
 func (p *parcel) empty() bool {
+	if len(p.files) > 0 || p.skipped {
+		return false
+	}
 	for _, f := range p.findings {
 		if rows, shared := total(f); rows+shared > 0 {
 			return false
@@ -268,6 +273,9 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 		p.findings[name] = snap.Findings()
 		all = append(all, snap.Findings()...)
 		p.tables = append(p.tables, s.tables(name, snap, w.Plan)...)
+	}
+	if p.files, p.skipped, err = s.handedOver(ctx, s.c.Pool, r.ID, draft); err != nil {
+		return nil, err
 	}
 	p.letter, err = s.letter(ctx, s.c.Pool, r, all)
 	return p, err

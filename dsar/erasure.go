@@ -304,9 +304,11 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 		if err := s.note(ctx, tx, "step.erased", r.ID, system, evidence); err != nil {
 			return err
 		}
-		over, err := stageOver(ctx, tx, r.ID, stageErase)
-		if err != nil || !over {
-			return err
+		for _, stage := range []string{stageErase, stageAsk} {
+			over, err := stageOver(ctx, tx, r.ID, stage)
+			if err != nil || !over {
+				return err
+			}
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM feeds WHERE request_id = $1`, r.ID); err != nil {
 			return fmt.Errorf("forget the feeds of request %d: %w", r.ID, err)

@@ -26,6 +26,8 @@ type Config struct {
 	Recipients  []archive.Recipient // with Notify addresses in Notify
 	Notify      map[string]Notify   // by recipient's key: who is told of erasures
 	Periods     []archive.Period    // what the retention rules promise, for letters
+	Desks       map[string]Desk     // by source: people who are asked; none: nobody
+	Brake       Brake               // when an erasure needs a second person
 	PublicURL   string
 	Keys        *keys.Set
 	Storage     *archive.Storage
@@ -63,6 +65,11 @@ func New(c Config) (*Service, error) {
 	}
 	if err := c.checkFiles(); err != nil {
 		return nil, err
+	}
+	for name := range c.Desks {
+		if c.Sources[name] != nil {
+			return nil, fmt.Errorf("dsar: the source %s is a person and a database at once", name)
+		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Controllers)) {
 		if _, _, err := Deadline(c.Now(), c.Controllers[key], false); err != nil {

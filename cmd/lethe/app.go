@@ -22,7 +22,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/mail"
 	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
-	"github.com/lethe-dsr/lethe/internal/source/postgres"
+	"github.com/lethe-dsr/lethe/internal/source/objects"
 	"github.com/lethe-dsr/lethe/jobs"
 	"github.com/lethe-dsr/lethe/migrations"
 	"github.com/lethe-dsr/lethe/retention"
@@ -37,7 +37,8 @@ type app struct {
 	keys      *keys.Set
 	datamap   *datamap.Map
 	rules     []retention.Rule
-	sources   map[string]*postgres.Source
+	sources   map[string]store
+	files     map[string]*objects.Store // that rows name
 	storage   *archive.Storage
 	queue     *jobs.Inserter
 	sender    *mail.Sender
@@ -71,11 +72,16 @@ func loadMap(cfg *config.Config) (*datamap.Map, []datamap.Problem, error) {
 		}
 		files = append(files, datamap.File{Name: path, Data: data})
 	}
-	var names []string
+	names, stores := []string{}, []string{}
 	for _, s := range cfg.Sources {
-		names = append(names, s.Name)
+		switch {
+		case len(s.Postgres) > 0:
+			names = append(names, s.Name)
+		case s.Objects != "":
+			stores = append(stores, s.Name)
+		}
 	}
-	m, list := datamap.Parse(files, datamap.ParseOptions{Sources: names})
+	m, list := datamap.Parse(files, datamap.ParseOptions{Sources: names, Stores: stores})
 	if serious := slices.DeleteFunc(slices.Clone(list), func(p datamap.Problem) bool { return p.Warning }); len(serious) > 0 {
 		return nil, list, problems("the data map cannot be used; nothing was done", serious)
 	}
@@ -156,11 +162,24 @@ func openApp(ctx context.Context, w *world, cfg *config.Config, log *slog.Logger
 	if a.queue, err = jobs.NewInserter(a.pool, migrations.Schema, log); err != nil {
 		return
 	}
-	a.sources = map[string]*postgres.Source{}
+	a.sources = map[string]store{}
+	a.files = map[string]*objects.Store{}
 	for _, s := range cfg.Sources {
+		if s.Objects != "" {
+			store, oerr := objects.New(s.Name, s.Objects)
+			if oerr != nil {
+				err = oerr
+				return
+			}
+			a.closers = append(a.closers, func() { _ = store.Close() })
+			a.files[s.Name] = store
+		}
+		if len(s.Postgres) == 0 {
+			continue // files that rows name, or a person's desk
+		}
 		// A source that is down must not keep the others from their work, nor the
 		// pages from showing why: Open does not connect yet.
-		src, oerr := postgres.Open(ctx, s.Name, s.Postgres[0], postgres.Options{Now: w.now})
+		src, oerr := openStore(ctx, s, w.now)
 		if oerr != nil {
 			err = fmt.Errorf("source %s: %w", s.Name, oerr)
 			return
@@ -177,7 +196,11 @@ func (a *app) join() error {
 	bridge := &bridge{}
 	forRequests, forSweeps := map[string]dsar.Source{}, map[string]retention.Source{}
 	for name, s := range a.sources {
-		forRequests[name], forSweeps[name] = s, s
+		forRequests[name], forSweeps[name] = s, linkedSweeps{s, a.sources}
+	}
+	files := map[string]dsar.FileStore{}
+	for name, s := range a.files {
+		files[name] = s
 	}
 	var err error
 	a.retention, err = retention.New(retention.Config{
@@ -193,7 +216,7 @@ func (a *app) join() error {
 	}
 	recipients, notify := recipientsOf(a.cfg)
 	a.requests, err = dsar.New(dsar.Config{
-		Pool: a.pool, Map: a.datamap, Policies: policiesOf(a.cfg), Sources: forRequests, Controllers: controllers,
+		Pool: a.pool, Map: a.datamap, Policies: policiesOf(a.cfg), Sources: forRequests, Files: files, Controllers: controllers,
 		Recipients: recipients, Notify: notify, Periods: a.retention.Periods(), PublicURL: a.cfg.PublicURL,
 		Keys: a.keys, Storage: a.storage, Queue: a.queue, Holds: bridge, Now: a.now, Rand: rand.Reader,
 	})

@@ -93,7 +93,7 @@ policies:
 		"1:11: database: a URL beginning with postgres://",
 		"2:1: lethe.yaml: unknown key sorces (did you mean sources?)",
 		"4:20: sources: shop: postgres: a list of shards",
-		"5:18: sources: desk: manual: this version",
+		"5:18: sources: desk: manual: keys with values expected",
 		"6:10: datamap: at least one file",
 		"8:3: controllers: bo ta: a controller's key",
 		"8:43: controllers: bo ta: dpo: a plain mail address",
@@ -164,5 +164,51 @@ func TestLoadMissingFile(t *testing.T) {
 	_, problems := Load(filepath.Join(t.TempDir(), "none.yaml"), os.LookupEnv)
 	if len(problems) != 1 || !strings.Contains(problems[0].Message, "--config") {
 		t.Errorf("a missing file should say what to do: %v", problems)
+	}
+}
+
+func TestPeopleAsSources(t *testing.T) {
+	t.Parallel()
+	c, problems := load(t, strings.Replace(good, "datamap:", `  paper: {region: CZ, manual: {owner: HR desk, mail: hr@bota.example, holds: paper files of applicants}}
+  vault: {manual: {owner: Vault, mail: vault@bota.example, holds: contracts, days: 5, limit: 2 MB, controllers: [bota]}}
+brake: {root_rows: 40}
+datamap:`, 1))
+	if len(problems) > 0 {
+		t.Fatalf("expected no problems, got %v", problems)
+	}
+	paper, vault := c.Sources[1].Manual, c.Sources[2].Manual
+	if paper == nil || paper.Days != 10 || paper.Limit != 50_000_000 || paper.Owner != "HR desk" || c.Sources[1].Region != "CZ" {
+		t.Errorf("expected a desk with ten days and 50 MB unless it says otherwise, got %+v", paper)
+	}
+	if vault == nil || vault.Days != 5 || vault.Limit != 2_000_000 || strings.Join(vault.Controllers, " ") != "bota" {
+		t.Errorf("expected what the file says, got %+v", vault)
+	}
+	if c.Brake.RootRows != 40 || c.Brake.Times != 0 {
+		t.Errorf("expected a brake at 40 root rows, got %+v", c.Brake)
+	}
+	for text, want := range map[string]string{
+		"paper: {manual: {owner: HR, mail: not an address, holds: x}}":                       "a plain mail address",
+		"paper: {manual: {mail: a@b.example, holds: x}}":                                     "owner is missing",
+		"paper: {manual: {owner: HR, mail: a@b.example}}":                                    "holds is missing",
+		"paper: {manual: {owner: HR, mail: a@b.example, holds: x, days: 0}}":                 "a whole number from 1 to 60",
+		"paper: {manual: {owner: HR, mail: a@b.example, holds: x, limit: huge}}":             "a size from 1kB to 2GB",
+		"paper: {manual: {owner: HR, mail: a@b.example, holds: x, limit: 99999999999999GB}}": "a size from 1kB to 2GB",
+		"paper: {manual: {owner: HR, mail: a@b.example, holds: x, controllers: [nobody]}}":   "there is no controller nobody",
+		`paper: {manual: {owner: "HR\nBcc: x", mail: a@b.example, holds: x}}`:                "one line of words",
+		"paper: {region: CZ}": "in one way: postgres or manual",
+		"paper: {postgres: postgres://x, manual: {owner: HR, mail: a@b.example, holds: x}}": "in one way: postgres or manual",
+	} {
+		_, problems := load(t, strings.Replace(good, "datamap:", "  "+text+"\ndatamap:", 1))
+		if !strings.Contains(fmt.Sprint(problems), want) {
+			t.Errorf("%s: expected a problem with %q, got %v", text, want, problems)
+		}
+	}
+}
+
+func TestOnlyPeopleAsSources(t *testing.T) {
+	t.Parallel()
+	_, problems := load(t, strings.Replace(good, `shop: {postgres: "${SHOP_URL}", region: CZ}`, "paper: {manual: {owner: HR, mail: a@b.example, holds: x}}", 1))
+	if !strings.Contains(fmt.Sprint(problems), "at least one source that is not a person") {
+		t.Errorf("expected to be told that a map needs more than people, got %v", problems)
 	}
 }

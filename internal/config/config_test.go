@@ -59,7 +59,7 @@ func TestLoad(t *testing.T) {
 		"listen has a default":                     {c.Listen, "127.0.0.1:8080"},
 		"IP addresses are withheld unless set":     {strings.Join(c.Controllers[0].Withhold, ","), "user.device.ip_address"},
 		"a proxy may be one machine":               {fmt.Sprint(c.Proxies), "[10.1.0.0/16 fd00::/8 192.0.2.7/32]"},
-		"a policy's masking has its configuration": {fmt.Sprint(c.Policies[1].Links, c.Policies[1].Rules[0]), "mask {[user] hash  0 SHA-512  .x}"},
+		"a policy's masking has its configuration": {fmt.Sprint(c.Policies[1].Links, " ", c.Policies[1].Rules[0]), "mask {[user] hash  0 SHA-512  .x}"},
 		"a policy may leave link columns out":      {c.Policies[2].Links, "omit"},
 		"ISO periods are read":                     {fmt.Sprint(c.Controllers[0].ScrubAfter, c.Work.RescueAfter), fmt.Sprint(72*time.Hour, time.Minute)},
 	} {
@@ -92,7 +92,7 @@ policies:
 	want := []string{
 		"1:11: database: a URL beginning with postgres://",
 		"2:1: lethe.yaml: unknown key sorces (did you mean sources?)",
-		"4:34: sources: shop: postgres: shard 2 is named twice",
+		"4:35: sources: shop: postgres: shard 2 is named twice",
 		"5:18: sources: desk: manual: keys with values expected",
 		"6:10: datamap: at least one file",
 		"8:3: controllers: bo ta: a controller's key",
@@ -195,8 +195,8 @@ datamap:`, 1))
 		"paper: {manual: {owner: HR, mail: a@b.example, holds: x, limit: 99999999999999GB}}": "a size from 1kB to 2GB",
 		"paper: {manual: {owner: HR, mail: a@b.example, holds: x, controllers: [nobody]}}":   "there is no controller nobody",
 		`paper: {manual: {owner: "HR\nBcc: x", mail: a@b.example, holds: x}}`:                "one line of words",
-		"paper: {region: CZ}": "in one way: postgres or manual",
-		"paper: {postgres: postgres://x, manual: {owner: HR, mail: a@b.example, holds: x}}": "in one way: postgres or manual",
+		"paper: {region: CZ}": "in one way: postgres, objects or manual",
+		"paper: {postgres: postgres://x, manual: {owner: HR, mail: a@b.example, holds: x}}": "in one way: postgres, objects or manual",
 	} {
 		_, problems := load(t, strings.Replace(good, "datamap:", "  "+text+"\ndatamap:", 1))
 		if !strings.Contains(fmt.Sprint(problems), want) {

@@ -88,7 +88,6 @@ policies:
 	want := []string{
 		"1:11: database: a URL beginning with postgres://",
 		"2:1: lethe.yaml: unknown key sorces (did you mean sources?)",
-		"4:20: sources: shop: postgres: a list of shards",
 		"5:18: sources: desk: manual: keys with values expected",
 		"6:10: datamap: at least one file",
 		"8:3: controllers: bo ta: a controller's key",
@@ -191,12 +190,36 @@ datamap:`, 1))
 		"paper: {manual: {owner: HR, mail: a@b.example, holds: x, limit: 99999999999999GB}}": "a size from 1kB to 2GB",
 		"paper: {manual: {owner: HR, mail: a@b.example, holds: x, controllers: [nobody]}}":   "there is no controller nobody",
 		`paper: {manual: {owner: "HR\nBcc: x", mail: a@b.example, holds: x}}`:                "one line of words",
-		"paper: {region: CZ}": "in one way: postgres or manual",
-		"paper: {postgres: postgres://x, manual: {owner: HR, mail: a@b.example, holds: x}}": "in one way: postgres or manual",
+		"paper: {region: CZ}": "in one way: postgres, objects or manual",
+		"paper: {postgres: postgres://x, manual: {owner: HR, mail: a@b.example, holds: x}}": "in one way: postgres, objects or manual",
 	} {
 		_, problems := load(t, strings.Replace(good, "datamap:", "  "+text+"\ndatamap:", 1))
 		if !strings.Contains(fmt.Sprint(problems), want) {
 			t.Errorf("%s: expected a problem with %q, got %v", text, want, problems)
+		}
+	}
+}
+
+func TestStoresOfFiles(t *testing.T) {
+	t.Parallel()
+	c, problems := load(t, strings.Replace(good, "datamap:", "  files: {objects: \"s3://papers?prefix=chat/&region=eu-central-1\", region: DE}\ndatamap:", 1))
+	if len(problems) > 0 {
+		t.Fatalf("expected no problems, got %v", problems)
+	}
+	if got := c.Sources[1]; got.Objects != "s3://papers?prefix=chat/&region=eu-central-1" || len(got.Postgres) > 0 || got.Region != "DE" {
+		t.Errorf("expected a store of files, got %+v", got)
+	}
+	for address, want := range map[string]string{
+		"ftp://x":                "a URL beginning with file:// or s3://",
+		"file://relative/path":   "three slashes",
+		"file:///":               "three slashes",
+		"s3://bucket/folder":     "?prefix=",
+		"s3://":                  "a bucket is written",
+		"s3://id:hunter2@bucket": "credentials do not stand in the address",
+	} {
+		_, problems := load(t, strings.Replace(good, "datamap:", "  files: {objects: \""+address+"\"}\ndatamap:", 1))
+		if text := fmt.Sprint(problems); !strings.Contains(text, want) || strings.Contains(text, "hunter2") {
+			t.Errorf("%s: expected a problem with %q, and no password, got %v", address, want, problems)
 		}
 	}
 }

@@ -50,7 +50,15 @@ type storeError struct {
 	err   error
 }
 
-func (e *storeError) Error() string { return "store " + e.store + ": " + e.err.Error() }
+// Error quotes the store's own words only where they promise to hold no key.
+func (e *storeError) Error() string {
+	var told interface{ Told() string }
+	if errors.As(e.err, &told) {
+		return told.Told()
+	}
+	return "the store of files " + e.store + " failed"
+}
+
 func (e *storeError) Unwrap() error { return e.err }
 
 // explainStore tells what is wrong with a store of files.

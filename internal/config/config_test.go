@@ -205,6 +205,30 @@ datamap:`, 1))
 	}
 }
 
+func TestStoresOfFiles(t *testing.T) {
+	t.Parallel()
+	c, problems := load(t, strings.Replace(good, "datamap:", "  files: {objects: \"s3://papers?prefix=chat/&region=eu-central-1\", region: DE}\ndatamap:", 1))
+	if len(problems) > 0 {
+		t.Fatalf("expected no problems, got %v", problems)
+	}
+	if got := c.Sources[1]; got.Objects != "s3://papers?prefix=chat/&region=eu-central-1" || len(got.Postgres) > 0 || got.Region != "DE" {
+		t.Errorf("expected a store of files, got %+v", got)
+	}
+	for address, want := range map[string]string{
+		"ftp://x":                "a URL beginning with file:// or s3://",
+		"file://relative/path":   "three slashes",
+		"file:///":               "three slashes",
+		"s3://bucket/folder":     "?prefix=",
+		"s3://":                  "a bucket is written",
+		"s3://id:hunter2@bucket": "credentials do not stand in the address",
+	} {
+		_, problems := load(t, strings.Replace(good, "datamap:", "  files: {objects: \""+address+"\"}\ndatamap:", 1))
+		if text := fmt.Sprint(problems); !strings.Contains(text, want) || strings.Contains(text, "hunter2") {
+			t.Errorf("%s: expected a problem with %q, and no password, got %v", address, want, problems)
+		}
+	}
+}
+
 func TestOnlyPeopleAsSources(t *testing.T) {
 	t.Parallel()
 	_, problems := load(t, strings.Replace(good, `shop: {postgres: "${SHOP_URL}", region: CZ}`, "paper: {manual: {owner: HR, mail: a@b.example, holds: x}}", 1))

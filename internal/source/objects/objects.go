@@ -163,6 +163,9 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("store %s: %s failed (%s)", e.Store, e.Doing, e.Code)
 }
 
+// Told is Error: it holds neither a key nor an address.
+func (e *Error) Told() string { return e.Error() }
+
 func (e *Error) Unwrap() error { return e.cause }
 
 // Denied tells whether the store does not let us: somebody must grant it, and

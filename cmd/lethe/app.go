@@ -73,7 +73,9 @@ func loadMap(cfg *config.Config) (*datamap.Map, []datamap.Problem, error) {
 	}
 	var names []string
 	for _, s := range cfg.Sources {
-		names = append(names, s.Name)
+		if s.Manual == nil { // nothing in a map can be looked up at a person's desk
+			names = append(names, s.Name)
+		}
 	}
 	m, list := datamap.Parse(files, datamap.ParseOptions{Sources: names})
 	if serious := slices.DeleteFunc(slices.Clone(list), func(p datamap.Problem) bool { return p.Warning }); len(serious) > 0 {
@@ -158,6 +160,9 @@ func openApp(ctx context.Context, w *world, cfg *config.Config, log *slog.Logger
 	}
 	a.sources = map[string]*postgres.Source{}
 	for _, s := range cfg.Sources {
+		if s.Manual != nil {
+			continue
+		}
 		// A source that is down must not keep the others from their work, nor the
 		// pages from showing why: Open does not connect yet.
 		src, oerr := postgres.Open(ctx, s.Name, s.Postgres[0], postgres.Options{Now: w.now})
@@ -195,6 +200,7 @@ func (a *app) join() error {
 	a.requests, err = dsar.New(dsar.Config{
 		Pool: a.pool, Map: a.datamap, Policies: policiesOf(a.cfg), Sources: forRequests, Controllers: controllers,
 		Recipients: recipients, Notify: notify, Periods: a.retention.Periods(), PublicURL: a.cfg.PublicURL,
+		Desks: desksOf(a.cfg), Brake: dsar.Brake{RootRows: a.cfg.Brake.RootRows, Times: a.cfg.Brake.Times},
 		Keys: a.keys, Storage: a.storage, Queue: a.queue, Holds: bridge, Now: a.now, Rand: rand.Reader,
 	})
 	if err != nil {
@@ -220,6 +226,17 @@ func (b *bridge) OpenWalks(ctx context.Context) ([]source.Walk, error) {
 func (b *bridge) Holds(ctx context.Context, controller string) (dsar.Holds, error) {
 	walks, rows, err := b.retention.ActiveHolds(ctx, controller)
 	return dsar.Holds{Walks: walks, Rows: rows}, err
+}
+
+// desksOf are the sources that are people.
+func desksOf(cfg *config.Config) map[string]dsar.Desk {
+	desks := map[string]dsar.Desk{}
+	for _, s := range cfg.Sources {
+		if m := s.Manual; m != nil {
+			desks[s.Name] = dsar.Desk{Owner: m.Owner, Mail: m.Mail, Holds: m.Holds, Days: m.Days, Limit: m.Limit, Controllers: m.Controllers}
+		}
+	}
+	return desks
 }
 
 func sweepControllers(cfg *config.Config) []retention.Controller {

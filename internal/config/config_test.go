@@ -88,7 +88,7 @@ policies:
 	want := []string{
 		"1:11: database: a URL beginning with postgres://",
 		"2:1: lethe.yaml: unknown key sorces (did you mean sources?)",
-		"4:34: sources: shop: postgres: shard 2 is named twice",
+		"4:35: sources: shop: postgres: shard 2 is named twice",
 		"5:18: sources: desk: manual: this version",
 		"6:10: datamap: at least one file",
 		"8:3: controllers: bo ta: a controller's key",

@@ -25,7 +25,7 @@ func TestPropertyTheSameAsOne(t *testing.T) {
 			ways := waysOf(t, postgres.Options{StagedAbove: above, Now: func() time.Time { return time.Unix(0, 0) }})
 			cases := 8
 			if os.Getenv("LETHE_SOAK") != "" {
-				cases = 1500
+				cases = 400
 			}
 			for seed := range cases {
 				same(t, ways, rand.New(rand.NewPCG(uint64(seed), 1)), fmt.Sprintf("seed %d, %s", seed, name))

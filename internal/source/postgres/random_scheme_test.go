@@ -294,9 +294,14 @@ func (r record) at(places []int) []string {
 	return values
 }
 
-// key is the row's key as source.RowKey has it.
+// key is the row's key as source.RowKey has it: in the order of the map's
+// primary_key fields, or, where it marks none, of the table's own.
 func (t *sTable) key(r record) string {
-	values := r.at(t.pk)
+	places := slices.Clone(t.pk)
+	if t.marked {
+		slices.Sort(places)
+	}
+	values := r.at(places)
 	if len(values) == 1 {
 		return values[0]
 	}

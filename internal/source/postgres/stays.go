@@ -40,7 +40,7 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 		conditions = append(conditions, func() string {
 			sql := w.references(s, k, "k", deleted)
 			if k.takes() {
-				sql += " AND " + w.reached(k, deleted)
+				sql += " AND " + w.reached(k, kept) // the child's "del" may not be settled yet
 			}
 			return sql + apart(w.p.cat.tables[k.child], k.columns[0]) + ")"
 		})

@@ -35,7 +35,7 @@ func (d drawer) scheme(name string) *scheme {
 		t.mapped = i == 0 || !d.one(6)
 		t.people = i == 0 || d.one(4)
 		if inherits && t.mapped && d.one(2) {
-			t.categories = []string{of(d, "user.content", "user.behavior")}
+			t.categories, t.marked = []string{of(d, "user.content", "user.behavior")}, true
 		}
 		if scoped && !d.one(3) {
 			t.controller = t.add(&sColumn{name: of(d, "tenant", "Mandant"), typ: "int", readOnly: len(t.categories) > 0})
@@ -219,6 +219,11 @@ func (d drawer) foreign(s *scheme, child, parent *sTable) []int {
 		if !notNull && d.one(8) {
 			c.categories, c.mask = []string{"user.unique_id"}, &sMask{strategy: "null_rewrite"}
 		}
+		if notNull && len(child.categories) > 0 {
+			c.readOnly = true // no mask fits
+		} else if len(child.categories) > 0 && c.mask == nil && d.one(2) {
+			c.mask = &sMask{strategy: "null_rewrite"}
+		}
 		at = append(at, child.add(c))
 	}
 	if d.one(3) {
@@ -235,10 +240,16 @@ func (d drawer) foreign(s *scheme, child, parent *sTable) []int {
 		s.keys = append(s.keys, k)
 	}
 	if !inMap || !child.mapped || !parent.mapped {
+		for _, i := range at { // no rule may write text there
+			if c := child.columns[i]; len(child.categories) > 0 && c.mask == nil {
+				c.readOnly = true
+			}
+		}
 		return nil
 	}
 	for i, k := range parent.pk {
-		if i > 0 && d.one(2) {
+		if c := child.columns[at[i]]; i > 0 && d.one(2) {
+			c.readOnly = c.mask == nil
 			continue
 		}
 		s.ties = append(s.ties, d.direct(child, at[i], parent, k))

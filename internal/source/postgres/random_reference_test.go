@@ -326,7 +326,7 @@ func (v view) erase(p datamap.Policy, holds source.Holds, by []view) answer {
 	for again := true; again; {
 		again = false
 		for at := range gone {
-			if gone[at] && (v.namedBy(at, func(by rowID) bool { return a.all[by] && !taken(by) }) || v.stopped(at, gone, a.all)) {
+			if gone[at] && (v.namedBy(at, func(by rowID) bool { return a.all[by] && !taken(by) }) || v.stopped(at, gone, a.all, func(by rowID, k *foreign) bool { return taken(by) && v.lets(p, k) })) {
 				gone[at], again = false, true
 			}
 		}
@@ -369,9 +369,21 @@ func (v view) erase(p datamap.Policy, holds source.Holds, by []view) answer {
 
 // stopped: a row that stays names this one by a foreign key. Where the foreign
 // key would act by itself, only a row that the walk reached stops the deletion:
-// any other is beyond the plan, and stops the whole.
-func (v view) stopped(at rowID, gone, all map[rowID]bool) bool {
-	return v.children(at, func(k *foreign, by rowID) bool { return !gone[by] && (!k.takes() || all[by]) })
+// any other is beyond the plan, and stops the whole. A row whose reference is
+// masked away lets go.
+func (v view) stopped(at rowID, gone, all map[rowID]bool, lets func(rowID, *foreign) bool) bool {
+	return v.children(at, func(k *foreign, by rowID) bool {
+		return !gone[by] && !lets(by, k) && (!k.takes() || all[by])
+	})
+}
+
+// lets tells whether the policy empties a column of a foreign key.
+func (v view) lets(p datamap.Policy, k *foreign) bool {
+	t := v.s.tables[k.child]
+	return slices.ContainsFunc(k.columns, func(c int) bool {
+		m := t.maskOf(p, c, v.s.linking(spot{t.i, c}))
+		return m != nil && m.strategy == "null_rewrite"
+	})
 }
 
 func (v view) children(at rowID, f func(*foreign, rowID) bool) bool {

@@ -130,7 +130,7 @@ func (w *writer) change(with []string, stops bool) (_, keys []string) {
 		key := keyText(cols("t", s.key)) + " AS key"
 		name := func(cte string) {
 			if s.named(w.p) {
-				keys = append(keys, fmt.Sprintf("SELECT %d AS stop, key FROM %s", s.i, cte))
+				keys = append(keys, w.ownKeys(s, cte, mineIn))
 			}
 		}
 		if s.visit.Delete {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -182,4 +183,16 @@ func (s *stop) named(p *program) bool {
 		}
 	}
 	return false
+}
+
+// ownKeys is the query of the keys of changed rows (key, in from). Where shared
+// rows are erased, too, theirs are left out: the second look starts from these
+// keys as from the subject's own, and what is found only through a shared row is
+// shared and stays.
+func (w *writer) ownKeys(s *stop, from string, rel relation) string {
+	sql := fmt.Sprintf("SELECT %d AS stop, key FROM %s", s.i, from)
+	if s.c.SharedErase {
+		sql += " WHERE key IN (SELECT " + keyText(s.fs("k", s.key)) + " FROM " + rel(s) + " k WHERE k.mine)"
+	}
+	return sql
 }

@@ -2,7 +2,6 @@ package planview
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -57,7 +56,8 @@ func attach(f *figure, l *layout.Layout) [][]layout.Point {
 		if s.bottom {
 			y = at.Y + n.Height/2
 		}
-		for i, x := range apart(want, at.X-n.Width/2+18, at.X+n.Width/2-18) {
+		inset := min(18, n.Width/5)
+		for i, x := range apart(want, at.X-n.Width/2+inset, at.X+n.Width/2-inset) {
 			ways[list[i].route][list[i].point] = layout.Point{X: x, Y: y}
 		}
 	}
@@ -89,32 +89,51 @@ func apart(want []float64, low, high float64) []float64 {
 	return out
 }
 
-type curve struct{ path, head string }
-
-// curveOf draws a way as a smooth line that leaves and arrives upright.
-func curveOf(way []layout.Point, loop bool) curve {
-	if loop {
-		return loopOf(way)
-	}
-	last := len(way) - 1
-	tip := way[last]
-	down := 1.0
-	if way[last-1].Y > tip.Y {
-		down = -1
-	}
-	way = slices.Clone(way)
-	way[last].Y -= down * (headLength - 1)
-	return curve{path: smooth(way), head: headAt(tip, down)}
+// A pen writes paths in the layout's places: sideways, as they are in the picture.
+type pen struct {
+	b        strings.Builder
+	sideways bool
 }
 
-func headAt(tip layout.Point, down float64) string {
-	return fmt.Sprintf("M%s %sl%s %sh%sz", num(tip.X), num(tip.Y), num(-headWidth/2), num(-down*headLength), num(headWidth))
+func (p *pen) to(command string, points ...layout.Point) {
+	p.b.WriteString(command)
+	for i, q := range points {
+		if i > 0 {
+			p.b.WriteByte(' ')
+		}
+		if p.sideways {
+			q.X, q.Y = q.Y, q.X
+		}
+		p.b.WriteString(num(q.X) + " " + num(q.Y))
+	}
+}
+
+// curveOf draws a way as a smooth line that leaves and arrives upright, and the
+// head at its end.
+func (f *figure) curveOf(way []layout.Point, loop bool) (path, head string) {
+	line, tip := &pen{sideways: f.sideways}, &pen{sideways: f.sideways}
+	if loop {
+		loopOf(line, tip, way)
+		return line.b.String(), tip.b.String()
+	}
+	way = slices.Clone(way)
+	last := len(way) - 1
+	end, length := way[last], headLength
+	if way[last-1].Y > end.Y {
+		length = -length
+	}
+	way[last].Y -= length * 0.9 // the head covers the line's end
+	smooth(line, way)
+	tip.to("M", end)
+	tip.to("L", layout.Point{X: end.X - headWidth/2, Y: end.Y - length}, layout.Point{X: end.X + headWidth/2, Y: end.Y - length})
+	tip.to("Z")
+	return line.b.String(), tip.b.String()
 }
 
 // smooth joins points that go steadily down (or up) by cubic curves: upright at
 // both ends, between them as steep as the neighbours say (Fritsch and Carlson's
 // monotone interpolation, x as a function of y), so that it never swings out.
-func smooth(p []layout.Point) string {
+func smooth(pen *pen, p []layout.Point) {
 	n := len(p)
 	slope := make([]float64, n) // dx/dy
 	for i := 1; i < n-1; i++ {
@@ -129,15 +148,12 @@ func smooth(p []layout.Point) string {
 		mean := (s0*h1 + s1*h0) / (h0 + h1)
 		slope[i] = math.Copysign(min(math.Abs(mean), 2*math.Abs(s0), 2*math.Abs(s1)), mean)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "M%s %s", num(p[0].X), num(p[0].Y))
+	pen.to("M", p[0])
 	for i := 1; i < n; i++ {
 		third := (p[i].Y - p[i-1].Y) / 3
-		fmt.Fprintf(&b, "C%s %s %s %s %s %s",
-			num(p[i-1].X+slope[i-1]*third), num(p[i-1].Y+third),
-			num(p[i].X-slope[i]*third), num(p[i].Y-third), num(p[i].X), num(p[i].Y))
+		pen.to("C", layout.Point{X: p[i-1].X + slope[i-1]*third, Y: p[i-1].Y + third},
+			layout.Point{X: p[i].X - slope[i]*third, Y: p[i].Y - third}, p[i])
 	}
-	return b.String()
 }
 
 // How far an arrow from a box to itself swings out, and where its label begins.
@@ -146,14 +162,16 @@ const (
 	loopLabel = swing + 4
 )
 
-// loopOf leads from a box's right side back into it.
-func loopOf(way []layout.Point) curve {
+// loopOf leads from a box's right side (sideways: its lower) back into it.
+func loopOf(line, tip *pen, way []layout.Point) {
 	const half = 13.0
 	side, middle := way[0].X, (way[0].Y+way[len(way)-1].Y)/2
 	// A cubic curve goes three quarters of the way to where its handles lie.
-	out := num(side + swing/0.75)
-	path := fmt.Sprintf("M%s %sC%s %s %s %s %s %s", num(side), num(middle-half),
-		out, num(middle-half-6), out, num(middle+half+6), num(side+headLength-1), num(middle+half))
-	head := fmt.Sprintf("M%s %sl%s %sv%sz", num(side), num(middle+half), num(headLength), num(-headWidth/2), num(headWidth))
-	return curve{path, head}
+	out := side + swing/0.75
+	line.to("M", layout.Point{X: side, Y: middle - half})
+	line.to("C", layout.Point{X: out, Y: middle - half - 6}, layout.Point{X: out, Y: middle + half + 6},
+		layout.Point{X: side + headLength*0.9, Y: middle + half})
+	tip.to("M", layout.Point{X: side, Y: middle + half})
+	tip.to("L", layout.Point{X: side + headLength, Y: middle + half - headWidth/2}, layout.Point{X: side + headLength, Y: middle + half + headWidth/2})
+	tip.to("Z")
 }

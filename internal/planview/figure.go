@@ -15,6 +15,9 @@ type figure struct {
 	seeds  []pill
 	boxes  []box
 	arrows []arrow
+	// sideways: walked from left to right. The layout knows nothing of it: it
+	// is given heights for widths, and its x is y.
+	sideways bool
 }
 
 // A pill is an identity type.
@@ -64,7 +67,28 @@ func newFigure(p *datamap.Plan) *figure {
 	for _, v := range p.Visits {
 		f.lead(v, component)
 	}
+	f.sideways = f.breadth() > broad
 	return f
+}
+
+// Boxes are wide and low: more than these side by side are wider than a screen,
+// and better stand one upon the other.
+const broad = 6
+
+// breadth is how many collections lie equally far from the identities, at most.
+func (f *figure) breadth() (most int) {
+	level, beside := make(map[string]int), make(map[int]int)
+	for _, a := range f.arrows { // in walk order: what leads here is settled
+		level[a.to] = max(level[a.to], 1)
+		if !a.cycle {
+			level[a.to] = max(level[a.to], level[a.from]+1)
+		}
+	}
+	for _, b := range f.boxes {
+		beside[level[b.node]]++
+		most = max(most, beside[level[b.node]])
+	}
+	return most
 }
 
 func newBox(p *datamap.Plan, v *datamap.Visit, number int, cycle bool) box {
@@ -149,18 +173,35 @@ func node(c *datamap.Collection) string { return "collection " + c.FullName() }
 // graph is the figure as the layout knows it: identities first, then collections
 // in walk order.
 func (f *figure) graph() layout.Graph {
-	g := layout.Graph{NodeGap: nodeGap, RankGap: rankGap}
+	g := layout.Graph{NodeGap: 36, RankGap: 76}
+	turn := func(w, h float64) (float64, float64) { return w, h }
+	if f.sideways {
+		g.NodeGap, g.RankGap = 22, 52
+		turn = func(w, h float64) (float64, float64) { return h, w }
+	}
+	add := func(id string, w, h float64) {
+		w, h = turn(w, h)
+		g.Nodes = append(g.Nodes, layout.Node{ID: id, Width: w, Height: h})
+	}
 	for _, p := range f.seeds {
-		g.Nodes = append(g.Nodes, layout.Node{ID: p.node, Width: p.width, Height: pillHeight})
+		add(p.node, p.width, pillHeight)
 	}
 	for _, b := range f.boxes {
-		g.Nodes = append(g.Nodes, layout.Node{ID: b.node, Width: b.width, Height: b.height()})
+		add(b.node, b.width, b.height())
 	}
 	for _, a := range f.arrows {
-		w, h := a.size()
+		w, h := turn(a.size())
 		g.Edges = append(g.Edges, layout.Edge{From: a.from, To: a.to, Width: w, Height: h})
 	}
 	return g
+}
+
+// at is a place of the layout in the picture.
+func (f *figure) at(p layout.Point) layout.Point {
+	if f.sideways {
+		p.X, p.Y = p.Y, p.X
+	}
+	return p
 }
 
 func (a arrow) size() (width, height float64) {
@@ -186,22 +227,22 @@ func (f *figure) draw(s *svg, l *layout.Layout) {
 		if a.loose {
 			dash = ` stroke-dasharray="6 4"`
 		}
-		c := curveOf(ends[i], a.from == a.to)
-		s.printf(`<path d="%s"%s/><path d="%s" fill="%s" stroke="none"/></g>`, c.path, dash, c.head, a.colour())
+		path, head := f.curveOf(ends[i], a.from == a.to)
+		s.printf(`<path d="%s"%s/><path d="%s" fill="%s" stroke="none"/></g>`, path, dash, head, a.colour())
 	}
+	g := f.graph()
 	for i, a := range f.arrows {
 		at := l.Edges[i].Label
 		if a.from == a.to {
-			w, _ := a.size()
-			at.X = l.Edges[i].Points[0].X + loopLabel + w/2
+			at.X = l.Edges[i].Points[0].X + loopLabel + g.Edges[i].Width/2
 		}
-		a.drawLabel(s, at)
+		a.drawLabel(s, f.at(at))
 	}
 	for i, p := range f.seeds {
-		p.draw(s, l.Nodes[i])
+		p.draw(s, f.at(l.Nodes[i]))
 	}
 	for i, b := range f.boxes {
-		b.draw(s, l.Nodes[len(f.seeds)+i], f.tip(b))
+		b.draw(s, f.at(l.Nodes[len(f.seeds)+i]), f.tip(b))
 	}
 }
 

@@ -1,6 +1,7 @@
 // Package planview draws a plan of internal/datamap as SVG, for whoever reviews a
 // data map: identities lead to the collections where they are matched, links from
-// collection to collection, downward in walk order.
+// collection to collection, in walk order: downward, or to the right where many
+// stand side by side.
 //
 // A picture is one file that needs nothing else and does nothing: no scripts, no
 // styles, nothing loaded; texts of the map are escaped. Open Draw, then
@@ -35,9 +36,7 @@ const (
 )
 
 const (
-	margin  = 32.0
-	nodeGap = 36.0
-	rankGap = 76.0
+	margin = 32.0
 	// The least width in which the legend can be read.
 	narrowest = 640.0
 )
@@ -49,12 +48,13 @@ func Draw(ctx context.Context, w io.Writer, p *datamap.Plan) error {
 	if err != nil {
 		return fmt.Errorf("draw the plan: %w", err)
 	}
-	width := max(l.Width, narrowest, textWidth(heading(p), 20, true), textWidth(subheading(p), 12.5, false))
+	drawn := f.at(layout.Point{X: l.Width, Y: l.Height})
+	width := max(drawn.X, narrowest, textWidth(heading(p), 20, true), textWidth(subheading(p), 12.5, false))
 	rows := keyRows(f.entries(), width)
 	remarks := f.remarks(width)
 
 	const header = 68.0
-	foot := margin + header + l.Height + 40
+	foot := margin + header + drawn.Y + 40
 	height := foot + float64(len(rows))*rowHeight + 8 + float64(len(remarks))*lineHeight + margin
 
 	s := &svg{}
@@ -65,7 +65,7 @@ func Draw(ctx context.Context, w io.Writer, p *datamap.Plan) error {
 	s.text(margin, margin+18, heading(p), font{size: 20, bold: true, fill: brand})
 	s.text(margin, margin+40, subheading(p), font{size: 12.5, fill: faint})
 
-	s.open(margin+(width-l.Width)/2, margin+header)
+	s.open(margin+(width-drawn.X)/2, margin+header)
 	f.draw(s, l)
 	s.close()
 

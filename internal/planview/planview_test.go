@@ -118,6 +118,26 @@ func TestDrawHarmless(t *testing.T) {
 	}
 }
 
+// TestDrawBroad: boxes are wide, so many of one level stand one upon the other.
+func TestDrawBroad(t *testing.T) {
+	t.Parallel()
+	p := compile(t, large(25), datamap.Access, "email")
+	f := newFigure(p)
+	if f.breadth() <= broad || !f.sideways {
+		t.Errorf("%d collections lie side by side: the picture should go from left to right", f.breadth())
+	}
+	if upright := newFigure(compile(t, large(5), datamap.Access, "email")); upright.sideways {
+		t.Errorf("%d collections side by side should go from top to bottom", upright.breadth())
+	}
+	doc, err := goquery.NewDocumentFromReader(strings.NewReader(draw(t, p)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if width, _ := strconv.ParseFloat(doc.Find("svg").AttrOr("width", ""), 64); width > 2500 {
+		t.Errorf("25 collections should fit into 2500 across, they take %v", width)
+	}
+}
+
 func TestDrawIsTheSameAgain(t *testing.T) {
 	t.Parallel()
 	p := compile(t, shop, datamap.Access, "email")

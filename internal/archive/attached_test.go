@@ -16,22 +16,22 @@ import (
 func TestFileName(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"životopis Jany.pdf":             "životopis Jany.pdf",
-		"../../etc/passwd":               "passwd",
-		`C:\Users\hr\plan.xlsx`:          "plan.xlsx",
-		"..":                             "_",
-		"":                               "_",
-		".htaccess":                      "htaccess",
-		"con.txt":                        "_con.txt",
-		"aux .pdf":                       "_aux.pdf",
-		"COM1":                           "_COM1",
-		"a\x00b\r\nc.pdf":                "ab c.pdf",
-		"invoice\u202efdp.exe":           "invoicefdp.exe",
-		"a:b*c?d\"e<f>g|h.pdf":           "a_b_c_d_e_f_g_h.pdf",
-		"trailing. . .":                  "trailing",
-		"bad\xffbytes.pdf":               "bad_bytes.pdf",
+		"životopis Jany.pdf":              "životopis Jany.pdf",
+		"../../etc/passwd":                "passwd",
+		`C:\Users\hr\plan.xlsx`:           "plan.xlsx",
+		"..":                              "_",
+		"":                                "_",
+		".htaccess":                       "htaccess",
+		"con.txt":                         "_con.txt",
+		"aux .pdf":                        "_aux.pdf",
+		"COM1":                            "_COM1",
+		"a\x00b\r\nc.pdf":                 "ab c.pdf",
+		"invoice\u202efdp.exe":            "invoicefdp.exe",
+		"a:b*c?d\"e<f>g|h.pdf":            "a_b_c_d_e_f_g_h.pdf",
+		"trailing. . .":                   "trailing",
+		"bad\xffbytes.pdf":                "bad_bytes.pdf",
 		strings.Repeat("ř", 300) + ".pdf": strings.Repeat("ř", maxFileName-4) + ".pdf",
-		"x." + strings.Repeat("y", 300):  "x." + strings.Repeat("y", maxFileName-2),
+		"x." + strings.Repeat("y", 300):   "x." + strings.Repeat("y", maxFileName-2),
 	} {
 		if got := FileName(in); got != want {
 			t.Errorf("expected %q to become %q, got %q", in, want, got)

@@ -45,7 +45,7 @@ func Compile(m *Map, p Policy, identities []string) (*Plan, error) {
 	if err := plan.weak(p); err != nil {
 		return nil, err
 	}
-	if p.Links != LinksOmit {
+	if !p.LeaveLinks {
 		g.linkFields(plan)
 	}
 	g.left(plan)
@@ -61,6 +61,13 @@ func (g *graph) identities(list []string) ([]string, error) {
 	}
 	var types []string
 	for _, typ := range list {
+		if name, picked := strings.CutPrefix(typ, rowOf); picked {
+			if _, err := rowCollection(g.m, name); err != nil {
+				return nil, err
+			}
+			types = append(types, typ)
+			continue
+		}
 		typ = identityType(typ)
 		if len(g.seeds[typ]) == 0 {
 			known := IdentityTypes(g.m)
@@ -212,7 +219,7 @@ func (g *graph) unmasked(v *Visit, f *Field, policy Policy) string {
 		return "it is a primary key"
 	case f.ReadOnly:
 		return "it is read_only"
-	case g.linking[f] && f.Masking == nil && policy.Links != LinksMask:
+	case g.linking[f] && f.Masking == nil:
 		return "it links collections; give it a masking_strategy_override"
 	}
 	return ""

@@ -249,20 +249,13 @@ type Policy struct {
 	Name  string
 	Kind  Kind
 	Rules []PolicyRule
-	Links Links
+	// LeaveLinks leaves the columns that link collections out of what is given,
+	// unless a rule asks for them.
+	LeaveLinks bool
+	// Reversible admits aes_encrypt in an erasure: what is encrypted is not
+	// erased while the key lives, so a policy has to say that it knows.
+	Reversible bool
 }
-
-// Links says what a policy does with the columns that link collections.
-type Links string
-
-// What is done with link columns. By default access and export add them, so that
-// a reader can follow the rows, and erasure leaves them, unless a field's own
-// override says otherwise.
-const (
-	LinksDefault Links = ""
-	LinksOmit    Links = "omit" // access, export: not added
-	LinksMask    Links = "mask" // erasure: masked where a rule targets them
-)
 
 // A PolicyRule targets categories; a category matches itself and what stands under it.
 type PolicyRule struct {
@@ -313,6 +306,7 @@ type Visit struct {
 type PlanSeed struct {
 	Field    *Field
 	Identity string
+	Row      bool // the values are keys of rows (see PickedRow); Field is of the primary key
 }
 
 // A Link leads from the value of one field to the rows where another field holds it.

@@ -43,8 +43,12 @@ func (s *Service) remindOwner(ctx context.Context, tx pgx.Tx, requestID, id int6
 			continue
 		}
 		_, known := s.c.Desks[a.Source]
-		if a.Status != statusAsked || r.Status != Running || !known {
+		if a.Status != statusAsked || r.Status != Running {
 			_, err := tx.Exec(ctx, `UPDATE asks SET remind_at = NULL WHERE id = $1`, id)
+			return err
+		}
+		if !known { // taken out of lethe.yaml, or not yet in this process's: look again tomorrow
+			_, err := tx.Exec(ctx, `UPDATE asks SET remind_at = $2 WHERE id = $1`, id, s.now().AddDate(0, 0, 1))
 			return err
 		}
 		var due bool

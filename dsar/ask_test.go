@@ -138,7 +138,7 @@ func TestAccessWaitsForADesk(t *testing.T) {
 
 	expectNowhere(t, b.dump(t), "pavla@example.org", "životopis", "%PDF one")
 	b.worked(t)
-	q = b.expectStatus(t, id, Fulfilled)
+	b.expectStatus(t, id, Fulfilled)
 	data, err := b.download(t, b.mail.one(t, "archive"))
 	if err != nil {
 		t.Fatal(err)

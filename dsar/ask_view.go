@@ -65,9 +65,6 @@ type AskView struct {
 // Open tells whether an answer is awaited.
 func (v AskView) Open() bool { return v.Status == statusAsked }
 
-// ReminderCount is for words.
-func (v Ask) ReminderCount() int64 { return int64(v.Reminders) }
-
 // Used is how many bytes have been handed over.
 func (v Ask) Used() (n int64) {
 	for _, f := range v.Files {

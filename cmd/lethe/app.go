@@ -217,6 +217,7 @@ func (a *app) join() error {
 	a.requests, err = dsar.New(dsar.Config{
 		Pool: a.pool, Map: a.datamap, Policies: policiesOf(a.cfg), Sources: forRequests, Files: files, Controllers: controllers,
 		Recipients: recipients, Notify: notify, Periods: a.retention.Periods(), PublicURL: a.cfg.PublicURL,
+		Desks: desksOf(a.cfg), Brake: dsar.Brake{RootRows: a.cfg.Brake.RootRows, Times: a.cfg.Brake.Times},
 		Keys: a.keys, Storage: a.storage, Queue: a.queue, Holds: bridge, Now: a.now, Rand: rand.Reader,
 	})
 	if err != nil {
@@ -242,6 +243,17 @@ func (b *bridge) OpenWalks(ctx context.Context) ([]source.Walk, error) {
 func (b *bridge) Holds(ctx context.Context, controller string) (dsar.Holds, error) {
 	walks, rows, err := b.retention.ActiveHolds(ctx, controller)
 	return dsar.Holds{Walks: walks, Rows: rows}, err
+}
+
+// desksOf are the sources that are people.
+func desksOf(cfg *config.Config) map[string]dsar.Desk {
+	desks := map[string]dsar.Desk{}
+	for _, s := range cfg.Sources {
+		if m := s.Manual; m != nil {
+			desks[s.Name] = dsar.Desk{Owner: m.Owner, Mail: m.Mail, Holds: m.Holds, Days: m.Days, Limit: m.Limit, Controllers: m.Controllers}
+		}
+	}
+	return desks
 }
 
 func sweepControllers(cfg *config.Config) []retention.Controller {
@@ -287,11 +299,12 @@ func recipientsOf(cfg *config.Config) ([]archive.Recipient, map[string]dsar.Noti
 func policiesOf(cfg *config.Config) []datamap.Policy {
 	var list []datamap.Policy
 	for _, p := range cfg.Policies {
-		policy := datamap.Policy{Name: p.Name, Kind: datamap.Kind(p.Kind)}
+		policy := datamap.Policy{Name: p.Name, Kind: datamap.Kind(p.Kind), Links: datamap.Links(p.Links)}
 		for _, r := range p.Rules {
 			rule := datamap.PolicyRule{Categories: r.Categories}
 			if r.Strategy != "" {
-				rule.Strategy = &datamap.Masking{Strategy: r.Strategy, Value: r.Value}
+				rule.Strategy = &datamap.Masking{
+					Strategy: r.Strategy, Value: r.Value, Length: r.Length, Algorithm: r.Algorithm, Mode: r.Mode, Suffix: r.Suffix}
 			}
 			policy.Rules = append(policy.Rules, rule)
 		}

@@ -59,9 +59,11 @@ func isMarkup(head []byte) bool {
 	if len(head) > HeadLength {
 		head = head[:HeadLength]
 	}
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		head = bytes.TrimPrefix(head, []byte(mark))
+	}
 	// UTF-16 text without its zero bytes reads as ASCII where it is ASCII.
-	text := strings.ToLower(string(bytes.ReplaceAll(head, []byte{0}, nil)))
-	text = strings.TrimLeft(text, "\xef\xbb\xbf\xfe\xff\t\n\f\r ")
+	text := strings.TrimLeft(strings.ToLower(string(bytes.ReplaceAll(head, []byte{0}, nil))), "\t\n\f\r ")
 	for strings.HasPrefix(text, "<!--") {
 		_, rest, ended := strings.Cut(text, "-->")
 		if !ended {

@@ -88,7 +88,10 @@ type Mail struct{ URL, From string }
 // A Policy beside the built-in ones.
 type Policy struct {
 	Name, Kind string
-	Rules      []PolicyRule
+	// Links says what becomes of the columns that tie collections together:
+	// empty for the usual, omit (access, export) or mask (erasure).
+	Links string
+	Rules []PolicyRule
 }
 
 // A PolicyRule targets categories with a strategy.
@@ -96,4 +99,8 @@ type PolicyRule struct {
 	Categories []string
 	Strategy   string
 	Value      string // string_rewrite
+	Length     int    // random_string_rewrite
+	Algorithm  string // hash, hmac
+	Mode       string // aes_encrypt
+	Suffix     string // format_preservation
 }

@@ -16,7 +16,7 @@ import (
 // where other pages send the browser on to a GET. Sending the same form twice
 // does no harm.
 
-var deskFields = []string{"files", "answer", "who", "words"}
+var deskFields = []string{"files", "answer", "words", "who"}
 
 // deskView is what the page shows.
 type deskView struct {

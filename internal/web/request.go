@@ -67,7 +67,7 @@ func actionsOf(r dsar.Request, a dsar.Actor) can {
 		Extend:   open && !r.Extended,
 		Withdraw: early || r.Status == dsar.Running && onlyAsked(r),
 		Retry:    failed,
-		Draft:    r.Status == dsar.InReview && r.Kind != datamap.Erasure,
+		Draft:    (r.Status == dsar.InReview || r.Status == dsar.Running && onlyAsked(r)) && r.Kind != datamap.Erasure,
 		HandOver: r.Archive != nil && !r.Archive.Deleted,
 	}
 }

@@ -18,7 +18,7 @@ func words() template.FuncMap {
 	return template.FuncMap{
 		"field": newField, "kind": kindWord, "status": statusWord, "stage": stageWord,
 		"letter": letterWord, "stepstate": stepWord, "letterstate": letterState, "event": eventWord,
-		"identity": identityWord, "answer": answerWord, "as": requesterWord, "delivery": deliveryWord,
+		"identity": identityWord, "answer": answerWord, "limit": megabytes, "capital": capital, "as": requesterWord, "delivery": deliveryWord,
 		"day": day, "isoday": isoDay, "moment": moment, "iso": iso, "there": there,
 		"size": size, "count": count, "plural": plural, "total": total, "anyshared": anyShared,
 		"period": periodWord, "action": actionWord, "act": actWord, "sorted": sortedPairs, "contains": strings.Contains, "dict": dict,
@@ -199,10 +199,10 @@ func answerWord(a string) string {
 }
 
 func capital(s string) string {
-	if s == "" {
-		return ""
+	for _, first := range s {
+		return strings.ToUpper(string(first)) + strings.TrimPrefix(s, string(first))
 	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	return ""
 }
 
 // day is a day in words: "Fri 30 Apr 2027".

@@ -240,6 +240,9 @@ func eraseTakes(t *testing.T, s Subject) {
 	}
 	for collection, want := range map[string][2]int64{"people": {1, 0}, "orders": {2, 0}, "lines": {2, 0}, "browsers": {1, 0}, "logs": {0, 1}} {
 		for what, findings := range map[string][]source.Finding{"result": done.Findings, "note": noted.Findings} {
+			if what == "note" && !s.Atomic {
+				continue // of several transactions, each has its own
+			}
 			if f := at(t, findings, collection); f.Erased != want[0] || f.Masked != want[1] {
 				t.Errorf("%s of %s: expected %d erased and %d masked, got %+v", what, collection, want[0], want[1], f)
 			}

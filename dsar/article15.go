@@ -28,7 +28,7 @@ func (s *Service) letter(ctx context.Context, db pg.DB, r requestRow, fs []sourc
 	if err != nil {
 		return out, err
 	}
-	plan, err := s.plan(r.Kind, r.Policy, letterTypes(ids))
+	plan, err := s.plan(r.Kind, r.Policy, s.letterTypes(ids))
 	if err != nil {
 		return out, err
 	}
@@ -63,12 +63,13 @@ func criteria(visits []*datamap.Visit, said []archive.Period) []archive.Period {
 }
 
 // letterTypes are the types of the proved identities, or of all where none is proved yet.
-func letterTypes(ids []ProvedIdentity) []string {
+func (s *Service) letterTypes(ids []ProvedIdentity) []string {
 	var proved, all []string
 	for _, id := range ids {
-		all = append(all, id.Type)
+		typ := s.seed(Identity{Type: id.Type, Value: id.Value}).Type
+		all = append(all, typ)
 		if !id.ProvedAt.IsZero() {
-			proved = append(proved, id.Type)
+			proved = append(proved, typ)
 		}
 	}
 	if len(proved) > 0 {

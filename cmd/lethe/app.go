@@ -265,11 +265,12 @@ func recipientsOf(cfg *config.Config) ([]archive.Recipient, map[string]dsar.Noti
 func policiesOf(cfg *config.Config) []datamap.Policy {
 	var list []datamap.Policy
 	for _, p := range cfg.Policies {
-		policy := datamap.Policy{Name: p.Name, Kind: datamap.Kind(p.Kind)}
+		policy := datamap.Policy{Name: p.Name, Kind: datamap.Kind(p.Kind), LeaveLinks: !p.LinkColumns, Reversible: p.Reversible}
 		for _, r := range p.Rules {
 			rule := datamap.PolicyRule{Categories: r.Categories}
 			if r.Strategy != "" {
-				rule.Strategy = &datamap.Masking{Strategy: r.Strategy, Value: r.Value}
+				rule.Strategy = &datamap.Masking{
+					Strategy: r.Strategy, Value: r.Value, Length: r.Length, Algorithm: r.Algorithm, Mode: r.Mode, Suffix: r.Suffix}
 			}
 			policy.Rules = append(policy.Rules, rule)
 		}

@@ -32,6 +32,7 @@ type identityFlags struct {
 	Phone    []string `placeholder:"NUMBER" sep:"none" help:"Telephone number; without +, one of the controller's country."`
 	Visitor  []string `placeholder:"ID" sep:"none" help:"Visitor's identifier."`
 	Identity []string `placeholder:"TYPE=VALUE" sep:"none" help:"Any identity type of the data map."`
+	Row      []string `placeholder:"COLLECTION:KEY" sep:"none" help:"A row that you picked yourself, such as livechat.contacts:1."`
 }
 
 func (f identityFlags) list() ([]dsar.Identity, error) {
@@ -51,8 +52,11 @@ func (f identityFlags) list() ([]dsar.Identity, error) {
 		}
 		ids = append(ids, dsar.Identity{Type: kind, Value: value})
 	}
+	for _, row := range f.Row {
+		ids = append(ids, dsar.Identity{Type: datamap.Row, Value: row})
+	}
 	if len(ids) == 0 {
-		return nil, wrongUse("say who it is about: --email, --phone, --visitor or --identity TYPE=VALUE")
+		return nil, wrongUse("say who it is about: --email, --phone, --visitor, --identity TYPE=VALUE or --row COLLECTION:KEY")
 	}
 	return ids, nil
 }

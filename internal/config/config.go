@@ -69,6 +69,11 @@ type Mail struct{ URL, From string }
 // A Policy beside the built-in ones.
 type Policy struct {
 	Name, Kind string
+	// LinkColumns says whether an archive shows the columns that tie collections
+	// together though no rule asks for them: true unless link_columns: leave_out.
+	LinkColumns bool
+	// Reversible admits aes_encrypt in an erasure, which erases nothing while the key lives.
+	Reversible bool
 	Rules      []PolicyRule
 }
 
@@ -77,4 +82,8 @@ type PolicyRule struct {
 	Categories []string
 	Strategy   string
 	Value      string // string_rewrite
+	Length     int    // random_string_rewrite
+	Algorithm  string // hash, hmac
+	Mode       string // aes_encrypt
+	Suffix     string // format_preservation
 }

@@ -27,6 +27,8 @@ work: {job_limit: 30s, rescue_after: PT1M}
 proxies: [10.1.0.0/16, "fd00::/8", 192.0.2.7]
 policies:
   names-only: {kind: erasure, rules: [{categories: [user.name], strategy: {strategy: null_rewrite}}]}
+  tags: {kind: erasure, reversible: true, rules: [{categories: [user], strategy: {strategy: hash, configuration: {algorithm: SHA-512, format_preservation: {suffix: .x}}}}]}
+  brief: {kind: access, link_columns: leave_out, rules: [{categories: [user.contact]}]}
 `
 
 func load(t *testing.T, text string) (*Config, []Problem) {
@@ -57,6 +59,8 @@ func TestLoad(t *testing.T) {
 		"listen has a default":                     {c.Listen, "127.0.0.1:8080"},
 		"IP addresses are withheld unless set":     {strings.Join(c.Controllers[0].Withhold, ","), "user.device.ip_address"},
 		"a proxy may be one machine":               {fmt.Sprint(c.Proxies), "[10.1.0.0/16 fd00::/8 192.0.2.7/32]"},
+		"a policy's masking has its configuration": {fmt.Sprint(c.Policies[1].Reversible, c.Policies[1].LinkColumns, c.Policies[1].Rules[0]), "true true {[user] hash  0 SHA-512  .x}"},
+		"a policy may leave link columns out":      {fmt.Sprint(c.Policies[2].LinkColumns), "false"},
 		"ISO periods are read":                     {fmt.Sprint(c.Controllers[0].ScrubAfter, c.Work.RescueAfter), fmt.Sprint(72*time.Hour, time.Minute)},
 	} {
 		if pair[0] != pair[1] {

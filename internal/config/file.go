@@ -190,12 +190,22 @@ func (r *reader) proxies(n ast.Node, what string) {
 
 func (r *reader) policies(n ast.Node, what string) {
 	for _, e := range r.Entries(n, what) {
-		p := Policy{Name: e.Name}
+		p := Policy{Name: e.Name, LinkColumns: true}
 		if slices.Contains([]string{"access", "export", "erasure"}, e.Name) {
 			r.Say(e.Key, "%s: %s is the name of a built-in policy", what, e.Name)
 		}
 		r.mapping(e.Value, what+": "+e.Name, map[string]field{
 			"kind": must(r.oneOf(&p.Kind, "access", "export", "erasure")),
+			"link_columns": {read: func(n ast.Node, what string) {
+				var s string
+				r.oneOf(&s, "include", "leave_out").read(n, what)
+				p.LinkColumns = s != "leave_out"
+			}},
+			"reversible": {read: func(n ast.Node, what string) {
+				var s string
+				r.oneOf(&s, "true", "false").read(n, what)
+				p.Reversible = s == "true"
+			}},
 			"rules": must(field{read: func(n ast.Node, what string) {
 				for _, item := range r.Items(n, what) {
 					p.Rules = append(p.Rules, r.policyRule(item, what))
@@ -212,9 +222,17 @@ func (r *reader) policyRule(n ast.Node, what string) PolicyRule {
 		"categories": must(r.list(&rule.Categories)),
 		"strategy": {read: func(n ast.Node, what string) {
 			r.mapping(n, what, map[string]field{
-				"strategy": must(r.oneOf(&rule.Strategy, "null_rewrite", "string_rewrite", "random_string_rewrite", "preserve")),
+				"strategy": must(r.oneOf(&rule.Strategy, "null_rewrite", "string_rewrite", "random_string_rewrite", "hash", "hmac", "aes_encrypt", "preserve")),
 				"configuration": {read: func(n ast.Node, what string) {
-					r.mapping(n, what, map[string]field{"rewrite_value": r.str(&rule.Value)})
+					r.mapping(n, what, map[string]field{
+						"rewrite_value": r.str(&rule.Value),
+						"length":        r.number(&rule.Length, 1, 10_000),
+						"algorithm":     r.oneOf(&rule.Algorithm, "SHA-256", "SHA-512"),
+						"mode":          r.oneOf(&rule.Mode, "GCM"),
+						"format_preservation": {read: func(n ast.Node, what string) {
+							r.mapping(n, what, map[string]field{"suffix": r.str(&rule.Suffix)})
+						}},
+					})
 				}},
 			})
 			if rule.Strategy == "string_rewrite" && rule.Value == "" {

@@ -42,7 +42,9 @@ func Compile(m *Map, p Policy, identities []string) (*Plan, error) {
 	for _, n := range order {
 		plan.Visits = append(plan.Visits, g.visit(p, t, n, component[n]))
 	}
-	g.linkFields(plan)
+	if !p.LeaveLinks {
+		g.linkFields(plan)
+	}
 	g.left(plan)
 	g.notes(plan, p)
 	plan.Digest = plan.digest(m)
@@ -56,6 +58,13 @@ func (g *graph) identities(list []string) ([]string, error) {
 	}
 	var types []string
 	for _, typ := range list {
+		if name, picked := strings.CutPrefix(typ, rowOf); picked {
+			if _, err := rowCollection(g.m, name); err != nil {
+				return nil, err
+			}
+			types = append(types, typ)
+			continue
+		}
 		typ = identityType(typ)
 		if len(g.seeds[typ]) == 0 {
 			known := IdentityTypes(g.m)

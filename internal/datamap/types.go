@@ -212,6 +212,12 @@ type Policy struct {
 	Name  string
 	Kind  Kind
 	Rules []PolicyRule
+	// LeaveLinks leaves the columns that link collections out of what is given,
+	// unless a rule asks for them.
+	LeaveLinks bool
+	// Reversible admits aes_encrypt in an erasure: what is encrypted is not
+	// erased while the key lives, so a policy has to say that it knows.
+	Reversible bool
 }
 
 // A PolicyRule targets categories; a category matches itself and what stands under it.
@@ -259,6 +265,7 @@ type Visit struct {
 type PlanSeed struct {
 	Field    *Field
 	Identity string
+	Row      bool // the values are keys of rows (see PickedRow); Field is of the primary key
 }
 
 // A Link leads from the value of one field to the rows where another field holds it.

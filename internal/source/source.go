@@ -13,7 +13,7 @@ import (
 
 // A Seed is one identity that a walk starts from.
 type Seed struct {
-	Type  string // identity type as in the data map: email, phone, visitor, …
+	Type  string // identity type as in the data map: email, phone, visitor, …; of a picked row, row:dataset.collection
 	Value string // normalised (email case-folded, phone E.164); never logged
 }
 

@@ -26,7 +26,7 @@ type run struct {
 func newRun(w source.Walk, above int64) *run {
 	r := &run{walk: w, seeds: map[string][]string{}, roots: byCollection(w.Roots), above: above}
 	for _, s := range w.Seeds {
-		if !isPlaceholder(s.Value) {
+		if !isPlaceholder(s.Value) || strings.HasPrefix(s.Type, datamap.Row+":") { // a picked row's key is what it is
 			r.seeds[s.Type] = append(r.seeds[s.Type], s.Value)
 		}
 	}

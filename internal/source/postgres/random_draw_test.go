@@ -328,7 +328,7 @@ func (d drawer) policy(kind datamap.Kind) datamap.Policy {
 	if d.one(2) {
 		return datamap.Builtin(kind)
 	}
-	p := datamap.Policy{Name: "drawn", Kind: kind}
+	p := datamap.Policy{Name: "drawn", Kind: kind, LeaveLinks: d.one(4)}
 	for range 1 + d.IntN(2) {
 		rule := datamap.PolicyRule{}
 		for range 1 + d.IntN(2) {

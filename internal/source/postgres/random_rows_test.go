@@ -225,7 +225,7 @@ type demand struct {
 func (d drawer) demand(s *scheme, c contents, types []string) demand {
 	var q demand
 	who := d.somebody(s, c, types)
-	q.walk.Seeds = d.seeds(s, types, who)
+	q.walk.Seeds = append(d.seeds(s, types, who), d.picks(s, c, types)...)
 	q.walk.Scope = "1"
 	if d.one(10) {
 		q.walk.Scope = of(d, "2", "2", "", "x")
@@ -280,9 +280,19 @@ func (d drawer) somebody(s *scheme, c contents, types []string) int {
 	return d.IntN(persons)
 }
 
+// picks are rows that the DPO picked, where the plan admits that.
+func (d drawer) picks(s *scheme, c contents, types []string) (seeds []source.Seed) {
+	for _, t := range s.tables {
+		if slices.Contains(types, t.picked()) && len(c[t.i]) > 0 && !d.one(3) {
+			seeds = append(seeds, source.Seed{Type: t.picked(), Value: t.key(of(d, c[t.i]...))})
+		}
+	}
+	return seeds
+}
+
 func (d drawer) seeds(s *scheme, types []string, who int) (seeds []source.Seed) {
 	for _, typ := range types {
-		if d.one(6) && len(types) > 1 {
+		if strings.HasPrefix(typ, "row:") || d.one(6) && len(types) > 1 {
 			continue
 		}
 		column := "text"

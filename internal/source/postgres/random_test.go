@@ -32,17 +32,7 @@ const casesPerScheme = 6
 // LETHE_SEED=n runs one scheme, LETHE_SEED=n-m those from n to m.
 func TestPropertyRandomSchemes(t *testing.T) {
 	t.Parallel()
-	from, to := 1, 50
-	if os.Getenv("LETHE_SOAK") != "" {
-		to = 834
-	}
-	if at := os.Getenv("LETHE_SEED"); at != "" {
-		a, b, many := strings.Cut(at, "-")
-		from, _ = strconv.Atoi(a)
-		if to = from; many {
-			to, _ = strconv.Atoi(b)
-		}
-	}
+	from, to := soaked(1, 50, 834)
 	pool := pgtest.Empty(t)
 	turn := make(chan struct{}, 3)
 	t.Run("schemes", func(t *testing.T) {
@@ -55,6 +45,21 @@ func TestPropertyRandomSchemes(t *testing.T) {
 			})
 		}
 	})
+}
+
+// soaked is which seeds are run: from and to, or up to long in a soak, or those of LETHE_SEED.
+func soaked(from, to, long int) (first, last int) {
+	if os.Getenv("LETHE_SOAK") != "" {
+		to = long
+	}
+	if at := os.Getenv("LETHE_SEED"); at != "" {
+		a, b, many := strings.Cut(at, "-")
+		from, _ = strconv.Atoi(a)
+		if to = from; many {
+			to, _ = strconv.Atoi(b)
+		}
+	}
+	return from, to
 }
 
 // A trial is one scheme, made in a database, with the policies asked of it.
@@ -117,6 +122,11 @@ func newTrial(s *scheme, d drawer) (x *trial, err error) {
 	if len(x.types) == 0 {
 		x.types = []string{"email", "phone", "visitor"}
 		x.types = slices.DeleteFunc(x.types, func(typ string) bool { return !slices.Contains(known, typ) })
+	}
+	for _, t := range s.tables {
+		if t.mapped && t.marked && !t.skip && d.one(12) {
+			x.types = append(x.types, t.picked())
+		}
 	}
 	x.erasure, x.giving = d.policy(datamap.Erasure), d.policy(of(d, datamap.Access, datamap.Access, datamap.Export))
 	for _, want := range []struct {

@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -124,7 +126,7 @@ func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t tas
 			if res, err = read(ctx, tx, c.p.chain(t, c.v), c.r); err != nil || res.big {
 				return err
 			}
-			if err := c.beyond(t, res); err != nil {
+			if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res)); err != nil {
 				return err
 			}
 			return finish(tx, res)
@@ -140,7 +142,7 @@ func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t tas
 		how = reading
 	}
 	return c.s.inTx(ctx, conn, how, func(tx pgx.Tx) error {
-		res, err := c.inStages(ctx, tx, t)
+		res, err := c.inStages(ctx, tx, t, how)
 		if err != nil {
 			return err
 		}
@@ -162,7 +164,7 @@ func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
 }
 
 // inStages carries out a task in key tables.
-func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, error) {
+func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task, how string) (*result, error) {
 	g := c.p.stage("k")
 	if err := c.walkInStages(ctx, tx); err != nil {
 		return nil, err
@@ -176,7 +178,7 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 	if err != nil {
 		return nil, err
 	}
-	if err := c.beyond(t, res); err != nil {
+	if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res)); err != nil {
 		return nil, err
 	}
 	if t == toErase {
@@ -207,6 +209,27 @@ func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
 		}
 		if err := g.hold(ctx, tx, by); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// errShares asks for an erasure to run again as sharing.
+var errShares = errors.New("rows are shared: to be erased in an order with other erasures")
+
+// apart stops an erasure that found shared rows in a transaction that does not
+// look out for others. Two subjects who share a row may be erased at once: each
+// transaction still sees the other's row that names it, both keep it, and it
+// would stay, with nobody left who leads to it. SERIALIZABLE finds that out and
+// restarts one of them; as a rule for all erasures it costs more than half the
+// throughput, in restarts that nobody needs.
+func (c *carriage) apart(t task, how string, res *result) error {
+	if t != toErase || how != changing {
+		return nil
+	}
+	for _, s := range c.p.stops {
+		if res.counts[s.i*tallied+shared] > 0 {
+			return errShares
 		}
 	}
 	return nil

@@ -65,10 +65,8 @@ func (s *scheme) trail(types []string) trail {
 		}
 	}
 	for _, table := range s.tables {
-		for _, c := range table.columns {
-			if table.mapped && !table.skip && c.identity != "" && slices.Contains(types, c.identity) {
-				reach(table.i)
-			}
+		if table.mapped && !table.skip && table.seededBy(types) {
+			reach(table.i)
 		}
 	}
 	taken := map[*tie]bool{}
@@ -90,6 +88,15 @@ func (s *scheme) trail(types []string) trail {
 		}
 	}
 	return t
+}
+
+// picked is the type of an identity that is a row picked by its key.
+func (t *sTable) picked() string { return "row:d." + t.name }
+
+func (t *sTable) seededBy(types []string) bool {
+	return slices.Contains(types, t.picked()) || slices.ContainsFunc(t.columns, func(c *sColumn) bool {
+		return c.identity != "" && slices.Contains(types, c.identity)
+	})
 }
 
 // leadsOn: an empty, NULL or placeholder value leads nowhere.
@@ -142,6 +149,10 @@ func (v view) seeded(at rowID) (types []string) {
 		if c.identity != "" && slices.Contains(v.trail.types, c.identity) && matches(c, v.c[at.t][at.j][i], v.w.Seeds) {
 			types = append(types, c.identity)
 		}
+	}
+	t := v.s.tables[at.t]
+	if slices.Contains(v.trail.types, t.picked()) && slices.Contains(v.w.Seeds, source.Seed{Type: t.picked(), Value: t.key(v.c[at.t][at.j])}) {
+		types = append(types, t.picked())
 	}
 	slices.Sort(types)
 	return slices.Compact(types)
@@ -271,7 +282,7 @@ func (a *answer) count(v view, p datamap.Policy) {
 	a.findings = map[string]source.Finding{}
 	for _, i := range v.trail.reached {
 		t := v.s.tables[i]
-		seeds := slices.ContainsFunc(t.columns, func(c *sColumn) bool { return c.identity != "" && slices.Contains(v.trail.types, c.identity) })
+		seeds := t.seededBy(v.trail.types)
 		if len(t.given(p)) == 0 && !t.loses(p) && !seeds || p.Kind == datamap.Erasure && !seeds && !t.loses(p) && !v.masks(p, t) {
 			continue
 		}
@@ -428,7 +439,8 @@ func (v view) rows(p datamap.Policy, a answer, t *sTable) (names []string, rows 
 	var places []int
 	for i, c := range t.columns {
 		links := slices.ContainsFunc(v.trail.leads, func(l lead) bool { return l.from == spot{t.i, i} || l.to == spot{t.i, i} })
-		if slices.Contains(asked, i) || links || t.marked && slices.Contains(t.pk, i) {
+		follows := (links || t.marked && slices.Contains(t.pk, i)) && p.Links != datamap.LinksOmit
+		if slices.Contains(asked, i) || follows {
 			places, names = append(places, i), append(names, c.name)
 		}
 	}

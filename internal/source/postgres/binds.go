@@ -90,7 +90,7 @@ func (p *program) statement(name string, write func() *statement) *statement {
 // It is written so that an index on the column, on lower(column) or on the
 // digits of the column serves it (see Check).
 func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
-	c := s.t.columns[seed.Field.Name]
+	c := s.t.at(seed.Field)
 	expr := col("t", c.name)
 	values := func(change func(string) []string) func(*run) any {
 		return func(r *run) any {
@@ -98,14 +98,17 @@ func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
 			for _, v := range r.seeds[seed.Identity] {
 				all = append(all, change(v)...)
 			}
-			return c.class.only(all)
+			return c.class.only(declared(seed.Field, all))
 		}
 	}
 	how := seed.Field.Match
 	if !c.class.textual() {
 		how = datamap.Exact
 	}
-	name := "seed " + seed.Identity + " " + string(how)
+	if c.place != nil {
+		return w.matchInside(s, seed, c, how)
+	}
+	name := "seed " + seed.Identity + " " + string(how) + " " + seed.Field.DataType
 	switch how {
 	case datamap.Fold:
 		return "lower(" + expr + ") = ANY(" + w.bind(name, values(foldings)) + "::text[])"
@@ -119,10 +122,34 @@ func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
 // digitsOf is a telephone number without what people put between its digits.
 func digitsOf(expr string) string { return "regexp_replace(" + expr + ", '[^0-9+]', '', 'g')" }
 
-// scope is the condition that a row belongs to the request's controller, as
-// " AND …"; "" where the collection names no controller. A scope that the
-// column cannot hold, and an empty one, yield no rows.
-func (w *writer) scope(s *stop) string {
+// scope is the condition that a row belongs to the request's controller and
+// holds what the request's fields ask for, as " AND …"; "" where the collection
+// names neither. A scope that the column cannot hold, and an empty one, yield no rows.
+func (w *writer) scope(s *stop) string { return w.controlled(s) + w.narrowed(s) }
+
+// narrowed: a field with custom_request_field takes only rows that hold the
+// value that came with the request, if one came. A row so left out is not
+// reached: what it names is shared.
+func (w *writer) narrowed(s *stop) string {
+	sql := ""
+	for _, f := range flat(s.c.Fields) {
+		c := s.t.at(f)
+		if f.Request == "" || c == nil {
+			continue
+		}
+		open := w.bind("field "+f.Request+" open", func(r *run) any { _, given := r.walk.Fields[f.Request]; return !given }) + "::bool"
+		values := func(r *run) any { return c.class.only(declared(f, []string{r.walk.Fields[f.Request]})) }
+		name := "field " + f.Request + " " + string(c.class) + " " + f.DataType
+		holds := c.compared(col("t", c.name)) + " = ANY(" + c.array(w.bind(name, values)) + ")"
+		if c.place != nil {
+			holds = "EXISTS (SELECT 1 FROM unnest(" + c.place.values("t") + ") AS e(v) WHERE e.v = ANY(" + w.bind(name, values) + "::text[]))"
+		}
+		sql += " AND (" + open + " OR " + holds + ")"
+	}
+	return sql
+}
+
+func (w *writer) controlled(s *stop) string {
 	if s.c.Controller == "" {
 		return ""
 	}

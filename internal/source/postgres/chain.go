@@ -184,8 +184,9 @@ func (w *writer) strayAddresses(t task, rel relation) string {
 	var from []string
 	for _, s := range w.p.stops {
 		for _, f := range s.addresses() {
-			name := "k." + s.f(f.Name)
-			from = append(from, "SELECT "+name+"::text AS a FROM "+rel(s)+" k WHERE k.mine AND NOT k.seed AND "+w.p.columnOf(f).leads(name))
+			c := w.p.columnOf(f)
+			values, more := spread([]*column{c}, func(c *column) string { return "k." + s.f(c.name) })
+			from = append(from, "SELECT "+values[0]+"::text AS a FROM "+rel(s)+" k"+more+" WHERE k.mine AND NOT k.seed AND "+c.leads(values[0]))
 		}
 	}
 	if t != toFind || len(from) == 0 {

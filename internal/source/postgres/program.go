@@ -145,6 +145,12 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 			}
 		}
 	}
+	needs := func(f *datamap.Field) {
+		missing(f.Collection, f.Column().Name)
+		if t := cat.table(f.Collection); t != nil && t.columns[f.Column().Name] != nil && t.at(f) == nil {
+			reasons = append(reasons, fmt.Sprintf("%s.%s is not a JSON column, and the data map has fields inside it", f.Collection.FullName(), f.Column().Name))
+		}
+	}
 	for _, v := range plan.Visits {
 		if !s.holds(v.Collection) {
 			continue
@@ -154,7 +160,7 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 		p.of[v.Collection.FullName()] = st
 		missing(v.Collection, v.Collection.Controller, v.Collection.Owner)
 		for _, f := range fieldsOf(v) {
-			missing(v.Collection, f.Name)
+			needs(f)
 		}
 		if st.t == nil {
 			continue
@@ -167,15 +173,19 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 		for _, l := range st.visit.Links {
 			if p.of[l.From.Collection.FullName()] != nil {
 				st.links = append(st.links, l)
-				missing(l.From.Collection, l.From.Name)
-				missing(l.To.Collection, l.To.Name)
+				for _, pair := range pairs(l) {
+					needs(pair.From)
+					needs(pair.To)
+				}
 			}
 		}
 		for _, l := range st.visit.Referrers {
 			if s.holds(l.From.Collection) {
 				st.referrers = append(st.referrers, l)
-				missing(l.From.Collection, l.From.Name)
-				missing(l.To.Collection, l.To.Name)
+				for _, pair := range pairs(l) {
+					needs(pair.From)
+					needs(pair.To)
+				}
 			}
 		}
 	}
@@ -240,12 +250,16 @@ func (p *program) carry(s *stop) {
 	add(s.key...)
 	add(s.c.Owner)
 	for _, l := range slices.Concat(s.links, s.referrers) {
-		add(l.To.Name)
+		for _, pair := range pairs(l) {
+			add(s.t.known(pair.To).name)
+		}
 	}
 	for _, other := range p.stops {
 		for _, l := range slices.Concat(other.links, other.referrers) {
-			if l.From.Collection == s.c {
-				add(l.From.Name)
+			for _, pair := range pairs(l) {
+				if pair.From.Collection == s.c {
+					add(s.t.known(pair.From).name)
+				}
 			}
 		}
 	}
@@ -253,19 +267,28 @@ func (p *program) carry(s *stop) {
 		add(k.references...)
 	}
 	for _, f := range s.addresses() {
-		add(f.Name)
+		add(s.t.known(f).name)
 	}
 }
 
 // addresses are the fields in which a mail address stands.
 func (s *stop) addresses() []*datamap.Field {
 	var fields []*datamap.Field
-	for _, f := range s.c.Fields {
-		if f.Identity == "email" && s.t.columns[f.Name] != nil {
+	for _, f := range flat(s.c.Fields) {
+		if f.Identity == "email" && s.t.at(f) != nil {
 			fields = append(fields, f)
 		}
 	}
 	return fields
+}
+
+// flat are the fields and all that stand inside them.
+func flat(fields []*datamap.Field) []*datamap.Field {
+	var all []*datamap.Field
+	for _, f := range fields {
+		all = append(append(all, f), flat(f.Fields)...)
+	}
+	return all
 }
 
 // on are the stops at a table: more than one when the map names it twice.

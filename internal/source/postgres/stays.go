@@ -27,10 +27,8 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 			continue // its rows are not reached: what they name is shared
 		}
 		conditions = append(conditions, func() string {
-			from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
-			name := "r." + at.f(from.name)
-			return linked(from, to, "k."+s.f(to.name)) + " IN (SELECT " + convert(from, to, name) + " FROM " + kept(at) +
-				" r WHERE NOT " + at.take("r") + " AND " + from.leads(name) + ")"
+			list := valueList(w.p.ties(l), kept(at)+" r", "NOT "+at.take("r"), func(c *column) string { return "r." + at.f(c.name) })
+			return among(w.p.ties(l), func(c *column) string { return "k." + s.f(c.name) }, list)
 		})
 	}
 	for _, k := range s.t.children {
@@ -42,7 +40,7 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 			if k.takes() {
 				sql += " AND " + w.reached(k, deleted)
 			}
-			return sql + apart(w.p.cat.tables[k.child], k.columns[0]) + ")"
+			return sql + k.apart(w.p.cat.tables[k.child]) + ")"
 		})
 	}
 	return conditions
@@ -104,7 +102,7 @@ func (w *writer) beyond(deleted relation) []reachBeyond {
 				from += " AND NOT " + w.reached(k, deleted)
 			}
 			all = append(all, reachBeyond{key: k, table: child, parent: s,
-				count: "SELECT count(*) " + from + apart(child, k.columns[0]) + ") u WHERE k.del"})
+				count: "SELECT count(*) " + from + k.apart(child) + ") u WHERE k.del"})
 		}
 	}
 	return all

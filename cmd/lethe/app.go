@@ -289,16 +289,4 @@ func (a *app) controllersInOrder() []dsar.Controller {
 }
 
 // identityTypes are the data map's, sorted.
-func identityTypes(m *datamap.Map) []string {
-	types := map[string]bool{}
-	for _, d := range m.Datasets {
-		for _, c := range d.Collections {
-			for _, f := range c.Fields {
-				if f.Identity != "" {
-					types[f.Identity] = true
-				}
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(types))
-}
+func identityTypes(m *datamap.Map) []string { return datamap.IdentityTypes(m) }

@@ -29,14 +29,23 @@ func (p *Plan) DOT() string {
 				seen[node] = true
 				fmt.Fprintf(&b, "  %s [label=%s, shape=ellipse, fillcolor=\"#fdf0d2\", color=\"#7a4b00\"];\n", quoted(node), quoted(s.Identity))
 			}
-			fmt.Fprintf(&b, "  %s -> %s [label=%s];\n", quoted("identity "+s.Identity), quoted(name), quoted(s.Field.Name))
+			fmt.Fprintf(&b, "  %s -> %s [label=%s];\n", quoted("identity "+s.Identity), quoted(name), quoted(s.Field.LocalName()))
 		}
 		for _, l := range v.Links {
-			fmt.Fprintf(&b, "  %s -> %s [label=%s];\n", quoted(l.From.Collection.FullName()), quoted(name), quoted(l.From.Name+" → "+l.To.Name))
+			fmt.Fprintf(&b, "  %s -> %s [label=%s];\n", quoted(l.From.Collection.FullName()), quoted(name), quoted(l.label()))
 		}
 	}
 	b.WriteString("}\n")
 	return b.String()
+}
+
+// label names the columns of a link.
+func (l Link) label() string {
+	var pairs []string
+	for _, p := range l.Pairs() {
+		pairs = append(pairs, p.From.LocalName()+" → "+p.To.LocalName())
+	}
+	return strings.Join(pairs, "\n")
 }
 
 // deed says in few words what is done with the rows.

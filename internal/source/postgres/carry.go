@@ -87,6 +87,9 @@ func (s *Source) ready(ctx context.Context, conn *pgxpool.Conn, w source.Walk, h
 	}
 	c := &carriage{s: s, p: p, r: newRun(w, s.o.StagedAbove), v: variant{restricted: w.Restricted, held: len(h.Rows) > 0}}
 	c.r.p = p
+	if err := p.secret(w); err != nil {
+		return nil, err
+	}
 	c.r.held = byCollection(h.Rows)
 	for _, hw := range h.Walks {
 		hp, err := s.program(ctx, conn, hw.Plan)
@@ -178,7 +181,7 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 			return nil, err
 		}
 	}
-	res, err := g.count(ctx, tx, c.r, t)
+	res, err := g.count(ctx, tx, c.r, c.v, t)
 	if err != nil {
 		return nil, err
 	}

@@ -65,13 +65,13 @@ func (p *program) chain(t task, v variant) *statement {
 		if t == toErase {
 			xid = "pg_current_xact_id()::text"
 			var keys []string
-			if with, keys = w.change(with); len(keys) > 0 {
+			if with, keys = w.change(with, v); len(keys) > 0 {
 				with = append(with, fmt.Sprintf("named AS MATERIALIZED (SELECT * FROM (%s) n LIMIT %d)", strings.Join(keys, " UNION ALL "), maxKeys))
 				named = "(SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named)"
 			}
 		}
 		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT (SELECT yes FROM big), " + xid + ", ARRAY[" +
-			strings.Join(w.tallies(t, settled), ", ") + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], " +
+			strings.Join(w.tallies(t, v, settled), ", ") + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], " +
 			w.strayAddresses(t, mineIn) + ", " + named)
 	})
 }
@@ -112,7 +112,7 @@ func (w *writer) settle(cte func(name, body string)) {
 
 // change adds the deletions and masks, and returns the queries of the keys of
 // rows that others could still name.
-func (w *writer) change(with []string) (_, keys []string) {
+func (w *writer) change(with []string, v variant) (_, keys []string) {
 	for _, s := range w.p.stops {
 		key := keyText(cols("t", s.key)) + " AS key"
 		name := func(cte string) {
@@ -127,7 +127,7 @@ func (w *writer) change(with []string) (_, keys []string) {
 		}
 		if len(s.masks()) > 0 {
 			u := fmt.Sprintf("u%d", s.i)
-			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+w.masked(s)+" WHERE "+w.these(s, settledIn(s), s.toMask("k"))+" AND "+w.unmasked(s)+" RETURNING "+key+")")
+			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+w.masked(s, v, settledIn)+" WHERE "+w.these(s, settledIn(s), s.toMask("k"))+" AND "+w.unmasked(s, v, settledIn, false)+" RETURNING "+key+")")
 			name(u)
 		}
 	}
@@ -137,7 +137,7 @@ func (w *writer) change(with []string) (_, keys []string) {
 // tallies are five counts per stop: the subject's alone, shared, held, and
 // then, of an erasure, deleted and masked; of a second look, still to be
 // deleted and still to be masked. A staged erasure counts those by itself.
-func (w *writer) tallies(t task, rel relation) []string {
+func (w *writer) tallies(t task, v variant, rel relation) []string {
 	var counts []string
 	count := func(from, where string) string {
 		if where != "" {
@@ -170,7 +170,7 @@ func (w *writer) tallies(t task, rel relation) []string {
 				deleted = count(rel(s)+" k", "k.del")
 			}
 			if len(s.masks()) > 0 {
-				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s))
+				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s, v, rel, true))
 			}
 		}
 		counts = append(counts, count(rel(s)+" k", held), deleted, masked)

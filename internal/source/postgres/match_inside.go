@@ -16,24 +16,7 @@ import (
 // place is one value, a GIN index where the values are compared as they stand.
 func (w *writer) matchInside(s *stop, seed datamap.PlanSeed, c *column, how datamap.Match) string {
 	name := "seed " + seed.Identity + " " + string(how) + " " + seed.Field.DataType
-	given := func(change func(string) []string) func(*run) []string {
-		return func(r *run) []string {
-			all := []string{}
-			for _, v := range r.seeds[seed.Identity] {
-				all = append(all, change(v)...)
-			}
-			return classText.only(declared(seed.Field, all))
-		}
-	}
-	as := given(func(v string) []string { return []string{v} })
-	test := func(expr string) string { return expr }
-	switch how {
-	case datamap.Fold:
-		as, test = given(foldings), func(expr string) string { return "lower(" + expr + ")" }
-	case datamap.E164:
-		as, test = given(dialled), digitsOf
-	}
-	list := w.bind(name+" inside", func(r *run) any { return as(r) }) + "::text[]"
+	list, test := w.seedValues(seed)
 	if c.place.one {
 		for _, expression := range c.place.expressions(pgx.Identifier{c.place.in.name}.Sanitize()) {
 			if s.t.indexedBy(test(expression)) {
@@ -46,6 +29,7 @@ func (w *writer) matchInside(s *stop, seed datamap.PlanSeed, c *column, how data
 		return found
 	}
 	if in := c.place.in; in.class == classJSON {
+		as := seedTexts(seed, func(v string) []string { return []string{v} })
 		path := w.bind(name+" path "+strings.Join(c.place.path, "\x00"), func(r *run) any { return pathTo(c.place.path, as(r)) })
 		return "(" + in.document(col("t", in.name), true) + " @? " + path + "::text::jsonpath AND " + found + ")"
 	}
@@ -53,6 +37,7 @@ func (w *writer) matchInside(s *stop, seed datamap.PlanSeed, c *column, how data
 	if in.element.castOf("x") == "" {
 		return found
 	}
+	as := seedTexts(seed, func(v string) []string { return []string{v} })
 	elements := w.bind(name+" elements "+in.element.typ, func(r *run) any {
 		fit := []string{}
 		for _, v := range as(r) {
@@ -63,6 +48,29 @@ func (w *writer) matchInside(s *stop, seed datamap.PlanSeed, c *column, how data
 		return fit
 	})
 	return col("t", in.name) + " && " + elements + "::text[]::" + in.element.typ + "[]"
+}
+
+// seedValues binds a seed's values as texts, and says how a text is compared with them.
+func (w *writer) seedValues(seed datamap.PlanSeed) (list string, test func(string) string) {
+	as, test := seedTexts(seed, func(v string) []string { return []string{v} }), func(expr string) string { return expr }
+	switch seed.Field.Match {
+	case datamap.Fold:
+		as, test = seedTexts(seed, foldings), func(expr string) string { return "lower(" + expr + ")" }
+	case datamap.E164:
+		as, test = seedTexts(seed, dialled), digitsOf
+	}
+	name := "seed " + seed.Identity + " " + string(seed.Field.Match) + " " + seed.Field.DataType + " inside"
+	return w.bind(name, func(r *run) any { return as(r) }) + "::text[]", test
+}
+
+func seedTexts(seed datamap.PlanSeed, change func(string) []string) func(*run) []string {
+	return func(r *run) []string {
+		all := []string{}
+		for _, v := range r.seeds[seed.Identity] {
+			all = append(all, change(v)...)
+		}
+		return classText.only(declared(seed.Field, all))
+	}
 }
 
 // aliased is an expression over the column, under an alias of its table.

@@ -135,8 +135,8 @@ func (n *snapshot) Rows(ctx context.Context, collection string, yield func(sourc
 }
 
 func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) error) error {
-	fields := at.given()
-	if len(fields) == 0 {
+	gifts := at.given()
+	if len(gifts) == 0 {
 		return nil
 	}
 	st := n.c.p.statement(fmt.Sprintf("rows %d %t%s", at.i, n.staged, n.c.v.name()), func() *statement {
@@ -145,17 +145,17 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 		if n.staged && !n.c.v.all {
 			filter = "(k.mine OR k.own)"
 		}
-		return w.statement(at.query(w, fields, n.in(w, at), filter))
+		return w.statement(n.query(w, at, gifts, filter))
 	})
 	rows, err := n.tx.Query(ctx, st.sql, st.args(n.c.r)...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	names := make([]string, len(fields))
-	classes := make([]class, len(fields))
-	for i, f := range fields {
-		names[i], classes[i] = f.Name, at.t.columns[f.Name].class
+	names := make([]string, len(gifts))
+	classes := make([]class, len(gifts))
+	for i, g := range gifts {
+		names[i], classes[i] = g.field.Name, at.t.columns[g.field.Name].class
 	}
 	for rows.Next() {
 		values, err := rows.Values()
@@ -184,39 +184,33 @@ func (n *snapshot) in(w *writer, at *stop) string {
 	return "(SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ") AS x(" + strings.Join(keyNames(at), ", ") + "))"
 }
 
-// given are the fields of a row as it is given to the subject: those asked for
-// and those by which the reader follows it, in the map's order.
-func (s *stop) given() []*datamap.Field {
-	if len(s.visit.Targets) == 0 {
-		return nil
-	}
-	var fields []*datamap.Field
-	for _, f := range s.c.Fields {
-		asked := slices.ContainsFunc(s.visit.Targets, func(t datamap.Target) bool { return t.Field == f })
-		if asked || slices.Contains(s.visit.LinkFields, f) {
-			fields = append(fields, f)
-		}
-	}
-	return fields
-}
-
 // query writes the query of a collection's rows.
-func (s *stop) query(w *writer, fields []*datamap.Field, rel, filter string) string {
-	var list, some, order []string
-	for _, f := range fields {
-		list = append(list, s.t.columns[f.Name].given(col("t", f.Name)))
+func (n *snapshot) query(w *writer, at *stop, gifts []gift, filter string) string {
+	var list, order []string
+	for _, g := range gifts {
+		list = append(list, w.gift(at, g, func(l datamap.Link, ties []tie) string { return n.led(w, l, ties) }))
 	}
-	for _, t := range s.visit.Targets {
-		some = append(some, col("t", t.Field.Name)+" IS NOT NULL")
-	}
-	for _, name := range s.c.Order {
-		if s.t.columns[name] != nil {
+	for _, name := range at.c.Order {
+		if c := at.t.columns[name]; c != nil && c.class != classJSON {
 			order = append(order, col("t", name))
 		}
 	}
-	order = append(order, cols("t", s.key)...) // what order leaves open must not change from one run to the next
-	return "SELECT " + strings.Join(list, ", ") + " FROM " + s.t.ident() + " t WHERE " + w.these(s, rel, filter) +
-		" AND (" + strings.Join(some, " OR ") + ") ORDER BY " + strings.Join(order, ", ")
+	order = append(order, cols("t", at.key)...) // what order leaves open must not change from one run to the next
+	return "SELECT " + strings.Join(list, ", ") + " FROM " + at.t.ident() + " t WHERE " + w.these(at, n.in(w, at), filter) +
+		" AND " + at.some() + " ORDER BY " + strings.Join(order, ", ")
+}
+
+// led are the values with which rows that the subject is given lead on over a link.
+func (n *snapshot) led(w *writer, l datamap.Link, ties []tie) string {
+	from := n.c.p.of[l.From.Collection.FullName()]
+	if n.staged {
+		filter := "(k.mine OR k.own)"
+		if n.c.v.all {
+			filter = ""
+		}
+		return valueList(ties, n.in(w, from)+" k", filter, func(c *column) string { return "k." + from.f(c.name) })
+	}
+	return valueList(ties, from.t.ident()+" t", w.these(from, n.in(w, from), "true"), func(c *column) string { return from.t.inRow("t", c) })
 }
 
 var _ source.Snapshot = (*snapshot)(nil)

@@ -266,7 +266,7 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 			continue
 		}
 		if err := g.collect(ctx, tx, r, res, []*stop{s}, masked, fmt.Sprintf("mask %d", s.i), func(w *writer) []string {
-			return []string{"UPDATE " + s.t.ident() + " t SET " + w.masked(s) + " WHERE " + w.these(s, g.in(s), s.toMask("k")) + " AND " + w.unmasked(s) + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
+			return []string{"UPDATE " + s.t.ident() + " t SET " + w.masked(s, variant{}, g.in) + " WHERE " + w.these(s, g.in(s), s.toMask("k")) + " AND " + w.unmasked(s, variant{}, g.in, false) + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
 		}); err != nil {
 			return err
 		}
@@ -319,8 +319,8 @@ func (g *stage) collect(ctx context.Context, tx pgx.Tx, r *run, res *result, sto
 }
 
 // count reads the tallies of a staged walk.
-func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, t task) (*result, error) {
-	st := g.p.statement("stage count "+string(t), func() *statement {
+func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, v variant, t task) (*result, error) {
+	st := g.p.statement("stage count "+string(t)+v.name(), func() *statement {
 		w := &writer{p: g.p, staged: true}
 		xid, beyond := "''", []string{}
 		if t == toErase {
@@ -331,7 +331,7 @@ func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, t task) (*result, 
 				beyond = append(beyond, "("+b.count+")")
 			}
 		}
-		return w.statement("SELECT false, " + xid + ", ARRAY[" + strings.Join(w.tallies(t, g.in), ", ") + "]::int8[], ARRAY[" +
+		return w.statement("SELECT false, " + xid + ", ARRAY[" + strings.Join(w.tallies(t, v, g.in), ", ") + "]::int8[], ARRAY[" +
 			strings.Join(beyond, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[]")
 	})
 	return read(ctx, tx, st, r)

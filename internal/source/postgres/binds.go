@@ -45,8 +45,11 @@ func byCollection(keys []source.RowKey) map[string][]string {
 type writer struct {
 	p      *program
 	staged bool
-	binds  []func(*run) any
-	names  []string
+	// certain, in a chain, is what need not be asked of any row.
+	certain []certainty
+	v       variant // of that chain
+	binds   []func(*run) any
+	names   []string
 }
 
 // bind gives the placeholder of a value, "$1"; one name, one parameter.

@@ -118,7 +118,7 @@ func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t tas
 			if res, err = read(ctx, tx, c.p.chain(t, c.v), c.r); err != nil || res.big {
 				return err
 			}
-			if err := c.beyond(t, res); err != nil {
+			if err := c.beyond(t, res, &writer{p: c.p, certain: c.p.certain(c.v, false), v: c.v}); err != nil {
 				return err
 			}
 			return finish(tx, res)
@@ -182,7 +182,7 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 	if err != nil {
 		return nil, err
 	}
-	if err := c.beyond(t, res); err != nil {
+	if err := c.beyond(t, res, &writer{p: c.p, staged: true}); err != nil {
 		return nil, err
 	}
 	if t == toErase {
@@ -195,11 +195,11 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 }
 
 // beyond refuses an erasure that foreign keys would carry beyond the plan.
-func (c *carriage) beyond(t task, res *result) error {
-	if t != toErase {
+func (c *carriage) beyond(t task, res *result, w *writer) error {
+	if t != toErase || len(res.beyond) == 0 {
 		return nil
 	}
-	return c.p.told((&writer{p: c.p}).beyond(settledIn), res.beyond)
+	return c.p.told(w.beyond(settledIn), res.beyond)
 }
 
 // on runs f with a connection of the pool.

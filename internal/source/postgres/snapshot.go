@@ -215,7 +215,7 @@ func (s *stop) query(w *writer, fields []*datamap.Field, rel, filter string) str
 		}
 	}
 	order = append(order, cols("t", s.key)...) // what order leaves open must not change from one run to the next
-	return "SELECT " + strings.Join(list, ", ") + " FROM " + s.t.ident() + " t WHERE " + w.these(s, rel, filter) +
+	return "SELECT " + strings.Join(list, ", ") + " FROM " + s.t.ident() + " t WHERE " + w.byKey(s, rel, filter) +
 		" AND (" + strings.Join(some, " OR ") + ") ORDER BY " + strings.Join(order, ", ")
 }
 

@@ -141,10 +141,19 @@ func carriedAs(s *stop) []string {
 	for i, c := range s.carried {
 		names[i] = s.f(c)
 	}
+	if s.place {
+		names = append(names, "place")
+	}
 	return names
 }
 
-func (s *stop) carriedAs(alias string) string { return strings.Join(s.fs(alias, s.carried), ", ") }
+func (s *stop) carriedAs(alias string) string {
+	names := s.fs(alias, s.carried)
+	if s.place {
+		names = append(names, alias+".place")
+	}
+	return strings.Join(names, ", ")
+}
 
 func (g *stage) analyse(ctx context.Context, tx pgx.Tx, s *stop, rows int64) error {
 	if rows < analysedAbove {
@@ -173,7 +182,7 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		return changed, nil
 	}
 	for _, s := range g.p.stops {
-		if _, err := each(s, "shared", func(w *writer) []condition { return w.sharedBy(s, g.in) }, "shared = true", "NOT k.shared"); err != nil {
+		if _, err := each(s, "shared", func(w *writer) []condition { return w.sharedBy(s, v, g.in) }, "shared = true", "NOT k.shared"); err != nil {
 			return err
 		}
 	}

@@ -47,6 +47,9 @@ func (s *stop) carries() string {
 	for i, c := range s.carried {
 		list[i] = col("t", c) + " AS " + s.f(c)
 	}
+	if s.place {
+		list = append(list, "t.ctid AS place")
+	}
 	return strings.Join(list, ", ")
 }
 
@@ -87,7 +90,11 @@ func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) stri
 	from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
 	target := linked(from, to, col("t", to.name))
 	rest := w.scope(s) + w.owned(s, l, "t", col) + w.unlisted(s, v)
-	distinct := "(SELECT DISTINCT q.v FROM (" + values + ") q WHERE q.v IS NOT NULL) v"
+	once := "DISTINCT "
+	if at := w.p.of[l.From.Collection.FullName()]; !v.again && len(at.key) == 1 && at.key[0] == from.name {
+		once = "" // a key's values stand once among the rows reached
+	}
+	distinct := "(SELECT " + once + "q.v FROM (" + values + ") q WHERE q.v IS NOT NULL) v"
 	if !s.t.indexed(to.name, s.c.Controller) {
 		return "SELECT " + s.carries() + ", false AS seed FROM " + s.t.ident() + " t WHERE " + target +
 			" IN (SELECT v.v FROM " + distinct + ")" + rest
@@ -201,9 +208,12 @@ func either(conditions []condition) string {
 
 // sharedBy are the conditions, one per referrer, under which a reached row is
 // shared: a row that was not reached names it.
-func (w *writer) sharedBy(s *stop, rel relation) []condition {
+func (w *writer) sharedBy(s *stop, v variant, rel relation) []condition {
 	var conditions []condition
 	for _, l := range s.referrers {
+		if len(l.And) == 0 && w.p.leadsAll(s, l.From, l.To, v) != nil {
+			continue
+		}
 		conditions = append(conditions, func() string {
 			holder := w.p.cat.table(l.From.Collection)
 			from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)

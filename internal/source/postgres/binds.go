@@ -48,6 +48,7 @@ type writer struct {
 	// certain, in a chain, is what need not be asked of any row.
 	certain []certainty
 	v       variant // of that chain
+	giving  bool    // rows carry what the subject is given of them
 	binds   []func(*run) any
 	names   []string
 }

@@ -73,21 +73,8 @@ func (w *writer) undecided(s *stop, v variant) string {
 func (p *program) chain(t task, v variant) *statement {
 	return p.statement("chain "+string(t)+v.name(), func() *statement {
 		w := &writer{p: p}
-		var with []string
+		with := w.walked(v)
 		cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
-		var total []string
-		w.certain, w.v = p.certain(v, false), v
-		limit := w.bind("above", func(r *run) any { return r.above })
-		for _, s := range p.stops {
-			rows := s.reach(w.arms(s, v, reachedIn))
-			if w.plain(s, v) {
-				rows = fmt.Sprintf("SELECT n.*, false AS shared, true AS mine, false AS held, %t AS del FROM (%s) n", w.certain[s.i].del, rows)
-			}
-			// More rows than these are not carried here; the rest of them need not be read.
-			cte(reachedIn(s), "SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1")
-			total = append(total, "(SELECT count(*) FROM "+reachedIn(s)+")")
-		}
-		cte("big", "SELECT "+strings.Join(append(total, "0"), " + ")+" > "+limit+"::int8 AS yes")
 		if t == toHold {
 			return w.statement(w.holdChain(with))
 		}
@@ -118,6 +105,25 @@ func (p *program) chain(t task, v variant) *statement {
 			strings.Join(w.tallies(t, settled), ", ") + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], " +
 			w.strayAddresses(t, mineIn) + ", " + named)
 	})
+}
+
+// walked writes the walk itself: the CTEs of the rows reached, and "big".
+func (w *writer) walked(v variant) (with []string) {
+	w.certain, w.v = w.p.certain(v, false), v
+	cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
+	var total []string
+	limit := w.bind("above", func(r *run) any { return r.above })
+	for _, s := range w.p.stops {
+		rows := w.reach(s, w.arms(s, v, reachedIn))
+		if w.plain(s, v) {
+			rows = fmt.Sprintf("SELECT n.*, false AS shared, true AS mine, false AS held, %t AS del FROM (%s) n", w.certain[s.i].del, rows)
+		}
+		// More rows than these are not carried here; the rest of them need not be read.
+		cte(reachedIn(s), "SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1")
+		total = append(total, "(SELECT count(*) FROM "+reachedIn(s)+")")
+	}
+	cte("big", "SELECT "+strings.Join(append(total, "0"), " + ")+" > "+limit+"::int8 AS yes")
+	return with
 }
 
 // marks adds, per stop, what is shared and what is the subject's alone.
@@ -266,13 +272,17 @@ func (w *writer) givenKeys(v variant) string {
 	keys := []string{"SELECT 0 AS stop, '' AS key WHERE false"}
 	mineIn := w.mineIn(v)
 	for _, s := range w.p.stops {
-		filter := "true"
-		if !v.all && !w.plain(s, v) {
-			filter = "(k.mine OR coalesce(" + either(w.pointedTo(s, v, mineIn)) + ", false))"
-		}
-		keys = append(keys, fmt.Sprintf("SELECT %d, %s FROM %s k WHERE %s", s.i, keyText(s.fs("k", s.key)), mineIn(s), filter))
+		keys = append(keys, fmt.Sprintf("SELECT %d, %s FROM %s k WHERE %s", s.i, keyText(s.fs("k", s.key)), mineIn(s), w.givenTo(s, v)))
 	}
 	return strings.Join(keys, " UNION ALL ")
+}
+
+// givenTo is the condition that a reached row k is given to the subject.
+func (w *writer) givenTo(s *stop, v variant) string {
+	if v.all || w.plain(s, v) {
+		return "true"
+	}
+	return "(k.mine OR coalesce(" + either(w.pointedTo(s, v, w.mineIn(v))) + ", false))"
 }
 
 // holdChain ends a chain whose caller wants the keys of all rows reached.

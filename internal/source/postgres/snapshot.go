@@ -41,6 +41,9 @@ func (s *Source) snapshot(ctx context.Context, conn *pgxpool.Conn, w source.Walk
 	c.v.all = w.IncludeShared
 	n := &snapshot{s: s, c: c, conn: conn, staged: c.staged()}
 	if !n.staged {
+		if ok, err := n.atOnce(ctx); ok || err != nil {
+			return n, err
+		}
 		res, err := n.open(ctx, func(tx pgx.Tx) (*result, error) { return read(ctx, tx, c.p.chain(toGive, c.v), c.r) })
 		if err != nil {
 			return nil, err
@@ -86,6 +89,9 @@ type snapshot struct {
 	mu   sync.Mutex // one statement at a time on one connection
 	conn *pgxpool.Conn
 	tx   pgx.Tx
+	// brought are the rows of a small subject, by stop, which came with the walk.
+	brought [][][]*string
+	closed  bool
 }
 
 // Findings are the counts, in walk order.
@@ -95,6 +101,7 @@ func (n *snapshot) Findings() []source.Finding { return slices.Clone(n.findings)
 func (n *snapshot) Close(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.closed, n.brought = true, nil
 	if n.conn == nil {
 		return nil
 	}
@@ -116,7 +123,7 @@ func (n *snapshot) Close(ctx context.Context) error {
 func (n *snapshot) Rows(ctx context.Context, collection string, yield func(source.Row) error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.conn == nil {
+	if n.closed {
 		return fmt.Errorf("source %s: the snapshot is closed", n.s.name)
 	}
 	at := n.c.p.of[collection]
@@ -124,7 +131,11 @@ func (n *snapshot) Rows(ctx context.Context, collection string, yield func(sourc
 		return fmt.Errorf("source %s: the plan does not visit %s", n.s.name, collection)
 	}
 	var refused error
-	err := n.rows(ctx, at, func(r source.Row) error {
+	rows := n.rows
+	if n.brought != nil {
+		rows = n.carried
+	}
+	err := rows(ctx, at, func(r source.Row) error {
 		refused = yield(r)
 		return refused
 	})
@@ -192,12 +203,27 @@ func (s *stop) given() []*datamap.Field {
 	}
 	var fields []*datamap.Field
 	for _, f := range s.c.Fields {
-		asked := slices.ContainsFunc(s.visit.Targets, func(t datamap.Target) bool { return t.Field == f })
-		if asked || slices.Contains(s.visit.LinkFields, f) {
+		if s.asked(f) || slices.Contains(s.visit.LinkFields, f) {
 			fields = append(fields, f)
 		}
 	}
 	return fields
+}
+
+// asked tells whether a field is given for its own sake.
+func (s *stop) asked(f *datamap.Field) bool {
+	return slices.ContainsFunc(s.visit.Targets, func(t datamap.Target) bool { return t.Field == f })
+}
+
+// ordered are the columns by which the map sorts the rows.
+func (s *stop) ordered() []string {
+	var names []string
+	for _, name := range s.c.Order {
+		if s.t.columns[name] != nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // query writes the query of a collection's rows.
@@ -209,10 +235,8 @@ func (s *stop) query(w *writer, fields []*datamap.Field, rel, filter string) str
 	for _, t := range s.visit.Targets {
 		some = append(some, col("t", t.Field.Name)+" IS NOT NULL")
 	}
-	for _, name := range s.c.Order {
-		if s.t.columns[name] != nil {
-			order = append(order, col("t", name))
-		}
+	for _, name := range s.ordered() {
+		order = append(order, col("t", name))
 	}
 	order = append(order, cols("t", s.key)...) // what order leaves open must not change from one run to the next
 	return "SELECT " + strings.Join(list, ", ") + " FROM " + s.t.ident() + " t WHERE " + w.byKey(s, rel, filter) +

@@ -99,7 +99,7 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 	for _, s := range g.p.stops {
 		n, err := g.exec(ctx, tx, r, fmt.Sprintf("fill %d%s", s.i, v.name()), func(w *writer) string {
 			return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed) SELECT " + s.carriedAs("n") + ", n.seed FROM (" +
-				s.reach(w.arms(s, v, g.in)) + ") n"
+				w.reach(s, w.arms(s, v, g.in)) + ") n"
 		})
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 					arms = append(arms, w.linkArm(s, v, l, w.linkValues(l, variant{}, g.in, "round = "+round+"::int4 - 1")))
 				}
 				return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, round) SELECT " + s.carriedAs("n") +
-					", n.seed, " + round + "::int4 FROM (" + s.reach(arms) + ") n WHERE NOT " + w.isIn(s, s.fs("n", s.key), g.in(s), "")
+					", n.seed, " + round + "::int4 FROM (" + w.reach(s, arms) + ") n WHERE NOT " + w.isIn(s, s.fs("n", s.key), g.in(s), "")
 			})
 			if err != nil {
 				return err

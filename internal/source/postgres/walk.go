@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -53,6 +54,20 @@ func (s *stop) carries() string {
 	return strings.Join(list, ", ")
 }
 
+// carries is, for a snapshot that brings the rows along, with their fields as text.
+func (w *writer) carries(s *stop) string {
+	list := s.carries()
+	if w.giving {
+		for i, f := range s.given() {
+			list += fmt.Sprintf(", (%s)::text AS g%d", s.t.columns[f.Name].given(col("t", f.Name)), i)
+		}
+		for i, name := range s.ordered() {
+			list += fmt.Sprintf(", %s AS o%d", col("t", name), i)
+		}
+	}
+	return list
+}
+
 // seedArms find the rows that identities match, and in the second look those
 // that were erased, should they be there again.
 func (w *writer) seedArms(s *stop, v variant) []string {
@@ -62,7 +77,7 @@ func (w *writer) seedArms(s *stop, v variant) []string {
 		if v.restricted {
 			only = " AND " + w.isRoot(s, cols("t", s.key))
 		}
-		arms = append(arms, "SELECT "+s.carries()+", true AS seed FROM "+s.t.ident()+" t WHERE "+w.match(s, seed)+w.scope(s)+only)
+		arms = append(arms, "SELECT "+w.carries(s)+", true AS seed FROM "+s.t.ident()+" t WHERE "+w.match(s, seed)+w.scope(s)+only)
 	}
 	if v.again {
 		arms = append(arms, w.goneArm(s))
@@ -78,7 +93,7 @@ func (w *writer) goneArm(s *stop) string {
 		equal = append(equal, col("t", k)+" = e."+s.f(k))
 	}
 	return "SELECT u.* FROM unnest(" + strings.Join(arrays, ", ") + ") AS e(" + strings.Join(names, ", ") + ")" +
-		" CROSS JOIN LATERAL (SELECT " + s.carries() + ", true AS seed FROM " + s.t.ident() + " t WHERE " +
+		" CROSS JOIN LATERAL (SELECT " + w.carries(s) + ", true AS seed FROM " + s.t.ident() + " t WHERE " +
 		strings.Join(equal, " AND ") + w.scope(s) + " OFFSET 0) u"
 }
 
@@ -96,10 +111,10 @@ func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) stri
 	}
 	distinct := "(SELECT " + once + "q.v FROM (" + values + ") q WHERE q.v IS NOT NULL) v"
 	if !s.t.indexed(to.name, s.c.Controller) {
-		return "SELECT " + s.carries() + ", false AS seed FROM " + s.t.ident() + " t WHERE " + target +
+		return "SELECT " + w.carries(s) + ", false AS seed FROM " + s.t.ident() + " t WHERE " + target +
 			" IN (SELECT v.v FROM " + distinct + ")" + rest
 	}
-	return "SELECT u.* FROM " + distinct + " CROSS JOIN LATERAL (SELECT " + s.carries() + ", false AS seed FROM " +
+	return "SELECT u.* FROM " + distinct + " CROSS JOIN LATERAL (SELECT " + w.carries(s) + ", false AS seed FROM " +
 		s.t.ident() + " t WHERE " + target + " = v.v" + rest + " OFFSET 0) u"
 }
 
@@ -151,10 +166,10 @@ func (w *writer) unlisted(s *stop, v variant) string {
 }
 
 // reach joins the ways to a stop; a row that several lead to is taken once.
-func (s *stop) reach(arms []string) string {
+func (w *writer) reach(s *stop, arms []string) string {
 	switch len(arms) {
 	case 0:
-		return "SELECT " + s.carries() + ", false AS seed FROM " + s.t.ident() + " t WHERE false"
+		return "SELECT " + w.carries(s) + ", false AS seed FROM " + s.t.ident() + " t WHERE false"
 	case 1:
 		return arms[0]
 	}

@@ -45,8 +45,12 @@ func byCollection(keys []source.RowKey) map[string][]string {
 type writer struct {
 	p      *program
 	staged bool
-	binds  []func(*run) any
-	names  []string
+	// certain, in a chain, is what need not be asked of any row.
+	certain []certainty
+	v       variant // of that chain
+	giving  bool    // rows carry what the subject is given of them
+	binds   []func(*run) any
+	names   []string
 }
 
 // bind gives the placeholder of a value, "$1"; one name, one parameter.
@@ -132,7 +136,7 @@ func (w *writer) scope(s *stop) string { return w.controlled(s) + w.narrowed(s) 
 // reached: what it names is shared.
 func (w *writer) narrowed(s *stop) string {
 	sql := ""
-	for _, f := range flat(s.c.Fields) {
+	for _, f := range s.c.AllFields() {
 		c := s.t.at(f)
 		if f.Request == "" || c == nil {
 			continue

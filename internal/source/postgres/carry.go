@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -31,11 +34,15 @@ const (
 	tallied
 )
 
-func read(ctx context.Context, tx pgx.Tx, st *statement, r *run) (*result, error) {
+func read(ctx context.Context, db pg.DB, st *statement, r *run) (*result, error) {
+	return scan(db.QueryRow(ctx, st.sql, st.args(r)...), r)
+}
+
+func scan(row pgx.Row, r *run) (*result, error) {
 	res := &result{p: r.p}
 	var at []int32
 	var keys []string
-	if err := tx.QueryRow(ctx, st.sql, st.args(r)...).Scan(&res.big, &res.xid, &res.counts, &res.beyond, &res.addresses, &at, &keys); err != nil {
+	if err := row.Scan(&res.big, &res.xid, &res.counts, &res.beyond, &res.addresses, &at, &keys); err != nil {
 		return nil, fmt.Errorf("walk: %w", err)
 	}
 	res.add(at, keys)
@@ -114,19 +121,19 @@ func (c *carriage) staged() bool {
 // do carries out a task in a transaction: as one statement where that may be,
 // staged where it must be or where the statement reached too much. finish runs
 // inside the transaction, after the task.
-func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pgx.Tx, *result) error) error {
+func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pg.DB, *result) error) error {
 	if !c.staged() {
 		var res *result
-		err := c.s.inTx(ctx, conn, how, func(tx pgx.Tx) (err error) {
-			if res, err = read(ctx, tx, c.p.chain(t, c.v), c.r); err != nil || res.big {
+		err := c.s.atOnce(ctx, conn, how, c.p.chain(t, c.v), c.r, func(one *result) error {
+			if res = one; res.big {
+				return errBig
+			}
+			if err := c.beyond(t, res, &writer{p: c.p, certain: c.p.certain(c.v, false), v: c.v}); err != nil {
 				return err
 			}
-			if err := c.beyond(t, res); err != nil {
-				return err
-			}
-			return finish(tx, res)
+			return finish(conn, res)
 		})
-		if err != nil || !res.big {
+		if !errors.Is(err, errBig) {
 			return err
 		}
 	}
@@ -143,6 +150,61 @@ func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t tas
 		}
 		return finish(tx, res)
 	})
+}
+
+// errBig ends a transaction whose statement reached more than it should carry.
+var errBig = errors.New("reached too many rows for one statement")
+
+// atOnce begins a transaction and runs a walk's statement in one round trip;
+// finish runs inside the transaction, which then ends in another.
+func (s *Source) atOnce(ctx context.Context, conn *pgxpool.Conn, how string, st *statement, r *run, finish func(*result) error) (err error) {
+	if err := s.settings(ctx, conn); err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil {
+			err = commit(ctx, conn)
+		}
+		if err != nil {
+			abandon(ctx, conn)
+		}
+	}()
+	var b pgx.Batch
+	b.Queue(how)
+	b.Queue(st.sql, st.args(r)...)
+	sent := conn.SendBatch(ctx, &b)
+	_, err = sent.Exec()
+	var res *result
+	if err == nil {
+		res, err = scan(sent.QueryRow(), r)
+	}
+	if closed := sent.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return finish(res)
+}
+
+// commit ends the transaction on a connection. Of one that had failed Postgres
+// says "ROLLBACK", and no error.
+func commit(ctx context.Context, conn *pgxpool.Conn) error {
+	tag, err := conn.Exec(ctx, "commit")
+	if err == nil && tag.String() == "ROLLBACK" {
+		err = pgx.ErrTxCommitRollback
+	}
+	return err
+}
+
+// abandon rolls back what is open on a connection, also when ctx has ended.
+func abandon(ctx context.Context, conn *pgxpool.Conn) {
+	if conn.Conn().IsClosed() || conn.Conn().PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "rollback") // a connection that cannot is closed when it is given back
 }
 
 // prepare makes the key tables of the walk and of those that hold rows.
@@ -185,7 +247,7 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 	if err != nil {
 		return nil, err
 	}
-	if err := c.beyond(t, res); err != nil {
+	if err := c.beyond(t, res, &writer{p: c.p, staged: true}); err != nil {
 		return nil, err
 	}
 	if t == toErase {
@@ -198,11 +260,11 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 }
 
 // beyond refuses an erasure that foreign keys would carry beyond the plan.
-func (c *carriage) beyond(t task, res *result) error {
-	if t != toErase {
+func (c *carriage) beyond(t task, res *result, w *writer) error {
+	if t != toErase || len(res.beyond) == 0 {
 		return nil
 	}
-	return c.p.told((&writer{p: c.p}).beyond(settledIn), res.beyond)
+	return c.p.told(w.beyond(settledIn), res.beyond)
 }
 
 // on runs f with a connection of the pool.

@@ -23,7 +23,7 @@ type table struct {
 	oid          uint32
 	schema, name string
 	kind         string // pg_class.relkind: r, p (partitioned), v, m, f
-	family       bool   // has, or had, tables that inherit from it, or partitions
+	heirs        bool   // other tables inherit from it, or did
 	estimate     float64
 	columns      map[string]*column
 	key          []string   // primary key, in its order
@@ -127,7 +127,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	// A name without a schema is looked up along the search path once, here:
 	// the statements name the schema.
 	rows, err := db.Query(ctx, `
-		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8, c.relhassubclass,
+		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relhassubclass, c.reltuples::float8,
 		       has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE')
 		FROM unnest($1::text[]) AS w(name)
 		JOIN pg_class c ON c.oid = to_regclass(w.name)
@@ -140,7 +140,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	var name string
 	var t table
 	var sel, upd, del bool
-	if _, err := pgx.ForEachRow(rows, []any{&name, &t.oid, &t.schema, &t.name, &t.kind, &t.estimate, &t.family, &sel, &upd, &del}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&name, &t.oid, &t.schema, &t.name, &t.kind, &t.heirs, &t.estimate, &sel, &upd, &del}, func() error {
 		known := c.tables[t.oid]
 		if known == nil {
 			n := t

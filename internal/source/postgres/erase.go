@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -58,7 +57,7 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, n
 		if len(c.p.stops) == 0 {
 			return nil
 		}
-		return c.do(ctx, conn, changing, toErase, func(tx pgx.Tx, res *result) error {
+		return c.do(ctx, conn, changing, toErase, func(tx pg.DB, res *result) error {
 			// Constraints that wait for the commit are checked now: the note
 			// says what will stand, and a commit has then little left to fail of.
 			if c.p.defers() {

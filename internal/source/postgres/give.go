@@ -108,6 +108,20 @@ func (w *writer) gift(s *stop, g gift, values func(datamap.Link, []tie) string) 
 	return c.given(name)
 }
 
+// toldApart says whether elements of an array, by which a row was reached, are
+// given or left out one by one.
+func (p *program) toldApart() bool {
+	w := &writer{p: p}
+	for _, s := range p.stops {
+		for _, g := range s.given() {
+			if len(w.ends(s, g.field.Name, nil)) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // some is the condition that a row has a value in a field that is asked for.
 func (s *stop) some() string {
 	var some []string

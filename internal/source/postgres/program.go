@@ -43,6 +43,7 @@ type stop struct {
 	referrers []datamap.Link
 	key       []string // columns that identify a row, in the map's order
 	carried   []string // columns that a reached row carries along: keys, links, owner
+	place     bool     // it carries its place (ctid), too, by which it is changed
 }
 
 // f is the name under which a reached row carries a column.
@@ -195,6 +196,7 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 	}
 	for _, st := range p.stops {
 		p.carry(st)
+		st.place = p.plan.Kind == datamap.Erasure && p.byPlace(st)
 	}
 	p.arrange()
 	return p, nil
@@ -274,7 +276,7 @@ func (p *program) carry(s *stop) {
 // addresses are the fields in which a mail address stands.
 func (s *stop) addresses() []*datamap.Field {
 	var fields []*datamap.Field
-	for _, f := range flat(s.c.Fields) {
+	for _, f := range s.c.AllFields() {
 		if f.Identity == "email" && s.t.at(f) != nil {
 			fields = append(fields, f)
 		}

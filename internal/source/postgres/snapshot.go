@@ -41,6 +41,9 @@ func (s *Source) snapshot(ctx context.Context, conn *pgxpool.Conn, w source.Walk
 	c.v.all = w.IncludeShared
 	n := &snapshot{s: s, c: c, conn: conn, staged: c.staged()}
 	if !n.staged {
+		if ok, err := n.atOnce(ctx); ok || err != nil {
+			return n, err
+		}
 		res, err := n.open(ctx, func(tx pgx.Tx) (*result, error) { return read(ctx, tx, c.p.chain(toGive, c.v), c.r) })
 		if err != nil {
 			return nil, err
@@ -86,6 +89,9 @@ type snapshot struct {
 	mu   sync.Mutex // one statement at a time on one connection
 	conn *pgxpool.Conn
 	tx   pgx.Tx
+	// brought are the rows of a small subject, by stop, which came with the walk.
+	brought [][][]*string
+	closed  bool
 }
 
 // Findings are the counts, in walk order.
@@ -95,6 +101,7 @@ func (n *snapshot) Findings() []source.Finding { return slices.Clone(n.findings)
 func (n *snapshot) Close(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.closed, n.brought = true, nil
 	if n.conn == nil {
 		return nil
 	}
@@ -116,7 +123,7 @@ func (n *snapshot) Close(ctx context.Context) error {
 func (n *snapshot) Rows(ctx context.Context, collection string, yield func(source.Row) error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.conn == nil {
+	if n.closed {
 		return fmt.Errorf("source %s: the snapshot is closed", n.s.name)
 	}
 	at := n.c.p.of[collection]
@@ -124,7 +131,11 @@ func (n *snapshot) Rows(ctx context.Context, collection string, yield func(sourc
 		return fmt.Errorf("source %s: the plan does not visit %s", n.s.name, collection)
 	}
 	var refused error
-	err := n.rows(ctx, at, func(r source.Row) error {
+	rows := n.rows
+	if n.brought != nil {
+		rows = n.carried
+	}
+	err := rows(ctx, at, func(r source.Row) error {
 		refused = yield(r)
 		return refused
 	})
@@ -184,19 +195,28 @@ func (n *snapshot) in(w *writer, at *stop) string {
 	return "(SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ") AS x(" + strings.Join(keyNames(at), ", ") + "))"
 }
 
+// ordered are the columns by which the map sorts the rows.
+func (s *stop) ordered() []string {
+	var names []string
+	for _, name := range s.c.Order {
+		if c := s.t.columns[name]; c != nil && c.class != classJSON {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // query writes the query of a collection's rows.
 func (n *snapshot) query(w *writer, at *stop, gifts []gift, filter string) string {
 	var list, order []string
 	for _, g := range gifts {
 		list = append(list, w.gift(at, g, func(l datamap.Link, ties []tie) string { return n.led(w, l, ties) }))
 	}
-	for _, name := range at.c.Order {
-		if c := at.t.columns[name]; c != nil && c.class != classJSON {
-			order = append(order, col("t", name))
-		}
+	for _, name := range at.ordered() {
+		order = append(order, col("t", name))
 	}
 	order = append(order, cols("t", at.key)...) // what order leaves open must not change from one run to the next
-	return "SELECT " + strings.Join(list, ", ") + " FROM " + at.t.ident() + " t WHERE " + w.these(at, n.in(w, at), filter) +
+	return "SELECT " + strings.Join(list, ", ") + " FROM " + at.t.ident() + " t WHERE " + w.byKey(at, n.in(w, at), filter) +
 		" AND " + at.some() + " ORDER BY " + strings.Join(order, ", ")
 }
 
@@ -210,7 +230,7 @@ func (n *snapshot) led(w *writer, l datamap.Link, ties []tie) string {
 		}
 		return valueList(ties, n.in(w, from)+" k", filter, func(c *column) string { return "k." + from.f(c.name) })
 	}
-	return valueList(ties, from.t.ident()+" t", w.these(from, n.in(w, from), "true"), func(c *column) string { return from.t.inRow("t", c) })
+	return valueList(ties, from.t.ident()+" t", w.byKey(from, n.in(w, from), "true"), func(c *column) string { return from.t.inRow("t", c) })
 }
 
 var _ source.Snapshot = (*snapshot)(nil)

@@ -26,6 +26,9 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 		if at == nil {
 			continue // its rows are not reached: what they name is shared
 		}
+		if w.certain != nil && w.certain[at.i].take {
+			continue // none of them stays
+		}
 		conditions = append(conditions, func() string {
 			list := valueList(w.p.ties(l), kept(at)+" r", "NOT "+at.take("r"), func(c *column) string { return "r." + at.f(c.name) })
 			return among(w.p.ties(l), func(c *column) string { return "k." + s.f(c.name) }, list)
@@ -34,6 +37,9 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 	for _, k := range s.t.children {
 		if k.takes() && len(w.p.on(k.child)) == 0 {
 			continue // see beyond
+		}
+		if w.goesWith(s, k) {
+			continue
 		}
 		conditions = append(conditions, func() string {
 			sql := w.references(s, k, "k", deleted)
@@ -44,6 +50,16 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 		})
 	}
 	return conditions
+}
+
+// goesWith tells whether every row that a foreign key ties to a row of the stop
+// is known to be deleted with it.
+func (w *writer) goesWith(s *stop, k fkey) bool {
+	if w.certain == nil {
+		return false
+	}
+	at := w.p.childOf(s, k, w.v)
+	return at != nil && w.certain[at.i].del
 }
 
 // references begins "EXISTS (…" of rows that a foreign key ties to a row and
@@ -89,7 +105,7 @@ func (w *writer) beyond(deleted relation) []reachBeyond {
 			continue
 		}
 		for _, k := range s.t.children {
-			if !k.takes() {
+			if !k.takes() || w.goesWith(s, k) {
 				continue
 			}
 			child := w.p.cat.tables[k.child]
@@ -127,6 +143,13 @@ func (p *program) told(all []reachBeyond, counts []int64) error {
 // rows. The keys are gathered into an array first: Postgres then looks each up
 // by the key's index, whatever it believes of their number.
 func (w *writer) these(s *stop, rel, filter string) string {
+	if s.place {
+		return "t.ctid = ANY(ARRAY(SELECT k.place FROM " + rel + " k WHERE " + filter + "))"
+	}
+	return w.byKey(s, rel, filter)
+}
+
+func (w *writer) byKey(s *stop, rel, filter string) string {
 	if len(s.key) == 1 {
 		return col("t", s.key[0]) + " = ANY(ARRAY(SELECT k." + s.f(s.key[0]) + " FROM " + rel + " k WHERE " + filter + "))"
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -48,7 +49,25 @@ func (s *stop) carries() string {
 	for i, c := range s.carried {
 		list[i] = s.t.value("t", c) + " AS " + s.f(c)
 	}
+	if s.place {
+		list = append(list, "t.ctid AS place")
+	}
 	return strings.Join(list, ", ")
+}
+
+// carries is, for a snapshot that brings the rows along, with their fields as text.
+func (w *writer) carries(s *stop) string {
+	list := s.carries()
+	if w.giving {
+		for i, g := range s.given() {
+			list += fmt.Sprintf(", (%s)::text AS g%d", w.gift(s, g, nil), i)
+		}
+		list += ", " + s.some() + " AS some"
+		for i, name := range s.ordered() {
+			list += fmt.Sprintf(", %s AS o%d", col("t", name), i)
+		}
+	}
+	return list
 }
 
 // seedArms find the rows that identities match, and in the second look those
@@ -60,7 +79,7 @@ func (w *writer) seedArms(s *stop, v variant) []string {
 		if v.restricted {
 			only = " AND " + w.isRoot(s, cols("t", s.key))
 		}
-		arms = append(arms, "SELECT "+s.carries()+", true AS seed FROM "+s.t.ident()+" t WHERE "+w.match(s, seed)+w.scope(s)+only)
+		arms = append(arms, "SELECT "+w.carries(s)+", true AS seed FROM "+s.t.ident()+" t WHERE "+w.match(s, seed)+w.scope(s)+only)
 	}
 	if v.again {
 		arms = append(arms, w.goneArm(s))
@@ -76,7 +95,7 @@ func (w *writer) goneArm(s *stop) string {
 		equal = append(equal, col("t", k)+" = e."+s.f(k))
 	}
 	return "SELECT u.* FROM unnest(" + strings.Join(arrays, ", ") + ") AS e(" + strings.Join(names, ", ") + ")" +
-		" CROSS JOIN LATERAL (SELECT " + s.carries() + ", true AS seed FROM " + s.t.ident() + " t WHERE " +
+		" CROSS JOIN LATERAL (SELECT " + w.carries(s) + ", true AS seed FROM " + s.t.ident() + " t WHERE " +
 		strings.Join(equal, " AND ") + w.scope(s) + " OFFSET 0) u"
 }
 
@@ -87,17 +106,21 @@ func (w *writer) goneArm(s *stop) string {
 func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) string {
 	ties := w.p.ties(l)
 	rest := w.scope(s) + w.owned(s, l, "t", col) + w.unlisted(s, v)
+	once := "DISTINCT "
+	if at := w.p.of[l.From.Collection.FullName()]; !v.again && len(at.key) == 1 && len(ties) == 1 && at.key[0] == ties[0].from.name {
+		once = "" // a key's values stand once among the rows reached
+	}
 	var some []string
 	for _, name := range columnsOf(ties, "q") {
 		some = append(some, name+" IS NOT NULL")
 	}
-	distinct := "(SELECT DISTINCT " + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + values + ") q WHERE " + strings.Join(some, " AND ") + ") v"
+	distinct := "(SELECT " + once + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + values + ") q WHERE " + strings.Join(some, " AND ") + ") v"
 	if !s.t.servedBy(ties, s.c.Controller) {
 		list := "SELECT " + strings.Join(columnsOf(ties, "v"), ", ") + " FROM " + distinct
-		return "SELECT " + s.carries() + ", false AS seed FROM " + s.t.ident() + " t WHERE " +
+		return "SELECT " + w.carries(s) + ", false AS seed FROM " + s.t.ident() + " t WHERE " +
 			among(ties, func(c *column) string { return s.t.inRow("t", c) }, list) + rest
 	}
-	return "SELECT u.* FROM " + distinct + " CROSS JOIN LATERAL (SELECT " + s.carries() + ", false AS seed FROM " +
+	return "SELECT u.* FROM " + distinct + " CROSS JOIN LATERAL (SELECT " + w.carries(s) + ", false AS seed FROM " +
 		s.t.ident() + " t WHERE " + w.equals(s.t, ties, "t", columnsOf(ties, "v")) + rest + " OFFSET 0) u"
 }
 
@@ -161,10 +184,10 @@ func (w *writer) unlisted(s *stop, v variant) string {
 }
 
 // reach joins the ways to a stop; a row that several lead to is taken once.
-func (s *stop) reach(arms []string) string {
+func (w *writer) reach(s *stop, arms []string) string {
 	switch len(arms) {
 	case 0:
-		return "SELECT " + s.carries() + ", false AS seed FROM " + s.t.ident() + " t WHERE false"
+		return "SELECT " + w.carries(s) + ", false AS seed FROM " + s.t.ident() + " t WHERE false"
 	case 1:
 		return arms[0]
 	}
@@ -213,9 +236,12 @@ func either(conditions []condition) string {
 
 // sharedBy are the conditions, one per referrer, under which a reached row is
 // shared: a row that was not reached names it.
-func (w *writer) sharedBy(s *stop, rel relation) []condition {
+func (w *writer) sharedBy(s *stop, v variant, rel relation) []condition {
 	var conditions []condition
 	for _, l := range s.referrers {
+		if len(l.And) == 0 && w.p.leadsAll(s, l.From, l.To, v) != nil {
+			continue
+		}
 		conditions = append(conditions, func() string {
 			// The look-up runs from the row named to the rows that name it.
 			back := turned(l)

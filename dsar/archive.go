@@ -244,7 +244,12 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 		if err != nil {
 			return nil, err
 		}
-		if len(w.Roots) == 0 {
+		if len(w.Roots) > 0 {
+			if w, _, err = s.fed(ctx, w, Holds{}, name); err != nil {
+				return nil, err
+			}
+		}
+		if !concerns(w, name) {
 			p.findings[name] = nil // nothing there is this person's
 			continue
 		}

@@ -100,6 +100,10 @@ func explainSource(name string, err error) failure {
 		}
 	}
 	at := "The source " + name + " "
+	var part interface{ Place() string } // one of its shards
+	if errors.As(err, &part) {
+		at = "The source " + part.Place() + " "
+	}
 	const again = " Nothing is lost, and " + byItself + "."
 	const then = ". The other sources go on meanwhile."
 	switch {

@@ -80,6 +80,7 @@ const (
 	rootOf      = "roots"
 	stepOf      = "steps"
 	letterOf    = "letters"
+	feedsOf     = "feeds"
 	requesterOf = "requests.requester"
 	reasonOf    = "requests.reason"
 )

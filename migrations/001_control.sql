@@ -109,6 +109,13 @@ CREATE TABLE steps (
 );
 CREATE INDEX steps_open_idx ON steps (status, created_at) WHERE status IN ('waiting', 'running');
 
+-- What the sources of an erasure told each other: the values that lead from the
+-- rows of one to those of another. Gone with the last of its erase steps.
+CREATE TABLE feeds (
+    request_id bigint PRIMARY KEY REFERENCES requests ON DELETE CASCADE,
+    cipher     bytea NOT NULL                    -- {feeds, ticked}
+);
+
 CREATE TABLE findings (
     request_id bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
     source     text NOT NULL,

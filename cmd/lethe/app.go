@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"time"
@@ -22,7 +21,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/mail"
 	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
-	"github.com/lethe-dsr/lethe/internal/source/postgres"
 	"github.com/lethe-dsr/lethe/jobs"
 	"github.com/lethe-dsr/lethe/migrations"
 	"github.com/lethe-dsr/lethe/retention"
@@ -37,7 +35,7 @@ type app struct {
 	keys      *keys.Set
 	datamap   *datamap.Map
 	rules     []retention.Rule
-	sources   map[string]*postgres.Source
+	sources   map[string]store
 	storage   *archive.Storage
 	queue     *jobs.Inserter
 	sender    *mail.Sender
@@ -156,11 +154,11 @@ func openApp(ctx context.Context, w *world, cfg *config.Config, log *slog.Logger
 	if a.queue, err = jobs.NewInserter(a.pool, migrations.Schema, log); err != nil {
 		return
 	}
-	a.sources = map[string]*postgres.Source{}
+	a.sources = map[string]store{}
 	for _, s := range cfg.Sources {
 		// A source that is down must not keep the others from their work, nor the
 		// pages from showing why: Open does not connect yet.
-		src, oerr := postgres.Open(ctx, s.Name, s.Postgres[0], postgres.Options{Now: w.now})
+		src, oerr := openStore(ctx, s, w.now)
 		if oerr != nil {
 			err = fmt.Errorf("source %s: %w", s.Name, oerr)
 			return
@@ -177,7 +175,7 @@ func (a *app) join() error {
 	bridge := &bridge{}
 	forRequests, forSweeps := map[string]dsar.Source{}, map[string]retention.Source{}
 	for name, s := range a.sources {
-		forRequests[name], forSweeps[name] = s, s
+		forRequests[name], forSweeps[name] = s, linkedSweeps{s, a.sources}
 	}
 	var err error
 	a.retention, err = retention.New(retention.Config{

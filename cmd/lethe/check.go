@@ -213,7 +213,7 @@ func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Ma
 	for _, s := range cfg.Sources {
 		part := "source " + s.Name
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		src, err := postgres.Open(ctx, s.Name, s.Postgres[0], postgres.Options{})
+		src, err := openStore(ctx, s, nil)
 		if err == nil {
 			err = src.Ping(ctx)
 		}
@@ -263,7 +263,7 @@ func (s stranger) sentence() string {
 }
 
 // strangers looks into every collection with a controller's column.
-func strangers(ctx context.Context, cfg *config.Config, m *datamap.Map, src *postgres.Source) ([]stranger, error) {
+func strangers(ctx context.Context, cfg *config.Config, m *datamap.Map, src store) ([]stranger, error) {
 	known := []string{}
 	for _, c := range cfg.Controllers {
 		if c.Scope != "" {

@@ -38,7 +38,7 @@ type Work struct {
 // A Source is a database.
 type Source struct {
 	Name     string
-	Postgres []string // one URL; a list of shards is refused by name for now
+	Postgres []string // one URL, or one for each shard: same schema, rows anywhere
 	Region   string
 	Transfer string // ground of a transfer outside the EEA
 }

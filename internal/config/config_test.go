@@ -70,7 +70,7 @@ func TestLoadReportsEverythingAtOnce(t *testing.T) {
 	_, problems := load(t, `database: mysql://root:hunter2@db/lethe
 sorces: {}
 sources:
-  shop: {postgres: [postgres://a, postgres://b]}
+  shop: {postgres: [postgres://a, postgres://a]}
   desk: {manual: someone@x.example}
 datamap: []
 controllers:
@@ -88,7 +88,7 @@ policies:
 	want := []string{
 		"1:11: database: a URL beginning with postgres://",
 		"2:1: lethe.yaml: unknown key sorces (did you mean sources?)",
-		"4:20: sources: shop: postgres: a list of shards",
+		"4:35: sources: shop: postgres: shard 2 is named twice",
 		"5:18: sources: desk: manual: this version",
 		"6:10: datamap: at least one file",
 		"8:3: controllers: bo ta: a controller's key",

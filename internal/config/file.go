@@ -50,13 +50,20 @@ func (r *reader) sources(n ast.Node, what string) {
 		s := Source{Name: e.Name}
 		r.mapping(e.Value, what+": "+e.Name, map[string]field{
 			"postgres": {required: true, read: func(n ast.Node, what string) {
-				if _, list := n.(*ast.SequenceNode); list {
-					r.Say(n, "%s: a list of shards is not carried out by this version; name each as a source of its own", what)
-					return
+				shards := []ast.Node{n}
+				if list, ok := n.(*ast.SequenceNode); ok {
+					if shards = list.Values; len(shards) == 0 {
+						r.Say(n, "%s: at least one shard expected", what)
+					}
 				}
-				var u string
-				r.url(&u, "postgres", "postgresql").read(n, what)
-				s.Postgres = []string{u}
+				for i, n := range shards {
+					var u string
+					r.url(&u, "postgres", "postgresql").read(n, what)
+					if u != "" && slices.Contains(s.Postgres, u) {
+						r.Say(n, "%s: shard %d is named twice: each of its rows would be found twice", what, i+1)
+					}
+					s.Postgres = append(s.Postgres, u)
+				}
 			}},
 			"objects":  r.later("leave the object store out of the map until then"),
 			"manual":   r.later("ask its owner by hand until then"),

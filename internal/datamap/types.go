@@ -303,7 +303,7 @@ type Visit struct {
 	Withheld  []*Field
 	Delete    bool // erasure: rows reached are deleted, not masked
 	Component int  // visits with equal Component form a cycle
-	// Referrers are fields of any mapped collection of the same source that hold
+	// Referrers are fields of any mapped collection, of any source, that hold
 	// the value of a field here (C.field -> this.field): the look-ups that tell
 	// whether a reached row is shared.
 	Referrers []Link

@@ -223,20 +223,8 @@ func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
 // inStages carries out a task in key tables.
 func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, error) {
 	g := c.p.stage("k")
-	if err := g.fill(ctx, tx, c.r, c.v); err != nil {
+	if err := c.walkInStages(ctx, tx); err != nil {
 		return nil, err
-	}
-	if err := g.mark(ctx, tx, c.r, c.v); err != nil {
-		return nil, err
-	}
-	for _, h := range c.holdings {
-		by := h.p.stage("h")
-		if err := by.fill(ctx, tx, h.r, variant{restricted: h.r.walk.Restricted}); err != nil {
-			return nil, err
-		}
-		if err := g.hold(ctx, tx, by); err != nil {
-			return nil, err
-		}
 	}
 	if t != toFind {
 		if err := g.settle(ctx, tx, c.r); err != nil {
@@ -257,6 +245,27 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 		res.keys = res.keys[:min(len(res.keys), maxKeys)]
 	}
 	return res, nil
+}
+
+// walkInStages fills the key tables and marks what is shared, the subject's, held.
+func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
+	g := c.p.stage("k")
+	if err := g.fill(ctx, tx, c.r, c.v); err != nil {
+		return err
+	}
+	if err := g.mark(ctx, tx, c.r, c.v); err != nil {
+		return err
+	}
+	for _, h := range c.holdings {
+		by := h.p.stage("h")
+		if err := by.fill(ctx, tx, h.r, variant{restricted: h.r.walk.Restricted}); err != nil {
+			return err
+		}
+		if err := g.hold(ctx, tx, by); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // beyond refuses an erasure that foreign keys would carry beyond the plan.

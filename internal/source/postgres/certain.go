@@ -61,7 +61,8 @@ type certainty struct {
 func (p *program) certain(v variant, holds bool) []certainty {
 	all := make([]certainty, len(p.stops))
 	for _, s := range p.stops {
-		all[s.i].mine = !p.mayShare(s, v)
+		// What comes from elsewhere is asked of each row.
+		all[s.i].mine = !p.mayShare(s, v) && len(p.fedLinks(s)) == 0 && len(p.fedReferrers(s)) == 0
 	}
 	for again := true; again; { // what is found only through shared rows is shared
 		again = false
@@ -86,6 +87,9 @@ func (p *program) certain(v variant, holds bool) []certainty {
 // keepsNothing tells whether no row of the stop can have to stay for a row that
 // names it.
 func (p *program) keepsNothing(s *stop, v variant, all []certainty) bool {
+	if len(p.fedReferrers(s)) > 0 {
+		return false
+	}
 	for _, l := range s.referrers {
 		if at := p.of[l.From.Collection.FullName()]; at != nil && !all[at.i].take {
 			return false

@@ -8,9 +8,9 @@ import (
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
-// A tie is one pair of columns of a link. A simple link has one, a composite
+// A strand is one pair of columns of a link. A simple link has one, a composite
 // link (all_of) several, which agree with one and the same row.
-type tie struct {
+type strand struct {
 	from, to *column
 	loose    bool   // neither end is a key of its table, see leads
 	form     string // of values that can be of the type declared for the far end; "" for any
@@ -18,7 +18,12 @@ type tie struct {
 
 // columnOf is the column, or the place inside one, of a field; bind has made
 // sure that it is there.
-func (p *program) columnOf(f *datamap.Field) *column { return p.cat.table(f.Collection).at(f) }
+func (p *program) columnOf(f *datamap.Field) *column {
+	if !p.here(f.Collection) {
+		return elsewhere(f)
+	}
+	return p.cat.table(f.Collection).at(f)
+}
 
 // pairs are all pairs of a link.
 func pairs(l datamap.Link) []datamap.Pair {
@@ -34,11 +39,11 @@ func turned(l datamap.Link) datamap.Link {
 	return t
 }
 
-func (p *program) ties(l datamap.Link) []tie {
+func (p *program) strands(l datamap.Link) []strand {
 	loose := !p.unique(l, false) && !p.unique(l, true)
-	var all []tie
+	var all []strand
 	for _, pair := range pairs(l) {
-		t := tie{from: p.columnOf(pair.From), to: p.columnOf(pair.To), loose: loose}
+		t := strand{from: p.columnOf(pair.From), to: p.columnOf(pair.To), loose: loose}
 		if t.from.class.textual() {
 			t.form = declaredForm(pair.To)
 		}
@@ -63,13 +68,16 @@ func (p *program) unique(l datamap.Link, far bool) bool {
 		}
 	}
 	t := p.cat.table(c)
+	if t == nil || !p.here(c) {
+		return true // another source's, of which nothing is known
+	}
 	if c.Controller != "" {
 		names = append(names, c.Controller)
 	}
 	return len(names) > 0 && t.isKey(names)
 }
 
-// v is the name of a tie's value.
+// v is the name of a strand's value.
 func v(i int) string {
 	if i == 0 {
 		return "v"
@@ -77,8 +85,8 @@ func v(i int) string {
 	return fmt.Sprintf("v%d", i)
 }
 
-// columnsOf are the names of all ties' values under an alias.
-func columnsOf(ties []tie, alias string) []string {
+// columnsOf are the names of all strands' values under an alias.
+func columnsOf(ties []strand, alias string) []string {
 	names := make([]string, len(ties))
 	for i := range ties {
 		names[i] = alias + "." + v(i)
@@ -86,7 +94,7 @@ func columnsOf(ties []tie, alias string) []string {
 	return names
 }
 
-// spread gives each tie's value in a row, one by one: expr where it is one
+// spread gives each strand's value in a row, one by one: expr where it is one
 // value, and where it is a place the elements of expr, which join the FROM list.
 func spread(columns []*column, expr func(*column) string) (values []string, more string) {
 	for i, c := range columns {
@@ -100,7 +108,7 @@ func spread(columns []*column, expr func(*column) string) (values []string, more
 	return values, more
 }
 
-func froms(ties []tie) []*column {
+func froms(ties []strand) []*column {
 	columns := make([]*column, len(ties))
 	for i, t := range ties {
 		columns[i] = t.from
@@ -108,7 +116,7 @@ func froms(ties []tie) []*column {
 	return columns
 }
 
-func tos(ties []tie) []*column {
+func tos(ties []strand) []*column {
 	columns := make([]*column, len(ties))
 	for i, t := range ties {
 		columns[i] = t.to
@@ -118,7 +126,7 @@ func tos(ties []tie) []*column {
 
 // valueList selects the values (columns v, v1, …) that rows of a relation lead
 // on with over a link. carried is how a row gives a column.
-func valueList(ties []tie, from, where string, carried func(*column) string) string {
+func valueList(ties []strand, from, where string, carried func(*column) string) string {
 	values, more := spread(froms(ties), carried)
 	list, leads := make([]string, len(ties)), make([]string, len(ties))
 	for i, t := range ties {
@@ -132,8 +140,8 @@ func valueList(ties []tie, from, where string, carried func(*column) string) str
 	return sql
 }
 
-// leads is the condition under which a value may be followed over a tie.
-func (t tie) leads(expr string) string {
+// leads is the condition under which a value may be followed over a strand.
+func (t strand) leads(expr string) string {
 	sql := t.from.leads(expr)
 	if t.loose && (t.from.class == classInt || t.from.class == classNumeric) {
 		sql += " AND " + expr + " NOT IN (" + noNumbers + ")"
@@ -146,7 +154,7 @@ func (t tie) leads(expr string) string {
 
 // among is the condition that a row holds one of a list of values at the far
 // end of a link. expr is how the row gives a column.
-func among(ties []tie, expr func(*column) string, list string) string {
+func among(ties []strand, expr func(*column) string, list string) string {
 	values, more := spread(tos(ties), expr)
 	for i, t := range ties {
 		values[i] = linked(t.from, t.to, values[i])
@@ -163,7 +171,7 @@ func among(ties []tie, expr func(*column) string, list string) string {
 
 // equals is the condition that a row of a table holds the given values at the
 // far end of a link, served by indexes where places are.
-func (w *writer) equals(t *table, ties []tie, alias string, values []string) string {
+func (w *writer) equals(t *table, ties []strand, alias string, values []string) string {
 	equal := make([]string, len(ties))
 	for i, tie := range ties {
 		if tie.to.place == nil {
@@ -178,7 +186,7 @@ func (w *writer) equals(t *table, ties []tie, alias string, values []string) str
 }
 
 // servedBy tells whether an index finds rows by the far end of a link.
-func (t *table) servedBy(ties []tie, scope string) bool {
+func (t *table) servedBy(ties []strand, scope string) bool {
 	var plain []string
 	for _, tie := range ties {
 		if tie.to.place != nil {

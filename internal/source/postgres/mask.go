@@ -122,7 +122,7 @@ func (w *writer) elements(s *stop, v variant, rel relation, m mask) []end {
 	if m.column.class != classJSON && m.column.class != classArray {
 		return nil
 	}
-	return w.ends(s, m.column.name, func(l datamap.Link, _ []tie) string { return w.linkValues(l, v, rel, "mine") })
+	return w.ends(s, m.column.name, func(l datamap.Link, _ []strand) string { return w.linkValues(l, v, rel, "mine") })
 }
 
 // maskedColumn is the new value of a column of row t.

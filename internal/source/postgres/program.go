@@ -31,6 +31,8 @@ type program struct {
 
 	mu         sync.Mutex
 	statements map[string]*statement
+
+	ties []*tie // references whose other end may lie elsewhere, see feeds.go
 }
 
 // A stop is one visit of the plan bound to its table.
@@ -94,10 +96,9 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 	}
 	var collections []*datamap.Collection
 	for _, v := range plan.Visits {
-		if !s.holds(v.Collection) {
-			continue
+		if s.holds(v.Collection) {
+			collections = append(collections, v.Collection)
 		}
-		collections = append(collections, v.Collection)
 		for _, r := range v.Referrers {
 			if s.holds(r.From.Collection) {
 				collections = append(collections, r.From.Collection)
@@ -127,7 +128,7 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 // holds tells whether a collection lies in this source. A plan names the
 // collections of all sources.
 func (s *Source) holds(c *datamap.Collection) bool {
-	return c.Dataset == nil || c.Dataset.Source == "" || c.Dataset.Source == s.name
+	return inSource(s.name, c)
 }
 
 // bind finds every collection's table and columns. All that is missing is told at once.
@@ -168,6 +169,16 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 		}
 		if why := st.findKey(); why != "" {
 			reasons = append(reasons, why)
+		}
+	}
+	if err := s.tieUp(p); err != nil {
+		return nil, err
+	}
+	for _, t := range p.ties {
+		for _, f := range []*datamap.Field{t.l.From, t.l.To} {
+			if s.holds(f.Collection) {
+				missing(f.Collection, f.Name)
+			}
 		}
 	}
 	for _, st := range p.stops {
@@ -262,6 +273,13 @@ func (p *program) carry(s *stop) {
 				if pair.From.Collection == s.c {
 					add(s.t.known(pair.From).name)
 				}
+			}
+		}
+	}
+	for _, t := range p.ties {
+		for _, f := range []*datamap.Field{t.l.From, t.l.To} {
+			if f.Collection == s.c {
+				add(f.Name)
 			}
 		}
 	}

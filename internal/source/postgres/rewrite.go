@@ -98,10 +98,10 @@ type end struct {
 
 // ends are those of a stop in one of its columns, but for arrays that are to be
 // taken whole (return_all_elements).
-func (w *writer) ends(s *stop, in string, values func(datamap.Link, []tie) string) []end {
+func (w *writer) ends(s *stop, in string, values func(datamap.Link, []strand) string) []end {
 	var all []end
 	for _, l := range s.links {
-		ties := w.p.ties(l)
+		ties := w.p.strands(l)
 		for i, pair := range pairs(l) {
 			c := ties[i].to
 			if c.place == nil || c.place.in.name != in || whole(pair.To) {

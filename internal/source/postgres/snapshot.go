@@ -168,15 +168,21 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 	for i, g := range gifts {
 		names[i], classes[i] = g.field.Name, at.t.columns[g.field.Name].class
 	}
+	ranked := at.ranked(n.s.o.Shard)
 	for rows.Next() {
 		values, err := rows.Values()
 		if err != nil {
 			return pg.Clean(err)
 		}
+		var rank []any
+		for i, c := range ranked {
+			rank = append(rank, c.rankClass().value(values[len(gifts)+i]))
+		}
+		values = values[:len(gifts)]
 		for i := range values {
 			values[i] = classes[i].value(values[i])
 		}
-		if err := yield(source.Row{Fields: names, Values: values}); err != nil {
+		if err := yield(source.Row{Fields: names, Values: values, Rank: rank}); err != nil {
 			return err
 		}
 	}
@@ -195,33 +201,24 @@ func (n *snapshot) in(w *writer, at *stop) string {
 	return "(SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ") AS x(" + strings.Join(keyNames(at), ", ") + "))"
 }
 
-// ordered are the columns by which the map sorts the rows.
-func (s *stop) ordered() []string {
-	var names []string
-	for _, name := range s.c.Order {
-		if c := s.t.columns[name]; c != nil && c.class != classJSON {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // query writes the query of a collection's rows.
 func (n *snapshot) query(w *writer, at *stop, gifts []gift, filter string) string {
 	var list, order []string
 	for _, g := range gifts {
-		list = append(list, w.gift(at, g, func(l datamap.Link, ties []tie) string { return n.led(w, l, ties) }))
+		list = append(list, w.gift(at, g, func(l datamap.Link, ties []strand) string { return n.led(w, l, ties) }))
 	}
-	for _, name := range at.ordered() {
-		order = append(order, col("t", name))
+	for _, c := range at.ranked(true) {
+		order = append(order, c.ranks(col("t", c.name)))
 	}
-	order = append(order, cols("t", at.key)...) // what order leaves open must not change from one run to the next
+	for _, c := range at.ranked(n.s.o.Shard) {
+		list = append(list, c.rank(col("t", c.name)))
+	}
 	return "SELECT " + strings.Join(list, ", ") + " FROM " + at.t.ident() + " t WHERE " + w.byKey(at, n.in(w, at), filter) +
 		" AND " + at.some() + " ORDER BY " + strings.Join(order, ", ")
 }
 
 // led are the values with which rows that the subject is given lead on over a link.
-func (n *snapshot) led(w *writer, l datamap.Link, ties []tie) string {
+func (n *snapshot) led(w *writer, l datamap.Link, ties []strand) string {
 	from := n.c.p.of[l.From.Collection.FullName()]
 	if n.staged {
 		filter := "(k.mine OR k.own)"

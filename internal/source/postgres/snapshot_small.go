@@ -24,8 +24,8 @@ const (
 
 // atOnce tries that way, and tells whether it was enough.
 func (n *snapshot) atOnce(ctx context.Context) (bool, error) {
-	if n.c.p.toldApart() {
-		return false, nil // by what rows found later lead on with
+	if n.s.o.Shard || n.c.p.toldApart() {
+		return false, nil // rows bring their rank; elements are told apart by rows found later
 	}
 	if err := n.s.settings(ctx, n.conn); err != nil {
 		return false, err
@@ -77,10 +77,9 @@ func (p *program) bringing(v variant) *statement {
 			if len(wide) > 0 {
 				bytes = append(bytes, "(SELECT coalesce(sum("+strings.Join(wide, " + ")+"), 0) FROM "+mineIn(s)+" k)")
 			}
-			for i := range s.ordered() {
+			for i := range s.ranked(true) {
 				order = append(order, fmt.Sprintf("k.o%d", i))
 			}
-			order = append(order, s.fs("k", s.key)...)
 			rows = append(rows, "(SELECT array_agg(ARRAY["+strings.Join(all, ", ")+"] ORDER BY "+strings.Join(order, ", ")+") FROM "+mineIn(s)+" k WHERE "+
 				w.givenTo(s, v)+" AND k.some AND (SELECT yes FROM fits))")
 		}

@@ -30,10 +30,11 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 			continue // none of them stays
 		}
 		conditions = append(conditions, func() string {
-			list := valueList(w.p.ties(l), kept(at)+" r", "NOT "+at.take("r"), func(c *column) string { return "r." + at.f(c.name) })
-			return among(w.p.ties(l), func(c *column) string { return "k." + s.f(c.name) }, list)
+			list := valueList(w.p.strands(l), kept(at)+" r", "NOT "+at.take("r"), func(c *column) string { return "r." + at.f(c.name) })
+			return among(w.p.strands(l), func(c *column) string { return "k." + s.f(c.name) }, list)
 		})
 	}
+	conditions = append(conditions, w.fedKept(s)...)
 	for _, k := range s.t.children {
 		if k.takes() && len(w.p.on(k.child)) == 0 {
 			continue // see beyond

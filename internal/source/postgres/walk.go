@@ -40,7 +40,7 @@ func (w *writer) arms(s *stop, v variant, rel relation) []string {
 	for _, l := range s.links {
 		arms = append(arms, w.linkArm(s, v, l, w.linkValues(l, v, rel, "")))
 	}
-	return arms
+	return append(arms, w.fedArms(s, v)...)
 }
 
 // carries is the list of columns that a reached row t carries.
@@ -63,8 +63,8 @@ func (w *writer) carries(s *stop) string {
 			list += fmt.Sprintf(", (%s)::text AS g%d", w.gift(s, g, nil), i)
 		}
 		list += ", " + s.some() + " AS some"
-		for i, name := range s.ordered() {
-			list += fmt.Sprintf(", %s AS o%d", col("t", name), i)
+		for i, c := range s.ranked(true) {
+			list += fmt.Sprintf(", %s AS o%d", c.ranks(col("t", c.name)), i)
 		}
 	}
 	return list
@@ -104,10 +104,10 @@ func (w *writer) goneArm(s *stop) string {
 // statistics, and Postgres would sooner read a whole table than believe that a
 // subject has few rows.
 func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) string {
-	ties := w.p.ties(l)
+	ties := w.p.strands(l)
 	rest := w.scope(s) + w.owned(s, l, "t", col) + w.unlisted(s, v)
 	once := "DISTINCT "
-	if at := w.p.of[l.From.Collection.FullName()]; !v.again && len(at.key) == 1 && len(ties) == 1 && at.key[0] == ties[0].from.name {
+	if at := w.p.of[l.From.Collection.FullName()]; !v.again && at != nil && w.p.tied(l) == nil && len(at.key) == 1 && len(ties) == 1 && at.key[0] == ties[0].from.name {
 		once = "" // a key's values stand once among the rows reached
 	}
 	var some []string
@@ -126,7 +126,7 @@ func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) stri
 
 // linkValues are the values, columns v, v1 and so on, that a link's rows lead on with.
 func (w *writer) linkValues(l datamap.Link, v variant, rel relation, filter string) string {
-	ties := w.p.ties(l)
+	ties := w.p.strands(l)
 	at := w.p.of[l.From.Collection.FullName()]
 	if filter != "" {
 		filter = "k." + filter
@@ -139,7 +139,7 @@ func (w *writer) linkValues(l datamap.Link, v variant, rel relation, filter stri
 }
 
 // goneValues are those with which erased rows led on, as far as their keys tell.
-func (w *writer) goneValues(at *stop, ties []tie) string {
+func (w *writer) goneValues(at *stop, ties []strand) string {
 	var arrays, names []string
 	for i, t := range ties {
 		n := slices.Index(at.key, t.from.name)
@@ -245,7 +245,7 @@ func (w *writer) sharedBy(s *stop, v variant, rel relation) []condition {
 		conditions = append(conditions, func() string {
 			// The look-up runs from the row named to the rows that name it.
 			back := turned(l)
-			holder, ties := w.p.cat.table(l.From.Collection), w.p.ties(back)
+			holder, ties := w.p.cat.table(l.From.Collection), w.p.strands(back)
 			values, more := spread(froms(ties), func(c *column) string { return "k." + s.f(c.name) })
 			var leads []string
 			for i, t := range ties {
@@ -263,11 +263,11 @@ func (w *writer) sharedBy(s *stop, v variant, rel relation) []condition {
 			return "EXISTS (SELECT 1 FROM (SELECT) AS one" + more + " WHERE " + condition + ")"
 		})
 	}
-	return conditions
+	return append(conditions, w.fedShared(s)...)
 }
 
 // apart keeps an EXISTS a look-up per row where an index serves it.
-func apart(t *table, ties []tie) string {
+func apart(t *table, ties []strand) string {
 	if t.servedBy(ties, "") {
 		return " OFFSET 0"
 	}
@@ -290,7 +290,7 @@ func (w *writer) ownedBy(s *stop, v variant, rel relation) []condition {
 	for _, l := range s.links {
 		conditions = append(conditions, func() string { return w.ledTo(s, v, l, rel) })
 	}
-	return conditions
+	return append(conditions, w.fedMine(s, false)...)
 }
 
 // pointedTo are the conditions under which rows of the subject alone point to
@@ -302,11 +302,11 @@ func (w *writer) pointedTo(s *stop, v variant, rel relation) []condition {
 			conditions = append(conditions, func() string { return w.ledTo(s, v, l, rel) })
 		}
 	}
-	return conditions
+	return append(conditions, w.fedMine(s, true)...)
 }
 
 func (w *writer) ledTo(s *stop, v variant, l datamap.Link, rel relation) string {
 	carried := func(alias, column string) string { return alias + "." + s.f(column) }
-	return among(w.p.ties(l), func(c *column) string { return carried("k", c.name) }, w.linkValues(l, v, rel, "mine")) +
+	return among(w.p.strands(l), func(c *column) string { return carried("k", c.name) }, w.linkValues(l, v, rel, "mine")) +
 		w.owned(s, l, "k", carried)
 }

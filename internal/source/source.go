@@ -94,6 +94,8 @@ type Found struct {
 	// Reached are the addresses (identity "email") that stand in rows reached
 	// by the walk though no seed matched them, distinct, at most ten.
 	Reached []string
+	// Braked are the links that did not lead on; an erasure is then refused.
+	Braked []Brake
 }
 
 // MaxRoots bounds Found.Roots.
@@ -126,6 +128,9 @@ type Note struct {
 	Findings []Finding // with Erased, Masked, Held
 	Keys     []RowKey  // erased rows that others could still name, at most 10,000; to be stored encrypted
 	Objects  []string  // keys of files that erased rows named; to be stored encrypted
+	// Kept are rows that a law keeps or that stand under a hold, at most 10,000;
+	// to be stored encrypted, so that a later sweep can finish them.
+	Kept []KeptRow
 	// Feeds are those by which the rows were found; to be stored encrypted. Once
 	// the rows of one store are gone, nothing else leads to the other's: a second
 	// pass, a retry and the second look are given them again (Walk.Feeds).
@@ -133,6 +138,21 @@ type Note struct {
 	// Before is what transactions of the same Erase did that are known to have
 	// committed before this one: a source of several shards commits one by one.
 	Before *Note
+}
+
+// A KeptRow is one that an erasure left for a time.
+type KeptRow struct {
+	RowKey
+	Until time.Time // when the law lets it go; zero: nobody can tell, or until a hold is released
+	Held  bool      // it stands under a hold
+}
+
+// A Brake is a link of the plan over which a walk did not go on with some
+// values, because too many rows of others hold them.
+type Brake struct {
+	Source   string
+	From, To string // "dataset.collection.field"; of a composite link, its first pair
+	Values   int64  // how many values
 }
 
 // Outcome of a transaction noted earlier (pg_xact_status).

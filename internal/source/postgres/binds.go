@@ -174,8 +174,8 @@ func (w *writer) controlled(s *stop) string {
 // keyIs is the condition that a row of the stop is one of some keys bound by
 // name; columns are its key columns as they stand in the query.
 func (w *writer) keyIs(s *stop, columns []string, name string, keys func(*run) []string) string {
-	if len(s.key) == 1 {
-		c := s.t.columns[s.key[0]]
+	if ids := s.ids(); len(ids) == 1 {
+		c := s.t.columns[ids[0]]
 		param := w.bind(name+" "+s.c.FullName(), func(r *run) any { return c.class.only(keys(r)) })
 		return c.compared(columns[0]) + " = ANY(" + c.array(param) + ")"
 	}

@@ -22,6 +22,8 @@ type result struct {
 	beyond    []int64
 	addresses []string
 	keys      []source.RowKey
+	stayed    []source.KeptRow
+	braked    []source.Brake
 }
 
 // The places of a stop's counts.
@@ -31,6 +33,7 @@ const (
 	held
 	deleted
 	masked
+	keptByLaw
 	tallied
 )
 
@@ -42,10 +45,21 @@ func scan(row pgx.Row, r *run) (*result, error) {
 	res := &result{p: r.p}
 	var at []int32
 	var keys []string
-	if err := row.Scan(&res.big, &res.xid, &res.counts, &res.beyond, &res.addresses, &at, &keys); err != nil {
+	var stayedAt []int32
+	var stayed []string
+	var until []*time.Time
+	var held []bool
+	if err := row.Scan(&res.big, &res.xid, &res.counts, &res.beyond, &res.addresses, &at, &keys, &stayedAt, &stayed, &until, &held); err != nil {
 		return nil, fmt.Errorf("walk: %w", err)
 	}
 	res.add(at, keys)
+	for i, key := range stayed {
+		k := source.KeptRow{RowKey: source.RowKey{Collection: r.p.stops[stayedAt[i]].c.FullName(), Key: key}, Held: held[i]}
+		if until[i] != nil {
+			k.Until = until[i].UTC()
+		}
+		res.stayed = append(res.stayed, k)
+	}
 	return res, nil
 }
 
@@ -66,7 +80,7 @@ func (res *result) findings(name string) []source.Finding {
 		}
 		c := res.counts[s.i*tallied:]
 		all = append(all, source.Finding{Source: name, Collection: s.c.FullName(),
-			Rows: c[mine], Shared: c[shared], Held: c[held], Erased: c[deleted], Masked: c[masked]})
+			Rows: c[mine], Shared: c[shared], Held: c[held], Kept: c[keptByLaw], Erased: c[deleted], Masked: c[masked]})
 	}
 	return all
 }
@@ -94,7 +108,7 @@ func (s *Source) ready(ctx context.Context, conn *pgxpool.Conn, w source.Walk, h
 	}
 	c := &carriage{s: s, p: p, r: newRun(w, s.o.StagedAbove), v: variant{restricted: w.Restricted, held: len(h.Rows) > 0}}
 	c.r.p = p
-	if err := p.secret(w); err != nil {
+	if err := errors.Join(p.secret(w), p.today(w)); err != nil {
 		return nil, err
 	}
 	c.r.held = byCollection(h.Rows)
@@ -268,12 +282,33 @@ func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// beyond refuses an erasure that foreign keys would carry beyond the plan.
+// beyond refuses an erasure that foreign keys would carry beyond the plan, or
+// that met values which strangers share.
 func (c *carriage) beyond(t task, res *result, w *writer) error {
-	if t != toErase || len(res.beyond) == 0 {
+	if len(res.beyond) == 0 {
 		return nil
 	}
-	return c.p.told(w.beyond(settledIn), res.beyond)
+	counts := res.beyond
+	if t != toFind && t != toGive {
+		all := w.beyond(settledIn)
+		if t == toErase {
+			if err := c.p.told(all, counts[:len(all)]); err != nil {
+				return err
+			}
+		}
+		counts = counts[len(all):]
+	}
+	braked := &Braked{Source: c.s.name, Limit: c.p.overShared}
+	for i, b := range w.brakes(settledIn) {
+		if i < len(counts) && counts[i] > 0 {
+			res.braked = append(res.braked, source.Brake{Source: c.s.name, From: b.link.From.FullName(), To: b.link.To.FullName(), Values: counts[i]})
+			braked.Links = append(braked.Links, between(b.link))
+		}
+	}
+	if t == toErase && len(braked.Links) > 0 {
+		return braked
+	}
+	return nil
 }
 
 // on runs f with a connection of the pool.

@@ -25,6 +25,9 @@ func (p *program) leadsAll(s *stop, from, to *datamap.Field, v variant) *stop {
 		return nil
 	}
 	covers := func(l datamap.Link) bool {
+		if p.strands(l)[0].loose {
+			return false // a value may be braked
+		}
 		return l.From.Collection == s.c && len(l.And) == 0 && l.From == to && l.To == from &&
 			(at.c.Owner == "" || at.c.Owner == l.To.Name)
 	}

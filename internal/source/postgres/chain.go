@@ -88,6 +88,9 @@ func (p *program) chain(t task, v variant) *statement {
 				beyond = append(beyond, "("+b.count+")")
 			}
 		}
+		for _, b := range w.brakes(mineIn) {
+			beyond = append(beyond, "("+b.count+")")
+		}
 		named := "NULL::int4[], NULL::text[]"
 		if t == toGive {
 			with = append(with, "named AS MATERIALIZED ("+w.givenKeys(v)+")")
@@ -101,9 +104,13 @@ func (p *program) chain(t task, v variant) *statement {
 				named = "(SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named)"
 			}
 		}
+		stayed, columns := w.stayed(t, v, settled)
+		if stayed != "" {
+			with = append(with, stayed)
+		}
 		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT (SELECT yes FROM big), " + xid + ", ARRAY[" +
 			strings.Join(w.tallies(t, settled), ", ") + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], " +
-			w.strayAddresses(t, mineIn) + ", " + named)
+			w.strayAddresses(t, mineIn) + ", " + named + ", " + columns)
 	})
 }
 
@@ -141,7 +148,7 @@ func (w *writer) marks(cte func(name, body string), v variant) {
 		}
 		held := "false"
 		if v.held {
-			held = w.isHeld(s, s.fs("k", s.key))
+			held = w.isHeld(s, s.fs("k", s.ids()))
 		}
 		mine := "NOT k.shared AND coalesce(" + either(w.ownedBy(s, v, mineIn)) + ", false)"
 		if w.certain[s.i].mine {
@@ -194,12 +201,18 @@ func (w *writer) change(with []string, settledIn relation) (_, keys []string) {
 			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+w.masked(s, w.v, settledIn)+" WHERE "+w.these(s, settledIn(s), s.toMask("k")+" AND NOT (SELECT yes FROM big)")+" AND "+w.unmasked(s, w.v, settledIn, false)+" RETURNING "+key+")")
 			name(u)
 		}
+		if w.masksKept(s) {
+			sets, left := w.maskKept(s, w.v, settledIn, false)
+			p := fmt.Sprintf("p%d", s.i)
+			with = append(with, p+" AS (UPDATE "+s.t.ident()+" t SET "+sets+" WHERE "+w.these(s, settledIn(s), s.keptRows("k")+" AND NOT (SELECT yes FROM big)")+" AND "+left+" RETURNING "+key+")")
+			name(p)
+		}
 	}
 	return with, keys
 }
 
-// tallies are five counts per stop: the subject's alone, shared, held, and
-// then, of an erasure, deleted and masked; of a second look, still to be
+// tallies are six counts per stop: the subject's alone, shared, held, and
+// then, of an erasure, deleted, masked and kept by law; of a second look, still to be
 // deleted and still to be masked. A staged erasure counts those by itself.
 func (w *writer) tallies(t task, rel relation) []string {
 	var counts []string
@@ -216,7 +229,7 @@ func (w *writer) tallies(t task, rel relation) []string {
 		}
 		counts = append(counts, own, others)
 		if t == toFind || t == toGive {
-			counts = append(counts, "0", "0", "0")
+			counts = append(counts, "0", "0", "0", "0")
 			continue
 		}
 		held := "k.held AND k.mine"
@@ -237,6 +250,9 @@ func (w *writer) tallies(t task, rel relation) []string {
 			if len(s.masks()) > 0 {
 				masked = count(fmt.Sprintf("u%d", s.i), "")
 			}
+			if w.masksKept(s) {
+				masked += " + " + count(fmt.Sprintf("p%d", s.i), "")
+			}
 		default:
 			if s.visit.Delete {
 				deleted = count(rel(s)+" k", "k.del")
@@ -244,8 +260,16 @@ func (w *writer) tallies(t task, rel relation) []string {
 			if len(s.masks()) > 0 {
 				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s, w.v, rel, true))
 			}
+			if w.masksKept(s) {
+				_, left := w.maskKept(s, w.v, rel, true)
+				masked += " + " + count(s.t.ident()+" t", w.these(s, rel(s), s.keptRows("k"))+" AND "+left)
+			}
 		}
-		counts = append(counts, heldRows, deleted, masked)
+		kept := "0"
+		if by := s.keptRows("k"); by != "" {
+			kept = count(rel(s)+" k", by)
+		}
+		counts = append(counts, heldRows, deleted, masked, kept)
 	}
 	return counts
 }
@@ -290,13 +314,13 @@ func (w *writer) givenTo(s *stop, v variant) string {
 func (w *writer) holdChain(with []string) string {
 	var keys []string
 	for _, s := range w.p.stops {
-		keys = append(keys, fmt.Sprintf("SELECT %d AS stop, %s AS key FROM %s k WHERE NOT (SELECT yes FROM big)", s.i, keyText(s.fs("k", s.key)), reachedIn(s)))
+		keys = append(keys, fmt.Sprintf("SELECT %d AS stop, %s AS key FROM %s k WHERE NOT (SELECT yes FROM big)", s.i, keyText(s.fs("k", s.ids())), reachedIn(s)))
 	}
 	if len(keys) == 0 {
 		keys = []string{"SELECT 0 AS stop, '' AS key WHERE false"}
 	}
 	return "WITH " + strings.Join(with, ",\n") + ",\nnamed AS MATERIALIZED (" + strings.Join(keys, " UNION ALL ") + ")" +
-		"\nSELECT (SELECT yes FROM big), '', ARRAY[]::int8[], ARRAY[]::int8[], NULL::text[], (SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named)"
+		"\nSELECT (SELECT yes FROM big), '', ARRAY[]::int8[], ARRAY[]::int8[], NULL::text[], (SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named), NULL::int4[], NULL::text[], NULL::timestamptz[], NULL::bool[]"
 }
 
 const (

@@ -25,7 +25,7 @@ func (s *Source) Find(ctx context.Context, w source.Walk) (found source.Found, e
 			return err
 		}
 		return c.do(ctx, conn, reading, toFind, func(tx pg.DB, res *result) error {
-			found.Findings, found.Reached = res.findings(s.name), res.addresses
+			found.Findings, found.Reached, found.Braked = res.findings(s.name), res.addresses, res.braked
 			found.Roots, err = c.roots(ctx, tx, c.v)
 			return err
 		})
@@ -67,7 +67,7 @@ func (c *carriage) rootsOf(ctx context.Context, tx pg.DB, at *stop, v variant) (
 			values = append(values, at.t.columns[f.Name].text(col("t", f.Name)))
 		}
 		rows := "(" + w.reach(at, w.seedArms(at, v)) + ")"
-		return w.statement("SELECT " + keyText(cols("t", at.key)) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
+		return w.statement("SELECT " + keyText(at.idsOf("t")) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
 			strings.Join(values, ", ") + "]::text[] FROM " + at.t.ident() + " t WHERE " + w.these(at, rows, "true") +
 			fmt.Sprintf(" ORDER BY key LIMIT %d", source.MaxRoots))
 	})

@@ -80,6 +80,8 @@ func (t *table) value(alias, name string) string {
 	switch {
 	case name == rowName:
 		return rowText(alias)
+	case name == keptUntil:
+		return "NULL::timestamptz"
 	case c == nil || c.place == nil:
 		return col(alias, name)
 	}

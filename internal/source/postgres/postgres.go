@@ -36,6 +36,9 @@ type Options struct {
 	// StagedAbove is the number of reached rows above which a walk is staged;
 	// 0: 20,000; negative: every walk is staged.
 	StagedAbove int64
+	// OverShared is the number of rows of others from which a value that leads
+	// over a link without a key is braked, see brake.go; 0: 1,000; negative: never.
+	OverShared int64
 	// MaxConns of a pool that Open opens; 0: the default of internal/pg.
 	MaxConns int32
 	// Shard: this database is one of several with the same schema, and a person's
@@ -77,6 +80,10 @@ func New(name string, pool *pgxpool.Pool, o Options) (*Source, error) {
 	if o.StagedAbove == 0 {
 		o.StagedAbove = 20_000
 	}
+	if o.OverShared == 0 {
+		o.OverShared = 1_000
+	}
+	o.OverShared = max(o.OverShared, 0)
 	return &Source{name: name, pool: pool, o: o, programs: map[string]*program{}}, nil
 }
 

@@ -204,7 +204,7 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 			continue
 		}
 		if _, err := each(s, "held", func(w *writer) []condition {
-			return []condition{func() string { return w.isHeld(s, s.fs("k", s.key)) }}
+			return []condition{func() string { return w.isHeld(s, s.fs("k", s.ids())) }}
 		}, "held = true", "NOT k.held"); err != nil {
 			return err
 		}
@@ -280,6 +280,17 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 			return err
 		}
 	}
+	for _, s := range g.p.stops {
+		if !(&writer{p: g.p}).masksKept(s) {
+			continue
+		}
+		if err := g.collect(ctx, tx, r, res, []*stop{s}, masked, fmt.Sprintf("mask kept %d", s.i), func(w *writer) []string {
+			sets, left := w.maskKept(s, variant{}, g.in, false)
+			return []string{"UPDATE " + s.t.ident() + " t SET " + sets + " WHERE " + w.these(s, g.in(s), s.keptRows("k")) + " AND " + left + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
+		}); err != nil {
+			return err
+		}
+	}
 	for _, group := range g.p.order {
 		if err := g.collect(ctx, tx, r, res, group, deleted, fmt.Sprintf("delete %d", group[0].i), func(w *writer) []string {
 			var all []string
@@ -340,8 +351,15 @@ func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, v variant, t task)
 				beyond = append(beyond, "("+b.count+")")
 			}
 		}
-		return w.statement("SELECT false, " + xid + ", ARRAY[" + strings.Join(w.tallies(t, g.in), ", ") + "]::int8[], ARRAY[" +
-			strings.Join(beyond, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[]")
+		for _, b := range w.brakes(g.in) {
+			beyond = append(beyond, "("+b.count+")")
+		}
+		stayed, columns := w.stayed(t, v, g.in)
+		if stayed != "" {
+			stayed = "WITH " + stayed + " "
+		}
+		return w.statement(stayed + "SELECT false, " + xid + ", ARRAY[" + strings.Join(w.tallies(t, g.in), ", ") + "]::int8[], ARRAY[" +
+			strings.Join(beyond, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[], " + columns)
 	})
 	return read(ctx, tx, st, r)
 }

@@ -6,10 +6,14 @@ import (
 
 // take is the condition that an erasure may touch a reached row at all.
 func (s *stop) take(alias string) string {
-	if s.c.SharedErase {
-		return "NOT " + alias + ".held"
+	free := "NOT " + alias + ".held"
+	if until := s.kept(alias); until != "" {
+		free = "(" + free + " AND " + until + " IS NULL)"
 	}
-	return "(" + alias + ".mine AND NOT " + alias + ".held)"
+	if s.c.SharedErase {
+		return free
+	}
+	return "(" + alias + ".mine AND " + free + ")"
 }
 
 // keptBy are the conditions under which a row that would be deleted is masked
@@ -158,7 +162,7 @@ func (w *writer) byKey(s *stop, rel, filter string) string {
 	for i, k := range s.key {
 		equal[i] = col("x", k) + " = k." + s.f(k)
 	}
-	if s.t.kind == "r" {
+	if s.t.kind == "r" && !s.t.heirs {
 		return "t.ctid = ANY(ARRAY(SELECT u.ctid FROM " + rel + " k CROSS JOIN LATERAL (SELECT x.ctid FROM " + s.t.ident() + " x WHERE " +
 			strings.Join(equal, " AND ") + " OFFSET 0) u WHERE " + filter + "))"
 	}
@@ -176,6 +180,9 @@ func (s *stop) toMask(alias string) string {
 // named tells whether rows of others could still name a row of the stop once
 // it is erased: those are looked for by its key afterwards.
 func (s *stop) named(p *program) bool {
+	if s.nameless {
+		return false
+	}
 	if len(s.referrers) > 0 {
 		return true
 	}

@@ -44,9 +44,15 @@ func (w *writer) arms(s *stop, v variant, rel relation) []string {
 }
 
 // carries is the list of columns that a reached row t carries.
-func (s *stop) carries() string {
+func (s *stop) carries() string { return s.carriesUntil("NULL::timestamptz") }
+
+func (s *stop) carriesUntil(until string) string {
 	list := make([]string, len(s.carried))
 	for i, c := range s.carried {
+		if c == keptUntil {
+			list[i] = until + " AS " + s.f(c)
+			continue
+		}
 		list[i] = s.t.value("t", c) + " AS " + s.f(c)
 	}
 	if s.place {
@@ -58,6 +64,9 @@ func (s *stop) carries() string {
 // carries is, for a snapshot that brings the rows along, with their fields as text.
 func (w *writer) carries(s *stop) string {
 	list := s.carries()
+	if w.p.keeping(s) {
+		list = s.carriesUntil(w.until(s, "t"))
+	}
 	if w.giving {
 		for i, g := range s.given() {
 			list += fmt.Sprintf(", (%s)::text AS g%d", w.gift(s, g, nil), i)
@@ -77,11 +86,11 @@ func (w *writer) seedArms(s *stop, v variant) []string {
 	for _, seed := range s.visit.Seeds {
 		only := ""
 		if v.restricted {
-			only = " AND " + w.isRoot(s, cols("t", s.key))
+			only = " AND " + w.isRoot(s, s.idsOf("t"))
 		}
 		arms = append(arms, "SELECT "+w.carries(s)+", true AS seed FROM "+s.t.ident()+" t WHERE "+w.match(s, seed)+w.scope(s)+only)
 	}
-	if v.again {
+	if v.again && !s.nameless {
 		arms = append(arms, w.goneArm(s))
 	}
 	return arms
@@ -130,6 +139,9 @@ func (w *writer) linkValues(l datamap.Link, v variant, rel relation, filter stri
 	at := w.p.of[l.From.Collection.FullName()]
 	if filter != "" {
 		filter = "k." + filter
+	}
+	if w.braking(l, ties) {
+		return w.unbraked(l, ties, rel, filter)
 	}
 	values := valueList(ties, rel(at)+" k", filter, func(c *column) string { return "k." + at.f(c.name) })
 	if v.again {
@@ -180,7 +192,7 @@ func (w *writer) unlisted(s *stop, v variant) string {
 	for _, seed := range s.visit.Seeds {
 		matches = append(matches, w.match(s, seed))
 	}
-	return " AND ((" + strings.Join(matches, " OR ") + ") IS NOT TRUE OR " + w.isRoot(s, cols("t", s.key)) + ")"
+	return " AND ((" + strings.Join(matches, " OR ") + ") IS NOT TRUE OR " + w.isRoot(s, s.idsOf("t")) + ")"
 }
 
 // reach joins the ways to a stop; a row that several lead to is taken once.

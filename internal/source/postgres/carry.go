@@ -108,9 +108,6 @@ func (s *Source) ready(ctx context.Context, conn *pgxpool.Conn, w source.Walk, h
 	}
 	c := &carriage{s: s, p: p, r: newRun(w, s.o.StagedAbove), v: variant{restricted: w.Restricted, held: len(h.Rows) > 0}}
 	c.r.p = p
-	if err := errors.Join(p.secret(w), p.today(w)); err != nil {
-		return nil, err
-	}
 	c.r.held = byCollection(h.Rows)
 	for _, hw := range h.Walks {
 		hp, err := s.program(ctx, conn, hw.Plan)

@@ -57,6 +57,9 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, n
 		if len(c.p.stops) == 0 {
 			return nil
 		}
+		if err := errors.Join(c.p.secret(w), c.p.today(w)); err != nil {
+			return err
+		}
 		return c.do(ctx, conn, changing, toErase, func(tx pg.DB, res *result) error {
 			// Constraints that wait for the commit are checked now: the note
 			// says what will stand, and a commit has then little left to fail of.

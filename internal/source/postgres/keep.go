@@ -6,7 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/period"
@@ -60,8 +61,8 @@ func (w *writer) keeps(s *stop, i int, alias string) string {
 	if k.From != "" {
 		cutoff := w.bind(fmt.Sprintf("keep since %s", k.For), func(r *run) any {
 			of, err := period.Parse(k.For)
-			if err != nil {
-				return time.Time{} // bind has parsed it
+			if err != nil || r.walk.Today.IsZero() {
+				return pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true} // all are kept
 			}
 			return period.Cutoff(r.walk.Today, of)
 		})
@@ -161,7 +162,7 @@ func (s *stop) keepMasks() (masks []mask) {
 			if slices.ContainsFunc(masks, func(m mask) bool { return m.field == f }) {
 				continue
 			}
-			if m, ok := s.mask(datamap.Target{Field: f, Masking: f.Masking}); ok {
+			if m, ok := s.mask(datamap.Target{Field: f, Masking: f.Masking}); ok && !m.column.fixed() {
 				masks = append(masks, m)
 			}
 		}

@@ -24,12 +24,16 @@ type mask struct {
 func (s *stop) masks() []mask {
 	var masks []mask
 	for _, t := range s.visit.Targets {
-		if m, ok := s.mask(t); ok {
+		// Postgres makes the values of generated columns itself, of those of the row.
+		if m, ok := s.mask(t); ok && !m.column.fixed() {
 			masks = append(masks, m)
 		}
 	}
 	return masks
 }
+
+// fixed tells that a column takes no value that it is given.
+func (c *column) fixed() bool { return c.generated || c.identity == "a" }
 
 func (s *stop) mask(t datamap.Target) (mask, bool) {
 	c := s.t.columns[t.Field.Column().Name]

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -63,7 +62,10 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, h
 		if len(c.p.stops) == 0 {
 			return nil
 		}
-		return c.do(ctx, conn, how, toErase, func(tx pgx.Tx, res *result) error {
+		if err := errors.Join(c.p.secret(w), c.p.today(w)); err != nil {
+			return err
+		}
+		return c.do(ctx, conn, how, toErase, func(tx pg.DB, res *result) error {
 			// Constraints that wait for the commit are checked now: the note
 			// says what will stand, and a commit has then little left to fail of.
 			if c.p.defers() {
@@ -71,7 +73,8 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, h
 					return err
 				}
 			}
-			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Objects: distinct(res.files)}
+			done = source.Note{
+				XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Objects: distinct(res.files), Kept: res.stayed}
 			return note(ctx, done)
 		})
 	})

@@ -109,12 +109,10 @@ func (g *graph) lead(w way) {
 	g.ways[at] = append(g.ways[at], w)
 }
 
-// refer notes who holds the key of whom, within one source.
+// refer notes who holds the key of whom, in whatever source.
 func (g *graph) refer(l Link) {
-	if l.From.Collection.Dataset.Source == l.To.Collection.Dataset.Source {
-		at := g.number[l.To.Collection]
-		g.referrer[at] = append(g.referrer[at], l)
-	}
+	at := g.number[l.To.Collection]
+	g.referrer[at] = append(g.referrer[at], l)
 }
 
 // composites adds the links of all_of, and tells which references they took up.

@@ -45,7 +45,7 @@ func Compile(m *Map, p Policy, identities []string) (*Plan, error) {
 	if err := plan.weak(p); err != nil {
 		return nil, err
 	}
-	if !p.LeaveLinks {
+	if p.Links != LinksOmit {
 		g.linkFields(plan)
 	}
 	g.left(plan)
@@ -219,7 +219,7 @@ func (g *graph) unmasked(v *Visit, f *Field, policy Policy) string {
 		return "it is a primary key"
 	case f.ReadOnly:
 		return "it is read_only"
-	case g.linking[f] && f.Masking == nil:
+	case g.linking[f] && f.Masking == nil && policy.Links != LinksMask:
 		return "it links collections; give it a masking_strategy_override"
 	}
 	return ""

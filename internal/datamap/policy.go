@@ -29,6 +29,14 @@ func CheckPolicy(m *Map, p Policy) error {
 	if len(p.Rules) == 0 {
 		return fmt.Errorf("policy %q has no rules", p.Name)
 	}
+	switch {
+	case p.Links == LinksOmit && p.Kind == Erasure:
+		return fmt.Errorf("policy %q: links: omit is for access and export; an erasure may say links: mask", p.Name)
+	case p.Links == LinksMask && p.Kind != Erasure:
+		return fmt.Errorf("policy %q: only an erasure masks; access and export may say links: omit", p.Name)
+	case p.Links != LinksDefault && p.Links != LinksOmit && p.Links != LinksMask:
+		return fmt.Errorf("policy %q: unknown links %q; known are omit and mask", p.Name, p.Links)
+	}
 	for _, rule := range p.Rules {
 		for _, c := range rule.Categories {
 			if known, near := KnownCategory(m, c); !known {

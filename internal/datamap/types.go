@@ -249,13 +249,20 @@ type Policy struct {
 	Name  string
 	Kind  Kind
 	Rules []PolicyRule
-	// LeaveLinks leaves the columns that link collections out of what is given,
-	// unless a rule asks for them.
-	LeaveLinks bool
-	// Reversible admits aes_encrypt in an erasure: what is encrypted is not
-	// erased while the key lives, so a policy has to say that it knows.
-	Reversible bool
+	Links Links
 }
+
+// Links says what a policy does with the columns that link collections.
+type Links string
+
+// What is done with link columns. By default access and export add them, so that
+// a reader can follow the rows, and erasure leaves them, unless a field's own
+// override says otherwise.
+const (
+	LinksDefault Links = ""
+	LinksOmit    Links = "omit" // access, export: not added
+	LinksMask    Links = "mask" // erasure: masked where a rule targets them
+)
 
 // A PolicyRule targets categories; a category matches itself and what stands under it.
 type PolicyRule struct {
@@ -296,7 +303,7 @@ type Visit struct {
 	Withheld  []*Field
 	Delete    bool // erasure: rows reached are deleted, not masked
 	Component int  // visits with equal Component form a cycle
-	// Referrers are fields of any mapped collection of the same source that hold
+	// Referrers are fields of any mapped collection, of any source, that hold
 	// the value of a field here (C.field -> this.field): the look-ups that tell
 	// whether a reached row is shared.
 	Referrers []Link

@@ -29,6 +29,7 @@ func TestEachLibraryHasItsRoom(t *testing.T) {
 		"github.com/emersion/go-smtp":    {"internal/mailbox"},
 		"github.com/nyaruka":             {"internal/datamap"},
 		"github.com/chromedp":            {"internal/browser", "scripts/screenshots"},
+		"github.com/dop251/goja":         {"internal/layout"},
 		"github.com/goccy/go-yaml":       {"internal/yamldoc", "internal/config", "internal/datamap", "retention"},
 		"github.com/lethe-dsr/lethe/cmd": {},
 	}

@@ -19,6 +19,7 @@ type result struct {
 	beyond    []int64
 	addresses []string
 	keys      []source.RowKey
+	files     []source.Object // that the rows erased or masked named
 }
 
 // The places of a stop's counts.
@@ -43,7 +44,12 @@ func read(ctx context.Context, tx pgx.Tx, st *statement, r *run) (*result, error
 }
 
 func (res *result) add(at []int32, keys []string) {
+	files := res.p.files()
 	for i, k := range keys {
+		if n := int(at[i]) - len(res.p.stops); n >= 0 { // see fileKeys
+			res.files = append(res.files, source.Object{Store: files[n].field.Object, Key: k})
+			continue
+		}
 		res.keys = append(res.keys, source.RowKey{Collection: res.p.stops[at[i]].c.FullName(), Key: k})
 	}
 }
@@ -158,20 +164,8 @@ func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
 // inStages carries out a task in key tables.
 func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, error) {
 	g := c.p.stage("k")
-	if err := g.fill(ctx, tx, c.r, c.v); err != nil {
+	if err := c.walkInStages(ctx, tx); err != nil {
 		return nil, err
-	}
-	if err := g.mark(ctx, tx, c.r, c.v); err != nil {
-		return nil, err
-	}
-	for _, h := range c.holdings {
-		by := h.p.stage("h")
-		if err := by.fill(ctx, tx, h.r, variant{restricted: h.r.walk.Restricted}); err != nil {
-			return nil, err
-		}
-		if err := g.hold(ctx, tx, by); err != nil {
-			return nil, err
-		}
 	}
 	if t != toFind {
 		if err := g.settle(ctx, tx, c.r); err != nil {
@@ -190,8 +184,32 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 			return nil, err
 		}
 		res.keys = res.keys[:min(len(res.keys), maxKeys)]
+		if err := g.files(ctx, tx, c.r, res); err != nil {
+			return nil, err
+		}
 	}
 	return res, nil
+}
+
+// walkInStages fills the key tables and marks what is shared, the subject's, held.
+func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
+	g := c.p.stage("k")
+	if err := g.fill(ctx, tx, c.r, c.v); err != nil {
+		return err
+	}
+	if err := g.mark(ctx, tx, c.r, c.v); err != nil {
+		return err
+	}
+	for _, h := range c.holdings {
+		by := h.p.stage("h")
+		if err := by.fill(ctx, tx, h.r, variant{restricted: h.r.walk.Restricted}); err != nil {
+			return err
+		}
+		if err := g.hold(ctx, tx, by); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // beyond refuses an erasure that foreign keys would carry beyond the plan.

@@ -299,7 +299,7 @@ func recipientsOf(cfg *config.Config) ([]archive.Recipient, map[string]dsar.Noti
 func policiesOf(cfg *config.Config) []datamap.Policy {
 	var list []datamap.Policy
 	for _, p := range cfg.Policies {
-		policy := datamap.Policy{Name: p.Name, Kind: datamap.Kind(p.Kind), Links: datamap.Links(p.Links), Reversible: p.Reversible}
+		policy := datamap.Policy{Name: p.Name, Kind: datamap.Kind(p.Kind), Links: datamap.Links(p.Links)}
 		for _, r := range p.Rules {
 			rule := datamap.PolicyRule{Categories: r.Categories}
 			if r.Strategy != "" {

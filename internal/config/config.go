@@ -91,9 +91,7 @@ type Policy struct {
 	// Links says what becomes of the columns that tie collections together:
 	// empty for the usual, omit (access, export) or mask (erasure).
 	Links string
-	// Reversible admits aes_encrypt in an erasure, which erases nothing while the key lives.
-	Reversible bool
-	Rules      []PolicyRule
+	Rules []PolicyRule
 }
 
 // A PolicyRule targets categories with a strategy.

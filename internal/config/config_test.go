@@ -27,7 +27,7 @@ work: {job_limit: 30s, rescue_after: PT1M}
 proxies: [10.1.0.0/16, "fd00::/8", 192.0.2.7]
 policies:
   names-only: {kind: erasure, rules: [{categories: [user.name], strategy: {strategy: null_rewrite}}]}
-  tags: {kind: erasure, links: mask, reversible: true, rules: [{categories: [user], strategy: {strategy: hash, configuration: {algorithm: SHA-512, format_preservation: {suffix: .x}}}}]}
+  tags: {kind: erasure, links: mask, rules: [{categories: [user], strategy: {strategy: hash, configuration: {algorithm: SHA-512, format_preservation: {suffix: .x}}}}]}
   brief: {kind: access, links: omit, rules: [{categories: [user.contact]}]}
 `
 

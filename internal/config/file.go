@@ -232,11 +232,6 @@ func (r *reader) policies(n ast.Node, what string) {
 		r.mapping(e.Value, what+": "+e.Name, map[string]field{
 			"kind":  must(r.oneOf(&p.Kind, "access", "export", "erasure")),
 			"links": r.oneOf(&p.Links, "omit", "mask"),
-			"reversible": {read: func(n ast.Node, what string) {
-				var s string
-				r.oneOf(&s, "true", "false").read(n, what)
-				p.Reversible = s == "true"
-			}},
 			"rules": must(field{read: func(n ast.Node, what string) {
 				for _, item := range r.Items(n, what) {
 					p.Rules = append(p.Rules, r.policyRule(item, what))

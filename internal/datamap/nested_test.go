@@ -151,10 +151,17 @@ func TestDigestKnowsTheNewWords(t *testing.T) {
 	}
 }
 
-func TestPolicyLeavesLinkColumnsOut(t *testing.T) {
+func TestPolicyOnLinkColumns(t *testing.T) {
 	t.Parallel()
 	m := shopMap(t, "users: id! email@email#user.contact.email", "orders: id! buyer<users.email#user.contact.email text#user.content")
-	p, err := Compile(m, Policy{Name: "bare", Kind: Access, Links: LinksOmit, Rules: []PolicyRule{{Categories: []string{"user.content"}}}}, []string{"email"})
+	p, err := Compile(m, Policy{Name: "all", Kind: Erasure, Links: LinksMask, Rules: []PolicyRule{{Categories: []string{"user"}}}}, []string{"email"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := targetsOf(visitOf(t, p, "orders")); !cmp.Equal(got, map[string]string{"buyer": "null_rewrite", "text": "null_rewrite"}) || len(p.Notes) > 0 {
+		t.Errorf("expected the link column to be masked without a note, got %v, %q", got, p.Notes)
+	}
+	p, err = Compile(m, Policy{Name: "bare", Kind: Access, Links: LinksOmit, Rules: []PolicyRule{{Categories: []string{"user.content"}}}}, []string{"email"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +170,7 @@ func TestPolicyLeavesLinkColumnsOut(t *testing.T) {
 	}
 }
 
-// Encrypted is not erased: refused, unless the policy says that it knows.
+// Encrypted is not erased: refused, unless the policy asks for it by name.
 func TestPseudonymisedIsNotErased(t *testing.T) {
 	t.Parallel()
 	m := mustParse(t, `dataset:
@@ -179,10 +186,10 @@ func TestPseudonymisedIsNotErased(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "aes_encrypt is not erasure") || !strings.Contains(err.Error(), "shop.users.name") {
 		t.Errorf("expected encryption to be refused by name, got %v", err)
 	}
-	asked := Policy{Name: "lock", Kind: Erasure, Reversible: true, Rules: []PolicyRule{{Categories: []string{"user"}, Strategy: &Masking{Strategy: "aes_encrypt"}}}}
+	asked := Policy{Name: "lock", Kind: Erasure, Rules: []PolicyRule{{Categories: []string{"user"}, Strategy: &Masking{Strategy: "aes_encrypt"}}}}
 	p, err := Compile(m, asked, []string{"email"})
 	if err != nil {
-		t.Fatalf("expected a policy that says reversible to have it, got %v", err)
+		t.Fatalf("expected a policy that asks for it to have it, got %v", err)
 	}
 	if got := visitOf(t, p, "users").Targets[0].Masking; got.Mode != "GCM" {
 		t.Errorf("expected the mode filled in, got %+v", got)

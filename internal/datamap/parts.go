@@ -102,16 +102,19 @@ func (v *Visit) split(p Policy) []string {
 	return notes
 }
 
-// weak refuses to take encryption for erasure, unless the policy says that it
-// knows (reversible): who holds the key reads on.
+// weak refuses to take encryption for erasure, unless the policy asks for it by
+// name: who holds the key reads on.
 func (p *Plan) weak(policy Policy) error {
-	if p.Kind != Erasure || policy.Reversible {
+	if p.Kind != Erasure {
 		return nil
 	}
 	var list []string
 	for _, v := range p.Visits {
 		for _, t := range v.Targets {
-			if t.Masking.Strategy == strategyAES {
+			if t.Masking.Strategy != strategyAES {
+				continue
+			}
+			if rule := policy.rule(t.Field); rule == nil || rule.Strategy == nil || rule.Strategy.Strategy != strategyAES {
 				list = append(list, t.Field.FullName())
 			}
 		}
@@ -119,7 +122,7 @@ func (p *Plan) weak(policy Policy) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return fmt.Errorf("policy %q: aes_encrypt is not erasure, since who holds the key reads on, and masks %s; choose another strategy, or a policy that says reversible: true", policy.Name, listed(list))
+	return fmt.Errorf("policy %q: aes_encrypt is not erasure, since who holds the key reads on, and masks %s; give another masking_strategy_override, or choose a policy whose rule says strategy: aes_encrypt", policy.Name, listed(list))
 }
 
 func whyWeak(m *Masking) string {
@@ -131,7 +134,7 @@ func whyWeak(m *Masking) string {
 
 // Weaknesses are the fields that erasure policies leave pseudonymised rather than
 // erased (Art. 4(5)), as problems of the map: encrypted ones are errors where the
-// policy does not say reversible, hashed ones warnings.
+// policy does not ask for encryption, hashed ones warnings.
 func Weaknesses(m *Map, policies ...Policy) []Problem {
 	g := newGraph(m)
 	var list []Problem
@@ -152,9 +155,11 @@ func Weaknesses(m *Map, policies ...Policy) []Problem {
 			}
 			for _, t := range v.Targets {
 				f, name := t.Field, t.Field.FullName()
+				rule := p.rule(f)
+				asked := rule != nil && rule.Strategy != nil && rule.Strategy.Strategy == t.Masking.Strategy
 				switch {
-				case t.Masking.Strategy == strategyAES && !p.Reversible:
-					add(f, false, fmt.Sprintf("%s is encrypted by policy %s, which is no erasure: who holds the key reads on; choose null_rewrite or another strategy, or a policy that says reversible: true", name, p.Name))
+				case t.Masking.Strategy == strategyAES && !asked:
+					add(f, false, fmt.Sprintf("%s is encrypted by policy %s, which is no erasure: who holds the key reads on; choose null_rewrite or another strategy, or a policy whose rule says strategy: aes_encrypt", name, p.Name))
 				case t.Masking.reversible():
 					add(f, true, fmt.Sprintf("%s is masked with %s by policy %s, which is not erased: %s", name, t.Masking.Strategy, p.Name, whyWeak(t.Masking)))
 				}

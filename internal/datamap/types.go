@@ -250,9 +250,6 @@ type Policy struct {
 	Kind  Kind
 	Rules []PolicyRule
 	Links Links
-	// Reversible admits aes_encrypt in an erasure: what is encrypted is not
-	// erased while the key lives, so a policy has to say that it knows.
-	Reversible bool
 }
 
 // Links says what a policy does with the columns that link collections.

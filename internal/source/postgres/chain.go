@@ -204,7 +204,7 @@ func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys 
 		key := keyText(cols("t", s.key)) + " AS key"
 		name := func(cte string) {
 			if s.named(w.p) {
-				keys = append(keys, w.ownKeys(s, cte, mineIn))
+				keys = append(keys, w.ownKeys(s, cte, w.mineIn(w.v)))
 			}
 		}
 		if s.visit.Delete {

@@ -105,6 +105,14 @@ func leadsOn(v string) bool {
 		"00000000-0000-0000-0000-000000000000"}, strings.ToLower(strings.TrimSpace(v)))
 }
 
+// leads tells whether a value is followed from one spot to another: 0 and -1
+// are numbers of nobody where neither spot is a key.
+func (s *scheme) leads(from, to spot, v string) bool {
+	key := func(at spot) bool { pk := s.tables[at.t].pk; return len(pk) == 1 && pk[0] == at.c }
+	typ := s.tables[from.t].columns[from.c].typ
+	return leadsOn(v) && !((v == "0" || v == "-1") && typ != "text" && !key(from) && !key(to))
+}
+
 // matches tells whether a column holds one of the identities brought.
 func matches(c *sColumn, v string, seeds []source.Seed) bool {
 	return v != none && slices.ContainsFunc(seeds, func(seed source.Seed) bool {
@@ -190,7 +198,7 @@ func (v view) each(f func(rowID)) {
 func (v view) led(at rowID, in map[rowID]bool, only func(lead) bool) bool {
 	t, r := v.s.tables[at.t], v.c[at.t][at.j]
 	for _, l := range v.trail.leads {
-		if l.to.t != at.t || !only(l) || !leadsOn(r[l.to.c]) {
+		if l.to.t != at.t || !only(l) || !v.s.leads(l.from, l.to, r[l.to.c]) {
 			continue
 		}
 		if t.owner >= 0 && l.to.c != t.owner && leadsOn(r[t.owner]) {
@@ -242,7 +250,7 @@ func (v view) shared(in map[rowID]bool) map[rowID]bool {
 func (v view) namedBy(at rowID, f func(rowID) bool) bool {
 	for _, r := range v.s.ties {
 		holds, held := v.s.holder(r)
-		if held.t != at.t || !leadsOn(v.c[at.t][at.j][held.c]) {
+		if held.t != at.t || !v.s.leads(held, holds, v.c[at.t][at.j][held.c]) {
 			continue
 		}
 		for j, by := range v.c[holds.t] {

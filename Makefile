@@ -24,6 +24,7 @@ demo: postgres build ## a shop, its data, the whole service and a mailbox; ONCE=
 .PHONY: test
 test: postgres cc ## every test, with the race detector; needs nothing started by hand
 	CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
+	CGO_ENABLED=1 $(GO) test -C internal/integration -race -timeout 5m ./...
 
 .PHONY: lint
 lint: ## go vet, golangci-lint, go mod tidy, govulncheck where it can reach its database

@@ -35,7 +35,11 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return err
 	}
-	if rows, shared := total(findings); rows+shared == 0 {
+	byHand, skipped, err := s.byHand(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	if rows, shared := total(findings); rows+shared == 0 && len(byHand)+len(skipped) == 0 {
 		return s.answer(ctx, tx, r, "nothing", letterContent{})
 	}
 	if err := s.tellRecipients(ctx, tx, r, findings); err != nil {
@@ -45,7 +49,7 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return err
 	}
-	return s.answer(ctx, tx, r, "erased", letterContent{Kept: kept})
+	return s.answer(ctx, tx, r, "erased", letterContent{Kept: append(kept, skipped...), ByHand: byHand})
 }
 
 // namedTo are the identities by which a recipient can find the person. The key

@@ -170,6 +170,11 @@ func (s *Service) notIncluded(ctx context.Context, db pg.DB, r requestRow, ids [
 		return nil, err
 	}
 	out = append(out, unattributed(roots, ids)...)
+	_, skipped, err := s.byHand(ctx, db, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, skipped...)
 	if r.Kind == datamap.Export {
 		out = append(out, "This export holds what you provided and what we process by automated means with your consent or under a contract (Art. 20(1)). A request for access (Art. 15) covers everything else, too.")
 	}

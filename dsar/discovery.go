@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -22,11 +23,16 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 		return nil, err
 	}
 	var found source.Found
+	var feeds []source.Feed
 	if seeds := s.seeds(ids, true); len(seeds) > 0 {
 		w, err := s.walk(r, seeds)
 		if err != nil {
 			return nil, err
 		}
+		if w, _, err = s.fed(ctx, w, Holds{}, st.Source); err != nil {
+			return nil, err
+		}
+		feeds = w.Feeds
 		if found, err = src.Find(ctx, w); err != nil {
 			return nil, &sourceError{st.Source, err}
 		}
@@ -43,6 +49,11 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 		}
 		if err := s.saveRoots(ctx, tx, r, st.Source, found.Roots, true, nil); err != nil {
 			return err
+		}
+		if len(feeds) > 0 && r.Kind == datamap.Erasure {
+			if err := s.keepFeeds(ctx, tx, r.ID, keptFeeds{Feeds: feeds}); err != nil {
+				return err
+			}
 		}
 		var reached []string
 		for _, to := range found.Reached {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/fleet"
 )
 
 // passes is how often an erasure is repeated when the second look still finds
@@ -48,13 +49,24 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		if err != nil {
 			return nil, err
 		}
-		nobody = nobody && len(w.Roots) == 0
-		if !committed && len(w.Roots) > 0 {
+		if len(w.Roots) > 0 {
+			if w, holds, err = s.fedErasure(ctx, st, r, w, holds); err != nil {
+				return nil, err
+			}
+		}
+		w.Feeds = fleet.Sum(w.Feeds, note.Done.Feeds, note.Now.Feeds)
+		ours := concerns(w, st.Source)
+		nobody = nobody && !ours
+		if !committed && ours {
 			if note, err = s.pass(ctx, src, st, w, holds, note); err != nil {
 				return nil, err
 			}
 		}
 		committed = false
+		w.Feeds = fleet.Sum(w.Feeds, note.Done.Feeds)
+		if err := s.eraseFiles(ctx, st, src); err != nil {
+			return nil, err
+		}
 		rest, err := src.Look(ctx, w, holds, note.Done.Keys)
 		if err != nil {
 			return nil, &sourceError{st.Source, err}
@@ -95,12 +107,16 @@ func (s *Service) settle(ctx context.Context, src Source, st stepRow) (note eras
 	}
 	switch outcome {
 	case source.Committed:
-		note.Done, note.Now = addNotes(note.Done, note.Now), source.Note{}
+		note.Done, note.Now = addNotes(note.Done, whole(note.Now)), source.Note{}
 		return note, true, nil
 	case source.InProgress:
 		return note, false, &sourceError{st.Source, errInProgress}
 	case source.Aborted:
-		note.Now = source.Note{}
+		// It did nothing, but those before it have.
+		if note.Now.Before != nil {
+			note.Done = addNotes(note.Done, *note.Now.Before)
+		}
+		note.Now = source.Note{Feeds: note.Now.Feeds}
 	}
 	return note, false, nil
 }
@@ -108,13 +124,27 @@ func (s *Service) settle(ctx context.Context, src Source, st stepRow) (note eras
 // pass runs the erasure once. Its note is in the control database before the
 // source commits; without it, the source rolls back.
 func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Walk, holds Holds, note eraseNote) (eraseNote, error) {
-	before := note.Now // of a transaction whose outcome nobody knows
+	before := whole(note.Now) // of a transaction whose outcome nobody knows
+	known := func(n source.Note) source.Note {
+		if changed(n.Findings) == 0 && changed(before.Findings) > 0 {
+			return addNotes(before, n)
+		}
+		return n
+	}
 	var unnoted error
 	done, err := src.Erase(ctx, w, holds, func(ctx context.Context, n source.Note) error {
-		if changed(n.Findings) == 0 && changed(before.Findings) > 0 {
-			n = addNotes(before, n)
+		n = known(n)
+		files := n.Objects
+		n.Objects = nil // they have a place of their own
+		if n.Before != nil {
+			before := *n.Before
+			before.Objects = nil
+			n.Before = &before
 		}
 		note.Now = n
+		if unnoted = s.noteFiles(ctx, st, n.XID, files); unnoted != nil {
+			return unnoted
+		}
 		unnoted = s.noteStep(ctx, st, &n.XID, note)
 		return unnoted
 	})
@@ -124,10 +154,7 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 	if err != nil {
 		return note, &sourceError{st.Source, err}
 	}
-	if note.Now.XID == "" {
-		note.Now = done // a source that had nothing to commit leaves no note
-	}
-	note.Done, note.Now = addNotes(note.Done, note.Now), source.Note{}
+	note.Done, note.Now = addNotes(note.Done, known(done)), source.Note{}
 	return note, nil
 }
 
@@ -266,13 +293,25 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 				counts[f.Collection] = map[string]any{"erased": f.Erased, "masked": f.Masked, "held": f.Held, "kept": f.Kept, "shared": f.Shared}
 			}
 		}
-		if err := s.note(ctx, tx, "step.erased", r.ID, system, map[string]any{
-			"step": st.ID, "source": st.Source, "collections": counts}); err != nil {
+		evidence := map[string]any{"step": st.ID, "source": st.Source, "collections": counts}
+		files, err := s.closeFiles(ctx, tx, st)
+		if err != nil {
 			return err
 		}
-		over, err := stageOver(ctx, tx, r.ID, stageErase)
-		if err != nil || !over {
+		if len(files) > 0 {
+			evidence["files"] = files
+		}
+		if err := s.note(ctx, tx, "step.erased", r.ID, system, evidence); err != nil {
 			return err
+		}
+		for _, stage := range []string{stageErase, stageAsk} {
+			over, err := stageOver(ctx, tx, r.ID, stage)
+			if err != nil || !over {
+				return err
+			}
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM feeds WHERE request_id = $1`, r.ID); err != nil {
+			return fmt.Errorf("forget the feeds of request %d: %w", r.ID, err)
 		}
 		return s.closeErasure(ctx, tx, r)
 	}
@@ -295,7 +334,29 @@ func addNotes(done, more source.Note) source.Note {
 		g.Rows = max(g.Rows, f.Rows)
 	}
 	sum.Keys = append(slices.Clone(done.Keys), more.Keys...)
-	sum.Objects = append(slices.Clone(done.Objects), more.Objects...)
+	sum.Feeds = fleet.Sum(done.Feeds, more.Feeds)
+	return sum
+}
+
+// whole is a note with what committed before it.
+func whole(n source.Note) source.Note {
+	if n.Before == nil {
+		return n
+	}
+	before := *n.Before
+	n.Before = nil
+	sum := addNotes(before, n)
+	// They are parts of one erasure, in different shards: what each found adds up.
+	for i, f := range sum.Findings {
+		for _, b := range before.Findings {
+			for _, m := range n.Findings {
+				if b.Collection == f.Collection && m.Collection == f.Collection {
+					g := &sum.Findings[i]
+					g.Rows, g.Shared, g.Held, g.Kept = b.Rows+m.Rows, b.Shared+m.Shared, b.Held+m.Held, b.Kept+m.Kept
+				}
+			}
+		}
+	}
 	return sum
 }
 

@@ -19,6 +19,10 @@ func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind 
 	}
 	var all source.Found
 	for _, name := range s.sources {
+		w, _, err := s.fed(ctx, w, Holds{}, name)
+		if err != nil {
+			return source.Found{}, fault("preview: ask the sources linked with "+name, err)
+		}
 		found, err := s.c.Sources[name].Find(ctx, w)
 		if err != nil {
 			return source.Found{}, fault("preview: search in source "+name, err)

@@ -3,11 +3,13 @@ package dsar
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/fleet"
 )
 
 // saveRoots stores root rows of one source. A row seen before keeps its tick,
@@ -72,8 +74,9 @@ func (s *Service) tickedWalk(ctx context.Context, db pg.DB, r requestRow, src st
 		return source.Walk{}, err
 	}
 	w.Restricted = true
+	within := append(fleet.Linked(w.Plan, src), src) // sources that walk together have their root rows together
 	for _, root := range roots {
-		if root.Source != src || !root.Proved || root.Key == "" {
+		if !slices.Contains(within, root.Source) || !root.Proved || root.Key == "" {
 			continue
 		}
 		if root.Ticked != nil && *root.Ticked || draft && root.Ticked == nil {

@@ -113,11 +113,15 @@ func (s *Service) scrubRequest(ctx context.Context, id int64) error {
 		batch.Queue(`UPDATE identities SET cipher = NULL,
 			proved_how = CASE WHEN proved_how <> $2 THEN 'staff' ELSE proved_how END WHERE request_id = $1`, id, byLink)
 		batch.Queue(`UPDATE roots SET cipher = NULL WHERE request_id = $1`, id)
+		batch.Queue(`DELETE FROM feeds WHERE request_id = $1`, id)
 		batch.Queue(`UPDATE letters SET cipher = NULL, status = CASE WHEN status = 'waiting' THEN 'dropped' ELSE status END
 			WHERE request_id = $1`, id)
 		// Of an archive step the note holds random names of objects; it goes with the archive.
 		batch.Queue(`UPDATE steps SET note_cipher = NULL WHERE request_id = $1 AND (stage <> 'archive' OR NOT $2)`, id, live)
-		batch.Queue(`DELETE FROM tokens WHERE request_id = $1 AND purpose = 'confirm'`, id)
+		batch.Queue(`DELETE FROM step_files WHERE step_id IN (SELECT id FROM steps WHERE request_id = $1)`, id)
+		batch.Queue(`UPDATE asks SET cipher = NULL WHERE request_id = $1`, id)
+		batch.Queue(`UPDATE uploads SET cipher = NULL WHERE ask_id IN (SELECT id FROM asks WHERE request_id = $1)`, id)
+		batch.Queue(`DELETE FROM tokens WHERE request_id = $1 AND purpose IN ('confirm', 'ask')`, id)
 		batch.Queue(`UPDATE requests SET requester_cipher = NULL, reason_cipher = NULL, scrubbed_at = $2,
 			mandate_kind = CASE WHEN mandate_kind IS NOT NULL THEN 'seen' END WHERE id = $1`, id, s.now())
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {

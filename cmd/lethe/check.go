@@ -212,8 +212,17 @@ func (c *checker) parts(ctx context.Context, w *world, cfg *config.Config) {
 func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Map) {
 	for _, s := range cfg.Sources {
 		part := "source " + s.Name
+		if m := s.Manual; m != nil {
+			c.say(right, part, fmt.Sprintf("is a person's desk: %s is asked by mail, and has %s", m.Owner, plural(int64(m.Days), "day", "days")), "")
+		}
+		if s.Objects != "" {
+			c.store(ctx, s, m)
+		}
+		if len(s.Postgres) == 0 {
+			continue
+		}
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		src, err := postgres.Open(ctx, s.Name, s.Postgres[0], postgres.Options{})
+		src, err := openStore(ctx, s, nil)
 		if err == nil {
 			err = src.Ping(ctx)
 		}
@@ -263,7 +272,7 @@ func (s stranger) sentence() string {
 }
 
 // strangers looks into every collection with a controller's column.
-func strangers(ctx context.Context, cfg *config.Config, m *datamap.Map, src *postgres.Source) ([]stranger, error) {
+func strangers(ctx context.Context, cfg *config.Config, m *datamap.Map, src store) ([]stranger, error) {
 	known := []string{}
 	for _, c := range cfg.Controllers {
 		if c.Scope != "" {

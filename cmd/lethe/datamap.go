@@ -6,11 +6,13 @@ import (
 	"slices"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/planview"
 )
 
 type datamapCmd struct {
 	Check datamapCheckCmd `cmd:"" help:"Every error of the map, with its place; what each identity type reaches."`
 	Plan  datamapPlanCmd  `cmd:"" help:"What is visited, in which order, and what is done there."`
+	Diff  datamapDiffCmd  `cmd:"" help:"What another map would no longer find, give or erase."`
 }
 
 type datamapCheckCmd struct {
@@ -34,6 +36,10 @@ func (c *datamapCheckCmd) Run(w *world, cli *commands) error {
 	m, list, err := loadMap(cfg)
 	if m != nil {
 		list = append(list, datamap.Gaps(m)...)
+		list = append(list, datamap.Weaknesses(m, append([]datamap.Policy{datamap.Builtin(datamap.Erasure)}, policiesOf(cfg)...)...)...)
+		if datamap.Failed(list) && err == nil {
+			err = problems("the data map cannot be used; nothing was done", list)
+		}
 	}
 	if c.JSON {
 		type problem struct {
@@ -124,7 +130,7 @@ func (c *datamapPlanCmd) Run(ctx context.Context, w *world, cli *commands) error
 		return wrongUse("choose one of --json and --svg")
 	}
 	if c.SVG {
-		return drawSVG(ctx, w.out, plan.DOT())
+		return planview.Draw(ctx, w.out, plan)
 	}
 	if c.JSON {
 		doc, err := plan.JSON()

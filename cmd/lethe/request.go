@@ -10,7 +10,9 @@ import (
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
-// operator is whoever may run commands beside the key file.
+// operator is whoever may run commands beside the key file. All who can are one
+// person to the brake on large erasures: their names on this machine prove
+// nothing, so the second approval comes from the console.
 var operator = dsar.Actor{Name: "operator", All: true}
 
 type requestCmd struct {
@@ -23,6 +25,7 @@ type requestCmd struct {
 	Extend   requestExtendCmd   `cmd:"" help:"Extend by two months, with reasons (Art. 12(3))."`
 	Withdraw requestWithdrawCmd `cmd:"" help:"End a request on the person's word."`
 	Retry    requestRetryCmd    `cmd:"" help:"Put failed steps and letters back to work."`
+	Desk     requestDeskCmd     `cmd:"" help:"Answer for the owner of a source, send the link again, or skip it."`
 	Archive  requestArchiveCmd  `cmd:"" help:"Take the archive to hand it over, on the record."`
 }
 

@@ -42,31 +42,66 @@ func (r *reader) file(root ast.Node) {
 				"rescue_after": r.period(&c.Work.RescueAfter, time.Second),
 			})
 		}},
+		"brake": {read: func(n ast.Node, what string) {
+			r.mapping(n, what, map[string]field{
+				"root_rows": r.number(&c.Brake.RootRows, 1, 1_000_000),
+				"times":     r.number(&c.Brake.Times, 2, 1_000_000),
+			})
+		}},
 	})
 }
 
 func (r *reader) sources(n ast.Node, what string) {
+	others := 0
 	for _, e := range r.Entries(n, what) {
 		s := Source{Name: e.Name}
-		r.mapping(e.Value, what+": "+e.Name, map[string]field{
-			"postgres": {required: true, read: func(n ast.Node, what string) {
-				if _, list := n.(*ast.SequenceNode); list {
-					r.Say(n, "%s: a list of shards is not carried out by this version; name each as a source of its own", what)
-					return
+		at := what + ": " + e.Name
+		kinds, before := 0, len(r.Problems)
+		r.mapping(e.Value, at, map[string]field{
+			"postgres": {read: func(n ast.Node, what string) {
+				kinds++
+				shards := []ast.Node{n}
+				if list, ok := n.(*ast.SequenceNode); ok {
+					if shards = list.Values; len(shards) == 0 {
+						r.Say(n, "%s: at least one shard expected", what)
+					}
 				}
-				var u string
-				r.url(&u, "postgres", "postgresql").read(n, what)
-				s.Postgres = []string{u}
+				for i, n := range shards {
+					var u string
+					r.url(&u, "postgres", "postgresql").read(n, what)
+					if u != "" && slices.Contains(s.Postgres, u) {
+						r.Say(n, "%s: shard %d is named twice: each of its rows would be found twice", what, i+1)
+					}
+					s.Postgres = append(s.Postgres, u)
+				}
 			}},
-			"objects":  r.later("leave the object store out of the map until then"),
-			"manual":   r.later("ask its owner by hand until then"),
+			"objects": {read: func(n ast.Node, what string) {
+				kinds++
+				r.files(n, what, &s)
+			}},
+			"manual": {read: func(n ast.Node, what string) {
+				kinds++
+				s.Manual = r.manual(n, what)
+				if !validKey(e.Name) {
+					r.Say(e.Key, "%s: the name of a person's desk is letters, digits, - and _ (it stands in URLs)", at)
+				}
+			}},
 			"region":   r.str(&s.Region),
 			"transfer": r.str(&s.Transfer),
 		})
+		if kinds != 1 && len(r.Problems) == before {
+			r.Say(e.Key, "%s: say where its data are, in one way: postgres, objects or manual", at)
+		}
+		if len(s.Postgres) == 0 {
+			others++
+		}
 		r.c.Sources = append(r.c.Sources, s)
 	}
-	if len(r.c.Sources) == 0 {
+	switch {
+	case len(r.c.Sources) == 0:
 		r.Say(n, "%s: at least one source expected", what)
+	case others == len(r.c.Sources):
+		r.Say(n, "%s: at least one source that is not a person expected, nor a store of files: the data map is looked up there", what)
 	}
 }
 
@@ -190,22 +225,13 @@ func (r *reader) proxies(n ast.Node, what string) {
 
 func (r *reader) policies(n ast.Node, what string) {
 	for _, e := range r.Entries(n, what) {
-		p := Policy{Name: e.Name, LinkColumns: true}
+		p := Policy{Name: e.Name}
 		if slices.Contains([]string{"access", "export", "erasure"}, e.Name) {
 			r.Say(e.Key, "%s: %s is the name of a built-in policy", what, e.Name)
 		}
 		r.mapping(e.Value, what+": "+e.Name, map[string]field{
-			"kind": must(r.oneOf(&p.Kind, "access", "export", "erasure")),
-			"link_columns": {read: func(n ast.Node, what string) {
-				var s string
-				r.oneOf(&s, "include", "leave_out").read(n, what)
-				p.LinkColumns = s != "leave_out"
-			}},
-			"reversible": {read: func(n ast.Node, what string) {
-				var s string
-				r.oneOf(&s, "true", "false").read(n, what)
-				p.Reversible = s == "true"
-			}},
+			"kind":  must(r.oneOf(&p.Kind, "access", "export", "erasure")),
+			"links": r.oneOf(&p.Links, "omit", "mask"),
 			"rules": must(field{read: func(n ast.Node, what string) {
 				for _, item := range r.Items(n, what) {
 					p.Rules = append(p.Rules, r.policyRule(item, what))

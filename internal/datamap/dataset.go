@@ -32,9 +32,11 @@ func (p *mapReader) dataset(r *reader, item pair) {
 	}
 	if !fidesKey.MatchString(d.Key) {
 		r.out.fail(d.Pos, "a dataset needs a fides_key of letters, digits, _ - . < >")
-	} else if twin := p.datasets[d.Key]; twin != nil {
+	}
+	if twin := p.datasets[d.Key]; twin != nil && d.Key != "" {
 		r.out.fail(d.Pos, "dataset %q stands twice; the first is at %s", d.Key, position(twin.Pos))
-	} else {
+	} else if d.Key != "" {
+		// Known even by a key that cannot be: what refers to it is no second mistake.
 		p.datasets[d.Key] = d
 	}
 	if d.Name == "" {
@@ -56,6 +58,8 @@ func (p *mapReader) datasetMeta(r *reader, meta pair, d *Dataset) {
 		switch q.key {
 		case "after":
 			d.After = append(d.After, p.datasetsAfter(r, q)...)
+		case "redact":
+			p.redact(r, q)
 		case "namespace":
 			for _, n := range r.pairs(q, namespaceKeys()) {
 				d.Schema = r.text(n)
@@ -82,7 +86,6 @@ func (p *mapReader) letheDataset(r *reader, lethe pair, d *Dataset) {
 			continue
 		}
 		d.Source = r.text(q)
-		p.explicit[d] = d.Source != ""
 		if known := p.options.Sources; known != nil && !slices.Contains(known, d.Source) {
 			r.out.fail(q.pos, "unknown source %q%s", d.Source, r.out.didYouMean(d.Source, slices.Values(known)))
 		}
@@ -143,9 +146,10 @@ func (p *mapReader) collection(r *reader, item pair, d *Dataset) {
 	}
 	if wrong := nameProblem(c.Name); wrong != "" {
 		r.out.fail(c.Pos, "the collection's name %s", wrong)
-	} else if twin := p.tables[d][c.Name]; twin != nil {
+	}
+	if twin := p.tables[d][c.Name]; twin != nil && c.Name != "" {
 		r.out.fail(c.Pos, "collection %q stands twice in dataset %q; the first is at %s", c.Name, d.Key, position(twin.Pos))
-	} else {
+	} else if c.Name != "" {
 		p.tables[d][c.Name] = c
 	}
 	d.Collections = append(d.Collections, c)
@@ -154,7 +158,7 @@ func (p *mapReader) collection(r *reader, item pair, d *Dataset) {
 		r.out.fail(c.Pos, "collection %q has no fields", c.Name)
 	}
 	for _, f := range items {
-		p.field(r, pair{key: "field", pos: r.pos(first(f)), value: f}, c)
+		p.field(r, pair{key: "field", pos: r.pos(first(f)), value: f}, c, nil)
 	}
 }
 
@@ -177,10 +181,16 @@ func (p *mapReader) collectionMetaKey(r *reader, q pair, c *Collection) {
 	}
 }
 
-// redact is Fides' wish to hide an internal name in its report.
+// redact is Fides' wish to show "field_1" for a name in its report. An archive is
+// for the person, who must be able to understand it (Art. 12(1)): names stay.
+// lethe: {redact: true} on a field leaves the values out.
 func (p *mapReader) redact(r *reader, q pair) {
-	if !isNull(q.value) {
-		r.out.warn(q.pos, "redact is not carried out by this version: the archive shows the name")
+	switch name := r.text(q); name {
+	case "":
+	case "name":
+		r.out.warn(q.pos, "redact: name has no effect: an archive shows the names, so that the person can understand it; lethe: {redact: true} on a field leaves its values out")
+	default:
+		r.out.fail(q.pos, "redact can only be name, as Fideslang has it; lethe: {redact: true} on a field leaves its values out")
 	}
 }
 
@@ -217,6 +227,10 @@ func (p *mapReader) letheCollection(r *reader, lethe pair, c *Collection) {
 			default:
 				r.out.fail(q.pos, "shared must be keep or erase")
 			}
+		case "keep":
+			p.keeps(r, q, c)
+		case "all_of":
+			p.allOf(r, q, c)
 		case "order":
 			list := r.words(q)
 			c.Order = texts(list)

@@ -3,6 +3,8 @@ package datamap
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"strconv"
 )
 
@@ -12,30 +14,58 @@ import (
 func (p *Plan) digest(m *Map) string {
 	var b inscription
 	b.add(m.Digest, string(p.Kind), p.Policy, p.Identities, p.Cyclic, p.Left)
+	link := func(what string, l Link) {
+		b.add(what, l.From.Collection.Dataset.Source, l.From.Collection.Dataset.Schema, l.Own)
+		for _, pair := range l.Pairs() {
+			b.add(pair.From.FullName(), pair.To.FullName())
+		}
+	}
 	for _, v := range p.Visits {
 		c := v.Collection
 		b.add("visit", c.FullName(), c.Dataset.Source, c.Dataset.Schema, c.Controller, c.Owner, c.SharedErase,
 			c.Order, c.EraseAfter, v.Delete, v.Component)
-		for _, f := range c.Fields {
-			b.add("field", f.Name, f.PrimaryKey, f.DataType, f.Length, string(f.Match), f.Identity)
+		for _, f := range c.AllFields() {
+			b.add("field", f.LocalName(), f.PrimaryKey, f.DataType, f.Length, string(f.Match), f.Identity,
+				f.Array, f.AllElements, f.Request, f.Object, f.Redact, f.Mentions)
+		}
+		for _, k := range c.Keeps {
+			b.add("keep", k.For, k.From, k.Because)
+			for _, column := range slices.Sorted(maps.Keys(k.Where)) {
+				b.add(column)
+				for _, value := range k.Where[column] {
+					b.add(value != nil)
+					if value != nil {
+						b.add(*value)
+					}
+				}
+			}
+			for _, f := range k.Mask {
+				b.add("masked", f.LocalName())
+				if f.Masking != nil {
+					b.masking(f.Masking)
+				}
+			}
 		}
 		for _, s := range v.Seeds {
-			b.add("seed", s.Field.Name, s.Identity)
+			b.add("seed", s.Field.LocalName(), s.Identity)
 		}
 		for _, l := range v.Links {
-			b.add("link", l.From.FullName(), l.To.FullName(), l.Own)
+			link("link", l)
 		}
 		for _, t := range v.Targets {
-			b.add("target", t.Field.Name)
+			b.add("target", t.Field.LocalName())
 			if t.Masking != nil {
-				b.add(t.Masking.Strategy, t.Masking.Value, t.Masking.Length, t.Masking.Suffix)
+				b.masking(t.Masking)
 			}
 		}
 		for _, f := range v.LinkFields {
-			b.add("link field", f.Name)
+			b.add("link field", f.LocalName())
+		}
+		for _, f := range v.Withheld {
+			b.add("withheld", f.LocalName())
 		}
 		for _, l := range v.Referrers {
-			b.add("referrer", l.From.FullName(), l.From.Collection.Dataset.Schema, l.To.Name)
+			link("referrer", l)
 		}
 	}
 	sum := sha256.Sum256(b)
@@ -45,6 +75,10 @@ func (p *Plan) digest(m *Map) string {
 // inscription is text to be hashed: each value quoted or led by its sort, so
 // that no two lists of values read the same.
 type inscription []byte
+
+func (b *inscription) masking(m *Masking) {
+	b.add(m.Strategy, m.Value, m.Length, m.Suffix, m.Algorithm, m.Mode)
+}
 
 func (b *inscription) add(values ...any) {
 	for _, v := range values {

@@ -1,14 +1,13 @@
 package datamap
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
 
-// field reads one entry of a collection's fields:.
-func (p *mapReader) field(r *reader, item pair, c *Collection) {
-	f := &Field{Pos: item.pos, Collection: c}
+// field reads one entry of fields:, of a collection or of the object parent.
+func (p *mapReader) field(r *reader, item pair, c *Collection, parent *Field) {
+	f := &Field{Pos: item.pos, Collection: c, Parent: parent}
 	var objects, meta, lethe pair
 	for _, q := range r.pairs(item, fieldKeys()) {
 		switch q.key {
@@ -21,7 +20,7 @@ func (p *mapReader) field(r *reader, item pair, c *Collection) {
 		case "data_uses", "data_purposes":
 			f.Uses = texts(r.words(q))
 		case "data_subjects":
-			r.words(q)
+			f.Subjects = texts(r.words(q))
 		case "fields":
 			objects = q
 		case "fides_meta", "fidesops_meta":
@@ -30,159 +29,91 @@ func (p *mapReader) field(r *reader, item pair, c *Collection) {
 			lethe = q
 		}
 	}
-	if wrong := nameProblem(f.Name); wrong != "" {
-		r.out.fail(f.Pos, "the field's name %s", wrong)
-	} else if twin := p.members[c][f.Name]; twin != nil {
-		r.out.fail(f.Pos, "field %q stands twice in collection %q; the first is at %s", f.Name, c.Name, position(twin.Pos))
-	} else {
-		p.members[c][f.Name] = f
-	}
-	c.Fields = append(c.Fields, f)
-	array := p.fieldMeta(r, meta, f)
-	p.letheField(r, lethe, f)
-	p.objectFields(r, objects, f, array)
-}
-
-// identityName is what a type of identity may be called.
-var identityName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,39}$`)
-
-// fieldMeta reads fides_meta, and tells whether the field is an array.
-func (p *mapReader) fieldMeta(r *reader, meta pair, f *Field) (array bool) {
-	var identity, masking, all, length pair
-	for _, q := range r.pairs(meta, fieldMetaKeys()) {
-		switch q.key {
-		case "identity":
-			identity = q
-			f.Identity = identityType(r.text(q))
-			if !identityName.MatchString(f.Identity) {
-				r.out.fail(q.pos, "an identity type is letters, digits and _, as in email")
-				f.Identity = ""
+	p.join(r, f)
+	said := p.fieldMeta(r, meta, f)
+	p.letheField(r, lethe, f, said)
+	items, _ := r.list(objects)
+	if len(items) > 0 {
+		switch f.DataType {
+		case "":
+			if !said.wrongType {
+				f.DataType = "object" // as Fideslang infers it
 			}
-		case "primary_key":
-			f.PrimaryKey = r.flag(q)
-		case "read_only":
-			f.ReadOnly = r.flag(q)
-		case "references":
-			p.references(r, q, f)
-		case "data_type":
-			f.DataType, array = p.dataType(r, q)
-		case "length":
-			length = q
-			f.Length = r.number(q, 1, 1<<24)
-		case "return_all_elements":
-			if r.flag(q) {
-				all = q
-			}
-		case "masking_strategy_override":
-			masking = q
-			f.Masking = p.masking(r, q)
-		case "redact":
-			p.redact(r, q)
+		case "object":
+		default:
+			r.out.fail(objects.pos, "only an object has fields of its own: data_type is %s", f.DataType)
 		}
 	}
-	if all.key != "" && !array {
-		r.out.fail(all.pos, "return_all_elements needs an array: data_type: string[]")
+	for _, inner := range items {
+		p.field(r, pair{key: "field", pos: r.pos(first(inner)), value: inner}, c, f)
 	}
-	if array && f.Identity != "" {
-		r.out.later(identity.pos, "an identity in an array")
-	}
-	if array {
-		p.atEnd(func() {
-			if f.References != nil {
-				r.out.later(f.References[0].Pos, "a reference on an array")
-			}
-		})
-	}
-	if f.Masking != nil {
-		p.checkMasking(r, masking, f, array)
-	}
-	if length.key != "" && !slices.Contains([]string{"", "string", "object_id"}, f.DataType) {
-		r.out.warn(length.pos, "length cuts text only; it has no effect on data_type: %s", f.DataType)
-	}
-	return array
+	p.checkField(r, f, said)
 }
 
-// dataTypes of Fideslang.
-func dataTypes() []string {
-	return []string{"string", "integer", "float", "boolean", "object", "object_id"}
-}
-
-func (p *mapReader) dataType(r *reader, q pair) (scalar string, array bool) {
-	t := r.text(q)
-	element, array := strings.CutSuffix(t, "[]")
-	if t != "" && !slices.Contains(dataTypes(), element) {
-		r.out.fail(q.pos, "unknown data_type %q%s", t, r.out.didYouMean(element, slices.Values(dataTypes())))
-		return "", array
+// join puts a field where it belongs. One with a name that cannot be is known by
+// it all the same, so that what refers to it is no second mistake.
+func (p *mapReader) join(r *reader, f *Field) {
+	members, place := p.members[f.Collection], "collection \""+f.Collection.Name+"\""
+	if f.Parent != nil {
+		if p.inner[f.Parent] == nil {
+			p.inner[f.Parent] = make(map[string]*Field)
+		}
+		members, place = p.inner[f.Parent], f.Parent.LocalName()
+		f.Parent.Fields = append(f.Parent.Fields, f)
+	} else {
+		f.Collection.Fields = append(f.Collection.Fields, f)
 	}
-	if array {
-		return "", true
+	wrong := nameProblem(f.Name)
+	if f.Parent != nil {
+		wrong = keyProblem(f.Name)
 	}
-	return element, false
-}
-
-// objectFields reads the fields inside an object. A column is returned and
-// masked as a whole, so what counts of them are their categories; what would
-// lead somewhere or mask a part of the column is refused.
-func (p *mapReader) objectFields(r *reader, q pair, f *Field, array bool) {
-	items, _ := r.list(q)
-	if len(items) == 0 {
+	if wrong != "" {
+		r.out.fail(f.Pos, "the field's name %s", wrong)
+	}
+	if twin := members[f.Name]; twin != nil && f.Name != "" {
+		r.out.fail(f.Pos, "field %q stands twice in %s; the first is at %s", f.Name, place, position(twin.Pos))
 		return
 	}
-	if !array && f.DataType != "" && f.DataType != "object" {
-		r.out.fail(q.pos, "only an object has fields of its own: data_type is %s", f.DataType)
-	}
-	for _, item := range items {
-		p.objectField(r, pair{key: "field", pos: r.pos(first(item)), value: item}, f)
-	}
-	r.out.warn(q.pos, "%s is returned and masked as a whole: parts of an object are not carried out by this version", f.Name)
-}
-
-func (p *mapReader) objectField(r *reader, item pair, column *Field) {
-	for _, q := range r.pairs(item, fieldKeys()) {
-		switch q.key {
-		case "data_categories":
-			for _, c := range p.categories(r, q) {
-				if !slices.Contains(column.Categories, c) {
-					column.Categories = append(column.Categories, c)
-				}
-			}
-		case "fides_meta", "fidesops_meta":
-			for _, k := range r.pairs(q, fieldMetaKeys()) {
-				switch k.key {
-				case "identity", "references", "primary_key", "masking_strategy_override", "read_only":
-					r.out.later(k.pos, "%s inside an object", k.key)
-				case "data_type":
-					p.dataType(r, k)
-				}
-			}
-		case "lethe":
-			r.out.later(q.pos, "lethe keys inside an object")
-		case "fields":
-			items, _ := r.list(q)
-			for _, inner := range items {
-				p.objectField(r, pair{key: "field", pos: r.pos(first(inner)), value: inner}, column)
-			}
-		}
+	if f.Name != "" {
+		members[f.Name] = f
 	}
 }
 
-func (p *mapReader) letheField(r *reader, lethe pair, f *Field) {
+// keyProblem says what is wrong with the name of a key inside an object.
+func keyProblem(name string) string {
+	if wrong := nameProblem(strings.ReplaceAll(name, ".", "_")); wrong != "" && len(name) <= 63 {
+		return wrong
+	}
+	switch {
+	case strings.ContainsRune(name, '.'):
+		return "holds a dot; what stands deeper is written as the fields of the object above it"
+	case len(name) > 1000:
+		return "is longer than 1000 bytes"
+	}
+	return ""
+}
+
+// letheField reads what is Lethe's own of a field.
+func (p *mapReader) letheField(r *reader, lethe pair, f *Field, said metaPlaces) {
 	f.Match = defaultMatch(f.Identity)
 	for _, q := range r.pairs(lethe, letheFieldKeys()) {
 		switch q.key {
 		case "match":
-			f.Match = Match(r.text(q))
-			known := names(string(Exact), string(Fold), string(E164))
-			switch {
-			case f.Match != Exact && f.Match != Fold && f.Match != E164:
-				r.out.fail(q.pos, "match must be exact, fold or e164%s", r.out.didYouMean(string(f.Match), known))
-			case f.Identity == "":
-				r.out.fail(q.pos, "match says how an identity is compared, and %s has no identity", f.Name)
-			}
+			f.Match = p.match(r, q, f, said)
 		case "provided_by":
 			f.ProvidedBy = r.text(q)
 			if f.ProvidedBy != "subject" {
 				r.out.fail(q.pos, "provided_by can only be subject: what Art. 20 covers")
+			}
+		case "object":
+			f.Object = r.text(q)
+			p.checkStore(r, q, f)
+		case "redact":
+			f.Redact = r.flag(q)
+		case "mentions":
+			f.Mentions = r.flag(q)
+			if f.Mentions && !said.wrongType && (f.Parent != nil || f.Array || f.DataType != "" && f.DataType != "string") {
+				r.out.fail(q.pos, "mentions are searched in a column of text, and %s is none", f.LocalName())
 			}
 		default:
 			p.legal(r, q, &f.Legal, &f.Legal)
@@ -190,6 +121,35 @@ func (p *mapReader) letheField(r *reader, lethe pair, f *Field) {
 	}
 	if f.Match != Exact && f.DataType != "" && f.DataType != "string" {
 		r.out.fail(f.Pos, "match %s compares text, and data_type is %s", f.Match, f.DataType)
+	}
+}
+
+func (p *mapReader) match(r *reader, q pair, f *Field, said metaPlaces) Match {
+	m := Match(r.text(q))
+	switch {
+	case m != Exact && m != Fold && m != E164:
+		r.out.fail(q.pos, "match must be exact, fold or e164%s", r.out.didYouMean(string(m), names(string(Exact), string(Fold), string(E164))))
+		return Exact
+	case f.Identity == "" && said.identity.key == "":
+		r.out.fail(q.pos, "match says how an identity is compared, and %s has no identity", f.LocalName())
+		return Exact
+	}
+	return m
+}
+
+// checkStore wants the name of a configured source in a column of text.
+func (p *mapReader) checkStore(r *reader, q pair, f *Field) {
+	known := p.options.Stores
+	if known == nil {
+		known = p.options.Sources
+	}
+	switch {
+	case f.Object == "":
+		r.out.fail(q.pos, "object needs the name of the source that holds the files, as in object: files")
+	case known != nil && !slices.Contains(known, f.Object):
+		r.out.fail(q.pos, "unknown source %q%s", f.Object, r.out.didYouMean(f.Object, slices.Values(known)))
+	case f.Parent != nil || f.Array || f.DataType == "object":
+		r.out.fail(q.pos, "object is for a column that names one file, and %s is none", f.LocalName())
 	}
 }
 
@@ -201,42 +161,4 @@ func defaultMatch(identity string) Match {
 		return E164
 	}
 	return Exact
-}
-
-// A pendingReference waits until every file has been read.
-type pendingReference struct {
-	reference      *Reference
-	dataset, field word
-}
-
-func (p *mapReader) references(r *reader, q pair, f *Field) {
-	items, _ := r.list(q)
-	for _, item := range items {
-		pos := q.pos
-		if item != nil {
-			pos = r.pos(first(item))
-		}
-		one := pendingReference{reference: &Reference{Pos: pos, Field: f}}
-		ok := true
-		for _, k := range r.pairs(pair{key: "reference", pos: pos, value: item}, referenceKeys()) {
-			switch k.key {
-			case "dataset":
-				one.dataset = word{r.text(k), k.pos}
-			case "field":
-				one.field = word{r.text(k), k.pos}
-			case "direction":
-				one.reference.Direction = Direction(r.text(k))
-				if d := one.reference.Direction; d != From && d != To && d != Undirected {
-					r.out.fail(k.pos, "direction must be from or to; without it the reference is followed from whichever end is reached first")
-					ok = false
-				}
-			}
-		}
-		switch {
-		case one.dataset.text == "" || one.field.text == "":
-			r.out.fail(pos, "a reference needs a dataset and a field, as in {dataset: shop, field: orders.id}")
-		case ok:
-			p.pending = append(p.pending, one)
-		}
-	}
 }

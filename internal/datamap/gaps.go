@@ -13,8 +13,8 @@ func Gaps(m *Map) []Problem {
 	var list []Problem
 	for _, c := range m.collections() {
 		var fields []*Field
-		for _, f := range c.Fields {
-			if slices.ContainsFunc(f.Categories, func(k string) bool { return CategoryMatches(personal, k) }) {
+		for _, f := range c.AllFields() {
+			if slices.ContainsFunc(f.whole, func(k string) bool { return CategoryMatches(personal, k) }) {
 				fields = append(fields, f)
 			}
 		}

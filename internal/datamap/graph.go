@@ -24,7 +24,8 @@ type way struct {
 	from, to *Field
 	node     int // of to's collection
 	own      bool
-	loose    int // number of the undirected reference, from 1; 0: directed
+	loose    int    // number of the undirected reference, from 1; 0: directed
+	and      []Pair // further pairs of a composite reference
 }
 
 func newGraph(m *Map) *graph {
@@ -43,32 +44,24 @@ func newGraph(m *Map) *graph {
 			g.key[c] = key[0]
 		}
 	}
+	tied := g.composites()
 	refers := make(map[[2]*Field]bool)
 	for _, c := range g.all {
-		for _, f := range c.Fields {
+		for _, f := range c.AllFields() {
 			if f.Identity != "" {
 				g.seeds[f.Identity] = append(g.seeds[f.Identity], f)
 			}
 			for _, ref := range f.References {
 				g.linking[f], g.linking[ref.Target] = true, true
-				holder, key := g.holder(ref)
-				own := ref.Direction == To && holder == f
-				switch ref.Direction {
-				case From:
-					g.lead(ref.Target, f, own, 0)
-				case To:
-					g.lead(f, ref.Target, own, 0)
-				default:
-					g.loose++
-					g.lead(f, ref.Target, own, g.loose)
-					g.lead(ref.Target, f, own, g.loose)
+				if len(tied) > 0 && tied[ends(ref)] {
+					continue
 				}
+				holder, key := g.holder(ref)
+				g.tie(way{from: f, to: ref.Target, own: ref.Direction == To && holder == f}, ref.Direction)
 				pair := [2]*Field{holder, key}
-				same := holder.Collection.Dataset.Source == key.Collection.Dataset.Source
-				if same && !refers[pair] {
+				if !refers[pair] {
 					refers[pair] = true
-					at := g.number[key.Collection]
-					g.referrer[at] = append(g.referrer[at], Link{From: holder, To: key})
+					g.refer(Link{From: holder, To: key})
 				}
 			}
 		}
@@ -76,9 +69,98 @@ func newGraph(m *Map) *graph {
 	return g
 }
 
-func (g *graph) lead(from, to *Field, own bool, loose int) {
-	at := g.number[from.Collection]
-	g.ways[at] = append(g.ways[at], way{from: from, to: to, node: g.number[to.Collection], own: own, loose: loose})
+// tie adds the ways that a reference can be taken; w is the one from the field
+// that declares it to the one that it names.
+func (g *graph) tie(w way, d Direction) {
+	switch d {
+	case To:
+		g.lead(w)
+	case From:
+		g.lead(w.back())
+	default:
+		g.loose++
+		w.loose = g.loose
+		g.lead(w)
+		g.lead(w.back())
+	}
+}
+
+func (w way) back() way {
+	b := way{from: w.to, to: w.from, own: w.own, loose: w.loose}
+	for _, p := range w.and {
+		b.and = append(b.and, Pair{From: p.To, To: p.From})
+	}
+	return b
+}
+
+// lead adds a way. Of a composite one, the pair through the owner column of the
+// collection led to stands first, so that whoever asks finds it in Link.To.
+func (g *graph) lead(w way) {
+	for i, p := range w.and {
+		if owner := p.To.Collection.Owner; owner != "" && p.To.Parent == nil && p.To.Name == owner {
+			w.and = slices.Clone(w.and)
+			w.and[i] = Pair{w.from, w.to}
+			w.from, w.to = p.From, p.To
+			break
+		}
+	}
+	at := g.number[w.from.Collection]
+	w.node = g.number[w.to.Collection]
+	g.ways[at] = append(g.ways[at], w)
+}
+
+// refer notes who holds the key of whom, in whatever source.
+func (g *graph) refer(l Link) {
+	at := g.number[l.To.Collection]
+	g.referrer[at] = append(g.referrer[at], l)
+}
+
+// composites adds the links of all_of, and tells which references they took up.
+func (g *graph) composites() map[[2]*Field]bool {
+	tied := make(map[[2]*Field]bool)
+	for _, c := range composites(g.m) {
+		var pairs []Pair // from where the first reference stands to what it names
+		for _, ref := range c.refs {
+			tied[ends(ref)] = true
+		}
+		first := c.refs[0]
+		for _, ref := range c.refs {
+			p := Pair{ref.Field, ref.Target}
+			// Ends may be declared on either side; of one collection with itself
+			// the direction tells them apart.
+			if c.at != c.to && p.From.Collection != first.Field.Collection || c.at == c.to && ref.Direction != first.Direction {
+				p = Pair{p.To, p.From}
+			}
+			pairs = append(pairs, p)
+		}
+		direction := first.Direction
+		holding := holds(pairs)
+		g.tie(way{from: pairs[0].From, to: pairs[0].To, and: pairs[1:], own: direction == To && holding}, direction)
+		l := Link{From: pairs[0].From, To: pairs[0].To, And: pairs[1:]}
+		if !holding {
+			b := way{from: l.From, to: l.To, and: l.And}.back()
+			l = Link{From: b.from, To: b.to, And: b.and}
+		}
+		g.refer(l)
+	}
+	return tied
+}
+
+// holds tells whether the From ends of a composite link hold the key that the To
+// ends are, see holder: unless they alone are their collection's primary key.
+func holds(pairs []Pair) bool {
+	var from, to []*Field
+	for _, p := range pairs {
+		from, to = append(from, p.From), append(to, p.To)
+	}
+	fk, tk := isKey(from), isKey(to)
+	return !fk || tk
+}
+
+// isKey tells whether fields of one collection are its whole primary key.
+func isKey(list []*Field) bool {
+	key := list[0].Collection.PrimaryKey()
+	return len(key) == len(list) && !slices.ContainsFunc(key, func(f *Field) bool { return !slices.Contains(list, f) })
 }
 
 // holder tells which end of a reference holds the value of the other: the

@@ -6,17 +6,32 @@ import (
 )
 
 // The keys of each level of a data map: those that are read, those that
-// Fideslang allows and Lethe has no use for, and those whose work is not yet
-// carried out and which are therefore refused by name. FIDESLANG's own models
-// (fideslang/models.py) are the source of the lists.
+// Fideslang allows and that only describe, and those that ask for something
+// which has no effect here, each with the reason that the person is told.
+// Fideslang's own models are the source of the lists.
 
 // levelKeys are the keys of one level.
 type levelKeys struct {
 	what   string
 	read   []string
-	unused []string
-	later  map[string]string // key -> what is not carried out
+	unused []string          // they describe; nothing is done with them
+	idle   map[string]string // key -> why it has no effect
+	newer  map[string]string // old spelling -> new one, which wins where both stand
 	strict bool              // an unknown key is an error, not a warning
+}
+
+// levels are all of them; the tests hold a case for each key.
+func levels() []levelKeys {
+	return []levelKeys{
+		topKeys(), categoryKeys(), datasetKeys(), datasetMetaKeys(), namespaceKeys(), collectionKeys(), collectionMetaKeys(),
+		fieldKeys(), fieldMetaKeys(), referenceKeys(), maskingKeys(), configurationKeys(), preservationKeys(),
+		letheDatasetKeys(), letheCollectionKeys(), letheFieldKeys(), keepKeys(),
+	}
+}
+
+// newerSpellings of keys that datasets, collections and fields share.
+func newerSpellings() map[string]string {
+	return map[string]string{"fidesops_meta": "fides_meta", "data_purposes": "data_uses"}
 }
 
 func topKeys() levelKeys {
@@ -52,12 +67,13 @@ func datasetKeys() levelKeys {
 			"organization_fides_key", "tags", "meta", "data_qualifier", "joint_controller", "retention", //nolint:misspell // Fideslang spells it so
 			"third_country_transfers", "fidesctl_meta",
 		},
+		newer: newerSpellings(),
 	}
 }
 
 func datasetMetaKeys() levelKeys {
 	return levelKeys{
-		what: "fides_meta of a dataset", read: []string{"after", "namespace"}, unused: []string{"resource_id"},
+		what: "fides_meta of a dataset", read: []string{"after", "namespace", "redact"}, unused: []string{"resource_id"},
 	}
 }
 
@@ -76,14 +92,15 @@ func collectionKeys() levelKeys {
 			"after", "erase_after", "skip_processing", "fides_meta", "fidesops_meta", "lethe",
 		},
 		unused: []string{"tags", "meta", "data_qualifier", "retention"},
+		newer:  newerSpellings(),
 	}
 }
 
 func collectionMetaKeys() levelKeys {
 	return levelKeys{
-		what:  "fides_meta of a collection",
-		read:  []string{"after", "erase_after", "skip_processing", "masking_strategy_override", "redact"},
-		later: map[string]string{"partitioning": "partitioning (the source reads by its indexes, and needs none)"},
+		what: "fides_meta of a collection",
+		read: []string{"after", "erase_after", "skip_processing", "masking_strategy_override", "redact"},
+		idle: map[string]string{"partitioning": "rows are looked up through indexes, one table is never read piece by piece"},
 	}
 }
 
@@ -95,6 +112,7 @@ func fieldKeys() levelKeys {
 			"fides_meta", "fidesops_meta", "lethe",
 		},
 		unused: []string{"tags", "meta", "data_qualifier", "retention"},
+		newer:  newerSpellings(),
 	}
 }
 
@@ -103,9 +121,8 @@ func fieldMetaKeys() levelKeys {
 		what: "fides_meta of a field",
 		read: []string{
 			"identity", "primary_key", "references", "data_type", "length", "return_all_elements", "read_only",
-			"masking_strategy_override", "redact",
+			"custom_request_field", "masking_strategy_override", "redact",
 		},
-		later: map[string]string{"custom_request_field": "custom_request_field (rows found by a field of the request)"},
 	}
 }
 
@@ -119,8 +136,7 @@ func maskingKeys() levelKeys {
 
 func configurationKeys() levelKeys {
 	return levelKeys{
-		what: "configuration", read: []string{"rewrite_value", "length", "format_preservation"},
-		unused: []string{"algorithm", "mode"},
+		what: "configuration", read: []string{"rewrite_value", "length", "algorithm", "mode", "format_preservation"},
 	}
 }
 
@@ -134,27 +150,22 @@ func letheDatasetKeys() levelKeys {
 
 func letheCollectionKeys() levelKeys {
 	return levelKeys{
-		what: "lethe of a collection",
-		read: []string{"controller", "owner", "shared", "order", "basis", "consent", "origin", "kept"},
-		later: map[string]string{
-			"keep":   "keep (rows that a law keeps)",
-			"all_of": "all_of (two references that both must hold)",
-		},
+		what:   "lethe of a collection",
+		read:   []string{"controller", "owner", "shared", "order", "keep", "all_of", "basis", "consent", "origin", "kept"},
 		strict: true,
 	}
 }
 
 func letheFieldKeys() levelKeys {
 	return levelKeys{
-		what: "lethe of a field",
-		read: []string{"match", "provided_by", "basis", "consent", "origin", "kept"},
-		later: map[string]string{
-			"object":   "object (files named by a column)",
-			"redact":   "redact (a third person's data inside the subject's rows)",
-			"mentions": "mentions (free text to search)",
-		},
+		what:   "lethe of a field",
+		read:   []string{"match", "provided_by", "object", "redact", "mentions", "basis", "consent", "origin", "kept"},
 		strict: true,
 	}
+}
+
+func keepKeys() levelKeys {
+	return levelKeys{what: "keep", read: []string{"where", "for", "from", "because", "mask"}, strict: true}
 }
 
 // pairs reads a mapping of one level, reports the keys that do not belong
@@ -164,14 +175,19 @@ func (r *reader) pairs(p pair, k levelKeys) []pair {
 	if !ok {
 		return nil
 	}
-	kept := all[:0]
+	kept := make([]pair, 0, len(all))
 	for _, q := range all {
 		switch {
 		case slices.Contains(k.read, q.key):
+			if r.superseded(q, all, k) {
+				continue
+			}
 			kept = append(kept, q)
 		case slices.Contains(k.unused, q.key):
-		case k.later[q.key] != "":
-			r.out.later(q.pos, "%s", k.later[q.key])
+		case k.idle[q.key] != "":
+			if !isNull(q.value) {
+				r.out.warn(q.pos, "%s has no effect: %s", q.key, k.idle[q.key])
+			}
 		default:
 			r.unknown(q, k)
 		}
@@ -179,12 +195,31 @@ func (r *reader) pairs(p pair, k levelKeys) []pair {
 	return kept
 }
 
+// superseded tells whether a key's newer spelling stands beside it; of the two
+// one counts, as in Fideslang: the newer one unless it is empty.
+func (r *reader) superseded(q pair, all []pair, k levelKeys) bool {
+	for old, spelling := range k.newer {
+		if q.key != old && q.key != spelling {
+			continue
+		}
+		at := func(key string) int {
+			return slices.IndexFunc(all, func(o pair) bool { return o.key == key && !isNull(o.value) })
+		}
+		o, n := at(old), at(spelling)
+		if o < 0 || n < 0 || q.key == spelling {
+			return false
+		}
+		r.out.warn(q.pos, "%s is not read beside %s, which is its newer spelling", old, spelling)
+		return true
+	}
+	return false
+}
+
 func (r *reader) unknown(q pair, k levelKeys) {
-	known := slices.Concat(k.read, k.unused, slices.Sorted(maps.Keys(k.later)))
+	known := slices.Concat(k.read, k.unused, slices.Sorted(maps.Keys(k.idle)))
 	hint := ""
 	for _, other := range []levelKeys{letheDatasetKeys(), letheCollectionKeys(), letheFieldKeys()} {
-		_, refused := other.later[q.key]
-		if k.strict && other.what != k.what && (refused || slices.Contains(other.read, q.key)) {
+		if k.strict && k.what != keepKeys().what && other.what != k.what && slices.Contains(other.read, q.key) {
 			hint = "; it belongs under " + other.what
 		}
 	}

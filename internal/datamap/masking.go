@@ -12,16 +12,53 @@ const (
 	strategyPreserve = "preserve"
 	strategyString   = "string_rewrite"
 	strategyRandom   = "random_string_rewrite"
-	strategyDelete   = "delete"
+	strategyHash     = "hash"
+	strategyHMAC     = "hmac"
+	strategyAES      = "aes_encrypt"
+	strategyDelete   = "delete" // collections only
 )
 
 // randomLength is what Fides writes where no length is given.
 const randomLength = 30
 
-// strategies returns those that are carried out, and those that are not yet.
-func strategies() (now, later []string) {
-	return []string{strategyNull, strategyPreserve, strategyString, strategyRandom, strategyDelete},
-		[]string{"hash", "hmac", "aes_encrypt"}
+// strategies are all of them.
+func strategies() []string {
+	return []string{
+		strategyNull, strategyPreserve, strategyString, strategyRandom, strategyHash, strategyHMAC, strategyAES, strategyDelete,
+	}
+}
+
+// algorithms of hash and hmac.
+func algorithms() []string { return []string{"SHA-256", "SHA-512"} }
+
+// writesText tells that a strategy puts text into a column.
+func (m *Masking) writesText() bool {
+	return slices.Contains([]string{strategyString, strategyRandom, strategyHash, strategyHMAC, strategyAES}, m.Strategy)
+}
+
+// reversible tells that what is masked can be told again by who holds the key, or
+// by who tries every address or number there is: pseudonymised (Art. 4(5)), not erased.
+func (m *Masking) reversible() bool {
+	return slices.Contains([]string{strategyHash, strategyHMAC, strategyAES}, m.Strategy)
+}
+
+// complete fills in what Fides takes where nothing is said.
+func (m Masking) complete() *Masking {
+	switch m.Strategy {
+	case strategyRandom:
+		if m.Length == 0 {
+			m.Length = randomLength
+		}
+	case strategyHash, strategyHMAC:
+		if m.Algorithm == "" {
+			m.Algorithm = algorithms()[0]
+		}
+	case strategyAES:
+		if m.Mode == "" {
+			m.Mode = "GCM"
+		}
+	}
+	return &m
 }
 
 // masking reads masking_strategy_override; nil when there is none or it is wrong.
@@ -40,26 +77,24 @@ func (p *mapReader) masking(r *reader, override pair) *Masking {
 			configuration = q
 		}
 	}
-	now, later := strategies()
 	switch {
 	case m.Strategy == "":
 		r.out.fail(pos, "masking_strategy_override needs a strategy")
 		return nil
-	case slices.Contains(later, m.Strategy):
-		// Hashed or encrypted is not erased (DOMAIN.md): refused rather than weakened.
-		r.out.later(pos, "masking strategy %s", m.Strategy)
-		return nil
-	case !slices.Contains(now, m.Strategy):
-		r.out.fail(pos, "unknown masking strategy %q%s", m.Strategy, r.out.didYouMean(m.Strategy, slices.Values(slices.Concat(now, later))))
+	case !slices.Contains(strategies(), m.Strategy):
+		r.out.fail(pos, "unknown masking strategy %q%s", m.Strategy, r.out.didYouMean(m.Strategy, slices.Values(strategies())))
 		return nil
 	}
 	p.configuration(r, configuration, pos, m)
-	return m
+	return m.complete()
 }
 
 func (p *mapReader) configuration(r *reader, configuration pair, pos Pos, m *Masking) {
 	rewrite := false
 	for _, q := range r.pairs(configuration, configurationKeys()) {
+		if isNull(q.value) {
+			continue
+		}
 		used := false
 		switch q.key {
 		case "rewrite_value":
@@ -68,28 +103,37 @@ func (p *mapReader) configuration(r *reader, configuration pair, pos Pos, m *Mas
 		case "length":
 			used = m.Strategy == strategyRandom
 			m.Length = r.number(q, 1, 10_000)
+		case "algorithm":
+			used = m.Strategy == strategyHash || m.Strategy == strategyHMAC
+			m.Algorithm = strings.ToUpper(r.text(q))
+			if used && !slices.Contains(algorithms(), m.Algorithm) {
+				r.out.fail(q.pos, "algorithm must be SHA-256 or SHA-512%s", r.out.didYouMean(m.Algorithm, slices.Values(algorithms())))
+			}
+		case "mode":
+			used = m.Strategy == strategyAES
+			m.Mode = strings.ToUpper(r.text(q))
+			if used && m.Mode != "GCM" {
+				r.out.fail(q.pos, "mode can only be GCM")
+			}
 		case "format_preservation":
-			used = m.Strategy == strategyString || m.Strategy == strategyRandom
+			used = m.writesText()
 			for _, k := range r.pairs(q, preservationKeys()) {
 				m.Suffix = r.text(k)
 			}
 		}
-		if !used && !isNull(q.value) {
+		if !used {
 			r.out.warn(q.pos, "%s has no effect on %s", q.key, m.Strategy)
 		}
 	}
 	if m.Strategy == strategyString && !rewrite {
 		r.out.fail(pos, "string_rewrite needs configuration: {rewrite_value: …}")
 	}
-	if m.Strategy == strategyRandom && m.Length == 0 {
-		m.Length = randomLength
-	}
 }
 
-// checkMasking holds a field's override against what the field is.
-func (p *mapReader) checkMasking(r *reader, q pair, f *Field, array bool) {
-	text := f.Masking.Strategy == strategyString || f.Masking.Strategy == strategyRandom
-	keeps := f.Masking.Strategy == strategyPreserve
+// checkMasking holds a field's override against what the field is. Of an array
+// each element is masked, as Fides does, so what counts is the elements' type.
+func (p *mapReader) checkMasking(r *reader, q pair, f *Field) {
+	text, keeps := f.Masking.writesText(), f.Masking.Strategy == strategyPreserve
 	switch {
 	case f.Masking.Strategy == strategyDelete:
 		r.out.fail(q.pos, "strategy delete is for collections; a field is emptied by null_rewrite")
@@ -97,8 +141,6 @@ func (p *mapReader) checkMasking(r *reader, q pair, f *Field, array bool) {
 		r.out.fail(q.pos, "a primary key is never masked; delete the rows, or take the override away")
 	case f.ReadOnly && !keeps:
 		r.out.fail(q.pos, "read_only and a masking strategy contradict each other")
-	case text && array:
-		r.out.later(q.pos, "text in the elements of an array")
 	case text && f.DataType != "" && f.DataType != "string" && f.DataType != "object_id":
 		r.out.fail(q.pos, "%s writes text, and data_type is %s", f.Masking.Strategy, f.DataType)
 	case text && f.Length > 0 && len([]rune(f.Masking.Suffix)) >= f.Length:
@@ -111,16 +153,17 @@ func maskingProblem(m *Masking) error {
 	if m == nil {
 		return nil
 	}
-	now, later := strategies()
 	switch {
-	case slices.Contains(later, m.Strategy):
-		return fmt.Errorf("masking strategy %s is not carried out by this version", m.Strategy)
 	case m.Strategy == strategyDelete:
 		return fmt.Errorf("strategy delete belongs on a collection of the data map, not in a policy")
-	case !slices.Contains(now, m.Strategy):
-		return fmt.Errorf("unknown masking strategy %q; known are %s", m.Strategy, strings.Join(now, ", "))
+	case !slices.Contains(strategies(), m.Strategy):
+		return fmt.Errorf("unknown masking strategy %q; known are %s", m.Strategy, strings.Join(strategies()[:len(strategies())-1], ", "))
 	case m.Strategy == strategyString && m.Value == "" && m.Suffix == "":
 		return fmt.Errorf("string_rewrite needs a value")
+	case m.Algorithm != "" && !slices.Contains(algorithms(), m.Algorithm):
+		return fmt.Errorf("unknown algorithm %q; known are %s", m.Algorithm, strings.Join(algorithms(), ", "))
+	case m.Mode != "" && m.Mode != "GCM":
+		return fmt.Errorf("unknown mode %q; only GCM is known", m.Mode)
 	}
 	return nil
 }

@@ -24,6 +24,9 @@ type ParseOptions struct {
 	// Sources are the names of the configured sources. With nil they are not
 	// checked, and a dataset that names none belongs to the source of its own name.
 	Sources []string
+	// Stores are the names of the configured stores of files (lethe: {object: STORE}
+	// on a field). With nil they are not checked.
+	Stores []string
 }
 
 // Parse reads a data map from its files. All problems come back at once, by
@@ -35,9 +38,12 @@ func Parse(files []File, o ParseOptions) (*Map, []Problem) {
 		m:        &Map{Digest: digest(files)},
 		datasets: make(map[string]*Dataset),
 		own:      make(map[string]bool),
-		explicit: make(map[*Dataset]bool),
 		members:  make(map[*Collection]map[string]*Field),
 		tables:   make(map[*Dataset]map[string]*Collection),
+		inner:    make(map[*Field]map[string]*Field),
+		tried:    make(map[*Field]bool),
+		broken:   make(map[*Collection]bool),
+		composed: make(map[*Reference]bool),
 	}
 	for _, f := range files {
 		p.file(f)
@@ -79,10 +85,14 @@ type mapReader struct {
 	datasets map[string]*Dataset
 	tables   map[*Dataset]map[string]*Collection
 	members  map[*Collection]map[string]*Field
-	explicit map[*Dataset]bool // named its source itself
-	own      map[string]bool   // data categories of the map itself
-	used     []word            // data categories to be checked
-	after    []func()          // checks that need every file read
+	inner    map[*Field]map[string]*Field
+	tried    map[*Field]bool      // at an end of a reference, be it a wrong one
+	broken   map[*Collection]bool // has a reference that could not be tied
+	composed map[*Reference]bool  // part of a composite link
+	allOfs   []saidAllOf
+	own      map[string]bool // data categories of the map itself
+	used     []word          // data categories to be checked
+	after    []func()        // checks that need every file read
 	pending  []pendingReference
 }
 

@@ -42,7 +42,10 @@ func Compile(m *Map, p Policy, identities []string) (*Plan, error) {
 	for _, n := range order {
 		plan.Visits = append(plan.Visits, g.visit(p, t, n, component[n]))
 	}
-	if !p.LeaveLinks {
+	if err := plan.weak(p); err != nil {
+		return nil, err
+	}
+	if p.Links != LinksOmit {
 		g.linkFields(plan)
 	}
 	g.left(plan)
@@ -112,17 +115,7 @@ func (g *graph) visit(p Policy, t trail, n, component int) *Visit {
 		Delete: p.deletes(c), Component: component, Referrers: g.referrer[n],
 	}
 	for _, f := range c.Fields {
-		if !p.targets(f) {
-			continue
-		}
-		switch {
-		case p.Kind != Erasure:
-			v.Targets = append(v.Targets, Target{Field: f})
-		case f.PrimaryKey || f.ReadOnly || g.linking[f] && f.Masking == nil:
-			// Never masked by a category alone; notes says where that matters.
-		default:
-			v.Targets = append(v.Targets, Target{Field: f, Masking: masked(f, p.rule(f))})
-		}
+		g.target(p, v, f)
 	}
 	return v
 }
@@ -133,11 +126,7 @@ func masked(f *Field, rule *PolicyRule) *Masking {
 	case f.Masking != nil:
 		return f.Masking
 	case rule != nil && rule.Strategy != nil:
-		if m := *rule.Strategy; m.Strategy == strategyRandom && m.Length == 0 {
-			m.Length = randomLength
-			return &m
-		}
-		return rule.Strategy
+		return rule.Strategy.complete()
 	}
 	return &Masking{Strategy: strategyNull}
 }
@@ -148,7 +137,9 @@ func (g *graph) linkFields(p *Plan) {
 	linking := make(map[*Field]bool)
 	for _, v := range p.Visits {
 		for _, l := range v.Links {
-			linking[l.From], linking[l.To] = true, true
+			for _, pair := range l.Pairs() {
+				linking[pair.From], linking[pair.To] = true, true
+			}
 		}
 	}
 	for _, v := range p.Visits {
@@ -156,12 +147,24 @@ func (g *graph) linkFields(p *Plan) {
 		for _, t := range v.Targets {
 			target[t.Field] = true
 		}
-		for _, f := range v.Collection.Fields {
-			if (f.PrimaryKey || linking[f]) && !target[f] {
+		for _, f := range v.Collection.AllFields() {
+			// A third person's data is not given, be it a key.
+			hidden := p.Kind != Erasure && f.Redact
+			if (f.PrimaryKey && f.Parent == nil || linking[f]) && !hidden && !within(f, target) {
 				v.LinkFields = append(v.LinkFields, f)
 			}
 		}
 	}
+}
+
+// within tells that a field or an object above it is in the set.
+func within(f *Field, set map[*Field]bool) bool {
+	for ; f != nil; f = f.Parent {
+		if set[f] {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *graph) left(p *Plan) {
@@ -180,20 +183,28 @@ func (g *graph) left(p *Plan) {
 func (g *graph) notes(p *Plan, policy Policy) {
 	if p.Kind == Export {
 		g.exportNotes(p)
-		return
-	}
-	if p.Kind != Erasure {
-		return
 	}
 	for _, v := range p.Visits {
+		if p.Kind != Erasure {
+			for _, f := range v.Withheld {
+				p.Notes = append(p.Notes, fmt.Sprintf("%s is left out: it holds a third person's data (Art. 15(4)).", f.FullName()))
+			}
+			continue
+		}
 		if v.Collection.Delete && !v.Delete && len(v.Targets) > 0 {
 			p.Notes = append(p.Notes, fmt.Sprintf("%s: rows are masked and stay, because the policy does not target everything personal in them.", v.Collection.FullName()))
 		}
-		for _, f := range v.Collection.Fields {
+		for _, f := range v.Collection.AllFields() {
 			if why := g.unmasked(v, f, policy); why != "" {
 				p.Notes = append(p.Notes, fmt.Sprintf("%s is targeted and not masked: %s.", f.FullName(), why))
 			}
 		}
+		for _, t := range v.Targets {
+			if t.Masking.reversible() && !v.Delete {
+				p.Notes = append(p.Notes, fmt.Sprintf("%s is masked by %s, which is not erased: %s.", t.Field.FullName(), t.Masking.Strategy, whyWeak(t.Masking)))
+			}
+		}
+		p.Notes = append(p.Notes, v.split(policy)...)
 	}
 }
 
@@ -204,7 +215,7 @@ func (g *graph) unmasked(v *Visit, f *Field, policy Policy) string {
 	telling := func(c string) bool {
 		return CategoryMatches(personal, c) && !CategoryMatches("user.unique_id", c)
 	}
-	if v.Delete || policy.rule(f) == nil || !slices.ContainsFunc(f.Categories, telling) {
+	if v.Delete || policy.rule(f) == nil || !slices.ContainsFunc(f.whole, telling) || len(f.Fields) > 0 || v.covers(f) {
 		return ""
 	}
 	switch {
@@ -212,7 +223,7 @@ func (g *graph) unmasked(v *Visit, f *Field, policy Policy) string {
 		return "it is a primary key"
 	case f.ReadOnly:
 		return "it is read_only"
-	case g.linking[f] && f.Masking == nil:
+	case g.linking[f] && f.Masking == nil && policy.Links != LinksMask:
 		return "it links collections; give it a masking_strategy_override"
 	}
 	return ""
@@ -223,8 +234,8 @@ func (g *graph) exportNotes(p *Plan) {
 	whole, given := PolicyRule{}, false
 	for _, c := range g.all {
 		provided, other, covered := false, "", false
-		for _, f := range c.Fields {
-			if c.Skip || !whole.targets(f.Categories) {
+		for _, f := range c.AllFields() {
+			if c.Skip || !whole.targets(f.whole) {
 				continue
 			}
 			switch {

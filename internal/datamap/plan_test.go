@@ -395,10 +395,11 @@ func TestPolicyErrors(t *testing.T) {
 		`unknown kind "rectify"`: {Name: "p", Kind: "rectify", Rules: []PolicyRule{{}}},
 		"has no rules":           {Name: "p", Kind: Access},
 		`category "user.nmae" is not in the taxonomy; did you mean "user.name"?`: {Name: "p", Kind: Access, Rules: []PolicyRule{{Categories: []string{"user.nmae"}}}},
-		"masking strategy hash is not carried out by this version":               {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "hash"}}}},
-		`unknown masking strategy "erase"`:                                       {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "erase"}}}},
-		"strategy delete belongs on a collection":                                {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "delete"}}}},
-		"only an erasure masks":                                                  {Name: "p", Kind: Access, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "null_rewrite"}}}},
+		`unknown algorithm "MD5"`:                                      {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "hash", Algorithm: "MD5"}}}},
+		"only an erasure masks; access and export may say links: omit": {Name: "p", Kind: Access, Links: LinksMask, Rules: []PolicyRule{{}}},
+		`unknown masking strategy "erase"`:                             {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "erase"}}}},
+		"strategy delete belongs on a collection":                      {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "delete"}}}},
+		"only an erasure masks":                                        {Name: "p", Kind: Access, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "null_rewrite"}}}},
 	} {
 		if _, err := Compile(m, p, []string{"email"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("expected the error %q, got %v", want, err)

@@ -29,6 +29,14 @@ func CheckPolicy(m *Map, p Policy) error {
 	if len(p.Rules) == 0 {
 		return fmt.Errorf("policy %q has no rules", p.Name)
 	}
+	switch {
+	case p.Links == LinksOmit && p.Kind == Erasure:
+		return fmt.Errorf("policy %q: links: omit is for access and export; an erasure may say links: mask", p.Name)
+	case p.Links == LinksMask && p.Kind != Erasure:
+		return fmt.Errorf("policy %q: only an erasure masks; access and export may say links: omit", p.Name)
+	case p.Links != LinksDefault && p.Links != LinksOmit && p.Links != LinksMask:
+		return fmt.Errorf("policy %q: unknown links %q; known are omit and mask", p.Name, p.Links)
+	}
 	for _, rule := range p.Rules {
 		for _, c := range rule.Categories {
 			if known, near := KnownCategory(m, c); !known {
@@ -51,7 +59,7 @@ func CheckPolicy(m *Map, p Policy) error {
 // rule returns the first rule that targets a field, or nil.
 func (p Policy) rule(f *Field) *PolicyRule {
 	for i := range p.Rules {
-		if p.Rules[i].targets(f.Categories) {
+		if p.Rules[i].targets(f.whole) {
 			return &p.Rules[i]
 		}
 	}
@@ -92,8 +100,8 @@ func (p Policy) deletes(c *Collection) bool {
 	}
 	whole := PolicyRule{Categories: []string{personal}}
 	found := false
-	for _, f := range c.Fields {
-		if !whole.targets(f.Categories) {
+	for _, f := range c.AllFields() {
+		if !whole.targets(f.whole) {
 			continue
 		}
 		if p.rule(f) == nil {
@@ -115,5 +123,5 @@ func (p Policy) deletes(c *Collection) bool {
 
 // asks tells whether the policy wants anything of a collection.
 func (p Policy) asks(c *Collection) bool {
-	return !c.Skip && (p.deletes(c) || slices.ContainsFunc(c.Fields, p.targets))
+	return !c.Skip && (p.deletes(c) || slices.ContainsFunc(c.AllFields(), p.targets))
 }

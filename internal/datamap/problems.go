@@ -25,12 +25,6 @@ func (p *problems) warn(pos Pos, format string, args ...any) {
 	p.add(Problem{Pos: pos, Warning: true, Message: fmt.Sprintf(format, args...)})
 }
 
-// later is what this version does not carry out. It is an error: a key that is
-// read and ignored would be a promise broken in silence.
-func (p *problems) later(pos Pos, format string, args ...any) {
-	p.fail(pos, "not carried out by this version: "+format, args...)
-}
-
 func (p *problems) add(one Problem) {
 	if len(p.list) < maxProblems {
 		p.list = append(p.list, one)

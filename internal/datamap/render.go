@@ -3,6 +3,8 @@ package datamap
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -59,20 +61,42 @@ func item(list []string, i int) string {
 func (v *Visit) ways() []string {
 	var list []string
 	for _, s := range v.Seeds {
-		list = append(list, fmt.Sprintf("%s in %s", s.Identity, s.Field.Name))
+		list = append(list, fmt.Sprintf("%s in %s", s.Identity, s.Field.LocalName()))
 	}
 	for _, l := range v.Links {
-		from := l.From.Collection.Name
-		if l.From.Collection.Dataset != v.Collection.Dataset {
-			from = l.From.Collection.FullName()
+		list = append(list, v.way(l))
+	}
+	for _, f := range v.Collection.AllFields() {
+		if f.Request != "" {
+			list = append(list, fmt.Sprintf("only where %s is the request's %s, if it brings one", f.LocalName(), f.Request))
 		}
-		way := fmt.Sprintf("%s.%s → %s", from, l.From.Name, l.To.Name)
-		if owner := v.Collection.Owner; owner != "" && owner != l.To.Name {
-			way += fmt.Sprintf(" (where %s is empty)", owner)
-		}
-		list = append(list, way)
 	}
 	return list
+}
+
+// way is a link in words; several columns that must agree stand in brackets, and
+// a link from another source names it.
+func (v *Visit) way(l Link) string {
+	own, other := v.Collection, l.From.Collection
+	name := other.Name
+	if other.Dataset != own.Dataset {
+		name = other.FullName()
+	}
+	var from, to []string
+	for _, p := range l.Pairs() {
+		from, to = append(from, p.From.LocalName()), append(to, p.To.LocalName())
+	}
+	way := name + "." + from[0] + " → " + to[0]
+	if len(from) > 1 {
+		way = fmt.Sprintf("%s.(%s) → (%s)", name, strings.Join(from, ", "), strings.Join(to, ", "))
+	}
+	if other.Dataset.Source != own.Dataset.Source {
+		way += " (from source " + other.Dataset.Source + ")"
+	}
+	if owner := own.Owner; owner != "" && owner != l.To.LocalName() {
+		way += fmt.Sprintf(" (where %s is empty)", owner)
+	}
+	return way
 }
 
 // done says what happens to reached rows; long lists of fields are broken.
@@ -80,25 +104,51 @@ func (v *Visit) done(k Kind) []string {
 	var list []string
 	switch {
 	case v.Delete:
-		return []string{"delete"}
+		list = append(list, "delete")
 	case len(v.Targets) == 0:
-		return []string{"only followed"}
+		list = append(list, "only followed")
 	case k != Erasure:
 		var fields []string
 		for _, t := range v.Targets {
-			fields = append(fields, t.Field.Name)
+			fields = append(fields, t.Field.LocalName())
 		}
 		const most = 5
 		for len(fields) > most {
 			list = append(list, strings.Join(fields[:most], ", ")+",")
 			fields = fields[most:]
 		}
-		return append(list, strings.Join(fields, ", "))
+		list = append(list, strings.Join(fields, ", "))
+	default:
+		for _, t := range v.Targets {
+			list = append(list, t.Field.LocalName()+": "+t.Masking.Strategy)
+		}
 	}
-	for _, t := range v.Targets {
-		list = append(list, t.Field.Name+": "+t.Masking.Strategy)
+	if k == Erasure {
+		for _, kept := range v.Collection.Keeps {
+			list = append(list, kept.words())
+		}
 	}
 	return list
+}
+
+// words say which rows stay, for how long, and why.
+func (k Keep) words() string {
+	what := "but keep all"
+	if len(k.Where) > 0 {
+		what = "but keep those by " + strings.Join(slices.Sorted(maps.Keys(k.Where)), ", ")
+	}
+	if k.For != "" {
+		what += fmt.Sprintf(", %s from %s", k.For, k.From)
+	}
+	what += ": " + k.Because
+	if len(k.Mask) > 0 {
+		var fields []string
+		for _, f := range k.Mask {
+			fields = append(fields, f.LocalName())
+		}
+		what += " (masked all the same: " + strings.Join(fields, ", ") + ")"
+	}
+	return what
 }
 
 // JSON is the plan for programs: snake_case, one document, stable keys.
@@ -108,25 +158,44 @@ func (p *Plan) JSON() ([]byte, error) {
 		Field    string `json:"field"`
 		Match    Match  `json:"match"`
 	}
+	type pair struct {
+		From string `json:"from"`
+		To   string `json:"to"`
+	}
 	type link struct {
 		From string `json:"from"`
 		To   string `json:"to"`
 		Own  bool   `json:"own"`
+		And  []pair `json:"and,omitempty"`
+	}
+	type keep struct {
+		Where   map[string][]*string `json:"where,omitempty"`
+		For     string               `json:"for,omitempty"`
+		From    string               `json:"from,omitempty"`
+		Because string               `json:"because"`
+		Mask    []string             `json:"mask,omitempty"`
+	}
+	type request struct {
+		Field   string `json:"field"`
+		Request string `json:"request_field"`
 	}
 	type target struct {
 		Field   string `json:"field"`
 		Masking string `json:"masking,omitempty"`
 	}
 	type visit struct {
-		Collection string   `json:"collection"`
-		Source     string   `json:"source"`
-		Component  int      `json:"component"`
-		Seeds      []seed   `json:"seeds"`
-		Links      []link   `json:"links"`
-		Delete     bool     `json:"delete"`
-		Targets    []target `json:"targets"`
-		LinkFields []string `json:"link_fields"`
-		Referrers  []string `json:"referrers"`
+		Collection string    `json:"collection"`
+		Source     string    `json:"source"`
+		Component  int       `json:"component"`
+		Seeds      []seed    `json:"seeds"`
+		Links      []link    `json:"links"`
+		Delete     bool      `json:"delete"`
+		Targets    []target  `json:"targets"`
+		LinkFields []string  `json:"link_fields"`
+		Referrers  []string  `json:"referrers"`
+		Withheld   []string  `json:"withheld,omitempty"`
+		Narrowed   []request `json:"narrowed_by,omitempty"`
+		Keeps      []keep    `json:"keeps,omitempty"`
 	}
 	doc := struct {
 		Kind       Kind     `json:"kind"`
@@ -150,20 +219,42 @@ func (p *Plan) JSON() ([]byte, error) {
 			one.Seeds = append(one.Seeds, seed{s.Identity, s.Field.FullName(), s.Field.Match})
 		}
 		for _, l := range v.Links {
-			one.Links = append(one.Links, link{l.From.FullName(), l.To.FullName(), l.Own})
+			to := link{From: l.From.FullName(), To: l.To.FullName(), Own: l.Own}
+			for _, p := range l.And {
+				to.And = append(to.And, pair{p.From.FullName(), p.To.FullName()})
+			}
+			one.Links = append(one.Links, to)
 		}
 		for _, t := range v.Targets {
 			strategy := ""
 			if t.Masking != nil {
 				strategy = t.Masking.Strategy
 			}
-			one.Targets = append(one.Targets, target{t.Field.Name, strategy})
+			one.Targets = append(one.Targets, target{t.Field.LocalName(), strategy})
 		}
 		for _, f := range v.LinkFields {
-			one.LinkFields = append(one.LinkFields, f.Name)
+			one.LinkFields = append(one.LinkFields, f.LocalName())
 		}
 		for _, l := range v.Referrers {
 			one.Referrers = append(one.Referrers, l.From.FullName())
+		}
+		for _, f := range v.Withheld {
+			one.Withheld = append(one.Withheld, f.LocalName())
+		}
+		for _, f := range v.Collection.AllFields() {
+			if f.Request != "" {
+				one.Narrowed = append(one.Narrowed, request{f.LocalName(), f.Request})
+			}
+		}
+		for _, k := range v.Collection.Keeps {
+			if p.Kind != Erasure {
+				break
+			}
+			kept := keep{Where: k.Where, For: k.For, From: k.From, Because: k.Because}
+			for _, f := range k.Mask {
+				kept.Mask = append(kept.Mask, f.LocalName())
+			}
+			one.Keeps = append(one.Keeps, kept)
 		}
 		doc.Visits = append(doc.Visits, one)
 	}

@@ -2,6 +2,7 @@ package datamap
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -18,9 +19,7 @@ func (p *mapReader) resolve() {
 			c.Subjects = inherit(c.Subjects, d.Subjects)
 			c.Legal = c.Legal.under(d.Legal)
 			for _, f := range c.Fields {
-				f.Categories = inherit(f.Categories, c.Categories)
-				f.Uses = inherit(f.Uses, c.Uses)
-				f.Legal = f.Legal.under(c.Legal)
+				f.inherit(&Field{Categories: c.Categories, Uses: c.Uses, Subjects: c.Subjects, Legal: c.Legal})
 			}
 		}
 	}
@@ -30,6 +29,7 @@ func (p *mapReader) resolve() {
 	for _, check := range p.after {
 		check()
 	}
+	p.checkAllOf()
 	p.checkCategories()
 	p.checkKeys()
 	p.checkEraseOrder()
@@ -40,6 +40,34 @@ func inherit(own, above []string) []string {
 		return own
 	}
 	return above
+}
+
+// inherit takes what a field does not say itself from what stands above it. An
+// object's categories are passed on to its fields, and what they come to makes
+// up its own: but only by those that it names itself is it targeted as a whole.
+// Fideslang lets an object name none, because they could contradict its fields'.
+func (f *Field) inherit(above *Field) {
+	said := f.Categories
+	f.Categories = inherit(said, above.Categories)
+	f.Uses = inherit(f.Uses, above.Uses)
+	f.Subjects = inherit(f.Subjects, above.Subjects)
+	f.Legal = f.Legal.under(above.Legal)
+	f.ProvidedBy = cmp.Or(f.ProvidedBy, above.ProvidedBy)
+	f.whole = f.Categories
+	if len(f.Fields) == 0 {
+		return
+	}
+	f.whole = said
+	all := slices.Clone(said)
+	for _, inner := range f.Fields {
+		inner.inherit(f)
+		for _, c := range inner.Categories {
+			if !slices.Contains(all, c) {
+				all = append(all, c)
+			}
+		}
+	}
+	f.Categories = all
 }
 
 // under fills the empty parts from the level above. A category of consent goes
@@ -108,60 +136,16 @@ func (p *mapReader) needField(c *Collection, name string, pos Pos) *Field {
 	return f
 }
 
-// reference ties one reference to its target.
-func (p *mapReader) reference(one pendingReference) {
-	ref, own := one.reference, one.reference.Field.Collection
-	d := p.needDataset(one.dataset.text, one.dataset.pos)
-	if d == nil {
-		return
-	}
-	parts := strings.Split(one.field.text, ".")
-	if len(parts) < 2 {
-		p.out.fail(one.field.pos, "the field of a reference is collection.field, as in orders.id")
-		return
-	}
-	c := p.needTable(d, parts[0], one.field.pos)
-	if c == nil {
-		return
-	}
-	ref.Target = p.needField(c, parts[1], one.field.pos)
-	switch {
-	case ref.Target == nil:
-		return
-	case len(parts) > 2:
-		p.out.later(one.field.pos, "a reference into an object (%s)", one.field.text)
-		return
-	case ref.Target == ref.Field:
-		p.out.fail(ref.Pos, "%s references itself", ref.Field.FullName())
-		return
-	case c == own && ref.Direction == Undirected:
-		p.out.fail(ref.Pos, "a reference of %s to itself needs a direction: from or to", own.FullName())
-		return
-	case d.Source != own.Dataset.Source && p.sourceIsSure(d) && p.sourceIsSure(own.Dataset):
-		p.out.later(ref.Pos, "a reference between two sources (%s and %s)", own.Dataset.Source, d.Source)
-		return
-	}
-	ref.Field.References = append(ref.Field.References, ref)
-}
-
-// sourceIsSure tells whether a dataset's source is more than an assumption.
-func (p *mapReader) sourceIsSure(d *Dataset) bool {
-	return p.options.Sources != nil || p.explicit[d]
-}
+// keysOf are the names of the fields, for a suggestion.
+func keysOf(fields map[string]*Field) iter.Seq[string] { return maps.Keys(fields) }
 
 // checkOwner needs a column that a reference leads to or from: "a row whose
 // owner is not NULL is taken only through that reference".
 func (p *mapReader) checkOwner(c *Collection, owner string, pos Pos) {
 	f := p.needField(c, owner, pos)
-	if f == nil || len(f.References) > 0 {
-		return
+	if f != nil && !p.tried[f] {
+		p.out.fail(pos, "owner %q has no reference: say whose key it holds", owner)
 	}
-	for _, one := range p.pending {
-		if one.reference.Target == f {
-			return
-		}
-	}
-	p.out.fail(pos, "owner %q has no reference: say whose key it holds", owner)
 }
 
 func (p *mapReader) checkCategories() {
@@ -198,16 +182,19 @@ func (p *mapReader) checkKeys() {
 // of another as OR, which finds all rows that share only half of a key.
 func (p *mapReader) checkComposite(c *Collection) {
 	seen := make(map[*Collection]*Reference)
-	for _, f := range c.Fields {
+	for _, f := range c.AllFields() {
 		for _, ref := range f.References {
+			if p.composed[ref] {
+				continue
+			}
 			earlier := seen[ref.Target.Collection]
 			if earlier == nil {
 				seen[ref.Target.Collection] = ref
 				continue
 			}
 			if earlier.Field != f && earlier.Target != ref.Target && earlier.Direction == ref.Direction {
-				p.out.warn(ref.Pos, "%s and %s both reference %s: a row that matches either one is taken, not only rows that match both",
-					earlier.Field.Name, f.Name, ref.Target.Collection.FullName())
+				p.out.warn(ref.Pos, "%s and %s both reference %s: a row that matches either one is taken; if both must match, write lethe: {all_of: [%s, %s]}",
+					earlier.Field.LocalName(), f.LocalName(), ref.Target.Collection.FullName(), earlier.Field.LocalName(), f.LocalName())
 			}
 		}
 	}

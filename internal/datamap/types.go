@@ -62,8 +62,10 @@ type Collection struct {
 	SharedErase bool     // lethe: {shared: erase}
 	Order       []string // lethe: {order: […]}
 	// AllOf are the fields of lethe: {all_of: […]}: references of these that lead
-	// to or from one other collection are one composite link (Link.And).
+	// to or from one other collection are one composite link (Link.And). Where
+	// all_of is a list of lists, each list ties its own, and AllOf holds them all.
 	AllOf []*Field
+	allOf [][]*Field
 	Keeps []Keep // lethe: {keep: […]}: rows that a law keeps (Art. 17(3))
 }
 
@@ -92,6 +94,28 @@ func (c *Collection) Field(name string) *Field {
 	return nil
 }
 
+// AllFields lists every field at any depth, in the map's order, an object before
+// its own fields. Fields alone are the columns.
+func (c *Collection) AllFields() []*Field {
+	flat := true
+	for _, f := range c.Fields {
+		flat = flat && len(f.Fields) == 0
+	}
+	if flat {
+		return c.Fields
+	}
+	var all []*Field
+	var add func(list []*Field)
+	add = func(list []*Field) {
+		for _, f := range list {
+			all = append(all, f)
+			add(f.Fields)
+		}
+	}
+	add(c.Fields)
+	return all
+}
+
 // PrimaryKey returns the primary_key fields in the map's order.
 func (c *Collection) PrimaryKey() []*Field {
 	var key []*Field
@@ -118,19 +142,32 @@ type Field struct {
 	Description string
 	Categories  []string // own, else the collection's, else the dataset's; an object's with those of its own fields
 	Uses        []string // own, else the collection's
+	Subjects    []string // own, else the collection's
 	Legal       Legal    // resolved
 	Identity    string   // identity type that seeds here, or ""
 	Match       Match
 	PrimaryKey  bool
 	ReadOnly    bool
 	References  []*Reference
-	DataType    string // string, integer, float, boolean, object, object_id, or "" (also for arrays)
+	DataType    string // string, integer, float, boolean, object, object_id, or ""; of an array, its elements'
 	Length      int    // 0: none
 	Masking     *Masking
 	ProvidedBy  string // "subject": what Art. 20 covers; else ""
 	Object      string // lethe: {object: store}: the column names a file there
 	Redact      bool   // lethe: {redact: true}: a third person's data inside the subject's rows: left out of what is given
 	Mentions    bool   // lethe: {mentions: true}: free text to be searched for the subject's identities
+	// whole are the categories by which a policy targets the field as it is: an
+	// object's own ones, apart from those of its fields.
+	whole []string
+}
+
+// LocalName is the field's name inside its collection: the column, and ".key"
+// for each step into an object.
+func (f *Field) LocalName() string {
+	if f.Parent != nil {
+		return f.Parent.LocalName() + "." + f.Name
+	}
+	return f.Name
 }
 
 // FullName is "dataset.collection.column", and ".key" for each step into an object.
@@ -212,13 +249,20 @@ type Policy struct {
 	Name  string
 	Kind  Kind
 	Rules []PolicyRule
-	// LeaveLinks leaves the columns that link collections out of what is given,
-	// unless a rule asks for them.
-	LeaveLinks bool
-	// Reversible admits aes_encrypt in an erasure: what is encrypted is not
-	// erased while the key lives, so a policy has to say that it knows.
-	Reversible bool
+	Links Links
 }
+
+// Links says what a policy does with the columns that link collections.
+type Links string
+
+// What is done with link columns. By default access and export add them, so that
+// a reader can follow the rows, and erasure leaves them, unless a field's own
+// override says otherwise.
+const (
+	LinksDefault Links = ""
+	LinksOmit    Links = "omit" // access, export: not added
+	LinksMask    Links = "mask" // erasure: masked where a rule targets them
+)
 
 // A PolicyRule targets categories; a category matches itself and what stands under it.
 type PolicyRule struct {
@@ -252,10 +296,14 @@ type Visit struct {
 	Seeds      []PlanSeed
 	Links      []Link   // ways that lead here
 	Targets    []Target // fields to return, or to mask (also where Delete: a row that must stay is masked)
-	LinkFields []*Field // columns that link collections of the plan, not in Targets
-	Delete     bool     // erasure: rows reached are deleted, not masked
-	Component  int      // visits with equal Component form a cycle
-	// Referrers are fields of any mapped collection of the same source that hold
+	LinkFields []*Field // columns that link collections of the plan, not in Targets; may be nested
+	// Withheld are fields that an access or export targets and that hold a third
+	// person's data (redact): they are not in Targets and LinkFields, and where the
+	// object that they stand in is a target they are to be taken out of it.
+	Withheld  []*Field
+	Delete    bool // erasure: rows reached are deleted, not masked
+	Component int  // visits with equal Component form a cycle
+	// Referrers are fields of any mapped collection, of any source, that hold
 	// the value of a field here (C.field -> this.field): the look-ups that tell
 	// whether a reached row is shared.
 	Referrers []Link
@@ -279,6 +327,10 @@ type Link struct {
 	// pair agrees with one and the same reached row. Empty: the link is simple.
 	And []Pair
 }
+
+// Pairs are all pairs of a link, the first one first. Where one of them goes
+// through the owner column of the collection led to, it is the first.
+func (l Link) Pairs() []Pair { return append([]Pair{{l.From, l.To}}, l.And...) }
 
 // A Pair is one more column of a composite link, as From and To of the Link.
 type Pair struct{ From, To *Field }

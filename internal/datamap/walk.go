@@ -57,6 +57,10 @@ func (g *graph) walk(identities []string, skip bool) trail {
 				taken[w.loose] = true
 			}
 			reach(w.node)
+			if len(w.and) > 0 {
+				t.links[w.node] = append(t.links[w.node], Link{From: w.from, To: w.to, Own: w.own, And: w.and})
+				continue
+			}
 			pair := [2]*Field{w.from, w.to}
 			if at, twice := known[pair]; twice {
 				t.links[w.node][at].Own = t.links[w.node][at].Own || w.own

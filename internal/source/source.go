@@ -50,6 +50,9 @@ type Walk struct {
 	Secret []byte
 	// Today is the UTC midnight by which statutory keeps are reckoned.
 	Today time.Time
+	// Feeds are what rows in other stores tell of references that end here, see
+	// internal/source/fleet. Feeds of references that end elsewhere are ignored.
+	Feeds []Feed
 }
 
 // Holds are what stands under a legal hold when an erasure runs: the rows that
@@ -111,6 +114,9 @@ type Snapshot interface {
 type Row struct {
 	Fields []string // as in the data map, in its order
 	Values []any    // nil, bool, int64, float64, json.Number, string, time.Time (UTC), json.RawMessage
+	// Rank is by what the rows of several shards are merged, where the source
+	// was asked for it: the collection's order, then its key, in the same types.
+	Rank []any
 }
 
 // A Note is what an erasure leaves in the control database just before the
@@ -119,7 +125,16 @@ type Note struct {
 	XID      string    // the source's pg_current_xact_id()
 	Findings []Finding // with Erased, Masked, Held
 	Keys     []RowKey  // erased rows that others could still name, at most 10,000; to be stored encrypted
-	Objects  []string  // keys of files that erased rows named; to be stored encrypted
+	// Objects are the files that the rows named which were erased, or whose key
+	// was masked: to be stored encrypted, and deleted once the source has committed.
+	Objects []Object
+	// Feeds are those by which the rows were found; to be stored encrypted. Once
+	// the rows of one store are gone, nothing else leads to the other's: a second
+	// pass, a retry and the second look are given them again (Walk.Feeds).
+	Feeds []Feed
+	// Before is what transactions of the same Erase did that are known to have
+	// committed before this one: a source of several shards commits one by one.
+	Before *Note
 }
 
 // Outcome of a transaction noted earlier (pg_xact_status).

@@ -13,18 +13,22 @@ import (
 type run struct {
 	p      *program
 	walk   source.Walk
-	seeds  map[string][]string // by identity type
-	roots  map[string][]string // keys by collection
-	erased map[string][]string // keys by collection, for the second look
-	held   map[string][]string // keys by collection
-	given  map[string][]string // keys by collection, of a snapshot's rows
-	above  int64               // more rows than these are staged
-	round  int32               // of a staged walk in a circle
+	seeds  map[string][]string       // by identity type
+	roots  map[string][]string       // keys by collection
+	erased map[string][]string       // keys by collection, for the second look
+	held   map[string][]string       // keys by collection
+	given  map[string][]string       // keys by collection, of a snapshot's rows
+	feeds  map[[2]string]source.Feed // by both ends of the reference
+	above  int64                     // more rows than these are staged
+	round  int32                     // of a staged walk in a circle
 }
 
 // newRun sorts a walk's values. A seed that is a placeholder matches nobody.
 func newRun(w source.Walk, above int64) *run {
-	r := &run{walk: w, seeds: map[string][]string{}, roots: byCollection(w.Roots), above: above}
+	r := &run{walk: w, seeds: map[string][]string{}, roots: byCollection(w.Roots), above: above, feeds: map[[2]string]source.Feed{}}
+	for _, f := range w.Feeds {
+		r.feeds[[2]string{f.From, f.To}] = f
+	}
 	for _, s := range w.Seeds {
 		if !isPlaceholder(s.Value) || strings.HasPrefix(s.Type, datamap.Row+":") { // a picked row's key is what it is
 			r.seeds[s.Type] = append(r.seeds[s.Type], s.Value)

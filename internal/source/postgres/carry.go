@@ -3,7 +3,6 @@ package postgres
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -21,6 +20,7 @@ type result struct {
 	beyond    []int64
 	addresses []string
 	keys      []source.RowKey
+	files     []source.Object // that the rows erased or masked named
 }
 
 // The places of a stop's counts.
@@ -45,7 +45,12 @@ func read(ctx context.Context, tx pgx.Tx, st *statement, r *run) (*result, error
 }
 
 func (res *result) add(at []int32, keys []string) {
+	files := res.p.files()
 	for i, k := range keys {
+		if n := int(at[i]) - len(res.p.stops); n >= 0 { // see fileKeys
+			res.files = append(res.files, source.Object{Store: files[n].field.Object, Key: k})
+			continue
+		}
 		res.keys = append(res.keys, source.RowKey{Collection: res.p.stops[at[i]].c.FullName(), Key: k})
 	}
 }
@@ -160,20 +165,8 @@ func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
 // inStages carries out a task in key tables.
 func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task, how string) (*result, error) {
 	g := c.p.stage("k")
-	if err := g.fill(ctx, tx, c.r, c.v); err != nil {
+	if err := c.walkInStages(ctx, tx); err != nil {
 		return nil, err
-	}
-	if err := g.mark(ctx, tx, c.r, c.v); err != nil {
-		return nil, err
-	}
-	for _, h := range c.holdings {
-		by := h.p.stage("h")
-		if err := by.fill(ctx, tx, h.r, variant{restricted: h.r.walk.Restricted}); err != nil {
-			return nil, err
-		}
-		if err := g.hold(ctx, tx, by); err != nil {
-			return nil, err
-		}
 	}
 	if t != toFind {
 		if err := g.settle(ctx, tx, c.r); err != nil {
@@ -192,26 +185,29 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task, how string) 
 			return nil, err
 		}
 		res.keys = res.keys[:min(len(res.keys), maxKeys)]
+		if err := g.files(ctx, tx, c.r, res); err != nil {
+			return nil, err
+		}
 	}
 	return res, nil
 }
 
-// errShares asks for an erasure to run again as sharing.
-var errShares = errors.New("rows are shared: to be erased in an order with other erasures")
-
-// apart stops an erasure that found shared rows in a transaction that does not
-// look out for others. Two subjects who share a row may be erased at once: each
-// transaction still sees the other's row that names it, both keep it, and it
-// would stay, with nobody left who leads to it. SERIALIZABLE finds that out and
-// restarts one of them; as a rule for all erasures it costs more than half the
-// throughput, in restarts that nobody needs.
-func (c *carriage) apart(t task, how string, res *result) error {
-	if t != toErase || how != changing {
-		return nil
+// walkInStages fills the key tables and marks what is shared, the subject's, held.
+func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
+	g := c.p.stage("k")
+	if err := g.fill(ctx, tx, c.r, c.v); err != nil {
+		return err
 	}
-	for _, s := range c.p.stops {
-		if res.counts[s.i*tallied+shared] > 0 {
-			return errShares
+	if err := g.mark(ctx, tx, c.r, c.v); err != nil {
+		return err
+	}
+	for _, h := range c.holdings {
+		by := h.p.stage("h")
+		if err := by.fill(ctx, tx, h.r, variant{restricted: h.r.walk.Restricted}); err != nil {
+			return err
+		}
+		if err := g.hold(ctx, tx, by); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -74,7 +74,10 @@ func (p *program) chain(t task, v variant) *statement {
 			xid = "pg_current_xact_id()::text"
 			var keys []string
 			if with, keys = w.change(with, len(beyond) > 0); len(keys) > 0 {
-				with = append(with, fmt.Sprintf("named AS MATERIALIZED (SELECT * FROM (%s) n LIMIT %d)", strings.Join(keys, " UNION ALL "), maxKeys))
+				keys = []string{fmt.Sprintf("(SELECT * FROM (%s) n LIMIT %d)", strings.Join(keys, " UNION ALL "), maxKeys)}
+			}
+			if keys = append(keys, w.fileKeys(settledIn)...); len(keys) > 0 {
+				with = append(with, "named AS MATERIALIZED ("+strings.Join(keys, " UNION ALL ")+")")
 				named = "(SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named)"
 			}
 		}

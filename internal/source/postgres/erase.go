@@ -71,7 +71,7 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, h
 					return err
 				}
 			}
-			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys}
+			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Objects: distinct(res.files)}
 			return note(ctx, done)
 		})
 	})

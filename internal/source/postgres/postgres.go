@@ -38,6 +38,10 @@ type Options struct {
 	StagedAbove int64
 	// MaxConns of a pool that Open opens; 0: the default of internal/pg.
 	MaxConns int32
+	// Shard: this database is one of several with the same schema, and a person's
+	// rows may lie in any: every reference may lead elsewhere (feeds.go), and the
+	// rows of a snapshot bring what they are merged by (source.Row.Rank).
+	Shard bool
 	// Now makes what was read from the catalogue expire after a minute. Nil:
 	// the catalogue is read anew for every operation.
 	Now func() time.Time

@@ -31,6 +31,8 @@ type program struct {
 
 	mu         sync.Mutex
 	statements map[string]*statement
+
+	ties []*tie // references whose other end may lie elsewhere, see feeds.go
 }
 
 // A stop is one visit of the plan bound to its table.
@@ -93,10 +95,9 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 	}
 	var collections []*datamap.Collection
 	for _, v := range plan.Visits {
-		if !s.holds(v.Collection) {
-			continue
+		if s.holds(v.Collection) {
+			collections = append(collections, v.Collection)
 		}
-		collections = append(collections, v.Collection)
 		for _, r := range v.Referrers {
 			if s.holds(r.From.Collection) {
 				collections = append(collections, r.From.Collection)
@@ -126,7 +127,7 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 // holds tells whether a collection lies in this source. A plan names the
 // collections of all sources.
 func (s *Source) holds(c *datamap.Collection) bool {
-	return c.Dataset == nil || c.Dataset.Source == "" || c.Dataset.Source == s.name
+	return inSource(s.name, c)
 }
 
 // bind finds every collection's table and columns. All that is missing is told at once.
@@ -161,6 +162,17 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 		}
 		if why := st.findKey(); why != "" {
 			reasons = append(reasons, why)
+		}
+		reasons = append(reasons, st.unnameable()...)
+	}
+	if err := s.tieUp(p); err != nil {
+		return nil, err
+	}
+	for _, t := range p.ties {
+		for _, f := range []*datamap.Field{t.l.From, t.l.To} {
+			if s.holds(f.Collection) {
+				missing(f.Collection, f.Name)
+			}
 		}
 	}
 	for _, st := range p.stops {
@@ -249,11 +261,23 @@ func (p *program) carry(s *stop) {
 			}
 		}
 	}
+	for _, t := range p.ties {
+		for _, f := range []*datamap.Field{t.l.From, t.l.To} {
+			if f.Collection == s.c {
+				add(f.Name)
+			}
+		}
+	}
 	for _, k := range s.t.children {
 		add(k.references...)
 	}
 	for _, f := range s.addresses() {
 		add(f.Name)
+	}
+	if p.plan.Kind == datamap.Erasure {
+		for _, f := range s.names() {
+			add(f.Name)
+		}
 	}
 }
 

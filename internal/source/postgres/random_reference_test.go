@@ -439,7 +439,7 @@ func (v view) rows(p datamap.Policy, a answer, t *sTable) (names []string, rows 
 	var places []int
 	for i, c := range t.columns {
 		links := slices.ContainsFunc(v.trail.leads, func(l lead) bool { return l.from == spot{t.i, i} || l.to == spot{t.i, i} })
-		follows := (links || t.marked && slices.Contains(t.pk, i)) && !p.LeaveLinks
+		follows := (links || t.marked && slices.Contains(t.pk, i)) && p.Links != datamap.LinksOmit
 		if slices.Contains(asked, i) || follows {
 			places, names = append(places, i), append(names, c.name)
 		}

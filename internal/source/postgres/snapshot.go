@@ -145,7 +145,7 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 		if n.staged && !n.c.v.all {
 			filter = "(k.mine OR k.own)"
 		}
-		return w.statement(at.query(w, fields, n.in(w, at), filter))
+		return w.statement(at.query(w, fields, n.in(w, at), filter, n.s.o.Shard))
 	})
 	rows, err := n.tx.Query(ctx, st.sql, st.args(n.c.r)...)
 	if err != nil {
@@ -157,15 +157,21 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 	for i, f := range fields {
 		names[i], classes[i] = f.Name, at.t.columns[f.Name].class
 	}
+	ranked := at.ranked(n.s.o.Shard)
 	for rows.Next() {
 		values, err := rows.Values()
 		if err != nil {
 			return pg.Clean(err)
 		}
+		var rank []any
+		for i, c := range ranked {
+			rank = append(rank, c.rankClass().value(values[len(fields)+i]))
+		}
+		values = values[:len(fields)]
 		for i := range values {
 			values[i] = classes[i].value(values[i])
 		}
-		if err := yield(source.Row{Fields: names, Values: values}); err != nil {
+		if err := yield(source.Row{Fields: names, Values: values, Rank: rank}); err != nil {
 			return err
 		}
 	}
@@ -201,7 +207,7 @@ func (s *stop) given() []*datamap.Field {
 }
 
 // query writes the query of a collection's rows.
-func (s *stop) query(w *writer, fields []*datamap.Field, rel, filter string) string {
+func (s *stop) query(w *writer, fields []*datamap.Field, rel, filter string, shard bool) string {
 	var list, some, order []string
 	for _, f := range fields {
 		list = append(list, s.t.columns[f.Name].given(col("t", f.Name)))
@@ -209,12 +215,12 @@ func (s *stop) query(w *writer, fields []*datamap.Field, rel, filter string) str
 	for _, t := range s.visit.Targets {
 		some = append(some, col("t", t.Field.Name)+" IS NOT NULL")
 	}
-	for _, name := range s.c.Order {
-		if s.t.columns[name] != nil {
-			order = append(order, col("t", name))
-		}
+	for _, c := range s.ranked(true) {
+		order = append(order, c.ranks(col("t", c.name)))
 	}
-	order = append(order, cols("t", s.key)...) // what order leaves open must not change from one run to the next
+	for _, c := range s.ranked(shard) {
+		list = append(list, c.rank(col("t", c.name)))
+	}
 	return "SELECT " + strings.Join(list, ", ") + " FROM " + s.t.ident() + " t WHERE " + w.these(s, rel, filter) +
 		" AND (" + strings.Join(some, " OR ") + ") ORDER BY " + strings.Join(order, ", ")
 }

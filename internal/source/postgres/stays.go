@@ -35,6 +35,7 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 				" r WHERE NOT " + at.take("r") + " AND " + from.leads(name) + ")"
 		})
 	}
+	conditions = append(conditions, w.fedKept(s)...)
 	for _, k := range s.t.children {
 		if k.takes() && len(w.p.on(k.child)) == 0 {
 			continue // see beyond

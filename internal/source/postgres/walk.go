@@ -38,7 +38,7 @@ func (w *writer) arms(s *stop, v variant, rel relation) []string {
 	for _, l := range s.links {
 		arms = append(arms, w.linkArm(s, v, l, w.linkValues(l, v, rel, "")))
 	}
-	return arms
+	return append(arms, w.fedArms(s, v)...)
 }
 
 // carries is the list of columns that a reached row t carries.
@@ -157,6 +157,9 @@ func (s *stop) reach(arms []string) string {
 
 // columnOf is the column of a field; bind has made sure that it is there.
 func (p *program) columnOf(f *datamap.Field) *column {
+	if !p.here(f.Collection) {
+		return elsewhere(f)
+	}
 	return p.cat.table(f.Collection).columns[f.Name]
 }
 
@@ -216,7 +219,7 @@ func (w *writer) sharedBy(s *stop, rel relation) []condition {
 			return to.leads(value) + " AND EXISTS (" + sql + apart(holder, from.name) + ")"
 		})
 	}
-	return conditions
+	return append(conditions, w.fedShared(s)...)
 }
 
 // apart keeps an EXISTS a look-up per row where an index serves it.
@@ -235,7 +238,7 @@ func (w *writer) ownedBy(s *stop, v variant, rel relation) []condition {
 	for _, l := range s.links {
 		conditions = append(conditions, func() string { return w.ledTo(s, v, l, rel) })
 	}
-	return conditions
+	return append(conditions, w.fedMine(s, false)...)
 }
 
 // pointedTo are the conditions under which rows of the subject alone point to
@@ -247,7 +250,7 @@ func (w *writer) pointedTo(s *stop, v variant, rel relation) []condition {
 			conditions = append(conditions, func() string { return w.ledTo(s, v, l, rel) })
 		}
 	}
-	return conditions
+	return append(conditions, w.fedMine(s, true)...)
 }
 
 func (w *writer) ledTo(s *stop, v variant, l datamap.Link, rel relation) string {

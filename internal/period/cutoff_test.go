@@ -1,4 +1,4 @@
-package retention
+package period
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ func day(text string) time.Time {
 
 func mustPeriod(t testing.TB, text string) Period {
 	t.Helper()
-	p, err := ParsePeriod(text)
+	p, err := Parse(text)
 	if err != nil {
 		t.Fatalf("%s should be a period: %v", text, err)
 	}
@@ -78,7 +78,7 @@ func TestCutoffAgreesWithEachRow(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SampledFrom([]string{"P%dD", "P%dM", "P%dY", "P%dW", "P1M%dD", "P1Y%dM", "PT%dH"}).Draw(t, "form")
-		p, err := ParsePeriod(fmt.Sprintf(text, rapid.IntRange(1, 40).Draw(t, "n")))
+		p, err := Parse(fmt.Sprintf(text, rapid.IntRange(1, 40).Draw(t, "n")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,6 +90,9 @@ func TestCutoffAgreesWithEachRow(t *testing.T) {
 			if got, want := start.Before(cutoff), obviouslyExpired(start, now, p); got != want {
 				t.Fatalf("%s kept for %s at %s: expired should be %v, by the cutoff %s it is %v", start, p, now.UTC(), want, cutoff, got)
 			}
+			if until := Until(start, p); start.Before(Cutoff(until.Add(-time.Second), p)) || !start.Before(Cutoff(until.Add(time.Second), p)) {
+				t.Fatalf("%s kept for %s should end at %s, where the cutoff passes it", start.UTC(), p, until)
+			}
 		}
 	})
 }
@@ -97,7 +100,7 @@ func TestCutoffAgreesWithEachRow(t *testing.T) {
 func TestPeriodsThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "P", "PT", "6M", "-P6M", "P0D", "PT0H", "P1.5M", "P1DT1H", "PT30M", "PT1H30M", "PT5S", "P٦M", "P999999999D", "P2000Y", "six months"} {
-		if p, err := ParsePeriod(text); err == nil {
+		if p, err := Parse(text); err == nil {
 			t.Errorf("%q should be refused as a period, was read as %+v", text, p)
 		}
 	}

@@ -1,0 +1,9 @@
+package integration
+
+import (
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }

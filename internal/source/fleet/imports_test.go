@@ -1,0 +1,16 @@
+package fleet_test
+
+import (
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/importrule"
+)
+
+// The exchange knows no kind of source and no database.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	const module = "github.com/lethe-dsr/lethe/"
+	importrule.Only(t, ".", module+"cmd", module+"dsar", module+"retention", module+"jobs", module+"migrations", module+"examples",
+		module+"internal/web", module+"internal/mail", module+"internal/archive", module+"internal/ledger", module+"internal/config",
+		module+"internal/pgtest", module+"internal/source/postgres", module+"internal/pg", "github.com/jackc", "github.com/riverqueue", "github.com/robfig/cron", "net/http", "net/smtp")
+}

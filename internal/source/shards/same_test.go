@@ -1,0 +1,155 @@
+package shards_test
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// TestPropertyTheSameAsOne holds four shards, two databases, and two databases
+// one of which is sharded to one database that holds all rows: the same rows
+// found, the same archive in the same order, the same erasure.
+func TestPropertyTheSameAsOne(t *testing.T) {
+	t.Parallel()
+	for name, above := range map[string]int64{"one statement": 0, "staged": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ways := waysOf(t, postgres.Options{StagedAbove: above, Now: func() time.Time { return time.Unix(0, 0) }})
+			cases := 5
+			if os.Getenv("LETHE_SOAK") != "" {
+				cases = 400
+			}
+			for seed := range cases {
+				same(t, ways, rand.New(rand.NewPCG(uint64(seed), 1)), fmt.Sprintf("seed %d, %s", seed, name))
+			}
+		})
+	}
+}
+
+func waysOf(t *testing.T, o postgres.Options) []*way {
+	t.Helper()
+	left, right := mapOf(t, "world"), mapOf(t, "other")
+	var ways []*way
+	single := poolsOf(t, 1)
+	s, err := postgres.New("world", single[0], o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ways = append(ways, together("one", left, single, func(row) int { return 0 }, map[string]store{"world": s}))
+	four := poolsOf(t, 4)
+	ways = append(ways, together("four shards", left, four, nil, map[string]store{"world": sharded(t, four, o)}))
+	two := poolsOf(t, 2)
+	a, err := postgres.New("world", two[0], o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := postgres.New("other", two[1], o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ways = append(ways, together("two databases", right, two, func(r row) int {
+		if slices.Contains(onRight, r.table) {
+			return 1
+		}
+		return 0
+	}, map[string]store{"world": a, "other": b}))
+	mixed := poolsOf(t, 3)
+	c, err := postgres.New("other", mixed[2], o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ways = append(ways, together("two shards and a database", right, mixed, nil, map[string]store{"world": sharded(t, mixed[:2], o), "other": c}))
+	return ways
+}
+
+func same(t *testing.T, ways []*way, r *rand.Rand, what string) {
+	t.Helper()
+	rows := drawRows(r)
+	where := map[string]int{}
+	for _, one := range rows {
+		where[one.insert] = r.IntN(4)
+	}
+	ways[1].at = func(r row) int { return where[r.insert] }
+	ways[3].at = func(r row) int {
+		if slices.Contains(onRight, r.table) {
+			return 2
+		}
+		return where[r.insert] % 2
+	}
+	kinds := [][]string{{"email"}, {"visitor"}, {"email", "visitor"}}
+	types := kinds[r.IntN(len(kinds))]
+	value := map[string]string{"email": "a@x.example", "visitor": "d1"}
+	var holds source.Holds
+	heldWalk := r.IntN(3) == 0
+	if r.IntN(2) == 0 {
+		holds.Rows = []source.RowKey{{Collection: "right.orders", Key: "(0,0)"}, {Collection: "left.events", Key: "1"}, {Collection: "right.devices", Key: "d1"}}
+	}
+	restricted, roots := r.IntN(3) == 0, []source.RowKey{{Collection: "left.people", Key: "0"}, {Collection: "right.devices", Key: "d1"}}
+	shared := r.IntN(2) == 0
+	type outcome struct{ found, given, erased, left string }
+	var first outcome
+	for i, w := range ways {
+		load(t, w.pools, w.at, rows)
+		walk := source.Walk{Scope: "1", Restricted: restricted, Roots: roots}
+		for _, typ := range types {
+			walk.Seeds = append(walk.Seeds, source.Seed{Type: typ, Value: value[typ]})
+		}
+		h := holds
+		if heldWalk {
+			h.Walks = []source.Walk{{Plan: planOf(t, w.m, datamap.Access, "email"), Scope: "1", Seeds: []source.Seed{{Type: "email", Value: "b@x.example"}}}}
+		}
+		var got outcome
+		walk.Plan = planOf(t, w.m, datamap.Access, types...)
+		walk.IncludeShared = shared
+		found, err := w.find(t.Context(), walk)
+		if err != nil {
+			t.Fatalf("%s, %s: find: %v", what, w.name, err)
+		}
+		got.found = listed(found)
+		if got.given, err = w.given(t.Context(), walk); err != nil {
+			t.Fatalf("%s, %s: give: %v", what, w.name, err)
+		}
+		walk.Plan, walk.IncludeShared = planOf(t, w.m, datamap.Erasure, types...), false
+		findings, err := w.erase(t.Context(), walk, h)
+		if err != nil {
+			t.Fatalf("%s, %s: erase: %v", what, w.name, err)
+		}
+		got.erased, got.left = listed(source.Found{Findings: findings}), dump(t, w.pools)
+		if err := w.looked(t.Context(), walk, h); err != nil {
+			t.Fatalf("%s, %s: after an erasure: %v", what, w.name, err)
+		}
+		if i == 0 {
+			first = got
+			continue
+		}
+		if got != first {
+			t.Fatalf("%s: expected %s to give what one database gives:\n%+v\nit gave\n%+v\nrows:\n%v\nseeds %v, restricted %t, holds %+v", what, w.name, first, got, rows, types, restricted, h.Rows)
+		}
+	}
+}
+
+// listed is what was found, whichever source found it.
+func listed(f source.Found) string {
+	var lines []string
+	for _, x := range f.Findings {
+		x.Source = ""
+		lines = append(lines, fmt.Sprintf("%+v", x))
+	}
+	slices.Sort(lines)
+	slices.SortFunc(f.Roots, func(a, b source.Root) int {
+		return cmp.Or(cmp.Compare(a.Collection, b.Collection), cmp.Compare(a.Key, b.Key))
+	})
+	for _, x := range f.Roots {
+		x.Source = ""
+		lines = append(lines, fmt.Sprintf("%+v", x))
+	}
+	return fmt.Sprintf("%v reached %v", lines, f.Reached)
+}

@@ -329,9 +329,6 @@ func (d drawer) policy(kind datamap.Kind) datamap.Policy {
 		return datamap.Builtin(kind)
 	}
 	p := datamap.Policy{Name: "drawn", Kind: kind}
-	if d.one(4) && kind != datamap.Erasure {
-		p.Links = datamap.LinksOmit
-	}
 	for range 1 + d.IntN(2) {
 		rule := datamap.PolicyRule{}
 		for range 1 + d.IntN(2) {
@@ -344,6 +341,14 @@ func (d drawer) policy(kind datamap.Kind) datamap.Policy {
 			rule.Strategy = of(d, &datamap.Masking{Strategy: "string_rewrite", Value: "masked", Suffix: "!"}, &datamap.Masking{Strategy: "random_string_rewrite", Length: d.IntN(2) * 6}, &datamap.Masking{Strategy: "null_rewrite"})
 		}
 		p.Rules = append(p.Rules, rule)
+	}
+	texts := slices.ContainsFunc(p.Rules, func(r datamap.PolicyRule) bool { return r.Strategy != nil && r.Strategy.Strategy != "null_rewrite" })
+	switch {
+	case !d.one(3):
+	case kind != datamap.Erasure:
+		p.Links = datamap.LinksOmit
+	case !texts: // numbers and foreign keys take no text
+		p.Links = datamap.LinksMask
 	}
 	return p
 }

@@ -299,7 +299,8 @@ func (w *writer) leftToDelete(s *stop, rel relation) string {
 		return "(SELECT count(*) FROM " + rel(s) + " k WHERE k.del)"
 	}
 	left := w.unmasked(s, w.v, rel, true)
-	if !s.c.SharedErase { // the keys of shared rows are not among those erased
+	// The keys of shared rows are not among those erased, nor are places.
+	if !s.c.SharedErase && !s.nameless {
 		left = "(" + left + " OR NOT " + w.keyIs(s, cols("t", s.key), "erased keys", func(r *run) []string { return r.erased[s.c.FullName()] }) + ")"
 	}
 	return "(SELECT count(*) FROM " + s.t.ident() + " t WHERE " + w.these(s, rel(s), "k.del") + " AND " + left + ")"

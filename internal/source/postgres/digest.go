@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/sha512"
-	"errors"
 	"fmt"
 	"hash"
 	"regexp"
@@ -71,7 +70,7 @@ func (p *program) secret(w source.Walk) error {
 	for _, s := range p.stops {
 		for _, m := range s.masks() {
 			if m.bits > 0 {
-				return errors.New("the plan masks with a secret of the request (" + m.how + "), and the request brings none")
+				return &Unfit{Source: p.source, Reasons: []string{"it masks with a secret of the request (" + m.how + "), and the request brings none"}}
 			}
 		}
 	}

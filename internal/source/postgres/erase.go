@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -62,7 +63,7 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, h
 		if len(c.p.stops) == 0 {
 			return nil
 		}
-		if err := errors.Join(c.p.secret(w), c.p.today(w)); err != nil {
+		if err := cmp.Or(c.p.secret(w), c.p.today(w)); err != nil {
 			return err
 		}
 		return c.do(ctx, conn, how, toErase, func(tx pg.DB, res *result) error {

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -149,7 +148,7 @@ func (s *stop) keepMisfits() (reasons []string) {
 // today refuses an erasure that does not say by which day keeps are reckoned.
 func (p *program) today(w source.Walk) error {
 	if w.Today.IsZero() && slices.ContainsFunc(p.stops, p.keeping) {
-		return errors.New("the data map keeps rows by law, and the erasure does not say which day it is")
+		return &Unfit{Source: p.source, Reasons: []string{"it keeps rows by law, and the erasure does not say which day it is"}}
 	}
 	return nil
 }

@@ -16,38 +16,40 @@ import (
 // place is one value, a GIN index where the values are compared as they stand.
 func (w *writer) matchInside(s *stop, seed datamap.PlanSeed, c *column, how datamap.Match) string {
 	name := "seed " + seed.Identity + " " + string(how) + " " + seed.Field.DataType
-	list, test := w.seedValues(seed)
+	as := seedTexts(seed, func(v string) []string { return []string{v} })
+	in := c.place.in
+	_, there := s.t.served(c)
+	if there && how == datamap.Exact && in.class == classArray && in.element.castOf("x") != "" {
+		elements := w.bind(name+" elements "+in.element.typ, func(r *run) any {
+			fit := []string{}
+			for _, v := range as(r) {
+				if in.element.fits(v) {
+					fit = append(fit, v)
+				}
+			}
+			return fit
+		})
+		return col("t", in.name) + " && " + elements + "::text[]::" + in.element.typ + "[] AND EXISTS (SELECT 1 FROM unnest(" + col("t", in.name) + ") AS e(v) WHERE e.v = ANY(" +
+			elements + "::text[]::" + in.element.typ + "[]))"
+	}
+	list, test := w.seedValues(seed) // bound only where it is used: Postgres refuses others
 	if c.place.one {
-		for _, expression := range c.place.expressions(pgx.Identifier{c.place.in.name}.Sanitize()) {
+		for _, expression := range c.place.expressions(pgx.Identifier{in.name}.Sanitize()) {
 			if s.t.indexedBy(test(expression)) {
 				return test(c.place.aliased("t", expression)) + " = ANY(" + list + ")"
 			}
 		}
 	}
 	found := "EXISTS (SELECT 1 FROM unnest(" + c.place.values("t") + ") AS e(v) WHERE " + test("e.v") + " = ANY(" + list + "))"
-	if _, there := s.t.served(c); !there || how != datamap.Exact {
+	if !there || how != datamap.Exact || in.class != classJSON {
 		return found
 	}
-	if in := c.place.in; in.class == classJSON {
-		as := seedTexts(seed, func(v string) []string { return []string{v} })
-		path := w.bind(name+" path "+strings.Join(c.place.path, "\x00"), func(r *run) any { return pathTo(c.place.path, as(r)) })
-		return "(" + in.document(col("t", in.name), true) + " @? " + path + "::text::jsonpath AND " + found + ")"
-	}
-	in := c.place.in
-	if in.element.castOf("x") == "" {
-		return found
-	}
-	as := seedTexts(seed, func(v string) []string { return []string{v} })
-	elements := w.bind(name+" elements "+in.element.typ, func(r *run) any {
-		fit := []string{}
-		for _, v := range as(r) {
-			if in.element.fits(v) {
-				fit = append(fit, v)
-			}
-		}
-		return fit
+	path := w.bind(name+" path "+strings.Join(c.place.path, "\x00"), func(r *run) any { return pathTo(c.place.path, as(r)) })
+	again := w.bind(name+" exists "+strings.Join(c.place.path, "\x00"), func(r *run) any {
+		return "lax exists(" + strings.TrimPrefix(pathTo(c.place.path, as(r)), "lax ") + ")"
 	})
-	return col("t", in.name) + " && " + elements + "::text[]::" + in.element.typ + "[]"
+	doc := in.document(col("t", in.name), true)
+	return "(" + doc + " @? " + path + "::text::jsonpath AND " + doc + " @@ " + again + "::text::jsonpath AND " + found + ")" // twice: see holding
 }
 
 // seedValues binds a seed's values as texts, and says how a text is compared with them.

@@ -205,6 +205,11 @@ func (p *place) expressions(column string) []string {
 }
 
 // holding is the condition, served by the index of u, that a row holds a text.
+//
+// Of what a document or array contains Postgres knows nothing, and takes one row
+// in a hundred for a match: it would sooner read a table than ask its index. So
+// the same is asked in two ways, which it multiplies, and apart from what is
+// around it (see fenced).
 func (p *place) holding(alias, value string, u lookUp) string {
 	if u.expression != "" {
 		return p.aliased(alias, u.expression) + " = " + value
@@ -212,16 +217,34 @@ func (p *place) holding(alias, value string, u lookUp) string {
 	expr := col(alias, p.in.name)
 	if p.in.class == classArray {
 		if cast := p.in.element.castOf(value); cast != "" {
-			return expr + " @> ARRAY[" + cast + "]::" + p.in.element.typ + "[]"
+			list := "ARRAY[" + cast + "]::" + p.in.element.typ + "[]"
+			return expr + " @> " + list + " AND " + expr + " && " + list
 		}
 		return value + " = ANY(" + expr + "::text[])"
 	}
-	condition := p.in.document(expr, true) + " @? (" + literal(jsonPath(p.path)+" ? (@ == ") + " || to_jsonb(" + value + ")::text || CASE WHEN " +
-		value + ` ~ '^-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?$' OR ` + value + " IN ('true', 'false') THEN ' || @ == ' || " + value + " ELSE '' END || ')')::jsonpath"
+	test := "to_jsonb(" + value + ")::text || CASE WHEN " + value + ` ~ '^-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?$' OR ` + value + " IN ('true', 'false') THEN ' || @ == ' || " + value + " ELSE '' END || ')'"
+	condition := p.in.document(expr, true) + " @? (" + literal(jsonPath(p.path)+" ? (@ == ") + " || " + test + ")::jsonpath AND " +
+		p.in.document(expr, true) + " @@ (" + literal("lax exists("+strings.TrimPrefix(jsonPath(p.path), "lax ")+" ? (@ == ") + " || " + test + " || ')')::jsonpath"
 	if p.one {
 		condition += " AND " + p.in.document(expr, true) + " #>> " + pathArray(p.path) + " = " + value
 	}
 	return condition
+}
+
+// fenced is a query that is planned for all of its rows, whatever is made of
+// them: for the first one alone Postgres would try its luck by reading the table.
+func fenced(query string) string {
+	return "WITH once AS MATERIALIZED (" + query + ") SELECT * FROM once"
+}
+
+// fencedFor is that, where a link ends inside a document or an array.
+func fencedFor(ties []strand, query string) string {
+	for _, t := range ties {
+		if t.to.place != nil {
+			return fenced(query)
+		}
+	}
+	return query
 }
 
 // castOf makes an element of an array of a text; NULL, which no array contains,

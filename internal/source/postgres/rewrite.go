@@ -117,8 +117,10 @@ func (w *writer) ends(s *stop, in string, values func(datamap.Link, []strand) st
 		if c.place == nil || c.place.in.name != in || whole(seed.Field) {
 			continue
 		}
-		as, test := w.seedValues(seed)
-		all = append(all, end{c: c, among: func(text string) string { return test(text) + " = ANY(" + as + ")" }})
+		all = append(all, end{c: c, among: func(text string) string {
+			as, test := w.seedValues(seed) // bound where it is used
+			return test(text) + " = ANY(" + as + ")"
+		}})
 	}
 	return all
 }

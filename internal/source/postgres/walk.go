@@ -88,7 +88,11 @@ func (w *writer) seedArms(s *stop, v variant) []string {
 		if v.restricted {
 			only = " AND " + w.isRoot(s, s.idsOf("t"))
 		}
-		arms = append(arms, "SELECT "+w.carries(s)+", true AS seed FROM "+s.t.ident()+" t WHERE "+w.match(s, seed)+w.scope(s)+only)
+		arm := "SELECT " + w.carries(s) + ", true AS seed FROM " + s.t.ident() + " t WHERE " + w.match(s, seed) + w.scope(s) + only
+		if s.t.at(seed.Field).place != nil {
+			arm = "(" + fenced(arm) + ")"
+		}
+		arms = append(arms, arm)
 	}
 	if v.again && !s.nameless {
 		arms = append(arms, w.goneArm(s))
@@ -129,8 +133,8 @@ func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) stri
 		return "SELECT " + w.carries(s) + ", false AS seed FROM " + s.t.ident() + " t WHERE " +
 			among(ties, func(c *column) string { return s.t.inRow("t", c) }, list) + rest
 	}
-	return "SELECT u.* FROM " + distinct + " CROSS JOIN LATERAL (SELECT " + w.carries(s) + ", false AS seed FROM " +
-		s.t.ident() + " t WHERE " + w.equals(s.t, ties, "t", columnsOf(ties, "v")) + rest + " OFFSET 0) u"
+	return "SELECT u.* FROM " + distinct + " CROSS JOIN LATERAL (" + fencedFor(ties, "SELECT "+w.carries(s)+", false AS seed FROM "+
+		s.t.ident()+" t WHERE "+w.equals(s.t, ties, "t", columnsOf(ties, "v"))+rest+" OFFSET 0") + ") u"
 }
 
 // linkValues are the values, columns v, v1 and so on, that a link's rows lead on with.
@@ -268,7 +272,7 @@ func (w *writer) sharedBy(s *stop, v variant, rel relation) []condition {
 			for _, at := range w.p.on(holder.oid) {
 				sql += " AND NOT " + w.isIn(at, cols("d", at.key), rel(at), "")
 			}
-			condition := strings.Join(leads, " AND ") + " AND EXISTS (" + sql + apart(holder, ties) + ")"
+			condition := strings.Join(leads, " AND ") + " AND EXISTS (" + fencedFor(ties, sql+apart(holder, ties)) + ")"
 			if more == "" {
 				return condition
 			}

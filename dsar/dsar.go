@@ -148,6 +148,7 @@ type Submission struct {
 	Kind       datamap.Kind
 	Policy     string // empty: the built-in one of the kind
 	Identities []Identity
+	Fields     map[string]string // custom request fields by name; they narrow collections
 	Requester  Requester
 	Delivery   string    // empty: the controller's
 	Language   string    // empty: the controller's

@@ -47,6 +47,7 @@ CREATE TABLE requests (
     mandate_kind   text,                         -- what was seen, e.g. "power of attorney"; never a copy
     mandate_by     text,
     mandate_at     timestamptz,
+    brought_cipher bytea,                        -- {fields, secret}: custom request fields, and what hashes are keyed by; NULL at the end
     reason_cipher  bytea,                        -- the DPO's words for a refusal or extension
     joined_proof   bytea,                        -- HMAC over the sorted proved identities; NULL until one is proved
     waits_for      bigint REFERENCES requests,   -- an erasure waits for the same subject's access

@@ -140,6 +140,7 @@ INSERT INTO notes VALUES (1, 12, 'ask pavla@example.org first'), (2, 12, 'xpavla
 func noteMap() string {
 	m := strings.Replace(shopMap, "          - {name: mail,", "          - {name: phone, data_categories: [user.contact.phone_number], fides_meta: {identity: phone}}\n          - {name: mail,", 1)
 	return m + `      - name: notes
+        fides_meta: {skip_processing: true}
         fields:
           - {name: id, data_categories: [system.operations], fides_meta: {primary_key: true}}
           - {name: about, fides_meta: {references: [{dataset: shop, field: orders.id, direction: to}]}}

@@ -19,14 +19,16 @@ type MentionField struct {
 	Why string
 }
 
-// MentionFields are the columns to be searched, in the map's order. Whose row it
+// MentionFields are the columns to be searched, in the map's order; also those
+// of collections that no walk visits (skip_processing): a walk is for a person's
+// own rows, and this is for everybody else's. Whose row it
 // is must be plain: a source in which some collection names its controller is
 // shared by several, and a collection that leads to none such is nobody's to search.
 func MentionFields(m *Map) []MentionField {
 	var fields []*Field
 	for _, c := range m.collections() {
 		for _, f := range c.Fields {
-			if f.Mentions && !c.Skip {
+			if f.Mentions {
 				fields = append(fields, f)
 			}
 		}

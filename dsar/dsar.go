@@ -98,6 +98,7 @@ type Letter struct {
 	Holds       string           // ask: what lies there, in words
 	Late        bool             // ask_again: the day is over by which an answer was due
 	ByHand      []string         // erased: what people erased by hand
+	Mentions    []string         // erased: what was taken out of other people's text
 	// Attachment, when set, is the archive itself.
 	Attachment func(ctx context.Context) (name string, r io.ReadCloser, err error)
 }
@@ -204,7 +205,8 @@ type Request struct {
 	Disagree      bool // root rows disagree on the person, and nobody ticked yet
 	Findings      []source.Finding
 	Steps         []Step
-	Asks          []Ask // what people were asked
+	Asks          []Ask     // what people were asked
+	Mentions      []Mention // where the person stands in other people's text
 	FirstApproval FirstApproval
 	Letters       []LetterState
 	Archive       *ArchiveState
@@ -236,7 +238,7 @@ type RootRow struct {
 // A Step is one unit of a request's work on one source.
 type Step struct {
 	ID         int64
-	Stage      string // locate, discover, ask, archive, erase
+	Stage      string // locate, discover, ask, archive, erase, mentions
 	Source     string
 	Run        int
 	Status     string // waiting, running, asked (a person), done, failed, dropped

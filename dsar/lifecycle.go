@@ -76,7 +76,7 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, to Status, n
 		var open int
 		err := tx.QueryRow(ctx, `
 			SELECT count(*) FROM steps
-			WHERE request_id = $1 AND stage IN ('ask', 'archive', 'erase') AND status <> 'done'`, r.ID).Scan(&open)
+			WHERE request_id = $1 AND stage IN ('ask', 'archive', 'erase', 'mentions') AND status <> 'done'`, r.ID).Scan(&open)
 		if err != nil {
 			return fmt.Errorf("end request %d: %w", r.ID, err)
 		}

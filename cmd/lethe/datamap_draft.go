@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 
 	"github.com/lethe-dsr/lethe/internal/draft"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
@@ -131,8 +130,8 @@ func (c *datamapDraftCmd) tell(w *world, d *draft.Draft) {
 	if reached == 0 {
 		fmt.Fprintln(w.err, "No column was taken for a mail address or telephone number: give one an identity.")
 	}
-	for _, name := range slices.Concat(d.Unreached) {
-		fmt.Fprintf(w.err, "%s looks personal, and nothing leads there.\n", name)
+	for _, name := range d.Unreached {
+		fmt.Fprintf(w.err, "%s looks personal and is not walked; the map says why.\n", name)
 	}
 	for _, name := range d.Left {
 		fmt.Fprintf(w.err, "%s: not in the map.\n", name)

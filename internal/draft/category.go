@@ -112,7 +112,9 @@ func under(a, b string) bool {
 func byName(c *Column, about bool) (judgement, bool) {
 	if c.Class == Bool || c.Class == Moment || c.Class == Date {
 		// email_confirmed_at and has_phone tell something about a person, no address.
-		return byNameOf(c, about, func(m meaning) bool { return slices.Contains(m.classes, c.Class) || m.category == "user.privacy_preferences" })
+		return byNameOf(c, about, func(m meaning) bool {
+			return slices.Contains(m.classes, c.Class) || m.category == "user.privacy_preferences"
+		})
 	}
 	name := words(c.Name)
 	if len(name) > 1 && slices.Contains([]string{"id", "count", "type", "status", "enabled", "verified", "confirmed", "template", "format", "method", "digits_count", "version", "cost"}, name[len(name)-1]) &&

@@ -1,7 +1,6 @@
 package draft
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -18,7 +17,8 @@ type Options struct {
 type Draft struct {
 	Source      string
 	Collections []*Collection // those that an identity reaches first, in the order of the walk
-	// Unreached are tables that look personal and that nothing leads to.
+	// Unreached are tables that look personal and that nothing leads to, or whose
+	// rows no key names.
 	Unreached []string
 	// Left are tables that no map can name, each with the reason.
 	Left []string
@@ -76,7 +76,16 @@ func Make(db *Database, o Options) *Draft {
 			out.Left = append(out.Left, t.FullName()+" "+why)
 			continue
 		}
-		clean.Tables = append(clean.Tables, t)
+		kept := *t
+		kept.Columns = nil
+		for _, c := range t.Columns {
+			if strings.Contains(c.Name, ".") {
+				out.Left = append(out.Left, t.FullName()+": a column has a point in its name, which no map can hold")
+				continue
+			}
+			kept.Columns = append(kept.Columns, c)
+		}
+		clean.Tables = append(clean.Tables, &kept)
 	}
 	d := &drafting{db: clean, links: map[*Table][]*link{}, called: map[*Table][]string{}, judged: map[*Column]judgement{},
 		root: map[*Table]bool{}, about: map[*Table]bool{}, reached: map[*Table]bool{}, kept: map[*Table]string{}}
@@ -95,7 +104,7 @@ func Make(db *Database, o Options) *Draft {
 			continue
 		}
 		out.Collections = append(out.Collections, d.collection(t))
-		if d.looksPersonal(t) {
+		if d.looksPersonal(t) || d.keyless(t) {
 			out.Unreached = append(out.Unreached, t.FullName())
 		}
 	}
@@ -108,8 +117,8 @@ func unnameable(t *Table) string {
 	switch {
 	case strings.Contains(t.Name, "."):
 		return "has a point in its name, which no reference can hold"
-	case len(t.Columns) == 0:
-		return "has no columns, or none that may be read"
+	case !slices.ContainsFunc(t.Columns, func(c *Column) bool { return !strings.Contains(c.Name, ".") }):
+		return "has no columns that a map can name, or none that may be read"
 	}
 	return ""
 }
@@ -192,7 +201,7 @@ func (d *drafting) findRoots() {
 func (d *drafting) walk() {
 	var queue []*Table
 	add := func(t *Table) {
-		if !d.reached[t] && t.Kind == "table" {
+		if !d.reached[t] && t.Kind == "table" && len(keyOf(t)) > 0 {
 			d.reached[t] = true
 			queue = append(queue, t)
 		}
@@ -280,6 +289,8 @@ func (d *drafting) collection(t *Table) *Collection {
 	switch {
 	case t.Kind != "table":
 		c.Why = "a " + t.Kind + ": what it shows lies in tables"
+	case d.keyless(t):
+		c.Why = "a person's, and no key names its rows: give the table one, or mark columns that name a row as primary_key, and take skip_processing away"
 	case !c.Reached && d.looksPersonal(t):
 		c.Why = "looks personal, and nothing leads here: give it an identity or a reference, and take skip_processing away"
 	case !c.Reached:
@@ -289,10 +300,7 @@ func (d *drafting) collection(t *Table) *Collection {
 	default:
 		c.Delete = true
 	}
-	key := t.Key
-	if len(key) == 0 && len(t.Unique) > 0 {
-		key = slices.MinFunc(t.Unique, func(a, b []string) int { return cmp.Compare(len(a), len(b)) })
-	}
+	key := keyOf(t)
 	byColumn := map[string]*Field{}
 	for _, col := range t.Columns {
 		f := &Field{Column: col, Key: slices.Contains(key, col.Name), Identity: d.identity(t, col)}
@@ -309,6 +317,24 @@ func (d *drafting) collection(t *Table) *Collection {
 		}
 	}
 	return c
+}
+
+// keyOf are the columns that name a row: the primary key, else the shortest
+// unique index whose columns are never NULL.
+func keyOf(t *Table) []string {
+	key := t.Key
+	for _, u := range t.Unique {
+		never := !slices.ContainsFunc(u, func(name string) bool { c := t.Column(name); return c == nil || !c.NotNull })
+		if len(t.Key) == 0 && never && (key == nil || len(u) < len(key)) {
+			key = u
+		}
+	}
+	return key
+}
+
+// keyless tells that a table would be reached, had it a key.
+func (d *drafting) keyless(t *Table) bool {
+	return t.Kind == "table" && len(keyOf(t)) == 0 && (d.root[t] || slices.ContainsFunc(d.links[t], func(l *link) bool { return l.from && d.reached[l.parent] }))
 }
 
 // tie puts references on fields.

@@ -37,7 +37,7 @@ func (d *drafting) findLinks() {
 			d.links[t] = append(d.links[t], &link{child: t, parent: p, columns: k.Columns, references: k.References})
 		}
 		for _, c := range t.Columns {
-			if taken[c.Name] || slices.Equal(t.Key, []string{c.Name}) {
+			if taken[c.Name] || c.Name == "id" {
 				continue
 			}
 			if l := d.guess(t, c); l != nil {
@@ -193,10 +193,8 @@ func (d *drafting) direct() {
 				}
 			case l.owner && d.actor(l, subject > 0):
 				l.owner, l.why = false, "names who dealt with the row, not whom it is about"
-			case !d.root[l.parent] && d.isDetail(l.parent) && !d.isPerson(t):
-				l.to, l.why = true, "points to what describes the person"
 			case !d.root[l.parent] && d.isDetail(l.parent):
-				l.to, l.why = true, "the person's own"
+				l.to, l.why = true, "points to what describes the person"
 			case d.satellite(l):
 				l.from, l.to, l.why = true, true, "holds the person's address: leads to the person, and from there to all of theirs"
 			default:
@@ -227,8 +225,18 @@ func (d *drafting) hasOwner(t *Table) bool {
 }
 
 // satellite tells whether the child holds the addresses of persons whose own
-// table has none (users and user_emails).
+// table has none (users and user_emails): each address once, or by its name. A
+// log of what was sent to an address is none: its address proves nothing.
 func (d *drafting) satellite(l *link) bool {
-	return d.identityOf(l.child) && !d.identityOf(l.parent) && d.isPerson(l.parent) && len(l.columns) == 1 &&
-		hasAny(words(l.child.Name), "email", "emails", "phone", "phones", "contact", "contacts", "address", "addresses")
+	if !d.identityOf(l.child) || d.identityOf(l.parent) || !d.isPerson(l.parent) || len(l.columns) != 1 {
+		return false
+	}
+	child := squeezed(l.child.Name)
+	named := slices.ContainsFunc(d.called[l.parent], func(n string) bool {
+		rest, ok := strings.CutPrefix(child, n)
+		return ok && slices.Contains([]string{"email", "emails", "mail", "mails", "emailaddress", "emailaddresses", "contact", "contacts", "login", "logins"}, rest)
+	})
+	return named || slices.ContainsFunc(l.child.Columns, func(c *Column) bool {
+		return d.identity(l.child, c) == "email" && slices.ContainsFunc(l.child.Unique, func(u []string) bool { return slices.Equal(u, []string{c.Name}) })
+	})
 }

@@ -24,7 +24,7 @@ dataset:
 		d.dataset(&b, schema)
 	}
 	if len(d.Unreached) > 0 {
-		b.WriteString("\n# Looks personal, and no identity leads there (skip_processing above):\n")
+		b.WriteString("\n# Looks personal, and is not walked (skip_processing above says why):\n")
 		for _, name := range d.Unreached {
 			b.WriteString("#   " + oneLine(name) + "\n")
 		}
@@ -83,9 +83,6 @@ func (d *Draft) collection(c *Collection, indent string) string {
 		said = append(said, "An erasure masks the rows: "+c.Why)
 	default:
 		said = append(said, upper(c.Why))
-	}
-	if c.Reached && !slices.ContainsFunc(c.Fields, func(f *Field) bool { return f.Key }) {
-		said = append(said, "It has no key: rows that are alike in everything are one")
 	}
 	for _, s := range said {
 		line("# %s.", oneLine(s))

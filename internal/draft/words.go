@@ -117,15 +117,15 @@ func personWords() []string {
 // detailWords name tables whose rows describe a person and are pointed to, as an
 // order points to its address.
 func detailWords() []string {
-	return strings.Fields(`address addresse adresse anschrift adresa adresy card creditcard paymentmethod paymentsource identity
-		person persondetail contactdetail emailaddress phonenumber location bankaccount profile avatar`)
+	return strings.Fields(`address addresse adresse anschrift adresa adresy card creditcard identity
+		person persondetail contactdetail emailaddress phonenumber bankaccount profile avatar`)
 }
 
 // houseWords name tables of organisations and settings: an address in them is an office's.
 func houseWords() []string {
 	return strings.Fields(`store shop setting settings config configuration channel inbox company organization organisation supplier
 		vendor tenant template templates site plugin app oauth firma firmy unternehmen lieferant entreprise societe fournisseur
-		warehouse provider webhook team category currency country region state province language locale zone product variant brand
+		warehouse provider webhook team group category currency country region state province language locale zone product variant brand
 		tax shipping role permission feature plan price migration migrations queue job jobs
 		land laender zeme produkt produkte pays produit`)
 }
@@ -135,7 +135,7 @@ func actorWords() []string {
 	return strings.Fields(`assignee assigned approver approved canceler canceller canceled cancelled reviewer reviewed moderator moderated
 		editor edited deleted updated locked closed resolved granted grantor invited inviter agent agree handler verified verifier
 		accepted rejected rejecter suspended silenced staff admin manager modified processed refunded published
-		acting impersonator last bearbeiter genehmigt schvalil upravil modifie valide`)
+		acting impersonator last reply replied bearbeiter genehmigt schvalil upravil modifie valide`)
 }
 
 // ownerWords are roles of the person whom a row belongs to.

@@ -132,7 +132,6 @@ func (s *Service) walk(r requestRow, seeds []source.Seed) (source.Walk, error) {
 	w := source.Walk{
 		Plan: plan, Scope: s.c.Controllers[r.Controller].Scope, Seeds: seeds,
 		IncludeShared: r.IncludeShared && r.Kind != datamap.Erasure,
-		Today:         s.now().UTC().Truncate(24 * time.Hour),
 	}
 	return w, s.bring(&w, r)
 }

@@ -40,7 +40,7 @@ func (c *findCmd) explain(ctx context.Context, w *world, a *app, ids []dsar.Iden
 			return asMisuse(err)
 		}
 		for i, url := range s.Postgres {
-			found, list, err := postgres.Explain(ctx, s.Name, url, postgres.Options{}, walk)
+			found, list, err := postgres.Explain(ctx, s.Name, url, postgres.Options{Now: w.now}, walk)
 			if err != nil {
 				return err
 			}

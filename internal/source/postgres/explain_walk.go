@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,13 +31,16 @@ type Explained struct {
 // statements. Plans are generic ones, made
 // without values, as walks use them.
 func Explain(ctx context.Context, name, url string, o Options, w source.Walk) (found source.Found, list []Explained, err error) {
+	if o.Now == nil {
+		return found, nil, errors.New("explain needs a clock")
+	}
 	opened, err := Open(ctx, name, url, o)
 	if err != nil {
 		return found, nil, err
 	}
 	c := opened.pool.Config()
 	opened.Close()
-	rec := &recorder{}
+	rec := &recorder{now: o.Now}
 	c.ConnConfig.Tracer, c.MaxConns, c.MinConns = rec, 1, 0
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
@@ -66,6 +70,7 @@ func Explain(ctx context.Context, name, url string, o Options, w source.Walk) (f
 // recorder notes the statements of a walk: neither those that read the catalogue
 // nor those that begin and end a transaction.
 type recorder struct {
+	now  func() time.Time
 	mu   sync.Mutex
 	list []Explained
 	done bool
@@ -80,7 +85,7 @@ type started struct {
 
 // TraceQueryStart is pgx.QueryTracer's. The arguments are not looked at.
 func (r *recorder) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
-	return context.WithValue(ctx, startedQuery{}, started{d.SQL, time.Now()}) //nolint:forbidigo // a span on a screen, never stored or compared with a deadline
+	return context.WithValue(ctx, startedQuery{}, started{d.SQL, r.now()})
 }
 
 // TraceQueryEnd is pgx.QueryTracer's.
@@ -94,7 +99,7 @@ func (r *recorder) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, d pgx.TraceQu
 	if !ok || r.done || !walks || catalogue {
 		return
 	}
-	r.list = append(r.list, Explained{SQL: q.sql, Took: time.Since(q.at), Rows: d.CommandTag.RowsAffected()}) //nolint:forbidigo // see above
+	r.list = append(r.list, Explained{SQL: q.sql, Took: r.now().Sub(q.at), Rows: d.CommandTag.RowsAffected()})
 }
 
 func (r *recorder) stop() []Explained {

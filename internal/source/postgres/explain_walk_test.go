@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/pgtest"
@@ -16,6 +17,7 @@ func TestExplain(t *testing.T) {
 	both(t, func(t *testing.T, o postgres.Options) {
 		pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION"))
 		w := source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "o'neil@x.example")}
+		o.Now = time.Now
 		found, list, err := postgres.Explain(t.Context(), "shop", pgtest.URL(pool), o, w)
 		if err != nil {
 			t.Fatal(err)

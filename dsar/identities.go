@@ -132,6 +132,7 @@ func (s *Service) walk(r requestRow, seeds []source.Seed) (source.Walk, error) {
 	return source.Walk{
 		Plan: plan, Scope: s.c.Controllers[r.Controller].Scope, Seeds: seeds,
 		IncludeShared: r.IncludeShared && r.Kind != datamap.Erasure,
+		Today:         s.now().UTC().Truncate(24 * time.Hour),
 	}, nil
 }
 

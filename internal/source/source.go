@@ -94,6 +94,8 @@ type Found struct {
 	// Reached are the addresses (identity "email") that stand in rows reached
 	// by the walk though no seed matched them, distinct, at most ten.
 	Reached []string
+	// Braked are the links that did not lead on; an erasure is then refused.
+	Braked []Brake
 }
 
 // MaxRoots bounds Found.Roots.
@@ -125,6 +127,9 @@ type Note struct {
 	XID      string    // the source's pg_current_xact_id()
 	Findings []Finding // with Erased, Masked, Held
 	Keys     []RowKey  // erased rows that others could still name, at most 10,000; to be stored encrypted
+	// Kept are rows that a law keeps or that stand under a hold, at most 10,000;
+	// to be stored encrypted, so that a later sweep can finish them.
+	Kept []KeptRow
 	// Objects are the files that the rows named which were erased, or whose key
 	// was masked: to be stored encrypted, and deleted once the source has committed.
 	Objects []Object
@@ -135,6 +140,21 @@ type Note struct {
 	// Before is what transactions of the same Erase did that are known to have
 	// committed before this one: a source of several shards commits one by one.
 	Before *Note
+}
+
+// A KeptRow is one that an erasure left for a time.
+type KeptRow struct {
+	RowKey
+	Until time.Time // when the law lets it go; zero: nobody can tell, or until a hold is released
+	Held  bool      // it stands under a hold
+}
+
+// A Brake is a link of the plan over which a walk did not go on with some
+// values, because too many rows of others hold them.
+type Brake struct {
+	Source   string
+	From, To string // "dataset.collection.field"; of a composite link, its first pair
+	Values   int64  // how many values
 }
 
 // Outcome of a transaction noted earlier (pg_xact_status).

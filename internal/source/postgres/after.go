@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/pg"
@@ -49,7 +48,7 @@ func (s *Source) Look(ctx context.Context, w source.Walk, h source.Holds, erased
 		}
 		c.v.again = true
 		c.r.erased = byCollection(erased)
-		return c.do(ctx, conn, looking, toLook, func(tx pgx.Tx, res *result) error {
+		return c.do(ctx, conn, looking, toLook, func(tx pg.DB, res *result) error {
 			for _, at := range c.p.stops {
 				n := res.counts[at.i*tallied:]
 				left.Findings = append(left.Findings, source.Finding{Source: s.name, Collection: at.c.FullName(), Rows: n[deleted] + n[masked]})
@@ -65,7 +64,7 @@ func (s *Source) Look(ctx context.Context, w source.Walk, h source.Holds, erased
 }
 
 // newRoots are the rows that seeds match though the walk does not list them.
-func (c *carriage) newRoots(ctx context.Context, tx pgx.Tx) ([]source.Root, error) {
+func (c *carriage) newRoots(ctx context.Context, tx pg.DB) ([]source.Root, error) {
 	all, err := c.roots(ctx, tx, variant{})
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func newRun(w source.Walk, above int64) *run {
 		r.feeds[[2]string{f.From, f.To}] = f
 	}
 	for _, s := range w.Seeds {
-		if !isPlaceholder(s.Value) {
+		if !isPlaceholder(s.Value) || strings.HasPrefix(s.Type, datamap.Row+":") { // a picked row's key is what it is
 			r.seeds[s.Type] = append(r.seeds[s.Type], s.Value)
 		}
 	}
@@ -49,8 +49,12 @@ func byCollection(keys []source.RowKey) map[string][]string {
 type writer struct {
 	p      *program
 	staged bool
-	binds  []func(*run) any
-	names  []string
+	// certain, in a chain, is what need not be asked of any row.
+	certain []certainty
+	v       variant // of that chain
+	giving  bool    // rows carry what the subject is given of them
+	binds   []func(*run) any
+	names   []string
 }
 
 // bind gives the placeholder of a value, "$1"; one name, one parameter.
@@ -97,7 +101,7 @@ func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
 	if seed.Row {
 		return w.keyIs(s, cols("t", s.key), "seed "+seed.Identity, func(r *run) []string { return r.seeds[seed.Identity] })
 	}
-	c := s.t.columns[seed.Field.Name]
+	c := s.t.at(seed.Field)
 	expr := col("t", c.name)
 	values := func(change func(string) []string) func(*run) any {
 		return func(r *run) any {
@@ -105,14 +109,17 @@ func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
 			for _, v := range r.seeds[seed.Identity] {
 				all = append(all, change(v)...)
 			}
-			return c.class.only(all)
+			return c.class.only(declared(seed.Field, all))
 		}
 	}
 	how := seed.Field.Match
 	if !c.class.textual() {
 		how = datamap.Exact
 	}
-	name := "seed " + seed.Identity + " " + string(how)
+	if c.place != nil {
+		return w.matchInside(s, seed, c, how)
+	}
+	name := "seed " + seed.Identity + " " + string(how) + " " + seed.Field.DataType
 	switch how {
 	case datamap.Fold:
 		return "lower(" + expr + ") = ANY(" + w.bind(name, values(foldings)) + "::text[])"
@@ -126,10 +133,34 @@ func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
 // digitsOf is a telephone number without what people put between its digits.
 func digitsOf(expr string) string { return "regexp_replace(" + expr + ", '[^0-9+]', '', 'g')" }
 
-// scope is the condition that a row belongs to the request's controller, as
-// " AND …"; "" where the collection names no controller. A scope that the
-// column cannot hold, and an empty one, yield no rows.
-func (w *writer) scope(s *stop) string {
+// scope is the condition that a row belongs to the request's controller and
+// holds what the request's fields ask for, as " AND …"; "" where the collection
+// names neither. A scope that the column cannot hold, and an empty one, yield no rows.
+func (w *writer) scope(s *stop) string { return w.controlled(s) + w.narrowed(s) }
+
+// narrowed: a field with custom_request_field takes only rows that hold the
+// value that came with the request, if one came. A row so left out is not
+// reached: what it names is shared.
+func (w *writer) narrowed(s *stop) string {
+	sql := ""
+	for _, f := range s.c.AllFields() {
+		c := s.t.at(f)
+		if f.Request == "" || c == nil {
+			continue
+		}
+		open := w.bind("field "+f.Request+" open", func(r *run) any { _, given := r.walk.Fields[f.Request]; return !given }) + "::bool"
+		values := func(r *run) any { return c.class.only(declared(f, []string{r.walk.Fields[f.Request]})) }
+		name := "field " + f.Request + " " + string(c.class) + " " + f.DataType
+		holds := c.compared(col("t", c.name)) + " = ANY(" + c.array(w.bind(name, values)) + ")"
+		if c.place != nil {
+			holds = "EXISTS (SELECT 1 FROM unnest(" + c.place.values("t") + ") AS e(v) WHERE e.v = ANY(" + w.bind(name, values) + "::text[]))"
+		}
+		sql += " AND (" + open + " OR " + holds + ")"
+	}
+	return sql
+}
+
+func (w *writer) controlled(s *stop) string {
 	if s.c.Controller == "" {
 		return ""
 	}
@@ -146,8 +177,8 @@ func (w *writer) scope(s *stop) string {
 // keyIs is the condition that a row of the stop is one of some keys bound by
 // name; columns are its key columns as they stand in the query.
 func (w *writer) keyIs(s *stop, columns []string, name string, keys func(*run) []string) string {
-	if len(s.key) == 1 {
-		c := s.t.columns[s.key[0]]
+	if ids := s.ids(); len(ids) == 1 {
+		c := s.t.columns[ids[0]]
 		param := w.bind(name+" "+s.c.FullName(), func(r *run) any { return c.class.only(keys(r)) })
 		return c.compared(columns[0]) + " = ANY(" + c.array(param) + ")"
 	}

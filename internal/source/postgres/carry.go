@@ -1,12 +1,16 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -20,6 +24,8 @@ type result struct {
 	addresses []string
 	keys      []source.RowKey
 	files     []source.Object // that the rows erased or masked named
+	stayed    []source.KeptRow
+	braked    []source.Brake
 }
 
 // The places of a stop's counts.
@@ -29,17 +35,33 @@ const (
 	held
 	deleted
 	masked
+	keptByLaw
 	tallied
 )
 
-func read(ctx context.Context, tx pgx.Tx, st *statement, r *run) (*result, error) {
+func read(ctx context.Context, db pg.DB, st *statement, r *run) (*result, error) {
+	return scan(db.QueryRow(ctx, st.sql, st.args(r)...), r)
+}
+
+func scan(row pgx.Row, r *run) (*result, error) {
 	res := &result{p: r.p}
 	var at []int32
 	var keys []string
-	if err := tx.QueryRow(ctx, st.sql, st.args(r)...).Scan(&res.big, &res.xid, &res.counts, &res.beyond, &res.addresses, &at, &keys); err != nil {
+	var stayedAt []int32
+	var stayed []string
+	var until []*time.Time
+	var held []bool
+	if err := row.Scan(&res.big, &res.xid, &res.counts, &res.beyond, &res.addresses, &at, &keys, &stayedAt, &stayed, &until, &held); err != nil {
 		return nil, fmt.Errorf("walk: %w", err)
 	}
 	res.add(at, keys)
+	for i, key := range stayed {
+		k := source.KeptRow{RowKey: source.RowKey{Collection: r.p.stops[stayedAt[i]].c.FullName(), Key: key}, Held: held[i]}
+		if until[i] != nil {
+			k.Until = until[i].UTC()
+		}
+		res.stayed = append(res.stayed, k)
+	}
 	return res, nil
 }
 
@@ -65,7 +87,7 @@ func (res *result) findings(name string) []source.Finding {
 		}
 		c := res.counts[s.i*tallied:]
 		all = append(all, source.Finding{Source: name, Collection: s.c.FullName(),
-			Rows: c[mine], Shared: c[shared], Held: c[held], Erased: c[deleted], Masked: c[masked]})
+			Rows: c[mine], Shared: c[shared], Held: c[held], Kept: c[keptByLaw], Erased: c[deleted], Masked: c[masked]})
 	}
 	return all
 }
@@ -117,19 +139,20 @@ func (c *carriage) staged() bool {
 // do carries out a task in a transaction: as one statement where that may be,
 // staged where it must be or where the statement reached too much. finish runs
 // inside the transaction, after the task.
-func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pgx.Tx, *result) error) error {
+func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pg.DB, *result) error) error {
 	if !c.staged() {
 		var res *result
-		err := c.s.inTx(ctx, conn, how, func(tx pgx.Tx) (err error) {
-			if res, err = read(ctx, tx, c.p.chain(t, c.v), c.r); err != nil || res.big {
+		err := c.s.atOnce(ctx, conn, how, c.p.chain(t, c.v), c.r, func(one *result) error {
+			if res = one; res.big {
+				return errBig
+			}
+			w := &writer{p: c.p, certain: c.p.certain(c.v, false), v: c.v}
+			if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res, w)); err != nil {
 				return err
 			}
-			if err := c.beyond(t, res); err != nil {
-				return err
-			}
-			return finish(tx, res)
+			return finish(conn, res)
 		})
-		if err != nil || !res.big {
+		if !errors.Is(err, errBig) {
 			return err
 		}
 	}
@@ -140,12 +163,67 @@ func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t tas
 		how = reading
 	}
 	return c.s.inTx(ctx, conn, how, func(tx pgx.Tx) error {
-		res, err := c.inStages(ctx, tx, t)
+		res, err := c.inStages(ctx, tx, t, how)
 		if err != nil {
 			return err
 		}
 		return finish(tx, res)
 	})
+}
+
+// errBig ends a transaction whose statement reached more than it should carry.
+var errBig = errors.New("reached too many rows for one statement")
+
+// atOnce begins a transaction and runs a walk's statement in one round trip;
+// finish runs inside the transaction, which then ends in another.
+func (s *Source) atOnce(ctx context.Context, conn *pgxpool.Conn, how string, st *statement, r *run, finish func(*result) error) (err error) {
+	if err := s.settings(ctx, conn); err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil {
+			err = commit(ctx, conn)
+		}
+		if err != nil {
+			abandon(ctx, conn)
+		}
+	}()
+	var b pgx.Batch
+	b.Queue(how)
+	b.Queue(st.sql, st.args(r)...)
+	sent := conn.SendBatch(ctx, &b)
+	_, err = sent.Exec()
+	var res *result
+	if err == nil {
+		res, err = scan(sent.QueryRow(), r)
+	}
+	if closed := sent.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return finish(res)
+}
+
+// commit ends the transaction on a connection. Of one that had failed Postgres
+// says "ROLLBACK", and no error.
+func commit(ctx context.Context, conn *pgxpool.Conn) error {
+	tag, err := conn.Exec(ctx, "commit")
+	if err == nil && tag.String() == "ROLLBACK" {
+		err = pgx.ErrTxCommitRollback
+	}
+	return err
+}
+
+// abandon rolls back what is open on a connection, also when ctx has ended.
+func abandon(ctx context.Context, conn *pgxpool.Conn) {
+	if conn.Conn().IsClosed() || conn.Conn().PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "rollback") // a connection that cannot is closed when it is given back
 }
 
 // prepare makes the key tables of the walk and of those that hold rows.
@@ -162,7 +240,7 @@ func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
 }
 
 // inStages carries out a task in key tables.
-func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, error) {
+func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task, how string) (*result, error) {
 	g := c.p.stage("k")
 	if err := c.walkInStages(ctx, tx); err != nil {
 		return nil, err
@@ -172,11 +250,11 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 			return nil, err
 		}
 	}
-	res, err := g.count(ctx, tx, c.r, t)
+	res, err := g.count(ctx, tx, c.r, c.v, t)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.beyond(t, res); err != nil {
+	if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res, &writer{p: c.p, staged: true})); err != nil {
 		return nil, err
 	}
 	if t == toErase {
@@ -212,12 +290,33 @@ func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// beyond refuses an erasure that foreign keys would carry beyond the plan.
-func (c *carriage) beyond(t task, res *result) error {
-	if t != toErase {
+// beyond refuses an erasure that foreign keys would carry beyond the plan, or
+// that met values which strangers share.
+func (c *carriage) beyond(t task, res *result, w *writer) error {
+	if len(res.beyond) == 0 {
 		return nil
 	}
-	return c.p.told((&writer{p: c.p}).beyond(settledIn), res.beyond)
+	counts := res.beyond
+	if t != toFind && t != toGive {
+		all := w.beyond(settledIn)
+		if t == toErase {
+			if err := c.p.told(all, counts[:len(all)]); err != nil {
+				return err
+			}
+		}
+		counts = counts[len(all):]
+	}
+	braked := &Braked{Source: c.s.name, Limit: c.p.overShared}
+	for i, b := range w.brakes(settledIn) {
+		if i < len(counts) && counts[i] > 0 {
+			res.braked = append(res.braked, source.Brake{Source: c.s.name, From: b.link.From.FullName(), To: b.link.To.FullName(), Values: counts[i]})
+			braked.Links = append(braked.Links, between(b.link))
+		}
+	}
+	if t == toErase && len(braked.Links) > 0 {
+		return braked
+	}
+	return nil
 }
 
 // on runs f with a connection of the pool.

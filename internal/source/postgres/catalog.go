@@ -23,6 +23,7 @@ type table struct {
 	oid          uint32
 	schema, name string
 	kind         string // pg_class.relkind: r, p (partitioned), v, m, f
+	heirs        bool   // other tables inherit from it, or did
 	estimate     float64
 	columns      map[string]*column
 	key          []string   // primary key, in its order
@@ -35,15 +36,20 @@ type table struct {
 
 type column struct {
 	name      string
-	typ       string // as format_type has it, without a modifier
+	typ       string // as format_type has it, without a modifier; of a domain, what it rests on
 	class     class
-	notNull   bool
+	notNull   bool // also by its domain
 	generated bool
-	length    int // varchar(n), char(n); 0: none
+	identity  string  // GENERATED … AS IDENTITY: "a" (always), "d" (by default); "" for others
+	length    int     // varchar(n), char(n); 0: none
+	domain    string  // its domain, quoted; "" for none
+	element   *column // of an array: its elements
+	place     *place  // a place inside a column rather than a column, see places.go
 }
 
 type index struct {
 	def     string
+	gin     bool     // finds rows by what they contain, see places.go; else btree or hash
 	columns []string // "" for an expression
 	exprs   []string // expressions in their order
 	partial bool
@@ -70,7 +76,7 @@ func (t *table) ident() string { return pgx.Identifier{t.schema, t.name}.Sanitiz
 // an index that begins with it, or with the scope's column and then it.
 func (t *table) indexed(column, scope string) bool {
 	return slices.ContainsFunc(t.indexes, func(x index) bool {
-		if x.partial || len(x.columns) == 0 {
+		if x.partial || x.gin || len(x.columns) == 0 {
 			return false
 		}
 		return x.columns[0] == column ||
@@ -81,7 +87,7 @@ func (t *table) indexed(column, scope string) bool {
 // indexedBy tells whether an index begins with the expression.
 func (t *table) indexedBy(expression string) bool {
 	return slices.ContainsFunc(t.indexes, func(x index) bool {
-		return !x.partial && len(x.columns) > 0 && x.columns[0] == "" && len(x.exprs) > 0 && plain(x.exprs[0]) == plain(expression)
+		return !x.partial && !x.gin && len(x.columns) > 0 && x.columns[0] == "" && len(x.exprs) > 0 && plain(x.exprs[0]) == plain(expression)
 	})
 }
 
@@ -122,7 +128,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	// A name without a schema is looked up along the search path once, here:
 	// the statements name the schema.
 	rows, err := db.Query(ctx, `
-		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8,
+		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relhassubclass, c.reltuples::float8,
 		       has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE')
 		FROM unnest($1::text[]) AS w(name)
 		JOIN pg_class c ON c.oid = to_regclass(w.name)
@@ -135,7 +141,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	var name string
 	var t table
 	var sel, upd, del bool
-	if _, err := pgx.ForEachRow(rows, []any{&name, &t.oid, &t.schema, &t.name, &t.kind, &t.estimate, &sel, &upd, &del}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&name, &t.oid, &t.schema, &t.name, &t.kind, &t.heirs, &t.estimate, &sel, &upd, &del}, func() error {
 		known := c.tables[t.oid]
 		if known == nil {
 			n := t
@@ -166,24 +172,45 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	return c, nil
 }
 
+// readColumns reads the columns. A domain is followed down to what it rests on:
+// its length and its NOT NULL are the column's. Where the bare names of a type
+// mean one letter or one bit (character, bit), those that mean any length stand.
 func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT a.attrelid, a.attname::text, a.attnotnull, a.attgenerated <> '',
-		       format_type(coalesce(nullif(b.typbasetype, 0), b.oid), NULL),
-		       coalesce(nullif(b.typbasetype, 0), b.oid), b.typcategory::text,
-		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 ELSE 0 END
-		FROM pg_attribute a JOIN pg_type b ON b.oid = a.atttypid
+		SELECT a.attrelid, a.attname::text, a.attnotnull OR d.notnull, a.attgenerated <> '', a.attidentity::text,
+		       CASE b.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(b.oid, NULL) END, b.oid, b.typcategory::text,
+		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND d.typmod > 4 THEN d.typmod - 4 ELSE 0 END,
+		       CASE WHEN b.oid <> a.atttypid THEN format_type(a.atttypid, NULL) ELSE '' END,
+		       coalesce(CASE e.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(e.oid, NULL) END, ''), coalesce(e.oid, 0), coalesce(e.typcategory::text, '')
+		FROM pg_attribute a
+		CROSS JOIN LATERAL (
+			WITH RECURSIVE d AS (
+				SELECT t.oid, t.typbasetype, t.typnotnull AS notnull, CASE WHEN t.typbasetype <> 0 THEN t.typtypmod ELSE a.atttypmod END AS typmod
+				FROM pg_type t WHERE t.oid = a.atttypid
+				UNION ALL
+				SELECT t.oid, t.typbasetype, d.notnull OR t.typnotnull, CASE WHEN d.typmod = -1 AND t.typbasetype <> 0 THEN t.typtypmod ELSE d.typmod END
+				FROM d JOIN pg_type t ON t.oid = d.typbasetype WHERE d.typbasetype <> 0)
+			SELECT d.oid, d.notnull, d.typmod FROM d WHERE d.typbasetype = 0) d
+		JOIN pg_type b ON b.oid = d.oid
+		LEFT JOIN pg_type f ON f.oid = b.typelem AND b.typcategory = 'A'
+		LEFT JOIN pg_type e ON e.oid = coalesce(nullif(f.typbasetype, 0), f.oid)
 		WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped
 		ORDER BY a.attrelid, a.attnum`, oids)
 	if err != nil {
 		return fmt.Errorf("read the catalogue's columns: %w", err)
 	}
-	var rel, base uint32
-	var col column
-	var category string
-	_, err = pgx.ForEachRow(rows, []any{&rel, &col.name, &col.notNull, &col.generated, &col.typ, &base, &category, &col.length}, func() error {
+	var rel, base, elementOID uint32
+	var col, element column
+	var category, elementCategory string
+	_, err = pgx.ForEachRow(rows, []any{&rel, &col.name, &col.notNull, &col.generated, &col.identity, &col.typ, &base, &category, &col.length, &col.domain,
+		&element.typ, &elementOID, &elementCategory}, func() error {
 		n := col
 		n.class = classOf(base, n.typ, category)
+		if n.class == classArray && elementOID != 0 {
+			e := element
+			e.name, e.class = n.name, classOf(elementOID, e.typ, elementCategory)
+			n.element = &e
+		}
 		c.tables[rel].columns[n.name] = &n
 		return nil
 	})
@@ -234,7 +261,7 @@ func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error
 
 func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT x.indrelid, x.indisprimary, x.indisunique, x.indpred IS NOT NULL, pg_get_indexdef(x.indexrelid),
+		SELECT x.indrelid, x.indisprimary, x.indisunique, x.indpred IS NOT NULL, m.amname = 'gin', pg_get_indexdef(x.indexrelid),
 		       array_agg(coalesce(a.attname::text, '') ORDER BY p.i),
 		       array_agg(CASE WHEN p.num = 0 THEN pg_get_indexdef(x.indexrelid, p.i::int, true) END ORDER BY p.i)
 		FROM pg_index x
@@ -242,8 +269,8 @@ func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) er
 		JOIN pg_am m ON m.oid = i.relam
 		CROSS JOIN LATERAL unnest(x.indkey::int2[]) WITH ORDINALITY AS p(num, i)
 		LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = p.num AND p.num > 0
-		WHERE x.indrelid = ANY($1) AND x.indisvalid AND x.indislive AND m.amname IN ('btree', 'hash') AND p.i <= x.indnkeyatts
-		GROUP BY x.indexrelid, x.indrelid, x.indisprimary, x.indisunique, x.indpred
+		WHERE x.indrelid = ANY($1) AND x.indisvalid AND x.indislive AND m.amname IN ('btree', 'hash', 'gin') AND p.i <= x.indnkeyatts
+		GROUP BY x.indexrelid, x.indrelid, x.indisprimary, x.indisunique, x.indpred, m.amname
 		ORDER BY x.indexrelid`, oids)
 	if err != nil {
 		return fmt.Errorf("read the catalogue's indexes: %w", err)
@@ -252,7 +279,7 @@ func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) er
 	var primary, unique bool
 	var x index
 	var exprs []*string
-	_, err = pgx.ForEachRow(rows, []any{&rel, &primary, &unique, &x.partial, &x.def, &x.columns, &exprs}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&rel, &primary, &unique, &x.partial, &x.gin, &x.def, &x.columns, &exprs}, func() error {
 		n := x
 		n.exprs = nil
 		for _, e := range exprs {

@@ -31,28 +31,59 @@ func sharedIn(s *stop) string  { return fmt.Sprintf("x%d", s.i) }
 func mineIn(s *stop) string    { return fmt.Sprintf("m%d", s.i) }
 func settledIn(s *stop) string { return fmt.Sprintf("d%d", s.i) }
 
+// plain tells whether the rows of a stop are known to be the subject's alone
+// before they are looked at: no marks are made of them.
+func (w *writer) plain(s *stop, v variant) bool { return w.certain[s.i].mine && !v.held }
+
+// sure tells whether it is known, too, which of them are deleted: all or none.
+func (w *writer) sure(s *stop, v variant) bool {
+	return w.plain(s, v) && (!s.visit.Delete || w.certain[s.i].del)
+}
+
+// mineIn gives the CTE in which a stop's rows have their marks.
+func (w *writer) mineIn(v variant) relation {
+	return func(s *stop) string {
+		if w.plain(s, v) {
+			return reachedIn(s)
+		}
+		return mineIn(s)
+	}
+}
+
+// settledIn gives the CTE in which it stands, too, whether a row is deleted.
+func (w *writer) settledIn(v variant) relation {
+	return func(s *stop) string {
+		if w.sure(s, v) {
+			return reachedIn(s)
+		}
+		return settledIn(s)
+	}
+}
+
+// undecided are the columns of a marked row without "del", which plain rows bring along.
+func (w *writer) undecided(s *stop, v variant) string {
+	if !w.plain(s, v) {
+		return "k.*"
+	}
+	return s.carriedAs("k") + ", k.seed, k.shared, k.mine, k.held"
+}
+
 // chain writes the statement of a task. Its columns are big, xid, counts (see
 // tallies), beyond, addresses, key stops and keys.
 func (p *program) chain(t task, v variant) *statement {
 	return p.statement("chain "+string(t)+v.name(), func() *statement {
 		w := &writer{p: p}
-		var with []string
+		with := w.walked(v)
 		cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
-		var total []string
-		for _, s := range p.stops {
-			cte(reachedIn(s), s.reach(w.arms(s, v, reachedIn)))
-			total = append(total, "(SELECT count(*) FROM "+reachedIn(s)+")")
-		}
-		limit := w.bind("above", func(r *run) any { return r.above })
-		cte("big", "SELECT "+strings.Join(append(total, "0"), " + ")+" > "+limit+"::int8 AS yes")
 		if t == toHold {
 			return w.statement(w.holdChain(with))
 		}
 		w.marks(cte, v)
-		settled, xid, beyond := relation(mineIn), "''", []string{}
+		mineIn, settledIn := w.mineIn(v), w.settledIn(v)
+		settled, xid, beyond, stops := mineIn, "''", []string{}, false
 		if t != toFind && t != toGive {
 			settled = settledIn
-			w.settle(cte)
+			w.settle(cte, v)
 			for i, b := range w.beyond(settledIn) {
 				beyond = append(beyond, "("+b.count+")")
 				if t == toErase {
@@ -61,9 +92,12 @@ func (p *program) chain(t task, v variant) *statement {
 					beyond[i] = "(SELECT * FROM " + name + ")"
 				}
 			}
-			if len(beyond) > 0 && t == toErase {
+			if stops = len(beyond) > 0 && t == toErase; stops {
 				cte("stop", "SELECT "+strings.Join(beyond, " + ")+" > 0 AS yes")
 			}
+		}
+		for _, b := range w.brakes(mineIn) {
+			beyond = append(beyond, "("+b.count+")")
 		}
 		named := "NULL::int4[], NULL::text[]"
 		if t == toGive {
@@ -73,7 +107,7 @@ func (p *program) chain(t task, v variant) *statement {
 		if t == toErase {
 			xid = "pg_current_xact_id()::text"
 			var keys []string
-			if with, keys = w.change(with, len(beyond) > 0); len(keys) > 0 {
+			if with, keys = w.change(with, settledIn, stops); len(keys) > 0 {
 				keys = []string{fmt.Sprintf("(SELECT * FROM (%s) n LIMIT %d)", strings.Join(keys, " UNION ALL "), maxKeys)}
 			}
 			if keys = append(keys, w.fileKeys(settledIn)...); len(keys) > 0 {
@@ -81,41 +115,78 @@ func (p *program) chain(t task, v variant) *statement {
 				named = "(SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named)"
 			}
 		}
+		stayed, columns := w.stayed(t, v, settled)
+		if stayed != "" {
+			with = append(with, stayed)
+		}
 		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT (SELECT yes FROM big), " + xid + ", ARRAY[" +
 			strings.Join(w.tallies(t, settled), ", ") + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], " +
-			w.strayAddresses(t, mineIn) + ", " + named)
+			w.strayAddresses(t, mineIn) + ", " + named + ", " + columns)
 	})
+}
+
+// walked writes the walk itself: the CTEs of the rows reached, and "big".
+func (w *writer) walked(v variant) (with []string) {
+	w.certain, w.v = w.p.certain(v, false), v
+	cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
+	var total []string
+	limit := w.bind("above", func(r *run) any { return r.above })
+	for _, s := range w.p.stops {
+		rows := w.reach(s, w.arms(s, v, reachedIn))
+		if w.plain(s, v) {
+			rows = fmt.Sprintf("SELECT n.*, false AS shared, true AS mine, false AS held, %t AS del FROM (%s) n", w.certain[s.i].del, rows)
+		}
+		// More rows than these are not carried here; the rest of them need not be read.
+		cte(reachedIn(s), "SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1")
+		total = append(total, "(SELECT count(*) FROM "+reachedIn(s)+")")
+	}
+	cte("big", "SELECT "+strings.Join(append(total, "0"), " + ")+" > "+limit+"::int8 AS yes")
+	return with
 }
 
 // marks adds, per stop, what is shared and what is the subject's alone.
 func (w *writer) marks(cte func(name, body string), v variant) {
+	mineIn := w.mineIn(v)
 	for _, s := range w.p.stops {
-		cte(sharedIn(s), "SELECT k.*, "+either(w.sharedBy(s, reachedIn))+" AS shared FROM "+reachedIn(s)+" k WHERE NOT (SELECT yes FROM big)")
+		if w.plain(s, v) {
+			continue
+		}
+		cte(sharedIn(s), "SELECT k.*, "+either(w.sharedBy(s, v, reachedIn))+" AS shared FROM "+reachedIn(s)+" k WHERE NOT (SELECT yes FROM big)")
 	}
 	for _, s := range w.p.stops {
+		if w.plain(s, v) {
+			continue
+		}
 		held := "false"
 		if v.held {
-			held = w.isHeld(s, s.fs("k", s.key))
+			held = w.isHeld(s, s.fs("k", s.ids()))
 		}
 		mine := "NOT k.shared AND coalesce(" + either(w.ownedBy(s, v, mineIn)) + ", false)"
+		if w.certain[s.i].mine {
+			mine = "NOT k.shared"
+		}
 		cte(mineIn(s), "SELECT k.*, "+mine+" AS mine, "+held+" AS held FROM "+sharedIn(s)+" k")
 	}
 }
 
 // settle adds what is deleted: children first, because a row that stays keeps
 // the row that it names.
-func (w *writer) settle(cte func(name, body string)) {
+func (w *writer) settle(cte func(name, body string), v variant) {
+	mineIn, settledIn := w.mineIn(v), w.settledIn(v)
 	for _, group := range w.p.order {
 		for _, s := range group {
+			if w.sure(s, v) {
+				continue
+			}
 			kept := ""
 			if by := w.keptBy(s, mineIn, settledIn); len(by) > 0 {
 				kept = " AND NOT coalesce(" + either(by) + ", false)"
 			}
-			cte(settledIn(s), "SELECT k.*, "+s.take("k")+kept+" AS del FROM "+mineIn(s)+" k")
+			cte(settledIn(s), "SELECT "+w.undecided(s, v)+", "+s.take("k")+kept+" AS del FROM "+mineIn(s)+" k")
 		}
 	}
 	for _, s := range w.p.stops {
-		if !s.visit.Delete {
+		if !s.visit.Delete && !w.sure(s, v) {
 			cte(settledIn(s), "SELECT k.*, false AS del FROM "+mineIn(s)+" k")
 		}
 	}
@@ -124,34 +195,40 @@ func (w *writer) settle(cte func(name, body string)) {
 // change adds the deletions and masks, and returns the queries of the keys of
 // rows that others could still name. stops: nothing is changed where the deletions
 // would go beyond the plan; what foreign keys then do could fail before it is told.
-func (w *writer) change(with []string, stops bool) (_, keys []string) {
-	unless := ""
+func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys []string) {
+	unless := " AND NOT (SELECT yes FROM big)"
 	if stops {
-		unless = " AND NOT (SELECT yes FROM stop)"
+		unless += " AND NOT (SELECT yes FROM stop)"
 	}
 	for _, s := range w.p.stops {
 		key := keyText(cols("t", s.key)) + " AS key"
 		name := func(cte string) {
 			if s.named(w.p) {
-				keys = append(keys, w.ownKeys(s, cte, mineIn))
+				keys = append(keys, w.ownKeys(s, cte, w.mineIn(w.v)))
 			}
 		}
 		if s.visit.Delete {
 			e := fmt.Sprintf("e%d", s.i)
-			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, settledIn(s), "k.del")+unless+" RETURNING "+key+")")
+			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, settledIn(s), "k.del"+unless)+" RETURNING "+key+")")
 			name(e)
 		}
 		if len(s.masks()) > 0 {
 			u := fmt.Sprintf("u%d", s.i)
-			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+w.masked(s)+" WHERE "+w.these(s, settledIn(s), s.toMask("k"))+" AND "+w.unmasked(s)+unless+" RETURNING "+key+")")
+			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+w.masked(s, w.v, settledIn)+" WHERE "+w.these(s, settledIn(s), s.toMask("k")+unless)+" AND "+w.unmasked(s, w.v, settledIn, false)+" RETURNING "+key+")")
 			name(u)
+		}
+		if w.masksKept(s) {
+			sets, left := w.maskKept(s, w.v, settledIn, false)
+			p := fmt.Sprintf("p%d", s.i)
+			with = append(with, p+" AS (UPDATE "+s.t.ident()+" t SET "+sets+" WHERE "+w.these(s, settledIn(s), s.keptRows("k")+unless)+" AND "+left+" RETURNING "+key+")")
+			name(p)
 		}
 	}
 	return with, keys
 }
 
-// tallies are five counts per stop: the subject's alone, shared, held, and
-// then, of an erasure, deleted and masked; of a second look, still to be
+// tallies are six counts per stop: the subject's alone, shared, held, and
+// then, of an erasure, deleted, masked and kept by law; of a second look, still to be
 // deleted and still to be masked. A staged erasure counts those by itself.
 func (w *writer) tallies(t task, rel relation) []string {
 	var counts []string
@@ -162,14 +239,22 @@ func (w *writer) tallies(t task, rel relation) []string {
 		return "(SELECT count(*) FROM " + from + where + ")"
 	}
 	for _, s := range w.p.stops {
-		counts = append(counts, count(rel(s)+" k", "k.mine"), count(rel(s)+" k", "NOT k.mine"))
+		own, others := count(rel(s)+" k", "k.mine"), count(rel(s)+" k", "NOT k.mine")
+		if !w.staged && w.plain(s, w.v) {
+			own, others = count(rel(s), ""), "0"
+		}
+		counts = append(counts, own, others)
 		if t == toFind || t == toGive {
-			counts = append(counts, "0", "0", "0")
+			counts = append(counts, "0", "0", "0", "0")
 			continue
 		}
 		held := "k.held AND k.mine"
 		if s.c.SharedErase {
 			held = "k.held"
+		}
+		heldRows := "0"
+		if w.staged || !w.plain(s, w.v) {
+			heldRows = count(rel(s)+" k", held)
 		}
 		deleted, masked := "0", "0"
 		switch {
@@ -181,17 +266,44 @@ func (w *writer) tallies(t task, rel relation) []string {
 			if len(s.masks()) > 0 {
 				masked = count(fmt.Sprintf("u%d", s.i), "")
 			}
+			if w.masksKept(s) {
+				masked += " + " + count(fmt.Sprintf("p%d", s.i), "")
+			}
 		default:
 			if s.visit.Delete {
-				deleted = count(rel(s)+" k", "k.del")
+				deleted = w.leftToDelete(s, rel)
 			}
 			if len(s.masks()) > 0 {
-				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s))
+				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s, w.v, rel, true))
+			}
+			if w.masksKept(s) {
+				_, left := w.maskKept(s, w.v, rel, true)
+				masked += " + " + count(s.t.ident()+" t", w.these(s, rel(s), s.keptRows("k"))+" AND "+left)
 			}
 		}
-		counts = append(counts, count(rel(s)+" k", held), deleted, masked)
+		kept := "0"
+		if by := s.keptRows("k"); by != "" {
+			kept = count(rel(s)+" k", by)
+		}
+		counts = append(counts, heldRows, deleted, masked, kept)
 	}
 	return counts
+}
+
+// leftToDelete counts, in a second look, the rows that should have gone. Not
+// those that the erasure masked because a row that stays named them: masking may
+// have changed the very value by which they were named, and nothing that the
+// policy targets is left in them.
+func (w *writer) leftToDelete(s *stop, rel relation) string {
+	if len(s.masks()) == 0 {
+		return "(SELECT count(*) FROM " + rel(s) + " k WHERE k.del)"
+	}
+	left := w.unmasked(s, w.v, rel, true)
+	// The keys of shared rows are not among those erased, nor are places.
+	if !s.c.SharedErase && !s.nameless {
+		left = "(" + left + " OR NOT " + w.keyIs(s, cols("t", s.key), "erased keys", func(r *run) []string { return r.erased[s.c.FullName()] }) + ")"
+	}
+	return "(SELECT count(*) FROM " + s.t.ident() + " t WHERE " + w.these(s, rel(s), "k.del") + " AND " + left + ")"
 }
 
 // strayAddresses are the mail addresses in rows that the walk reached though
@@ -200,8 +312,9 @@ func (w *writer) strayAddresses(t task, rel relation) string {
 	var from []string
 	for _, s := range w.p.stops {
 		for _, f := range s.addresses() {
-			name := "k." + s.f(f.Name)
-			from = append(from, "SELECT "+name+"::text AS a FROM "+rel(s)+" k WHERE k.mine AND NOT k.seed AND "+w.p.columnOf(f).leads(name))
+			c := w.p.columnOf(f)
+			values, more := spread([]*column{c}, func(c *column) string { return "k." + s.f(c.name) })
+			from = append(from, "SELECT "+values[0]+"::text AS a FROM "+rel(s)+" k"+more+" WHERE k.mine AND NOT k.seed AND "+c.leads(values[0]))
 		}
 	}
 	if t != toFind || len(from) == 0 {
@@ -214,27 +327,32 @@ func (w *writer) strayAddresses(t task, rel relation) string {
 // subject alone, the shared ones that these point to, or all.
 func (w *writer) givenKeys(v variant) string {
 	keys := []string{"SELECT 0 AS stop, '' AS key WHERE false"}
+	mineIn := w.mineIn(v)
 	for _, s := range w.p.stops {
-		filter := "true"
-		if !v.all {
-			filter = "(k.mine OR coalesce(" + either(w.pointedTo(s, v, mineIn)) + ", false))"
-		}
-		keys = append(keys, fmt.Sprintf("SELECT %d, %s FROM %s k WHERE %s", s.i, keyText(s.fs("k", s.key)), mineIn(s), filter))
+		keys = append(keys, fmt.Sprintf("SELECT %d, %s FROM %s k WHERE %s", s.i, keyText(s.fs("k", s.key)), mineIn(s), w.givenTo(s, v)))
 	}
 	return strings.Join(keys, " UNION ALL ")
+}
+
+// givenTo is the condition that a reached row k is given to the subject.
+func (w *writer) givenTo(s *stop, v variant) string {
+	if v.all || w.plain(s, v) {
+		return "true"
+	}
+	return "(k.mine OR coalesce(" + either(w.pointedTo(s, v, w.mineIn(v))) + ", false))"
 }
 
 // holdChain ends a chain whose caller wants the keys of all rows reached.
 func (w *writer) holdChain(with []string) string {
 	var keys []string
 	for _, s := range w.p.stops {
-		keys = append(keys, fmt.Sprintf("SELECT %d AS stop, %s AS key FROM %s k WHERE NOT (SELECT yes FROM big)", s.i, keyText(s.fs("k", s.key)), reachedIn(s)))
+		keys = append(keys, fmt.Sprintf("SELECT %d AS stop, %s AS key FROM %s k WHERE NOT (SELECT yes FROM big)", s.i, keyText(s.fs("k", s.ids())), reachedIn(s)))
 	}
 	if len(keys) == 0 {
 		keys = []string{"SELECT 0 AS stop, '' AS key WHERE false"}
 	}
 	return "WITH " + strings.Join(with, ",\n") + ",\nnamed AS MATERIALIZED (" + strings.Join(keys, " UNION ALL ") + ")" +
-		"\nSELECT (SELECT yes FROM big), '', ARRAY[]::int8[], ARRAY[]::int8[], NULL::text[], (SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named)"
+		"\nSELECT (SELECT yes FROM big), '', ARRAY[]::int8[], ARRAY[]::int8[], NULL::text[], (SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named), NULL::int4[], NULL::text[], NULL::timestamptz[], NULL::bool[]"
 }
 
 const (

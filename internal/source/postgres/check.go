@@ -120,20 +120,38 @@ func (k *checking) collection(c *datamap.Collection) {
 	for _, f := range c.Fields {
 		missing(f.Name)
 	}
+	for _, f := range c.AllFields() {
+		if f.Parent != nil && t.columns[f.Column().Name] != nil && t.at(f) == nil {
+			k.say(Wrong, f.FullName(), "the column "+f.Column().Name+" is of type "+t.columns[f.Column().Name].typ+", not JSON, and the data map has fields inside it", "correct the data map")
+		}
+	}
 	missing(c.Controller)
 	missing(c.Owner)
 	at := &stop{c: c, t: t}
 	if why := at.findKey(); why != "" {
 		k.say(Wrong, full, why, "")
 	}
+	if at.nameless {
+		k.say(Doubtful, full, "its rows have no key: one that a person is to tick or hold is known by all that it holds, and is not known any more once it changes",
+			"ALTER TABLE "+t.ident()+" ADD PRIMARY KEY (…)")
+	}
+	for _, why := range at.keepMisfits() {
+		k.say(Wrong, full, why, "correct the data map")
+	}
 	k.rights(c, t)
-	for _, f := range c.Fields {
-		if t.columns[f.Name] == nil {
+	tied := map[*datamap.Field]bool{}
+	for _, f := range c.AllOf {
+		tied[f] = true
+	}
+	for _, f := range c.AllFields() {
+		if t.at(f) == nil {
 			continue
 		}
 		k.identity(f, t)
 		for _, r := range f.References {
-			k.reference(r)
+			if !tied[f] {
+				k.reference(r)
+			}
 		}
 	}
 	if len(t.triggers) > 0 {
@@ -168,7 +186,11 @@ func (k *checking) rights(c *datamap.Collection, t *table) {
 
 // identity asks for the index that a seed is looked up by.
 func (k *checking) identity(f *datamap.Field, t *table) {
-	if f.Identity == "" || t.kind != "r" && t.kind != "p" {
+	if f.Identity == "" || !t.real() {
+		return
+	}
+	if t.at(f).place != nil {
+		k.identityInside(f, t)
 		return
 	}
 	name := pgx.Identifier{f.Name}.Sanitize()
@@ -188,31 +210,6 @@ func (k *checking) identity(f *datamap.Field, t *table) {
 
 func create(t *table, expression string) string {
 	return "CREATE INDEX CONCURRENTLY ON " + t.ident() + " (" + expression + ")"
-}
-
-// reference asks for the index that a link is followed by, and for types that
-// can be compared with its help. An erasure looks from the row named to those
-// that name it, whatever the direction: is it shared?
-func (k *checking) reference(r *datamap.Reference) {
-	holder, named := k.cat.table(r.Field.Collection), k.cat.table(r.Target.Collection)
-	if holder == nil || named == nil || !k.s.holds(r.Target.Collection) {
-		return
-	}
-	from, to := holder.columns[r.Field.Name], named.columns[r.Target.Name]
-	if from == nil || to == nil {
-		return
-	}
-	ask := func(f *datamap.Field, t *table) {
-		if (t.kind == "r" || t.kind == "p") && !t.indexed(f.Name, f.Collection.Controller) {
-			k.say(Doubtful, f.FullName(), "no index serves the reference between "+r.Field.FullName()+" and "+r.Target.FullName()+": following it reads the whole table",
-				create(t, pgx.Identifier{f.Name}.Sanitize()))
-		}
-	}
-	ask(r.Field, holder)
-	ask(r.Target, named)
-	if linked(from, to, "x") != "x" || linked(to, from, "x") != "x" {
-		k.say(Doubtful, r.Field.FullName(), fmt.Sprintf("%s and %s are of types %s and %s, which are compared as text, without an index", r.Field.FullName(), r.Target.FullName(), from.typ, to.typ), "")
-	}
 }
 
 // children looks at foreign keys of tables that the map does not know.

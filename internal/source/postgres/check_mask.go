@@ -2,45 +2,57 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 // masks looks whether each column can hold what the built-in erasure would put
-// there: by its type, NOT NULL, unique indexes and check constraints. A column
-// of a collection that loses its rows is masked only where a row must stay, so
-// what is wrong there is a doubt.
+// there. A column of a collection that loses its rows is masked only where a row
+// must stay, so what is wrong there is a doubt.
 func (k *checking) masks(ctx context.Context, conn *pgxpool.Conn) error {
 	plan, err := datamap.Compile(k.m, datamap.Builtin(datamap.Erasure), datamap.IdentityTypes(k.m))
 	if err != nil {
 		return nil //nolint:nilerr // what is wrong with the map itself is told by datamap
 	}
+	k.composites(plan)
 	for _, v := range plan.Visits {
 		t := k.cat.table(v.Collection)
 		if t == nil || !k.s.holds(v.Collection) {
 			continue
 		}
-		at := &stop{visit: v, c: v.Collection, t: t}
+		if err := k.changeable(ctx, conn, v, t); err != nil {
+			return err
+		}
 		v := *v
-		v.Targets = slices.DeleteFunc(slices.Clone(v.Targets), func(x datamap.Target) bool { return t.columns[x.Field.Name] == nil })
-		at.visit = &v
-		for _, m := range at.masks() {
-			why := cannotHold(t, m)
-			if why == "" {
-				if why, err = refusedByCheck(ctx, conn, t, m); err != nil {
-					return err
-				}
+		v.Targets = slices.DeleteFunc(slices.Clone(v.Targets), func(x datamap.Target) bool { return t.at(x.Field) == nil })
+		at := &stop{visit: &v, c: v.Collection, t: t}
+		for _, x := range v.Targets {
+			if m, masked := at.mask(x); masked && m.column.fixed() {
+				k.say(Doubtful, x.Field.FullName(), "Postgres makes its values itself: an erasure masks it only through the columns that they are made of", "see that these are masked")
+			}
+		}
+		masks, always := at.masks(), len(at.masks())
+		if v.Collection.Keeps != nil && len(at.keepMisfits()) == 0 {
+			masks = append(masks, at.keepMasks()...)
+		}
+		for i, m := range masks {
+			why, err := k.refused(ctx, conn, t, m)
+			if err != nil {
+				return err
 			}
 			if why == "" {
 				continue
 			}
 			level, more := Wrong, ""
-			if v.Delete {
+			if v.Delete && i < always {
 				level, more = Doubtful, ", should a row have to stay"
 			}
 			k.say(level, m.field.FullName(), "an erasure cannot mask it"+more+": "+why, "give the field a masking_strategy_override that fits, or change the column")
@@ -49,27 +61,99 @@ func (k *checking) masks(ctx context.Context, conn *pgxpool.Conn) error {
 	return nil
 }
 
-// cannotHold says why a column cannot hold its masked value, or "".
+// changeable looks whether rows of a view or foreign table can be changed at all.
+func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datamap.Visit, t *table) error {
+	if t.real() || !v.Delete && len(v.Targets) == 0 {
+		return nil
+	}
+	var can int // a bit for each command: 4 is UPDATE, 16 DELETE (pg_relation_is_updatable)
+	if err := conn.QueryRow(ctx, "SELECT pg_relation_is_updatable($1::oid, false)", t.oid).Scan(&can); err != nil {
+		return fmt.Errorf("ask whether %s can be changed: %w", v.Collection.FullName(), err)
+	}
+	if v.Delete && can&16 == 0 || len(v.Targets) > 0 && can&4 == 0 {
+		k.say(Wrong, v.Collection.FullName(), "it is a view whose rows cannot be changed: they can be given, not erased",
+			"map the tables that it reads, or give its personal fields masking_strategy_override: {strategy: preserve}")
+	}
+	return nil
+}
+
+// refused says why a column cannot hold its masked value, or "".
+func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
+	if why := cannotHold(t, m); why != "" {
+		return why, nil
+	}
+	whole := m.field.Parent == nil && m.column.class != classArray && m.column.class != classJSON
+	if !whole {
+		return "", nil
+	}
+	if why, err := k.refusedByKey(ctx, conn, t, m); why != "" || err != nil {
+		return why, err
+	}
+	return refusedByCheck(ctx, conn, t, m)
+}
+
+// cannotHold says why a column cannot hold its masked value as far as its
+// definition tells, or "".
 func cannotHold(t *table, m mask) string {
 	c := m.column
+	of, inside := c, m.field.Parent != nil || c.class == classJSON
+	if c.class == classArray && c.element != nil {
+		of = c.element
+	}
+	same := m.how == "string_rewrite" || m.bits > 0 && m.letters < 32
+	unique := slices.ContainsFunc(t.unique, func(u []string) bool { return len(u) == 1 && u[0] == c.name })
 	switch {
-	case c.generated:
-		return "the column is generated"
+	case inside && (m.field.Parent != nil || m.how != "null_rewrite"):
+		return ""
+	case m.how == "aes_encrypt":
+		return "Postgres cannot encrypt by itself; choose hmac, which lets equal values join, or null_rewrite"
 	case m.how == "null_rewrite" && c.notNull:
 		return "null_rewrite, and the column is NOT NULL"
-	case m.how == "string_rewrite" && !c.class.holds(m.value):
-		return "a value of type " + c.typ + " is needed"
-	case m.how == "random_string_rewrite" && !c.class.textual():
-		return "random letters do not fit type " + c.typ
-	}
-	if m.how == "string_rewrite" && slices.ContainsFunc(t.unique, func(u []string) bool { return len(u) == 1 && u[0] == c.name }) {
-		return "each row must have a value of its own, and string_rewrite gives all the same"
+	case m.how == "string_rewrite" && !of.class.holds(m.value):
+		return "a value of type " + of.typ + " is needed"
+	case (m.how == "random_string_rewrite" || m.bits > 0) && !of.class.textual():
+		return "letters and digits do not fit type " + of.typ
+	case m.how == "random_string_rewrite" && m.letters < 8 && unique, same && unique:
+		return "each row must have a value of its own, and " + m.how + " gives the same to several"
 	}
 	return ""
 }
 
-// refusedByCheck tries the masked value against the column's check constraints.
+// refusedByKey looks at foreign keys: one of the column's own, whose parent has
+// no row of the masked value, and those of others that the column is the key of.
+func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
+	if m.how != "null_rewrite" {
+		var name *string
+		if err := conn.QueryRow(ctx, `
+			SELECT min(k.conname::text) FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey)
+			WHERE k.conrelid = $1 AND k.contype = 'f' AND a.attname = $2`, t.oid, m.column.name).Scan(&name); err != nil {
+			return "", fmt.Errorf("read foreign keys: %w", err)
+		}
+		if name != nil {
+			return "the foreign key " + *name + " wants a row that has the masked value", nil
+		}
+	}
+	for _, f := range t.children {
+		if slices.Contains(f.references, m.column.name) {
+			child := k.cat.tables[f.child]
+			return "rows of " + child.schema + "." + child.name + " name it by the foreign key " + f.name, nil
+		}
+	}
+	return "", nil
+}
+
+// refusedByCheck tries the masked value against the column's type, domain and
+// check constraints. What a constraint over several columns says depends on the
+// row, and is met only there.
 func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
+	value := m.sample()
+	typ := m.column.typ
+	if m.column.domain != "" {
+		typ = m.column.domain
+	}
+	if _, err := conn.Exec(ctx, "SELECT $1::text::"+typ, value); err != nil {
+		return tried(err, "its type "+typ+" refuses the masked value")
+	}
 	rows, err := conn.Query(ctx, `
 		SELECT k.conname::text, pg_get_expr(k.conbin, k.conrelid)
 		FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attname = $2 AND k.conkey = ARRAY[a.attnum]
@@ -82,24 +166,39 @@ func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (
 	if err != nil {
 		return "", fmt.Errorf("read check constraints: %w", err)
 	}
-	var value *string
-	switch m.how {
-	case "string_rewrite":
-		value = &m.value
-	case "random_string_rewrite":
-		v := cut("abcdefghijklmnopabcdefghijklmnopabcdefghijklmnop", m.letters) + m.suffix
-		value = &v
-	}
 	for _, c := range checks {
 		var refused bool
 		// The expression is Postgres' own print of the constraint.
 		sql := "SELECT ((" + c.Expression + ") IS FALSE) FROM (SELECT $1::text::" + m.column.typ + " AS " + pgx.Identifier{m.column.name}.Sanitize() + ") x"
 		if err := conn.QueryRow(ctx, sql, value).Scan(&refused); err != nil {
-			return "", fmt.Errorf("try constraint %s: %w", c.Name, err)
+			return tried(err, "the constraint "+c.Name+" refuses the masked value")
 		}
 		if refused {
 			return "the constraint " + c.Name + " refuses the masked value", nil
 		}
 	}
 	return "", nil
+}
+
+// tried tells a value that Postgres refused (classes 22 and 23) from an attempt that failed.
+func tried(err error, why string) (string, error) {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && (strings.HasPrefix(refused.Code, "22") || strings.HasPrefix(refused.Code, "23")) {
+		return why, nil
+	}
+	return "", fmt.Errorf("try a masked value: %w", err)
+}
+
+// sample is a value as the mask gives it; nil for NULL.
+func (m mask) sample() *string {
+	v := m.value
+	switch {
+	case m.how == "random_string_rewrite":
+		v = strings.Repeat("abcdefghijklmnop", m.letters/16+1)[:m.letters] + m.suffix
+	case m.bits > 0:
+		v = strings.Repeat("0123456789abcdef", m.letters/16+1)[:m.letters] + m.suffix
+	case m.how != "string_rewrite":
+		return nil
+	}
+	return &v
 }

@@ -133,3 +133,68 @@ func TestRights(t *testing.T) {
 		t.Errorf("expected the SQLSTATE and no address, got %v", err)
 	}
 }
+
+// TestCheckMasks: what a column cannot hold is found before anything runs.
+func TestCheckMasks(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TYPE size AS ENUM ('s', 'l'); CREATE DOMAIN short AS text CHECK (length(VALUE) < 5); CREATE DOMAIN must AS text NOT NULL;
+		CREATE TABLE kinds (name text PRIMARY KEY);
+		CREATE TABLE people (id int PRIMARY KEY, email text, a size, b short, c must, d text REFERENCES kinds, e text UNIQUE, f int, g jsonb, h int[], i text[], j int GENERATED ALWAYS AS (id + 1) STORED, k varchar(3) UNIQUE, l uuid, m text);
+		CREATE TABLE tags (id int PRIMARY KEY, e text REFERENCES people (e));
+		CREATE VIEW counts AS SELECT m AS name, count(*) AS n FROM people GROUP BY m;`)
+	mask := func(strategy, value string) string {
+		return `fides_meta: {masking_strategy_override: {strategy: ` + strategy + `, configuration: {` + value + `}}}`
+	}
+	m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        data_categories: [user.content]
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, fides_meta: {identity: email, masking_strategy_override: {strategy: preserve}}}
+          - {name: a, `+mask("string_rewrite", "rewrite_value: x")+`}
+          - {name: b, `+mask("string_rewrite", "rewrite_value: toolong")+`}
+          - {name: c}
+          - {name: d, `+mask("hmac", "")+`}
+          - {name: e}
+          - {name: f, `+mask("hash", "")+`}
+          - {name: g, `+mask("hash", "")+`}
+          - {name: h, `+mask("random_string_rewrite", "")+`}
+          - {name: i, `+mask("random_string_rewrite", "")+`}
+          - {name: j}
+          - {name: k, `+mask("hash", "")+`}
+          - {name: l, `+mask("string_rewrite", "rewrite_value: 6ba7b810-9dad-11d1-80b4-00c04fd430c8")+`}
+          - {name: m, fides_meta: {references: [{dataset: w, field: counts.name, direction: to}]}}
+      - name: counts
+        fields:
+          - {name: name, fides_meta: {primary_key: true}}
+          - {name: n, data_categories: [user.content]}
+`)
+	doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"a": "refuses the masked value", "b": "short refuses", "c": "NOT NULL", "d": "people_d_fkey", "e": "tags_e_fkey", "f": "type integer",
+		"h": "type integer", "j": "makes its values itself", "k": "value of its own", "counts": "view",
+	}
+	for _, d := range doubts {
+		field := strings.TrimPrefix(d.Subject, "w.people.")
+		switch part := want[field]; {
+		case d.Subject == "w.counts" && strings.Contains(d.Sentence, "view"):
+			delete(want, "counts")
+		case part != "" && strings.Contains(d.Sentence, part):
+			delete(want, field)
+		case d.Level == postgres.Wrong:
+			t.Errorf("unexpected: %+v", d)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("expected to be said of these fields: %v\n%+v", want, doubts)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"math"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -179,30 +178,6 @@ func linked(from, to *column, expr string) string {
 		return expr
 	}
 	return expr + "::text"
-}
-
-// placeholders are texts that stand for "no value" in real tables. Followed as
-// a link they would join strangers (DESIGN.md, what always holds, 6).
-func placeholders() []string {
-	return []string{"", "n/a", "na", "-", "--", "null", "none", "nil", "unknown", "undefined", noUUID}
-}
-
-const noUUID = "00000000-0000-0000-0000-000000000000"
-
-// leads is the condition under which a value may be followed.
-func (c *column) leads(expr string) string {
-	switch {
-	case c.class.textual():
-		return "lower(btrim(" + expr + "::text)) NOT IN ('" + strings.Join(placeholders(), "', '") + "')"
-	case c.class == classUUID:
-		return expr + " <> '" + noUUID + "'::uuid"
-	}
-	return expr + " IS NOT NULL"
-}
-
-// isPlaceholder is leads for a value that arrives from outside.
-func isPlaceholder(v string) bool {
-	return slices.Contains(placeholders(), strings.ToLower(strings.TrimSpace(v)))
 }
 
 // foldings are the texts that lower(column) may give for a folded value. A

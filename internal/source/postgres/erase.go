@@ -1,12 +1,12 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -18,7 +18,8 @@ import (
 const restarts = 5
 
 // Erase carries out the walk's plan in one REPEATABLE READ transaction (READ
-// COMMITTED would erase a row that moved to somebody else in the middle). It
+// COMMITTED would erase a row that moved to somebody else in the middle; where
+// rows are shared it is SERIALIZABLE, see errShares). It
 // calls note just before the commit; when note fails, nothing was changed.
 //
 // After an error at or after the commit nobody knows here whether it happened:
@@ -29,15 +30,19 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 	if w.Plan.Kind != datamap.Erasure {
 		return done, errors.New("source " + s.name + ": only a plan for erasure can erase")
 	}
+	how := changing
 	for attempt := 0; ; attempt++ {
 		var refused error // what note said: not ours to clean or to retry
-		done, err = s.eraseOnce(ctx, w, h, func(ctx context.Context, n source.Note) error {
+		done, err = s.eraseOnce(ctx, w, h, how, func(ctx context.Context, n source.Note) error {
 			refused = note(ctx, n)
 			return refused
 		})
 		switch {
 		case err == nil:
 			return done, nil
+		case errors.Is(err, errShares):
+			how = sharing
+			continue
 		case refused != nil:
 			return source.Note{}, refused
 		case attempt == restarts || !restarting(err):
@@ -49,7 +54,7 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 	}
 }
 
-func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (done source.Note, err error) {
+func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, how string, note func(context.Context, source.Note) error) (done source.Note, err error) {
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
 		c, err := s.ready(ctx, conn, w, h)
 		if err != nil {
@@ -58,7 +63,10 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, n
 		if len(c.p.stops) == 0 {
 			return nil
 		}
-		return c.do(ctx, conn, changing, toErase, func(tx pgx.Tx, res *result) error {
+		if err := cmp.Or(c.p.secret(w), c.p.today(w)); err != nil {
+			return err
+		}
+		return c.do(ctx, conn, how, toErase, func(tx pg.DB, res *result) error {
 			// Constraints that wait for the commit are checked now: the note
 			// says what will stand, and a commit has then little left to fail of.
 			if c.p.defers() {
@@ -66,7 +74,8 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, n
 					return err
 				}
 			}
-			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Objects: distinct(res.files)}
+			done = source.Note{
+				XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Objects: distinct(res.files), Kept: res.stayed}
 			return note(ctx, done)
 		})
 	})

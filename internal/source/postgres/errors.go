@@ -53,11 +53,14 @@ func (e *Beyond) Permanent() bool { return true }
 func (s *Source) failed(doing string, err error) error {
 	var beyond *Beyond
 	var unfit *Unfit
+	var braked *Braked
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &beyond):
 		return beyond
+	case errors.As(err, &braked):
+		return braked
 	case errors.As(err, &unfit):
 		return unfit
 	}

@@ -260,8 +260,12 @@ func (e *expiring) keyColumns(full string) []string {
 	for _, f := range c.PrimaryKey() {
 		names = append(names, f.Name)
 	}
+	t := e.cat.table(c)
 	if len(names) == 0 {
-		return e.cat.table(c).key
+		names = slices.Clone(t.key)
+	}
+	if len(names) > 0 && t.kind == "r" && t.heirs {
+		names = append(names, tableOf) // as findKey has it
 	}
 	return names
 }

@@ -84,7 +84,7 @@ func (s *Source) walkKeys(ctx context.Context, conn *pgxpool.Conn, p *program, r
 			if !wanted[full] {
 				continue
 			}
-			rows, err := tx.Query(ctx, "SELECT "+keyText(at.fs("k", at.key))+" FROM "+g.in(at)+" k")
+			rows, err := tx.Query(ctx, "SELECT "+keyText(at.fs("k", at.ids()))+" FROM "+g.in(at)+" k")
 			if err != nil {
 				return err
 			}

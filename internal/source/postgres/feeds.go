@@ -250,7 +250,7 @@ func (w *writer) namedBy(t *tie, rel relation) string {
 	for _, at := range w.p.on(holder.oid) {
 		sql += " AND NOT " + w.isIn(at, cols("d", at.key), rel(at), "")
 	}
-	return sql + apart(holder, from.name) + ")"
+	return sql + apart(holder, []strand{{from: to, to: from}}) + ")"
 }
 
 // Trace walks as Find does and tells what rows elsewhere have to know of it:
@@ -307,18 +307,16 @@ func (c *carriage) trace(ctx context.Context, conn *pgxpool.Conn) (trace source.
 func (p *program) tracing(v variant) *statement {
 	return p.statement("trace"+v.name(), func() *statement {
 		w := &writer{p: p}
-		var with []string
+		with := w.walked(v)
 		cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
 		total := []string{"0"}
 		for _, s := range p.stops {
-			cte(reachedIn(s), s.reach(w.arms(s, v, reachedIn)))
 			total = append(total, "(SELECT count(*) FROM "+reachedIn(s)+")")
 		}
 		count := "(" + strings.Join(total, " + ") + ")::int8"
-		cte("big", "SELECT "+count+" > "+w.bind("above", func(r *run) any { return r.above })+"::int8 AS yes")
 		w.marks(cte, v)
 		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT (SELECT yes FROM big), " + count +
-			", array_agg(a.told), array_agg(a.value) FROM (" + w.answers(mineIn) + ") a")
+			", array_agg(a.told), array_agg(a.value) FROM (" + w.answers(w.mineIn(v)) + ") a")
 	})
 }
 

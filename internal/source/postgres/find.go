@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -23,8 +24,8 @@ func (s *Source) Find(ctx context.Context, w source.Walk) (found source.Found, e
 		if err != nil || len(c.p.stops) == 0 {
 			return err
 		}
-		return c.do(ctx, conn, reading, toFind, func(tx pgx.Tx, res *result) error {
-			found.Findings, found.Reached = res.findings(s.name), res.addresses
+		return c.do(ctx, conn, reading, toFind, func(tx pg.DB, res *result) error {
+			found.Findings, found.Reached, found.Braked = res.findings(s.name), res.addresses, res.braked
 			found.Roots, err = c.roots(ctx, tx, c.v)
 			return err
 		})
@@ -33,7 +34,7 @@ func (s *Source) Find(ctx context.Context, w source.Walk) (found source.Found, e
 }
 
 // roots lists the rows that seeds matched, by collection and then key.
-func (c *carriage) roots(ctx context.Context, tx pgx.Tx, v variant) ([]source.Root, error) {
+func (c *carriage) roots(ctx context.Context, tx pg.DB, v variant) ([]source.Root, error) {
 	v.again = false
 	var roots []source.Root
 	for _, at := range c.p.stops {
@@ -54,7 +55,7 @@ func (c *carriage) roots(ctx context.Context, tx pgx.Tx, v variant) ([]source.Ro
 
 // rootsOf lists one collection's. The columns read are those by which a person
 // is told from another; they are shown to the DPO, and letters go to them.
-func (c *carriage) rootsOf(ctx context.Context, tx pgx.Tx, at *stop, v variant) ([]source.Root, error) {
+func (c *carriage) rootsOf(ctx context.Context, tx pg.DB, at *stop, v variant) ([]source.Root, error) {
 	shown := personal(at)
 	st := c.p.statement(fmt.Sprintf("roots %d%s", at.i, v.name()), func() *statement {
 		w := &writer{p: c.p}
@@ -65,8 +66,8 @@ func (c *carriage) rootsOf(ctx context.Context, tx pgx.Tx, at *stop, v variant) 
 		for _, f := range shown {
 			values = append(values, at.t.columns[f.Name].text(col("t", f.Name)))
 		}
-		rows := "(" + at.reach(w.seedArms(at, v)) + ")"
-		return w.statement("SELECT " + keyText(cols("t", at.key)) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
+		rows := "(" + w.reach(at, w.seedArms(at, v)) + ")"
+		return w.statement("SELECT " + keyText(at.idsOf("t")) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
 			strings.Join(values, ", ") + "]::text[] FROM " + at.t.ident() + " t WHERE " + w.these(at, rows, "true") +
 			fmt.Sprintf(" ORDER BY key LIMIT %d", source.MaxRoots))
 	})

@@ -2,85 +2,221 @@ package postgres
 
 import (
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
-// A mask is what happens to one column of a masked row. NULL stays NULL.
+// A mask is what happens to one field of a masked row. NULL stays NULL. A field
+// inside a document is masked where it stands, an array element by element.
 type mask struct {
 	field   *datamap.Field
-	column  *column
-	how     string // null_rewrite, string_rewrite, random_string_rewrite
-	value   string // string_rewrite: the whole value
-	letters int    // random_string_rewrite
+	column  *column // the one to be changed
+	how     string  // null_rewrite, string_rewrite, random_string_rewrite, hash, hmac
+	value   string  // string_rewrite: the whole value
+	letters int     // of the others: how many stand before the suffix
 	suffix  string
+	bits    int // hash, hmac: 256 or 512
 }
 
 // masks are the masks of a stop, none for columns to be preserved.
 func (s *stop) masks() []mask {
 	var masks []mask
 	for _, t := range s.visit.Targets {
-		c := s.t.columns[t.Field.Name]
-		m := mask{field: t.Field, column: c, how: "null_rewrite"}
-		if t.Masking != nil {
-			m.how = t.Masking.Strategy
+		// Postgres makes the values of generated columns itself, of those of the row.
+		if m, ok := s.mask(t); ok && !m.column.fixed() {
+			masks = append(masks, m)
 		}
-		switch m.how {
-		case "preserve":
-			continue
-		case "string_rewrite":
-			m.value = cut(t.Masking.Value+t.Masking.Suffix, t.Field.Length, c.length)
-		case "random_string_rewrite":
-			m.letters = t.Masking.Length
-			if m.letters <= 0 {
-				m.letters = 30
-			}
-			m.letters, m.suffix = room(m.letters, t.Masking.Suffix, t.Field.Length, c.length)
-		}
-		masks = append(masks, m)
 	}
 	return masks
 }
 
-// masked are the assignments that mask a row t.
-func (w *writer) masked(s *stop) string {
-	var sets []string
-	for _, m := range s.masks() {
-		name, to := col("t", m.column.name), "NULL"
-		switch m.how {
-		case "string_rewrite":
-			to = "CASE WHEN " + name + " IS NOT NULL THEN " + w.constant(m, "value", m.value) + "::text::" + m.column.typ + " END"
-		case "random_string_rewrite":
-			to = "CASE WHEN " + name + " IS NOT NULL THEN (" + randomLetters(m.letters) + " || " + w.constant(m, "suffix", m.suffix) + "::text)::" + m.column.typ + " END"
+// fixed tells that a column takes no value that it is given.
+func (c *column) fixed() bool { return c.generated || c.identity == "a" }
+
+func (s *stop) mask(t datamap.Target) (mask, bool) {
+	c := s.t.columns[t.Field.Column().Name]
+	m := mask{field: t.Field, column: c, how: "null_rewrite"}
+	if t.Masking != nil {
+		m.how = t.Masking.Strategy
+	}
+	length := c.length
+	if c.class == classArray || c.class == classJSON {
+		length = 0
+	}
+	switch m.how {
+	case "preserve":
+		return m, false
+	case "string_rewrite":
+		m.value = cut(t.Masking.Value+t.Masking.Suffix, t.Field.Length, length)
+	case "random_string_rewrite":
+		m.letters = t.Masking.Length
+		if m.letters <= 0 {
+			m.letters = 30
 		}
-		sets = append(sets, strings.TrimPrefix(name, "t.")+" = "+to)
+		m.letters, m.suffix = room(m.letters, t.Masking.Suffix, t.Field.Length, length)
+	case "hash", "hmac":
+		m.bits = 256
+		if t.Masking.Algorithm == "SHA-512" {
+			m.bits = 512
+		}
+		m.letters, m.suffix = room(m.bits/4, t.Masking.Suffix, t.Field.Length, length)
+	}
+	return m, true
+}
+
+// inColumn are the masks of one column, the columns in the order of the masks.
+func inColumns(masks []mask) [][]mask {
+	var all [][]mask
+	for _, m := range masks {
+		i := slices.IndexFunc(all, func(of []mask) bool { return of[0].column == m.column })
+		if i < 0 {
+			i, all = len(all), append(all, nil)
+		}
+		all[i] = append(all[i], m)
+	}
+	return all
+}
+
+// masked are the assignments that mask a row t. rel is where the reached rows
+// stand: of an array that led to the row, only the elements that did are masked.
+func (w *writer) masked(s *stop, v variant, rel relation) string {
+	var sets []string
+	for _, of := range inColumns(s.masks()) {
+		sets = append(sets, strings.TrimPrefix(col("t", of[0].column.name), "t.")+" = "+w.maskedColumn(s, v, rel, of, false))
 	}
 	return strings.Join(sets, ", ")
 }
 
 // unmasked is the condition that row t has something left to mask: a second
-// erasure then changes nothing, and the second look finds nothing.
-func (w *writer) unmasked(s *stop) string {
+// erasure then changes nothing, and the second look (looking) finds nothing.
+//
+// A hash cannot be told from a value that looks like one (cookies do). An erasure
+// hashes whatever stands there, the second look takes what looks like a hash
+// for one.
+func (w *writer) unmasked(s *stop, v variant, rel relation, looking bool) string {
 	var left []string
-	for _, m := range s.masks() {
-		name, more := col("t", m.column.name), ""
-		switch m.how {
-		case "string_rewrite":
-			more = " AND " + name + "::text IS DISTINCT FROM " + w.constant(m, "value", m.value) + "::text"
-		case "random_string_rewrite":
-			form := fmt.Sprintf("^[a-p]{%d}%s$", m.letters, regexp.QuoteMeta(m.suffix))
-			more = " AND " + name + "::text !~ " + w.constant(m, "form", form) + "::text"
-		}
-		left = append(left, "("+name+" IS NOT NULL"+more+")")
+	for _, of := range inColumns(s.masks()) {
+		left = append(left, w.leftIn(s, v, rel, of, looking))
 	}
 	return "(" + strings.Join(left, " OR ") + ")"
 }
 
+func (w *writer) leftIn(s *stop, v variant, rel relation, of []mask, looking bool) string {
+	name, m := col("t", of[0].column.name), of[0]
+	switch {
+	case m.column.class == classJSON && !(m.field.Parent == nil && m.how == "null_rewrite" && len(w.elements(s, v, rel, m)) == 0):
+		return "(" + name + " IS NOT NULL AND " + w.maskedColumn(s, v, rel, of, looking) + "::jsonb IS DISTINCT FROM " + m.column.document(name, false) + ")"
+	case m.column.class == classArray && (m.how != "null_rewrite" || len(w.elements(s, v, rel, m)) > 0):
+		return "(" + name + " IS NOT NULL AND " + w.maskedColumn(s, v, rel, of, looking) + " IS DISTINCT FROM " + name + ")"
+	}
+	return "(" + name + " IS NOT NULL" + and(w.left(m, name+"::text", looking)) + ")"
+}
+
+func and(condition string) string {
+	if condition == "" {
+		return ""
+	}
+	return " AND " + condition
+}
+
+// elements tells the subject's elements of an array or document from others'.
+func (w *writer) elements(s *stop, v variant, rel relation, m mask) []end {
+	if m.column.class != classJSON && m.column.class != classArray {
+		return nil
+	}
+	return w.ends(s, m.column.name, func(l datamap.Link, _ []strand) string { return w.linkValues(l, v, rel, "mine") })
+}
+
+// maskedColumn is the new value of a column of row t.
+func (w *writer) maskedColumn(s *stop, v variant, rel relation, of []mask, looking bool) string {
+	m := of[0]
+	name := col("t", m.column.name)
+	ends := w.elements(s, v, rel, m)
+	switch m.column.class {
+	case classJSON:
+		if m.field.Parent == nil && m.how == "null_rewrite" && len(ends) == 0 {
+			return "NULL"
+		}
+		root := &part{}
+		for _, m := range of {
+			at := root.below(m.field.Path())
+			at.leaf = func(e string) string {
+				if m.how == "null_rewrite" {
+					return "'null'::jsonb"
+				}
+				text := "(" + e + " #>> '{}')"
+				changed := "to_jsonb(" + w.rewrite(m, text) + ")"
+				if left := w.left(m, text, looking); left != "" {
+					changed = "CASE WHEN " + left + " THEN " + changed + " ELSE " + e + " END"
+				}
+				return changed
+			}
+		}
+		for _, e := range ends {
+			root.told(e)
+		}
+		return "CASE WHEN " + name + " IS NOT NULL THEN " + root.rewritten(m.column.document(name, false), 0) + "::" + m.column.typ + " END"
+	case classArray:
+		if m.how == "null_rewrite" && len(ends) == 0 || m.column.element == nil {
+			return "NULL"
+		}
+		return elementwise(m.column, name, ends, func(e string) string {
+			if m.how == "null_rewrite" {
+				return "NULL"
+			}
+			become := w.rewrite(m, e+"::text") + "::" + m.column.element.typ
+			if left := w.left(m, e+"::text", looking); left != "" {
+				become = "CASE WHEN " + left + " THEN " + become + " ELSE " + e + " END"
+			}
+			return "CASE WHEN " + e + " IS NOT NULL THEN " + become + " END"
+		}, false)
+	}
+	if m.how == "null_rewrite" {
+		return "NULL"
+	}
+	return "CASE WHEN " + name + " IS NOT NULL THEN " + w.rewrite(m, name+"::text") + "::" + m.column.typ + " END"
+}
+
+// rewrite is what becomes of a text, which is not NULL.
+func (w *writer) rewrite(m mask, text string) string {
+	switch m.how {
+	case "string_rewrite":
+		return "(" + w.constant(m, "value", m.value) + "::text)"
+	case "random_string_rewrite":
+		return "(" + randomLetters(m.letters) + " || " + w.constant(m, "suffix", m.suffix) + "::text)"
+	case "hash", "hmac":
+		return fmt.Sprintf("(left(encode(%s, 'hex'), %d) || %s::text)", w.digest(m, text), m.letters, w.constant(m, "suffix", m.suffix))
+	}
+	return "NULL::text"
+}
+
+// left is the condition that a text is not masked yet; "" where every one is to be masked.
+func (w *writer) left(m mask, text string, looking bool) string {
+	form := ""
+	switch m.how {
+	case "string_rewrite":
+		return text + " IS DISTINCT FROM " + w.constant(m, "value", m.value) + "::text"
+	case "random_string_rewrite":
+		form = fmt.Sprintf("^[a-p]{%d}%s$", m.letters, quoteMeta(m.suffix))
+		if m.letters > 255 { // what a regular expression of Postgres can count to
+			form = "^[a-p]+" + quoteMeta(m.suffix) + "$"
+		}
+	case "hash", "hmac":
+		if !looking {
+			return ""
+		}
+		form = fmt.Sprintf("^[0-9a-f]{%d}%s$", m.letters, quoteMeta(m.suffix))
+	default:
+		return ""
+	}
+	return text + " !~ " + w.constant(m, "form", form) + "::text"
+}
+
 // constant binds a text of the data map.
 func (w *writer) constant(m mask, what, value string) string {
-	return w.bind("mask "+m.field.FullName()+" "+what, func(*run) any { return value })
+	return w.bind("mask "+m.field.FullName()+" "+m.how+" "+what, func(*run) any { return value })
 }
 
 // cut shortens a masked value to what the map and the column admit, in letters.
@@ -94,7 +230,7 @@ func cut(v string, limits ...int) string {
 	return string(letters)
 }
 
-// room shares what the column can hold between random letters and a suffix.
+// room shares what the column can hold between letters and a suffix.
 func room(letters int, suffix string, limits ...int) (int, string) {
 	suffix = cut(suffix, limits...)
 	for _, n := range limits {
@@ -105,7 +241,7 @@ func room(letters int, suffix string, limits ...int) (int, string) {
 	return max(letters, 0), suffix
 }
 
-// randomLetters are n letters from a to p, new ones for each row: hexadecimal
+// randomLetters are n letters from a to p, new ones for each value: hexadecimal
 // digits of version-4 UUIDs, moved to letters.
 func randomLetters(n int) string {
 	parts := make([]string, n/32+1)

@@ -36,6 +36,9 @@ type Options struct {
 	// StagedAbove is the number of reached rows above which a walk is staged;
 	// 0: 20,000; negative: every walk is staged.
 	StagedAbove int64
+	// OverShared is the number of rows of others from which a value that leads
+	// over a link without a key is braked, see brake.go; 0: 1,000; negative: never.
+	OverShared int64
 	// MaxConns of a pool that Open opens; 0: the default of internal/pg.
 	MaxConns int32
 	// Shard: this database is one of several with the same schema, and a person's
@@ -77,6 +80,10 @@ func New(name string, pool *pgxpool.Pool, o Options) (*Source, error) {
 	if o.StagedAbove == 0 {
 		o.StagedAbove = 20_000
 	}
+	if o.OverShared == 0 {
+		o.OverShared = 1_000
+	}
+	o.OverShared = max(o.OverShared, 0)
 	return &Source{name: name, pool: pool, o: o, programs: map[string]*program{}}, nil
 }
 
@@ -121,18 +128,36 @@ func (s *Source) Ping(ctx context.Context) error {
 const (
 	reading  = "begin isolation level repeatable read read only"
 	changing = "begin isolation level repeatable read"
+	sharing  = "begin isolation level serializable" // an erasure that found shared rows
 	looking  = "begin isolation level read committed read only"
 )
 
-// begin opens a transaction with its limits, in one round trip. Plans are
-// generic: a chain of CTEs is planned once per connection, not per request.
-// Dates and times are read as text in places, so their form is fixed here.
+// begin opens a transaction with its limits, in one round trip.
 func (s *Source) begin(ctx context.Context, conn *pgxpool.Conn, how string) (pgx.Tx, error) {
-	return conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: how +
-		"; set local statement_timeout = " + milliseconds(s.o.StatementTimeout) +
-		"; set local lock_timeout = " + milliseconds(s.o.LockTimeout) +
-		"; set local plan_cache_mode = force_generic_plan; set local jit = off" +
-		"; set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'"})
+	if err := s.settings(ctx, conn); err != nil {
+		return nil, err
+	}
+	return conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: how})
+}
+
+// settings are made once on each connection of the source's pool, because a walk
+// is to be one round trip where it can. Plans are generic: a chain of CTEs is
+// planned once per connection, not per request. Dates and times are read as text
+// in places, so their form is fixed here.
+func (s *Source) settings(ctx context.Context, conn *pgxpool.Conn) error {
+	made := conn.Conn().PgConn().CustomData()
+	sql := "set statement_timeout = " + milliseconds(s.o.StatementTimeout) +
+		"; set lock_timeout = " + milliseconds(s.o.LockTimeout) +
+		"; set plan_cache_mode = force_generic_plan; set jit = off" +
+		"; set timezone = 'UTC'; set datestyle = 'ISO, YMD'"
+	if made["lethe.settings"] == sql {
+		return nil
+	}
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("make a connection's settings: %w", err)
+	}
+	made["lethe.settings"] = sql
+	return nil
 }
 
 // inTx runs f in a transaction on conn. What f returns comes back as it is.

@@ -32,6 +32,8 @@ type program struct {
 	mu         sync.Mutex
 	statements map[string]*statement
 
+	overShared int64 // see brake.go; 0: no brake
+
 	ties []*tie // references whose other end may lie elsewhere, see feeds.go
 }
 
@@ -45,6 +47,8 @@ type stop struct {
 	referrers []datamap.Link
 	key       []string // columns that identify a row, in the map's order
 	carried   []string // columns that a reached row carries along: keys, links, owner
+	nameless  bool     // nothing names its rows but where they stand, see findKey
+	place     bool     // it carries its place (ctid), too, by which it is changed
 }
 
 // f is the name under which a reached row carries a column.
@@ -132,7 +136,7 @@ func (s *Source) holds(c *datamap.Collection) bool {
 
 // bind finds every collection's table and columns. All that is missing is told at once.
 func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
-	p := &program{source: s.name, plan: plan, cat: cat, of: map[string]*stop{}, statements: map[string]*statement{}}
+	p := &program{source: s.name, plan: plan, cat: cat, of: map[string]*stop{}, statements: map[string]*statement{}, overShared: s.o.OverShared}
 	var reasons []string
 	missing := func(c *datamap.Collection, columns ...string) {
 		t := cat.table(c)
@@ -146,6 +150,12 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 			}
 		}
 	}
+	needs := func(f *datamap.Field) {
+		missing(f.Collection, f.Column().Name)
+		if t := cat.table(f.Collection); t != nil && t.columns[f.Column().Name] != nil && t.at(f) == nil {
+			reasons = append(reasons, fmt.Sprintf("%s.%s is not a JSON column, and the data map has fields inside it", f.Collection.FullName(), f.Column().Name))
+		}
+	}
 	for _, v := range plan.Visits {
 		if !s.holds(v.Collection) {
 			continue
@@ -155,7 +165,7 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 		p.of[v.Collection.FullName()] = st
 		missing(v.Collection, v.Collection.Controller, v.Collection.Owner)
 		for _, f := range fieldsOf(v) {
-			missing(v.Collection, f.Name)
+			needs(f)
 		}
 		if st.t == nil {
 			continue
@@ -164,6 +174,14 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 			reasons = append(reasons, why)
 		}
 		reasons = append(reasons, st.unnameable()...)
+		if p.keeping(st) {
+			reasons = append(reasons, st.keepMisfits()...)
+		}
+		for _, t := range v.Targets {
+			if t.Masking != nil && t.Masking.Strategy == "aes_encrypt" {
+				reasons = append(reasons, fmt.Sprintf("%s is to be encrypted, which Postgres cannot do by itself: choose hmac, which lets equal values join, or null_rewrite", t.Field.FullName()))
+			}
+		}
 	}
 	if err := s.tieUp(p); err != nil {
 		return nil, err
@@ -179,15 +197,19 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 		for _, l := range st.visit.Links {
 			if p.of[l.From.Collection.FullName()] != nil {
 				st.links = append(st.links, l)
-				missing(l.From.Collection, l.From.Name)
-				missing(l.To.Collection, l.To.Name)
+				for _, pair := range pairs(l) {
+					needs(pair.From)
+					needs(pair.To)
+				}
 			}
 		}
 		for _, l := range st.visit.Referrers {
 			if s.holds(l.From.Collection) {
 				st.referrers = append(st.referrers, l)
-				missing(l.From.Collection, l.From.Name)
-				missing(l.To.Collection, l.To.Name)
+				for _, pair := range pairs(l) {
+					needs(pair.From)
+					needs(pair.To)
+				}
 			}
 		}
 	}
@@ -197,6 +219,7 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 	}
 	for _, st := range p.stops {
 		p.carry(st)
+		st.place = p.plan.Kind == datamap.Erasure && p.byPlace(st)
 	}
 	p.arrange()
 	return p, nil
@@ -228,16 +251,53 @@ func (s *stop) findKey() (why string) {
 			s.key = append(s.key, f.Name)
 		}
 	}
-	real := s.t.kind == "r" || s.t.kind == "p"
 	switch {
-	case len(s.key) == 0 && len(s.t.key) == 0:
-		return fmt.Sprintf("%s has no primary key: mark its fields with primary_key", s.c.FullName())
-	case len(s.key) == 0:
-		s.key = s.t.key
-	case real && !s.t.isKey(s.key):
+	case len(s.key) > 0 && s.t.real() && !s.t.isKey(s.key):
 		return fmt.Sprintf("the primary_key fields of %s do not identify a row: no unique index covers them", s.c.FullName())
+	case len(s.key) > 0:
+	case len(s.t.key) > 0:
+		s.key = s.t.key
+	case !s.t.real():
+		return fmt.Sprintf("%s has no primary key: mark its fields with primary_key", s.c.FullName())
+	default:
+		s.nameless = true
+		for _, u := range s.t.unique { // as good as a primary key, if it admits no NULL
+			if !slices.ContainsFunc(u, func(name string) bool { return s.t.columns[name] == nil || !s.t.columns[name].notNull }) {
+				s.key, s.nameless = u, false
+				break
+			}
+		}
+	}
+	if s.nameless {
+		s.key = []string{placeInFile}
+		s.t.columns[placeInFile] = &column{name: placeInFile, typ: "tid", class: classOther}
+		s.t.columns[rowName] = &column{name: rowName, typ: "text", class: classText}
+	}
+	// A key says nothing of the rows of tables that inherit, nor does a place.
+	if s.t.heirs && (s.t.kind == "r" || s.nameless) {
+		s.key = append(slices.Clone(s.key), tableOf)
+		s.t.columns[tableOf] = &column{name: tableOf, typ: "oid", class: classOther}
 	}
 	return ""
+}
+
+// ids are the columns whose text is the name of a row outside of a walk
+// (source.RowKey): of a row without a key, all that it holds. Rows of which all
+// is the same have one name: they are the same person's, too.
+func (s *stop) ids() []string {
+	if s.nameless {
+		return []string{rowName}
+	}
+	return s.key
+}
+
+// idsOf are they, under an alias of the table.
+func (s *stop) idsOf(alias string) []string {
+	var names []string
+	for _, id := range s.ids() {
+		names = append(names, s.t.value(alias, id))
+	}
+	return names
 }
 
 // carry settles which columns a reached row carries along.
@@ -250,14 +310,23 @@ func (p *program) carry(s *stop) {
 		}
 	}
 	add(s.key...)
+	add(s.ids()...)
 	add(s.c.Owner)
+	if p.keeping(s) {
+		s.t.columns[keptUntil] = &column{name: keptUntil, typ: "timestamptz", class: classStamp}
+		add(keptUntil)
+	}
 	for _, l := range slices.Concat(s.links, s.referrers) {
-		add(l.To.Name)
+		for _, pair := range pairs(l) {
+			add(s.t.known(pair.To).name)
+		}
 	}
 	for _, other := range p.stops {
 		for _, l := range slices.Concat(other.links, other.referrers) {
-			if l.From.Collection == s.c {
-				add(l.From.Name)
+			for _, pair := range pairs(l) {
+				if pair.From.Collection == s.c {
+					add(s.t.known(pair.From).name)
+				}
 			}
 		}
 	}
@@ -272,7 +341,7 @@ func (p *program) carry(s *stop) {
 		add(k.references...)
 	}
 	for _, f := range s.addresses() {
-		add(f.Name)
+		add(s.t.known(f).name)
 	}
 	if p.plan.Kind == datamap.Erasure {
 		for _, f := range s.names() {
@@ -284,12 +353,21 @@ func (p *program) carry(s *stop) {
 // addresses are the fields in which a mail address stands.
 func (s *stop) addresses() []*datamap.Field {
 	var fields []*datamap.Field
-	for _, f := range s.c.Fields {
-		if f.Identity == "email" && s.t.columns[f.Name] != nil {
+	for _, f := range s.c.AllFields() {
+		if f.Identity == "email" && s.t.at(f) != nil {
 			fields = append(fields, f)
 		}
 	}
 	return fields
+}
+
+// flat are the fields and all that stand inside them.
+func flat(fields []*datamap.Field) []*datamap.Field {
+	var all []*datamap.Field
+	for _, f := range fields {
+		all = append(append(all, f), flat(f.Fields)...)
+	}
+	return all
 }
 
 // on are the stops at a table: more than one when the map names it twice.

@@ -41,6 +41,9 @@ func (s *Source) snapshot(ctx context.Context, conn *pgxpool.Conn, w source.Walk
 	c.v.all = w.IncludeShared
 	n := &snapshot{s: s, c: c, conn: conn, staged: c.staged()}
 	if !n.staged {
+		if ok, err := n.atOnce(ctx); ok || err != nil {
+			return n, err
+		}
 		res, err := n.open(ctx, func(tx pgx.Tx) (*result, error) { return read(ctx, tx, c.p.chain(toGive, c.v), c.r) })
 		if err != nil {
 			return nil, err
@@ -55,7 +58,7 @@ func (s *Source) snapshot(ctx context.Context, conn *pgxpool.Conn, w source.Walk
 	if err := c.prepare(ctx, conn); err != nil {
 		return nil, err
 	}
-	_, err = n.open(ctx, func(tx pgx.Tx) (*result, error) { return c.inStages(ctx, tx, toFind) })
+	_, err = n.open(ctx, func(tx pgx.Tx) (*result, error) { return c.inStages(ctx, tx, toFind, reading) })
 	return n, err
 }
 
@@ -86,6 +89,9 @@ type snapshot struct {
 	mu   sync.Mutex // one statement at a time on one connection
 	conn *pgxpool.Conn
 	tx   pgx.Tx
+	// brought are the rows of a small subject, by stop, which came with the walk.
+	brought [][][]*string
+	closed  bool
 }
 
 // Findings are the counts, in walk order.
@@ -95,6 +101,7 @@ func (n *snapshot) Findings() []source.Finding { return slices.Clone(n.findings)
 func (n *snapshot) Close(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.closed, n.brought = true, nil
 	if n.conn == nil {
 		return nil
 	}
@@ -116,7 +123,7 @@ func (n *snapshot) Close(ctx context.Context) error {
 func (n *snapshot) Rows(ctx context.Context, collection string, yield func(source.Row) error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.conn == nil {
+	if n.closed {
 		return fmt.Errorf("source %s: the snapshot is closed", n.s.name)
 	}
 	at := n.c.p.of[collection]
@@ -124,7 +131,11 @@ func (n *snapshot) Rows(ctx context.Context, collection string, yield func(sourc
 		return fmt.Errorf("source %s: the plan does not visit %s", n.s.name, collection)
 	}
 	var refused error
-	err := n.rows(ctx, at, func(r source.Row) error {
+	rows := n.rows
+	if n.brought != nil {
+		rows = n.carried
+	}
+	err := rows(ctx, at, func(r source.Row) error {
 		refused = yield(r)
 		return refused
 	})
@@ -135,8 +146,8 @@ func (n *snapshot) Rows(ctx context.Context, collection string, yield func(sourc
 }
 
 func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) error) error {
-	fields := at.given()
-	if len(fields) == 0 {
+	gifts := at.given()
+	if len(gifts) == 0 {
 		return nil
 	}
 	st := n.c.p.statement(fmt.Sprintf("rows %d %t%s", at.i, n.staged, n.c.v.name()), func() *statement {
@@ -145,17 +156,17 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 		if n.staged && !n.c.v.all {
 			filter = "(k.mine OR k.own)"
 		}
-		return w.statement(at.query(w, fields, n.in(w, at), filter, n.s.o.Shard))
+		return w.statement(n.query(w, at, gifts, filter))
 	})
 	rows, err := n.tx.Query(ctx, st.sql, st.args(n.c.r)...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	names := make([]string, len(fields))
-	classes := make([]class, len(fields))
-	for i, f := range fields {
-		names[i], classes[i] = f.Name, at.t.columns[f.Name].class
+	names := make([]string, len(gifts))
+	classes := make([]class, len(gifts))
+	for i, g := range gifts {
+		names[i], classes[i] = g.field.Name, at.t.columns[g.field.Name].class
 	}
 	ranked := at.ranked(n.s.o.Shard)
 	for rows.Next() {
@@ -165,9 +176,9 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 		}
 		var rank []any
 		for i, c := range ranked {
-			rank = append(rank, c.rankClass().value(values[len(fields)+i]))
+			rank = append(rank, c.rankClass().value(values[len(gifts)+i]))
 		}
-		values = values[:len(fields)]
+		values = values[:len(gifts)]
 		for i := range values {
 			values[i] = classes[i].value(values[i])
 		}
@@ -190,39 +201,33 @@ func (n *snapshot) in(w *writer, at *stop) string {
 	return "(SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ") AS x(" + strings.Join(keyNames(at), ", ") + "))"
 }
 
-// given are the fields of a row as it is given to the subject: those asked for
-// and those by which the reader follows it, in the map's order.
-func (s *stop) given() []*datamap.Field {
-	if len(s.visit.Targets) == 0 {
-		return nil
-	}
-	var fields []*datamap.Field
-	for _, f := range s.c.Fields {
-		asked := slices.ContainsFunc(s.visit.Targets, func(t datamap.Target) bool { return t.Field == f })
-		if asked || slices.Contains(s.visit.LinkFields, f) {
-			fields = append(fields, f)
-		}
-	}
-	return fields
-}
-
 // query writes the query of a collection's rows.
-func (s *stop) query(w *writer, fields []*datamap.Field, rel, filter string, shard bool) string {
-	var list, some, order []string
-	for _, f := range fields {
-		list = append(list, s.t.columns[f.Name].given(col("t", f.Name)))
+func (n *snapshot) query(w *writer, at *stop, gifts []gift, filter string) string {
+	var list, order []string
+	for _, g := range gifts {
+		list = append(list, w.gift(at, g, func(l datamap.Link, ties []strand) string { return n.led(w, l, ties) }))
 	}
-	for _, t := range s.visit.Targets {
-		some = append(some, col("t", t.Field.Name)+" IS NOT NULL")
-	}
-	for _, c := range s.ranked(true) {
+	for _, c := range at.ranked(true) {
 		order = append(order, c.ranks(col("t", c.name)))
 	}
-	for _, c := range s.ranked(shard) {
+	for _, c := range at.ranked(n.s.o.Shard) {
 		list = append(list, c.rank(col("t", c.name)))
 	}
-	return "SELECT " + strings.Join(list, ", ") + " FROM " + s.t.ident() + " t WHERE " + w.these(s, rel, filter) +
-		" AND (" + strings.Join(some, " OR ") + ") ORDER BY " + strings.Join(order, ", ")
+	return "SELECT " + strings.Join(list, ", ") + " FROM " + at.t.ident() + " t WHERE " + w.byKey(at, n.in(w, at), filter) +
+		" AND " + at.some() + " ORDER BY " + strings.Join(order, ", ")
+}
+
+// led are the values with which rows that the subject is given lead on over a link.
+func (n *snapshot) led(w *writer, l datamap.Link, ties []strand) string {
+	from := n.c.p.of[l.From.Collection.FullName()]
+	if n.staged {
+		filter := "(k.mine OR k.own)"
+		if n.c.v.all {
+			filter = ""
+		}
+		return valueList(ties, n.in(w, from)+" k", filter, func(c *column) string { return "k." + from.f(c.name) })
+	}
+	return valueList(ties, from.t.ident()+" t", w.byKey(from, n.in(w, from), "true"), func(c *column) string { return from.t.inRow("t", c) })
 }
 
 var _ source.Snapshot = (*snapshot)(nil)

@@ -99,7 +99,7 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 	for _, s := range g.p.stops {
 		n, err := g.exec(ctx, tx, r, fmt.Sprintf("fill %d%s", s.i, v.name()), func(w *writer) string {
 			return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed) SELECT " + s.carriedAs("n") + ", n.seed FROM (" +
-				s.reach(w.arms(s, v, g.in)) + ") n"
+				w.reach(s, w.arms(s, v, g.in)) + ") n"
 		})
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 					arms = append(arms, w.linkArm(s, v, l, w.linkValues(l, variant{}, g.in, "round = "+round+"::int4 - 1")))
 				}
 				return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, round) SELECT " + s.carriedAs("n") +
-					", n.seed, " + round + "::int4 FROM (" + s.reach(arms) + ") n WHERE NOT " + w.isIn(s, s.fs("n", s.key), g.in(s), "")
+					", n.seed, " + round + "::int4 FROM (" + w.reach(s, arms) + ") n WHERE NOT " + w.isIn(s, s.fs("n", s.key), g.in(s), "")
 			})
 			if err != nil {
 				return err
@@ -141,10 +141,19 @@ func carriedAs(s *stop) []string {
 	for i, c := range s.carried {
 		names[i] = s.f(c)
 	}
+	if s.place {
+		names = append(names, "place")
+	}
 	return names
 }
 
-func (s *stop) carriedAs(alias string) string { return strings.Join(s.fs(alias, s.carried), ", ") }
+func (s *stop) carriedAs(alias string) string {
+	names := s.fs(alias, s.carried)
+	if s.place {
+		names = append(names, alias+".place")
+	}
+	return strings.Join(names, ", ")
+}
 
 func (g *stage) analyse(ctx context.Context, tx pgx.Tx, s *stop, rows int64) error {
 	if rows < analysedAbove {
@@ -173,7 +182,7 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		return changed, nil
 	}
 	for _, s := range g.p.stops {
-		if _, err := each(s, "shared", func(w *writer) []condition { return w.sharedBy(s, g.in) }, "shared = true", "NOT k.shared"); err != nil {
+		if _, err := each(s, "shared", func(w *writer) []condition { return w.sharedBy(s, v, g.in) }, "shared = true", "NOT k.shared"); err != nil {
 			return err
 		}
 	}
@@ -195,7 +204,7 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 			continue
 		}
 		if _, err := each(s, "held", func(w *writer) []condition {
-			return []condition{func() string { return w.isHeld(s, s.fs("k", s.key)) }}
+			return []condition{func() string { return w.isHeld(s, s.fs("k", s.ids())) }}
 		}, "held = true", "NOT k.held"); err != nil {
 			return err
 		}
@@ -266,7 +275,18 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 			continue
 		}
 		if err := g.collect(ctx, tx, r, res, []*stop{s}, masked, fmt.Sprintf("mask %d", s.i), func(w *writer) []string {
-			return []string{"UPDATE " + s.t.ident() + " t SET " + w.masked(s) + " WHERE " + w.these(s, g.in(s), s.toMask("k")) + " AND " + w.unmasked(s) + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
+			return []string{"UPDATE " + s.t.ident() + " t SET " + w.masked(s, variant{}, g.in) + " WHERE " + w.these(s, g.in(s), s.toMask("k")) + " AND " + w.unmasked(s, variant{}, g.in, false) + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
+		}); err != nil {
+			return err
+		}
+	}
+	for _, s := range g.p.stops {
+		if !(&writer{p: g.p}).masksKept(s) {
+			continue
+		}
+		if err := g.collect(ctx, tx, r, res, []*stop{s}, masked, fmt.Sprintf("mask kept %d", s.i), func(w *writer) []string {
+			sets, left := w.maskKept(s, variant{}, g.in, false)
+			return []string{"UPDATE " + s.t.ident() + " t SET " + sets + " WHERE " + w.these(s, g.in(s), s.keptRows("k")) + " AND " + left + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
 		}); err != nil {
 			return err
 		}
@@ -319,9 +339,9 @@ func (g *stage) collect(ctx context.Context, tx pgx.Tx, r *run, res *result, sto
 }
 
 // count reads the tallies of a staged walk.
-func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, t task) (*result, error) {
-	st := g.p.statement("stage count "+string(t), func() *statement {
-		w := &writer{p: g.p, staged: true}
+func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, v variant, t task) (*result, error) {
+	st := g.p.statement("stage count "+string(t)+v.name(), func() *statement {
+		w := &writer{p: g.p, staged: true, v: v}
 		xid, beyond := "''", []string{}
 		if t == toErase {
 			xid = "pg_current_xact_id()::text"
@@ -331,8 +351,15 @@ func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, t task) (*result, 
 				beyond = append(beyond, "("+b.count+")")
 			}
 		}
-		return w.statement("SELECT false, " + xid + ", ARRAY[" + strings.Join(w.tallies(t, g.in), ", ") + "]::int8[], ARRAY[" +
-			strings.Join(beyond, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[]")
+		for _, b := range w.brakes(g.in) {
+			beyond = append(beyond, "("+b.count+")")
+		}
+		stayed, columns := w.stayed(t, v, g.in)
+		if stayed != "" {
+			stayed = "WITH " + stayed + " "
+		}
+		return w.statement(stayed + "SELECT false, " + xid + ", ARRAY[" + strings.Join(w.tallies(t, g.in), ", ") + "]::int8[], ARRAY[" +
+			strings.Join(beyond, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[], " + columns)
 	})
 	return read(ctx, tx, st, r)
 }

@@ -8,10 +8,14 @@ import (
 
 // take is the condition that an erasure may touch a reached row at all.
 func (s *stop) take(alias string) string {
-	if s.c.SharedErase {
-		return "NOT " + alias + ".held"
+	free := "NOT " + alias + ".held"
+	if until := s.kept(alias); until != "" {
+		free = "(" + free + " AND " + until + " IS NULL)"
 	}
-	return "(" + alias + ".mine AND NOT " + alias + ".held)"
+	if s.c.SharedErase {
+		return free
+	}
+	return "(" + alias + ".mine AND " + free + ")"
 }
 
 // keptBy are the conditions under which a row that would be deleted is masked
@@ -28,11 +32,12 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 		if at == nil {
 			continue // its rows are not reached: what they name is shared
 		}
+		if w.certain != nil && w.certain[at.i].take {
+			continue // none of them stays
+		}
 		conditions = append(conditions, func() string {
-			from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
-			name := "r." + at.f(from.name)
-			return linked(from, to, "k."+s.f(to.name)) + " IN (SELECT " + convert(from, to, name) + " FROM " + kept(at) +
-				" r WHERE NOT " + at.take("r") + " AND " + from.leads(name) + ")"
+			list := valueList(w.p.strands(l), kept(at)+" r", "NOT "+at.take("r"), func(c *column) string { return "r." + at.f(c.name) })
+			return among(w.p.strands(l), func(c *column) string { return "k." + s.f(c.name) }, list)
 		})
 	}
 	conditions = append(conditions, w.fedKept(s)...)
@@ -40,15 +45,28 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 		if k.takes() && len(w.p.on(k.child)) == 0 {
 			continue // see beyond
 		}
+		if w.goesWith(s, k) {
+			continue
+		}
 		conditions = append(conditions, func() string {
 			sql := w.references(s, k, "k", kept, deleted)
 			if k.takes() {
 				sql += " AND " + w.reached(k, kept) // the child's "del" may not be settled yet
 			}
-			return sql + apart(w.p.cat.tables[k.child], k.columns[0]) + ")"
+			return sql + k.apart(w.p.cat.tables[k.child]) + ")"
 		})
 	}
 	return conditions
+}
+
+// goesWith tells whether every row that a foreign key ties to a row of the stop
+// is known to be deleted with it.
+func (w *writer) goesWith(s *stop, k fkey) bool {
+	if w.certain == nil {
+		return false
+	}
+	at := w.p.childOf(s, k, w.v)
+	return at != nil && w.certain[at.i].del
 }
 
 // references begins "EXISTS (…" of rows that a foreign key ties to a row and
@@ -110,7 +128,7 @@ func (w *writer) beyond(deleted relation) []reachBeyond {
 			continue
 		}
 		for _, k := range s.t.children {
-			if !k.takes() {
+			if !k.takes() || w.goesWith(s, k) {
 				continue
 			}
 			child := w.p.cat.tables[k.child]
@@ -123,7 +141,7 @@ func (w *writer) beyond(deleted relation) []reachBeyond {
 				from += " AND NOT " + w.reached(k, deleted)
 			}
 			all = append(all, reachBeyond{key: k, table: child, parent: s,
-				count: "SELECT count(*) " + from + apart(child, k.columns[0]) + ") u WHERE k.del"})
+				count: "SELECT count(*) " + from + k.apart(child) + ") u WHERE k.del"})
 		}
 	}
 	return all
@@ -148,6 +166,13 @@ func (p *program) told(all []reachBeyond, counts []int64) error {
 // rows. The keys are gathered into an array first: Postgres then looks each up
 // by the key's index, whatever it believes of their number.
 func (w *writer) these(s *stop, rel, filter string) string {
+	if s.place {
+		return "t.ctid = ANY(ARRAY(SELECT k.place FROM " + rel + " k WHERE " + filter + "))"
+	}
+	return w.byKey(s, rel, filter)
+}
+
+func (w *writer) byKey(s *stop, rel, filter string) string {
 	if len(s.key) == 1 {
 		return col("t", s.key[0]) + " = ANY(ARRAY(SELECT k." + s.f(s.key[0]) + " FROM " + rel + " k WHERE " + filter + "))"
 	}
@@ -155,7 +180,7 @@ func (w *writer) these(s *stop, rel, filter string) string {
 	for i, k := range s.key {
 		equal[i] = col("x", k) + " = k." + s.f(k)
 	}
-	if s.t.kind == "r" {
+	if s.t.kind == "r" && !s.t.heirs {
 		return "t.ctid = ANY(ARRAY(SELECT u.ctid FROM " + rel + " k CROSS JOIN LATERAL (SELECT x.ctid FROM " + s.t.ident() + " x WHERE " +
 			strings.Join(equal, " AND ") + " OFFSET 0) u WHERE " + filter + "))"
 	}
@@ -173,6 +198,9 @@ func (s *stop) toMask(alias string) string {
 // named tells whether rows of others could still name a row of the stop once
 // it is erased: those are looked for by its key afterwards.
 func (s *stop) named(p *program) bool {
+	if s.nameless {
+		return false
+	}
 	if len(s.referrers) > 0 {
 		return true
 	}

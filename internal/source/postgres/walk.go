@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -42,12 +44,39 @@ func (w *writer) arms(s *stop, v variant, rel relation) []string {
 }
 
 // carries is the list of columns that a reached row t carries.
-func (s *stop) carries() string {
+func (s *stop) carries() string { return s.carriesUntil("NULL::timestamptz") }
+
+func (s *stop) carriesUntil(until string) string {
 	list := make([]string, len(s.carried))
 	for i, c := range s.carried {
-		list[i] = col("t", c) + " AS " + s.f(c)
+		if c == keptUntil {
+			list[i] = until + " AS " + s.f(c)
+			continue
+		}
+		list[i] = s.t.value("t", c) + " AS " + s.f(c)
+	}
+	if s.place {
+		list = append(list, "t.ctid AS place")
 	}
 	return strings.Join(list, ", ")
+}
+
+// carries is, for a snapshot that brings the rows along, with their fields as text.
+func (w *writer) carries(s *stop) string {
+	list := s.carries()
+	if w.p.keeping(s) {
+		list = s.carriesUntil(w.until(s, "t"))
+	}
+	if w.giving {
+		for i, g := range s.given() {
+			list += fmt.Sprintf(", (%s)::text AS g%d", w.gift(s, g, nil), i)
+		}
+		list += ", " + s.some() + " AS some"
+		for i, c := range s.ranked(true) {
+			list += fmt.Sprintf(", %s AS o%d", c.ranks(col("t", c.name)), i)
+		}
+	}
+	return list
 }
 
 // seedArms find the rows that identities match, and in the second look those
@@ -57,11 +86,15 @@ func (w *writer) seedArms(s *stop, v variant) []string {
 	for _, seed := range s.visit.Seeds {
 		only := ""
 		if v.restricted {
-			only = " AND " + w.isRoot(s, cols("t", s.key))
+			only = " AND " + w.isRoot(s, s.idsOf("t"))
 		}
-		arms = append(arms, "SELECT "+s.carries()+", true AS seed FROM "+s.t.ident()+" t WHERE "+w.match(s, seed)+w.scope(s)+only)
+		arm := "SELECT " + w.carries(s) + ", true AS seed FROM " + s.t.ident() + " t WHERE " + w.match(s, seed) + w.scope(s) + only
+		if s.t.at(seed.Field).place != nil {
+			arm = "(" + fenced(arm) + ")"
+		}
+		arms = append(arms, arm)
 	}
-	if v.again {
+	if v.again && !s.nameless {
 		arms = append(arms, w.goneArm(s))
 	}
 	return arms
@@ -75,7 +108,7 @@ func (w *writer) goneArm(s *stop) string {
 		equal = append(equal, col("t", k)+" = e."+s.f(k))
 	}
 	return "SELECT u.* FROM unnest(" + strings.Join(arrays, ", ") + ") AS e(" + strings.Join(names, ", ") + ")" +
-		" CROSS JOIN LATERAL (SELECT " + s.carries() + ", true AS seed FROM " + s.t.ident() + " t WHERE " +
+		" CROSS JOIN LATERAL (SELECT " + w.carries(s) + ", true AS seed FROM " + s.t.ident() + " t WHERE " +
 		strings.Join(equal, " AND ") + w.scope(s) + " OFFSET 0) u"
 }
 
@@ -84,41 +117,64 @@ func (w *writer) goneArm(s *stop) string {
 // statistics, and Postgres would sooner read a whole table than believe that a
 // subject has few rows.
 func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) string {
-	from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
-	target := linked(from, to, col("t", to.name))
+	ties := w.p.strands(l)
 	rest := w.scope(s) + w.owned(s, l, "t", col) + w.unlisted(s, v)
-	distinct := "(SELECT DISTINCT q.v FROM (" + values + ") q WHERE q.v IS NOT NULL) v"
-	if !s.t.indexed(to.name, s.c.Controller) {
-		return "SELECT " + s.carries() + ", false AS seed FROM " + s.t.ident() + " t WHERE " + target +
-			" IN (SELECT v.v FROM " + distinct + ")" + rest
+	once := "DISTINCT "
+	if at := w.p.of[l.From.Collection.FullName()]; !v.again && at != nil && w.p.tied(l) == nil && len(at.key) == 1 && len(ties) == 1 && at.key[0] == ties[0].from.name {
+		once = "" // a key's values stand once among the rows reached
 	}
-	return "SELECT u.* FROM " + distinct + " CROSS JOIN LATERAL (SELECT " + s.carries() + ", false AS seed FROM " +
-		s.t.ident() + " t WHERE " + target + " = v.v" + rest + " OFFSET 0) u"
+	var some []string
+	for _, name := range columnsOf(ties, "q") {
+		some = append(some, name+" IS NOT NULL")
+	}
+	distinct := "(SELECT " + once + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + values + ") q WHERE " + strings.Join(some, " AND ") + ") v"
+	if !s.t.servedBy(ties, s.c.Controller) {
+		list := "SELECT " + strings.Join(columnsOf(ties, "v"), ", ") + " FROM " + distinct
+		return "SELECT " + w.carries(s) + ", false AS seed FROM " + s.t.ident() + " t WHERE " +
+			among(ties, func(c *column) string { return s.t.inRow("t", c) }, list) + rest
+	}
+	return "SELECT u.* FROM " + distinct + " CROSS JOIN LATERAL (" + fencedFor(ties, "SELECT "+w.carries(s)+", false AS seed FROM "+
+		s.t.ident()+" t WHERE "+w.equals(s.t, ties, "t", columnsOf(ties, "v"))+rest+" OFFSET 0") + ") u"
 }
 
-// linkValues are the values, column v, that a link's rows lead on with.
+// linkValues are the values, columns v, v1 and so on, that a link's rows lead on with.
 func (w *writer) linkValues(l datamap.Link, v variant, rel relation, filter string) string {
-	from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
+	ties := w.p.strands(l)
 	at := w.p.of[l.From.Collection.FullName()]
-	name := "k." + at.f(from.name)
-	values := "SELECT " + convert(from, to, name) + " AS v FROM " + rel(at) + " k WHERE " + from.leads(name)
 	if filter != "" {
-		values += " AND k." + filter
+		filter = "k." + filter
 	}
+	if w.braking(l, ties) {
+		return w.unbraked(l, ties, rel, filter)
+	}
+	values := valueList(ties, rel(at)+" k", filter, func(c *column) string { return "k." + at.f(c.name) })
 	if v.again {
-		for n, k := range at.key {
-			if k == from.name {
-				values += " UNION ALL SELECT " + convert(from, to, "e.v") + " FROM unnest(" + w.gone(at, n) + ") AS e(v) WHERE " + from.leads("e.v")
-			}
-		}
+		values += w.goneValues(at, ties)
 	}
 	return values
+}
+
+// goneValues are those with which erased rows led on, as far as their keys tell.
+func (w *writer) goneValues(at *stop, ties []strand) string {
+	var arrays, names []string
+	for i, t := range ties {
+		n := slices.Index(at.key, t.from.name)
+		if n < 0 {
+			return ""
+		}
+		arrays, names = append(arrays, w.gone(at, n)), append(names, v(i))
+	}
+	n := -1
+	return " UNION ALL " + valueList(ties, "unnest("+strings.Join(arrays, ", ")+") AS e("+strings.Join(names, ", ")+")", "", func(*column) string {
+		n++
+		return "e." + v(n)
+	})
 }
 
 // owned is the owner's rule: a row whose owner is not NULL is taken only
 // through that reference, whoever's browser it came from.
 func (w *writer) owned(s *stop, l datamap.Link, alias string, name func(alias, column string) string) string {
-	if s.c.Owner == "" || l.To.Name == s.c.Owner {
+	if s.c.Owner == "" || slices.ContainsFunc(pairs(l), func(p datamap.Pair) bool { return p.To.Parent == nil && p.To.Name == s.c.Owner }) {
 		return ""
 	}
 	owner := s.t.columns[s.c.Owner]
@@ -140,27 +196,19 @@ func (w *writer) unlisted(s *stop, v variant) string {
 	for _, seed := range s.visit.Seeds {
 		matches = append(matches, w.match(s, seed))
 	}
-	return " AND ((" + strings.Join(matches, " OR ") + ") IS NOT TRUE OR " + w.isRoot(s, cols("t", s.key)) + ")"
+	return " AND ((" + strings.Join(matches, " OR ") + ") IS NOT TRUE OR " + w.isRoot(s, s.idsOf("t")) + ")"
 }
 
 // reach joins the ways to a stop; a row that several lead to is taken once.
-func (s *stop) reach(arms []string) string {
+func (w *writer) reach(s *stop, arms []string) string {
 	switch len(arms) {
 	case 0:
-		return "SELECT " + s.carries() + ", false AS seed FROM " + s.t.ident() + " t WHERE false"
+		return "SELECT " + w.carries(s) + ", false AS seed FROM " + s.t.ident() + " t WHERE false"
 	case 1:
 		return arms[0]
 	}
 	keys := strings.Join(s.fs("a", s.key), ", ")
 	return "SELECT DISTINCT ON (" + keys + ") a.* FROM (" + strings.Join(arms, " UNION ALL ") + ") a ORDER BY " + keys + ", a.seed DESC"
-}
-
-// columnOf is the column of a field; bind has made sure that it is there.
-func (p *program) columnOf(f *datamap.Field) *column {
-	if !p.here(f.Collection) {
-		return elsewhere(f)
-	}
-	return p.cat.table(f.Collection).columns[f.Name]
 }
 
 // isIn is the condition that a row, by its key columns as they stand in the
@@ -204,27 +252,47 @@ func either(conditions []condition) string {
 
 // sharedBy are the conditions, one per referrer, under which a reached row is
 // shared: a row that was not reached names it.
-func (w *writer) sharedBy(s *stop, rel relation) []condition {
+func (w *writer) sharedBy(s *stop, v variant, rel relation) []condition {
 	var conditions []condition
 	for _, l := range s.referrers {
+		if len(l.And) == 0 && w.p.leadsAll(s, l.From, l.To, v) != nil {
+			continue
+		}
 		conditions = append(conditions, func() string {
-			holder := w.p.cat.table(l.From.Collection)
-			from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
-			value := "k." + s.f(to.name)
 			// The look-up runs from the row named to the rows that name it.
-			sql := "SELECT 1 FROM " + holder.ident() + " d WHERE " + linked(to, from, col("d", from.name)) + " = " + convert(to, from, value)
+			back := turned(l)
+			holder, ties := w.p.cat.table(l.From.Collection), w.p.strands(back)
+			values, more := spread(froms(ties), func(c *column) string { return "k." + s.f(c.name) })
+			var leads []string
+			for i, t := range ties {
+				leads = append(leads, t.leads(values[i]))
+				values[i] = convert(t.from, t.to, values[i])
+			}
+			sql := "SELECT 1 FROM " + holder.ident() + " d WHERE " + w.equals(holder, ties, "d", values)
 			for _, at := range w.p.on(holder.oid) {
 				sql += " AND NOT " + w.isIn(at, cols("d", at.key), rel(at), "")
 			}
-			return to.leads(value) + " AND EXISTS (" + sql + apart(holder, from.name) + ")"
+			condition := strings.Join(leads, " AND ") + " AND EXISTS (" + fencedFor(ties, sql+apart(holder, ties)) + ")"
+			if more == "" {
+				return condition
+			}
+			return "EXISTS (SELECT 1 FROM (SELECT) AS one" + more + " WHERE " + condition + ")"
 		})
 	}
 	return append(conditions, w.fedShared(s)...)
 }
 
 // apart keeps an EXISTS a look-up per row where an index serves it.
-func apart(t *table, column string) string {
-	if t.indexed(column, "") {
+func apart(t *table, ties []strand) string {
+	if t.servedBy(ties, "") {
+		return " OFFSET 0"
+	}
+	return ""
+}
+
+// apart is the same for a foreign key's column.
+func (k fkey) apart(t *table) string {
+	if t.indexed(k.columns[0], "") {
 		return " OFFSET 0"
 	}
 	return ""
@@ -254,8 +322,7 @@ func (w *writer) pointedTo(s *stop, v variant, rel relation) []condition {
 }
 
 func (w *writer) ledTo(s *stop, v variant, l datamap.Link, rel relation) string {
-	from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
 	carried := func(alias, column string) string { return alias + "." + s.f(column) }
-	return linked(from, to, carried("k", to.name)) + " IN (" + w.linkValues(l, v, rel, "mine") + ")" +
+	return among(w.p.strands(l), func(c *column) string { return carried("k", c.name) }, w.linkValues(l, v, rel, "mine")) +
 		w.owned(s, l, "k", carried)
 }

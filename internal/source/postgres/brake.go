@@ -1,0 +1,111 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// The brake stops a walk at a value that strangers share: a visitor id "web",
+// a test address, a telephone number of a call centre. Such a value is told by
+// this: the link that it leads over ends in a key on neither side, and more than
+// OverShared rows, beyond those that the walk itself reached, hold it where it
+// starts from. A person's million messages are no case of it: they lead from a
+// key, or are all reached.
+//
+// A braked value leads nowhere, a request is told of it, and an erasure that
+// meets one is refused before a row is touched.
+
+// braking tells whether a link may be braked at all, and whether an index makes
+// the question cheap. Without one `lethe check` asks for it.
+func (w *writer) braking(l datamap.Link, ties []strand) bool {
+	at := w.p.of[l.From.Collection.FullName()]
+	return w.p.overShared > 0 && at != nil && at.t.real() && ties[0].loose && at.t.servedBy(w.p.strands(turned(l)), "")
+}
+
+// real tells a table from a view.
+func (t *table) real() bool { return t.kind == "r" || t.kind == "p" }
+
+// crowded counts, up to one more than are allowed, the rows that hold given
+// values (of the link's From columns) and were not reached.
+func (w *writer) crowded(l datamap.Link, rel relation, values []string) string {
+	at := w.p.of[l.From.Collection.FullName()]
+	back := w.p.strands(turned(l))
+	equal := make([]strand, len(back))
+	for i, t := range back {
+		equal[i] = strand{from: t.to, to: t.to}
+	}
+	limit := w.bind("over shared", func(r *run) any { return r.p.overShared }) + "::int8"
+	return "(SELECT count(*) FROM (SELECT 1 FROM " + at.t.ident() + " d WHERE " + w.equals(at.t, equal, "d", values) +
+		" AND NOT " + w.isIn(at, cols("d", at.key), rel(at), "") + " LIMIT " + limit + " + 1) c) > " + limit
+}
+
+// A brake is one link of a plan with the query that counts its braked values.
+type brake struct {
+	link  datamap.Link
+	count string
+}
+
+// unbraked are the values, column v and so on, with which a link's rows lead on
+// and that are not braked: each value is asked about once.
+func (w *writer) unbraked(l datamap.Link, ties []strand, rel relation, filter string) string {
+	at := w.p.of[l.From.Collection.FullName()]
+	raw := make([]strand, len(ties)) // as the rows hold them
+	list := make([]string, len(ties))
+	for i, t := range ties {
+		raw[i] = t
+		raw[i].to = t.from
+		list[i] = convert(t.from, t.to, "b."+v(i)) + " AS " + v(i)
+	}
+	values := valueList(raw, rel(at)+" k", filter, func(c *column) string { return "k." + at.f(c.name) })
+	return "SELECT " + strings.Join(list, ", ") + " FROM (SELECT DISTINCT " + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + values + ") q) b WHERE NOT " +
+		w.crowded(l, rel, columnsOf(ties, "b"))
+}
+
+// brakes are those of a walk, over the rows that it reached.
+func (w *writer) brakes(rel relation) []brake {
+	var all []brake
+	for _, s := range w.p.stops {
+		for _, l := range s.links {
+			ties := w.p.strands(l)
+			if !w.braking(l, ties) {
+				continue
+			}
+			at := w.p.of[l.From.Collection.FullName()]
+			values, more := spread(froms(ties), func(c *column) string { return "k." + at.f(c.name) })
+			var names, leads []string
+			for i, t := range ties {
+				names = append(names, values[i]+" AS "+v(i))
+				leads = append(leads, t.leads(values[i]))
+			}
+			all = append(all, brake{link: l, count: "SELECT count(*) FROM (SELECT DISTINCT " + strings.Join(names, ", ") + " FROM " + rel(at) + " k" + more + " WHERE " +
+				strings.Join(leads, " AND ") + ") b WHERE " + w.crowded(l, rel, columnsOf(ties, "b"))})
+		}
+	}
+	return all
+}
+
+// between names a link: the map's words only.
+func between(l datamap.Link) string {
+	var names []string
+	for _, p := range pairs(l) {
+		names = append(names, p.From.FullName()+" → "+p.To.FullName())
+	}
+	return strings.Join(names, ", ")
+}
+
+// Braked is an erasure that met values which strangers share. Nothing was changed.
+type Braked struct {
+	Source string
+	Limit  int64
+	Links  []string // "dataset.collection.field → dataset.collection.field"
+}
+
+func (e *Braked) Error() string {
+	return fmt.Sprintf("source %s: a value that leads over %s is held by more than %d rows of others; it cannot tell one person from another: mend the rows, or change the reference in the data map",
+		e.Source, strings.Join(e.Links, "; "), e.Limit)
+}
+
+// Permanent tells callers not to try again.
+func (e *Braked) Permanent() bool { return true }

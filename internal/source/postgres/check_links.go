@@ -1,0 +1,129 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// identityInside asks for the index that a seed inside a document or an array
+// is looked up by.
+func (k *checking) identityInside(f *datamap.Field, t *table) {
+	c := t.at(f)
+	name := pgx.Identifier{c.place.in.name}.Sanitize()
+	_, there := t.served(c)
+	test := func(expr string) string { return expr }
+	switch f.Match {
+	case datamap.Fold:
+		test = func(expr string) string { return "lower(" + expr + ")" }
+	case datamap.E164:
+		test = digitsOf
+	}
+	if c.place.one {
+		for _, expression := range c.place.expressions(name) {
+			there = there && f.Match == datamap.Exact || t.indexedBy(test(expression))
+			if there {
+				return
+			}
+		}
+		k.say(Doubtful, f.FullName(), "no index serves the look-up by "+f.Identity+": each request reads the whole table", create(t, "("+test(c.place.expressions(name)[0])+")"))
+		return
+	}
+	switch {
+	case f.Match != datamap.Exact:
+		k.say(Doubtful, f.FullName(), "it may hold several values, which are compared by their letters or digits: no index serves that, and each request reads the whole table",
+			"declare each step of the path with a data_type, if it holds one value only; or lethe: {match: exact}")
+	case !there:
+		k.say(Doubtful, f.FullName(), "no index serves the look-up by "+f.Identity+": each request reads the whole table", createInside(t, c))
+	}
+}
+
+// createInside is the index that a place is looked up by.
+func createInside(t *table, c *column) string {
+	name := pgx.Identifier{c.place.in.name}.Sanitize()
+	switch {
+	case c.place.one:
+		return create(t, "("+c.place.expressions(name)[0]+")")
+	case c.place.in.typ == "json":
+		name = "(" + name + "::jsonb)"
+	}
+	return "CREATE INDEX CONCURRENTLY ON " + t.ident() + " USING gin (" + name + ")"
+}
+
+// reference asks for the index that a link is followed by, and for types that
+// can be compared with its help. An erasure looks from the row named to those
+// that name it, whatever the direction: is it shared?
+func (k *checking) reference(r *datamap.Reference) {
+	holder, named := k.cat.table(r.Field.Collection), k.cat.table(r.Target.Collection)
+	if holder == nil || named == nil || !k.s.holds(r.Target.Collection) {
+		return
+	}
+	from, to := holder.at(r.Field), named.at(r.Target)
+	if from == nil || to == nil {
+		return
+	}
+	ask := func(f *datamap.Field, c *column, t *table) {
+		there, do := t.indexed(f.Name, f.Collection.Controller), ""
+		if c.place != nil {
+			_, there = t.served(c)
+			do = createInside(t, c)
+		} else {
+			do = create(t, pgx.Identifier{f.Name}.Sanitize())
+		}
+		if t.real() && !there {
+			k.say(Doubtful, f.FullName(), "no index serves the reference between "+r.Field.FullName()+" and "+r.Target.FullName()+": following it reads the whole table", do)
+		}
+	}
+	ask(r.Field, from, holder)
+	ask(r.Target, to, named)
+	if from.place == nil && to.place == nil && (linked(from, to, "x") != "x" || linked(to, from, "x") != "x") {
+		k.say(Doubtful, r.Field.FullName(), fmt.Sprintf("%s and %s are of types %s and %s, which are compared as text, without an index", r.Field.FullName(), r.Target.FullName(), from.typ, to.typ), "")
+	}
+}
+
+// composites asks for the indexes of composite links, which are looked up by
+// all their columns at once, from either end.
+func (k *checking) composites(plan *datamap.Plan) {
+	p := &program{source: k.s.name, plan: plan, cat: k.cat}
+	here := func(l datamap.Link) bool {
+		for _, pair := range pairs(l) {
+			for _, f := range []*datamap.Field{pair.From, pair.To} {
+				t := k.cat.table(f.Collection)
+				if !k.s.holds(f.Collection) || t == nil || t.at(f) == nil {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	ask := func(l datamap.Link) {
+		ties, t := p.strands(l), k.cat.table(l.To.Collection)
+		if !t.real() || t.servedBy(ties, l.To.Collection.Controller) {
+			return
+		}
+		var names []string
+		for _, s := range ties {
+			if s.to.place != nil {
+				k.say(Doubtful, l.To.FullName(), "no index serves the reference "+between(l)+": following it reads the whole table", createInside(t, s.to))
+				return
+			}
+			names = append(names, pgx.Identifier{s.to.name}.Sanitize())
+		}
+		k.say(Doubtful, l.To.FullName(), "no index serves the reference "+between(l)+": following it reads the whole table", create(t, strings.Join(names, ", ")))
+	}
+	for _, v := range plan.Visits {
+		for _, l := range v.Links {
+			if len(l.And) > 0 && here(l) {
+				ask(l)
+			}
+		}
+		for _, l := range v.Referrers {
+			if len(l.And) > 0 && here(l) {
+				ask(turned(l))
+			}
+		}
+	}
+}

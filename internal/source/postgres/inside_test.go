@@ -1,0 +1,367 @@
+package postgres_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// A school: families and lessons know their people by what stands inside
+// documents and arrays, both ways.
+const schoolSchema = `
+CREATE TABLE pupils   (id int PRIMARY KEY, email text, name text, profile jsonb, friends int[], plain json);
+CREATE TABLE lessons  (id bigint PRIMARY KEY, attendees jsonb, teachers text[], note text);
+CREATE TABLE grades   (id int PRIMARY KEY, slip jsonb, mark text);
+CREATE TABLE mails    (id int PRIMARY KEY, recipients text[] NOT NULL DEFAULT '{}', body text);
+CREATE TABLE rooms    (code text PRIMARY KEY, keeper text);
+INSERT INTO pupils VALUES
+ (1, 'ann@x.example', 'Ann', '{"contact": {"phone": "+420111", "likes": ["tea", null]}, "room": "R1", "class": 3}', '{2,3}', '{"nick": "A", "other": 1}'),
+ (2, 'ben@x.example', 'Ben', '{"contact": {"phone": "+420222"}, "room": ["R2", "n/a"]}', '{}', '{"nick": "B"}'),
+ (3, 'cyd@x.example', 'Cyd', NULL, NULL, '{"nick": "\u0000"}');
+INSERT INTO lessons VALUES
+ (10, '[{"pupil": 1, "name": "Ann", "was": {"late": true}}, {"pupil": 2, "name": "Ben", "was": {"late": false}}]', '{t1,t2}', 'n'),
+ (11, '{"pupil": "1", "name": "Ann"}', '{}', 'n'),
+ (12, '[{"pupil": 2, "name": "Ben"}]', NULL, 'n'),
+ (13, 'null', '{}', 'n'), (14, '[]', '{}', 'n'), (15, '[{"pupil": null}, {"pupil": "x"}, 1]', '{}', 'n');
+INSERT INTO grades VALUES (20, '{"of": {"pupil": 1}, "by": "t1"}', '1'), (21, '{"of": {"pupil": "2"}}', '2'), (22, '{"of": null}', '3'), (23, NULL, '4');
+INSERT INTO mails VALUES (30, '{ANN@x.example,ben@x.example}', 'hello'), (31, '{ben@x.example}', 'hi'), (32, '{}', 'nobody');
+INSERT INTO rooms VALUES ('R1', 'k'), ('R2', 'k'), ('n/a', 'k');`
+
+const schoolIndexes = `
+CREATE INDEX ON lessons USING gin (attendees jsonb_path_ops);
+CREATE INDEX ON grades ((slip #>> '{of,pupil}'));
+CREATE INDEX ON mails USING gin (recipients);
+CREATE INDEX ON pupils USING gin (profile);
+CREATE INDEX ON pupils USING gin (friends);`
+
+const schoolMap = `
+dataset:
+  - fides_key: school
+    lethe: {source: school, basis: f}
+    collections:
+      - name: pupils
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: name, data_categories: [user.name], fides_meta: {masking_strategy_override: {strategy: hmac, configuration: {algorithm: SHA-512}}}}
+          - name: profile
+            fields:
+              - name: contact
+                fields:
+                  - {name: phone, data_categories: [user.contact.phone_number]}
+                  - {name: likes, data_categories: [user.behavior], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: x}}}}
+              - {name: room, fides_meta: {references: [{dataset: school, field: rooms.code, direction: to}]}}
+              - {name: class}
+          - {name: friends, fides_meta: {data_type: "integer[]"}}
+          - name: plain
+            fields:
+              - {name: nick, data_categories: [user.name], fides_meta: {masking_strategy_override: {strategy: hash, configuration: {format_preservation: {suffix: "@h"}}}}}
+      - name: lessons
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: attendees
+            fields:
+              - {name: pupil, fides_meta: {references: [{dataset: school, field: pupils.id, direction: from}]}}
+              - {name: name, data_categories: [user.name], fides_meta: {masking_strategy_override: {strategy: hmac, configuration: {algorithm: SHA-512}}}}
+          - {name: teachers, data_categories: [user.job_title], fides_meta: {data_type: "string[]", masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: someone}}}}
+      - name: grades
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: slip
+            fides_meta: {data_type: object}
+            fields:
+              - name: of
+                fides_meta: {data_type: object}
+                fields:
+                  - {name: pupil, fides_meta: {data_type: integer, references: [{dataset: school, field: pupils.id, direction: from}]}}
+              - {name: by, data_categories: [user.content], lethe: {redact: true}}
+          - {name: mark, data_categories: [user.content]}
+      - name: mails
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: recipients, data_categories: [user.contact.email], fides_meta: {identity: email, data_type: "string[]", masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: gone}}}}
+          - {name: body, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: preserve}}}
+      - name: rooms
+        fields:
+          - {name: code, fides_meta: {primary_key: true}}
+          - {name: keeper, data_categories: [user.name]}
+`
+
+func secret() []byte { return []byte("0123456789abcdef0123456789abcdef") }
+
+// ways runs a test in both ways of a walk, with and without indexes.
+func ways(t *testing.T, schema, indexes string, f func(t *testing.T, pool *pgxpool.Pool, o postgres.Options)) {
+	t.Helper()
+	for _, with := range []string{"", indexes} {
+		t.Run(fmt.Sprintf("indexes %t", with != ""), func(t *testing.T) {
+			t.Parallel()
+			both(t, func(t *testing.T, o postgres.Options) {
+				pool := pgtest.Empty(t)
+				pgtest.Exec(t, pool, schema+with)
+				f(t, pool, o)
+			})
+		})
+	}
+}
+
+func TestInsideDocumentsAndArrays(t *testing.T) {
+	t.Parallel()
+	ways(t, schoolSchema, schoolIndexes, func(t *testing.T, pool *pgxpool.Pool, o postgres.Options) {
+		m := mapOf(t, schoolMap)
+		s := sourceOf(t, pool, "school", o)
+		ann := seeds("email", "ann@x.example")
+		found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: ann})
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := by(found.Findings)
+		expect(t, is["pupils"], 1, 0, 0, 0)
+		expect(t, is["lessons"], 2, 0, 0, 0)
+		expect(t, is["grades"], 1, 0, 0, 0)
+		expect(t, is["mails"], 1, 0, 0, 0)
+		expect(t, is["rooms"], 1, 0, 0, 0)
+
+		rows := given(t, s, source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: ann})
+		same(t, rows, "lessons", "attendees", `[{"name": "Ann", "pupil": 1}]`, `{"name": "Ann", "pupil": "1"}`)
+		same(t, rows, "mails", "recipients", `["ANN@x.example"]`)
+		same(t, rows, "grades", "slip", `{"of": {"pupil": 1}}`)
+		same(t, rows, "pupils", "profile", `{"contact": {"phone": "+420111", "likes": ["tea", null]}, "room": "R1"}`)
+
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: ann, Secret: secret()}
+		before := text(t, pool, "SELECT name FROM pupils WHERE id = 1")
+		done, err := s.Erase(t.Context(), walk, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left, err := s.Look(t.Context(), walk, source.Holds{}, done.Keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range left.Findings {
+			if f.Rows != 0 {
+				t.Errorf("expected nothing left, got %+v", f)
+			}
+		}
+		name := text(t, pool, "SELECT name FROM pupils WHERE id = 1")
+		if name == before || len(name) != 128 {
+			t.Errorf("expected an HMAC of 128 digits, got %q", name)
+		}
+		for _, c := range []struct{ sql, want string }{
+			{"SELECT attendees #>> '{0,name}' FROM lessons WHERE id = 10", name}, // equal values still join
+			{"SELECT attendees #>> '{1,name}' FROM lessons WHERE id = 10", "Ben"},
+			{"SELECT attendees #>> '{name}' FROM lessons WHERE id = 11", name},
+			{"SELECT teachers::text FROM lessons WHERE id = 10", "{someone,someone}"},
+			{"SELECT teachers::text FROM lessons WHERE id = 11", "{}"},
+			{"SELECT recipients::text FROM mails WHERE id = 30", "{gone,ben@x.example}"},
+			{"SELECT recipients::text FROM mails WHERE id = 31", "{ben@x.example}"},
+			{"SELECT profile::text FROM pupils WHERE id = 1", `{"room": "R1", "class": 3, "contact": {"likes": ["x", null], "phone": null}}`},
+			{"SELECT profile #>> '{contact,phone}' FROM pupils WHERE id = 2", "+420222"},
+			{"SELECT left(plain ->> 'nick', 64) ~ '^[0-9a-f]{64}$' AND plain ->> 'nick' LIKE '%@h' AND plain ->> 'other' = '1' FROM pupils WHERE id = 1", "true"},
+			{"SELECT count(*)::text FROM grades", "3"},
+		} {
+			if got := text(t, pool, c.sql); got != c.want {
+				t.Errorf("%s: expected %s, got %s", c.sql, c.want, got)
+			}
+		}
+	})
+}
+
+// given reads all rows that a walk gives, by collection without its dataset.
+func given(t testing.TB, s *postgres.Source, w source.Walk) map[string][]source.Row {
+	t.Helper()
+	snap, err := s.Snapshot(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Close(t.Context())
+	rows := map[string][]source.Row{}
+	for _, f := range snap.Findings() {
+		name := f.Collection[strings.Index(f.Collection, ".")+1:]
+		if err := snap.Rows(t.Context(), f.Collection, func(r source.Row) error {
+			rows[name] = append(rows[name], source.Row{Fields: slices.Clone(r.Fields), Values: slices.Clone(r.Values)})
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return rows
+}
+
+// same compares a field of all rows given of a collection, as JSON.
+func same(t testing.TB, rows map[string][]source.Row, collection, field string, want ...string) {
+	t.Helper()
+	var got []string
+	for _, r := range rows[collection] {
+		if i := slices.Index(r.Fields, field); i >= 0 {
+			b, err := json.Marshal(r.Values[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(b))
+		}
+	}
+	plain := func(s string) string {
+		var v any
+		if err := json.Unmarshal([]byte(s), &v); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+		b, _ := json.Marshal(v)
+		return string(b)
+	}
+	if len(got) != len(want) {
+		t.Errorf("%s.%s: expected %v, got %v", collection, field, want, got)
+		return
+	}
+	for i := range want {
+		if plain(got[i]) != plain(want[i]) {
+			t.Errorf("%s.%s: expected %s, got %s", collection, field, want[i], got[i])
+		}
+	}
+}
+
+func text(t testing.TB, pool *pgxpool.Pool, sql string) string {
+	t.Helper()
+	var v *string
+	if err := pool.QueryRow(t.Context(), "SELECT ("+sql+")::text").Scan(&v); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	if v == nil {
+		return "NULL"
+	}
+	return *v
+}
+
+const registerSchema = `
+CREATE TABLE firms  (country text, no int, email text, PRIMARY KEY (country, no));
+CREATE TABLE bills  (id int PRIMARY KEY, country text, firm_no int, sum int);
+CREATE TABLE seats  (id int PRIMARY KEY, land text, firm int, street text);
+INSERT INTO firms VALUES ('CZ', 1, 'a@x.example'), ('DE', 2, 'A@x.example'), ('DE', 1, 'b@x.example'), ('SK', 9, 'a@x.example');
+INSERT INTO bills VALUES (1, 'CZ', 1, 5), (2, 'DE', 2, 5), (3, 'DE', 1, 5), (4, 'CZ', 2, 5), (5, NULL, 1, 5), (6, 'CZ', NULL, 5), (7, 'SK', 9, 1);
+INSERT INTO seats VALUES (1, 'CZ', 1, 's'), (2, 'DE', 1, 's'), (3, 'CZ', 2, 's');`
+
+const registerMap = `
+dataset:
+  - fides_key: register
+    lethe: {source: register, basis: f}
+    collections:
+      - name: firms
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: country, fides_meta: {primary_key: true}}
+          - {name: no, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: bills
+        lethe: {all_of: [country, firm_no]}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: country, fides_meta: {references: [{dataset: register, field: firms.country, direction: from}]}}
+          - {name: firm_no, fides_meta: {references: [{dataset: register, field: firms.no, direction: from}]}}
+          - {name: sum, data_categories: [user.financial]}
+      - name: seats
+        lethe: {all_of: [land, firm]}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: land, fides_meta: {references: [{dataset: register, field: firms.country, direction: from}]}}
+          - {name: firm, fides_meta: {references: [{dataset: register, field: firms.no, direction: from}]}}
+          - {name: street, data_categories: [user.contact.address]}
+`
+
+// TestAllOf: a link by two columns leads to rows where both agree with one row,
+// and is looked back over in the same way to tell what is shared.
+func TestAllOf(t *testing.T) {
+	t.Parallel()
+	ways(t, registerSchema, `CREATE INDEX ON bills (firm_no, country); CREATE INDEX ON seats (land, firm);`, func(t *testing.T, pool *pgxpool.Pool, o postgres.Options) {
+		s := sourceOf(t, pool, "register", o)
+		walk := source.Walk{Plan: planOf(t, mapOf(t, registerMap), datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+		done, err := s.Erase(t.Context(), walk, source.Holds{Rows: []source.RowKey{{Collection: "register.bills", Key: "7"}}}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := by(done.Findings)
+		expect(t, is["firms"], 3, 0, 2, 1) // what a held bill names stays, masked
+		expect(t, is["bills"], 3, 0, 2, 0)
+		expect(t, is["seats"], 1, 0, 1, 0)
+		if got := text(t, pool, "SELECT string_agg(id::text, ',' ORDER BY id) FROM bills"); got != "3,4,5,6,7" {
+			t.Errorf("expected only the bills of the firms' own to go, left are %s", got)
+		}
+		if left, err := s.Look(t.Context(), walk, source.Holds{Rows: []source.RowKey{{Collection: "register.bills", Key: "7"}}}, done.Keys); err != nil || left.Findings[0].Rows+left.Findings[1].Rows+left.Findings[2].Rows != 0 {
+			t.Errorf("expected nothing left, got %+v %v", left, err)
+		}
+	})
+}
+
+// TestInsideIsIndexed: with the indexes that check names, no table is read
+// whole, however many rows it has.
+func TestInsideIsIndexed(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, schoolSchema+`
+		CREATE TABLE bulk AS SELECT i FROM generate_series(1000, 6000) i;
+		INSERT INTO pupils SELECT i, 'p' || i || '@x.example', 'P', jsonb_build_object('room', 'R' || i), ARRAY[i], '{}' FROM bulk;
+		INSERT INTO lessons SELECT i, jsonb_build_array(jsonb_build_object('pupil', i, 'name', 'P')), '{t}', 'n' FROM bulk;
+		INSERT INTO grades SELECT i, jsonb_build_object('of', jsonb_build_object('pupil', i)), '1' FROM bulk;
+		INSERT INTO mails SELECT i, ARRAY['p' || i || '@x.example'], 'b' FROM bulk;
+		INSERT INTO rooms SELECT 'R' || i, 'k' FROM bulk;`)
+	m := mapOf(t, strings.ReplaceAll(schoolMap, "fides_meta: {identity: email", "lethe: {match: exact}, fides_meta: {identity: email"))
+	s := sourceOf(t, pool, "school", postgres.Options{})
+	for range 2 { // what check names first may be all
+		doubts, err := s.Check(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range doubts {
+			if strings.HasPrefix(d.Do, "CREATE INDEX CONCURRENTLY ON ") {
+				pgtest.Exec(t, pool, strings.Replace(d.Do, "CONCURRENTLY ", "", 1))
+			}
+		}
+	}
+	pgtest.Exec(t, pool, "ANALYSE")
+	config := pool.Config()
+	config.MaxConns = 1
+	one := poolOf(t, config)
+	count := func() (n int64) {
+		t.Helper()
+		if _, err := one.Exec(t.Context(), "SELECT pg_stat_force_next_flush()"); err != nil {
+			t.Fatal(err)
+		}
+		if err := one.QueryRow(t.Context(), "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE schemaname = 'public' AND relname <> 'bulk'").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := count()
+	for _, above := range []int64{0, -1} {
+		s := sourceOf(t, one, "school", postgres.Options{StagedAbove: above})
+		for _, kind := range []datamap.Kind{datamap.Access, datamap.Erasure} {
+			found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, kind, "email"), Seeds: seeds("email", "p2000@x.example")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range found.Findings {
+				if f.Rows != 1 {
+					t.Errorf("expected one row of each, got %+v", f)
+				}
+			}
+		}
+	}
+	if after := count(); after != before {
+		t.Errorf("expected no table to be read whole, got %d times", after-before)
+		rows, _ := one.Query(t.Context(), "SELECT relname::text || ' ' || seq_scan FROM pg_stat_user_tables WHERE schemaname = 'public'")
+		for rows.Next() {
+			v, _ := rows.Values()
+			t.Log(v...)
+		}
+	}
+}

@@ -1,0 +1,233 @@
+package postgres
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/period"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// Statutory keeps (Art. 17(3)): rows that a law keeps are left by an erasure,
+// and what they name is left with them, masked. A reached row carries until
+// when it is kept, NULL where it is not; 'infinity' where nobody can tell: a
+// keep without a period, and a row whose start is NULL. That errs on keeping:
+// what was erased too early cannot be brought back.
+const keptUntil = "\x00until"
+
+// keeping tells whether rows of a stop may be kept by a law.
+func (p *program) keeping(s *stop) bool {
+	return p.plan.Kind == datamap.Erasure && len(s.c.Keeps) > 0
+}
+
+// kept is where a reached row carries until when it is kept; "" where none is.
+func (s *stop) kept(alias string) string {
+	if !slices.Contains(s.carried, keptUntil) {
+		return ""
+	}
+	return alias + "." + s.f(keptUntil)
+}
+
+// until is that instant, of a row of the table.
+func (w *writer) until(s *stop, alias string) string {
+	ends := make([]string, len(s.c.Keeps))
+	for i, k := range s.c.Keeps {
+		end := "'infinity'::timestamptz"
+		if k.From != "" {
+			from := s.t.columns[k.From].instant(col(alias, k.From))
+			of := w.bind(fmt.Sprintf("keep for %s %d", s.c.FullName(), i), func(*run) any { return k.For }) + "::text::interval"
+			// The last day is the person's, see period.Until.
+			last := "(date_trunc('day', " + from + ", 'UTC') + " + of + " + interval '1 day')"
+			if strings.Contains(k.For, "T") {
+				last = "(" + from + " + " + of + ")"
+			}
+			end = "coalesce(" + last + ", 'infinity')"
+		}
+		ends[i] = "CASE WHEN " + w.keeps(s, i, alias) + " THEN " + end + " END"
+	}
+	return "greatest(" + strings.Join(ends, ", ") + ")"
+}
+
+// keeps is the condition that the i-th keep of a collection keeps a row.
+func (w *writer) keeps(s *stop, i int, alias string) string {
+	k := s.c.Keeps[i]
+	where := w.fits(s, k.Where, alias, fmt.Sprintf("keep %s %d", s.c.FullName(), i))
+	if k.From != "" {
+		cutoff := w.bind(fmt.Sprintf("keep since %s", k.For), func(r *run) any {
+			of, err := period.Parse(k.For)
+			if err != nil || r.walk.Today.IsZero() {
+				return pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true} // all are kept
+			}
+			return period.Cutoff(r.walk.Today, of)
+		})
+		from := s.t.columns[k.From].instant(col(alias, k.From))
+		where = append(where, "coalesce("+from+" >= "+cutoff+"::timestamptz, true)")
+	}
+	return "(" + all(append(where, "true")) + ")"
+}
+
+// instant is a column of dates or times as an instant; what has no zone is UTC.
+func (c *column) instant(expr string) string {
+	if c.class == classStamp {
+		return expr
+	}
+	return "(" + expr + "::timestamp AT TIME ZONE 'UTC')"
+}
+
+func (c *column) dated() bool {
+	return c.class == classStamp || c.class == classLocal || c.typ == "date"
+}
+
+// fits are the conditions of column -> admitted values, as retention rules have
+// them: NULL, a text, * for any run of characters, <WORD> for letters and digits.
+func (w *writer) fits(s *stop, where map[string][]*string, alias, name string) []string {
+	var conditions []string
+	for _, column := range slices.Sorted(maps.Keys(where)) {
+		c := s.t.columns[column]
+		expr := col(alias, column)
+		var exact, like, words, ways []string
+		for _, v := range where[column] {
+			switch {
+			case v == nil:
+				ways = append(ways, expr+" IS NULL")
+			case placeholderWord.MatchString(*v):
+				words = append(words, expressionOf(*v))
+			case strings.Contains(*v, "*"):
+				like = append(like, likeOf(*v))
+			default:
+				exact = append(exact, *v)
+			}
+		}
+		list := func(kind string, values []string) string {
+			return w.bind(name+" "+column+" "+kind, func(*run) any { return values })
+		}
+		if len(exact) > 0 {
+			ways = append(ways, c.compared(expr)+" = ANY("+c.array(list("exact", c.class.only(exact)))+")")
+		}
+		if len(like) > 0 {
+			ways = append(ways, expr+"::text LIKE ANY("+list("like", like)+"::text[])")
+		}
+		if len(words) > 0 {
+			ways = append(ways, expr+"::text ~ ANY("+list("words", words)+"::text[])")
+		}
+		conditions = append(conditions, "coalesce("+anyOf(ways)+", false)")
+	}
+	return conditions
+}
+
+// misfits of a collection's keeps are told before a row is erased that should
+// have been kept.
+func (s *stop) keepMisfits() (reasons []string) {
+	for _, k := range s.c.Keeps {
+		for _, name := range slices.Concat(slices.Collect(maps.Keys(k.Where)), []string{k.From}) {
+			switch c := s.t.columns[name]; {
+			case name == "":
+			case c == nil:
+				reasons = append(reasons, fmt.Sprintf("there is no column %s.%s, by which rows are kept", s.c.FullName(), name))
+			case name == k.From && !c.dated():
+				reasons = append(reasons, fmt.Sprintf("%s.%s, from which rows are kept, is neither a date nor a time", s.c.FullName(), name))
+			}
+		}
+		if _, err := period.Parse(k.For); k.From != "" && err != nil {
+			reasons = append(reasons, fmt.Sprintf("%s keeps rows for a period that cannot be read: %v", s.c.FullName(), err))
+		}
+		for _, f := range k.Mask {
+			if s.t.columns[f.Column().Name] == nil {
+				reasons = append(reasons, fmt.Sprintf("there is no column %s.%s", s.c.FullName(), f.Column().Name))
+			}
+		}
+	}
+	return reasons
+}
+
+// today refuses an erasure that does not say by which day keeps are reckoned.
+func (p *program) today(w source.Walk) error {
+	if w.Today.IsZero() && slices.ContainsFunc(p.stops, p.keeping) {
+		return &Unfit{Source: p.source, Reasons: []string{"it keeps rows by law, and the erasure does not say which day it is"}}
+	}
+	return nil
+}
+
+// keepMasks are the masks of kept rows: of each field that a keep masks, by its
+// own masking, else emptied.
+func (s *stop) keepMasks() (masks []mask) {
+	for _, k := range s.c.Keeps {
+		for _, f := range k.Mask {
+			if slices.ContainsFunc(masks, func(m mask) bool { return m.field == f }) {
+				continue
+			}
+			if m, ok := s.mask(datamap.Target{Field: f, Masking: f.Masking}); ok && !m.column.fixed() {
+				masks = append(masks, m)
+			}
+		}
+	}
+	return masks
+}
+
+// keptRows is the condition, on a reached row with its marks, that a law keeps it.
+func (s *stop) keptRows(alias string) string {
+	if s.kept(alias) == "" {
+		return ""
+	}
+	mine := " AND " + alias + ".mine"
+	if s.c.SharedErase {
+		mine = ""
+	}
+	return "(" + s.kept(alias) + " IS NOT NULL AND NOT " + alias + ".held" + mine + ")"
+}
+
+// masksKept tells whether kept rows are masked in part.
+func (w *writer) masksKept(s *stop) bool { return w.p.keeping(s) && len(s.keepMasks()) > 0 }
+
+// maskKept are the assignments that mask what a keep says of a kept row t, and
+// the condition that something is left to mask. A field is masked where every
+// keep that holds the row lets it be.
+func (w *writer) maskKept(s *stop, v variant, rel relation, looking bool) (sets, left string) {
+	var assign, some []string
+	for _, of := range inColumns(s.keepMasks()) {
+		allowed := []string{"true"}
+		for i, k := range s.c.Keeps {
+			if slices.ContainsFunc(of, func(m mask) bool { return !slices.Contains(k.Mask, m.field) }) {
+				allowed = append(allowed, "NOT "+w.keeps(s, i, "t"))
+			}
+		}
+		name, may := col("t", of[0].column.name), strings.Join(allowed, " AND ")
+		assign = append(assign, strings.TrimPrefix(name, "t.")+" = CASE WHEN "+may+" THEN "+w.maskedColumn(s, v, rel, of, looking)+" ELSE "+name+" END")
+		some = append(some, "("+may+" AND "+w.leftIn(s, v, rel, of, looking)+")")
+	}
+	return strings.Join(assign, ", "), "(" + strings.Join(some, " OR ") + ")"
+}
+
+// stayed lists rows that an erasure leaves by law or under a hold, with their
+// end, for a sweep that finishes them: a WITH query and the columns that read it.
+func (w *writer) stayed(t task, v variant, rel relation) (with, columns string) {
+	var parts []string
+	for _, s := range w.p.stops {
+		until, filter := "NULL::timestamptz", ""
+		if kept := s.keptRows("k"); kept != "" {
+			until, filter = "CASE WHEN isfinite("+s.kept("k")+") THEN "+s.kept("k")+" END", kept
+		}
+		if w.staged || v.held {
+			held := "(k.held AND k.mine)"
+			if filter != "" {
+				held = filter + " OR " + held
+			}
+			filter = held
+		}
+		if filter == "" {
+			continue
+		}
+		heldToo := "k.held"
+		parts = append(parts, fmt.Sprintf("SELECT %d AS stop, %s AS key, %s AS until, %s AS held FROM %s k WHERE %s", s.i, keyText(s.fs("k", s.ids())), until, heldToo, rel(s), filter))
+	}
+	if t != toErase || len(parts) == 0 {
+		return "", "NULL::int4[], NULL::text[], NULL::timestamptz[], NULL::bool[]"
+	}
+	return fmt.Sprintf("stayed AS MATERIALIZED (SELECT * FROM (%s) n LIMIT %d)", strings.Join(parts, " UNION ALL "), maxKeys),
+		"(SELECT array_agg(stop) FROM stayed), (SELECT array_agg(key) FROM stayed), (SELECT array_agg(until) FROM stayed), (SELECT array_agg(held) FROM stayed)"
+}

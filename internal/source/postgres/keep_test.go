@@ -1,0 +1,241 @@
+package postgres_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+const officeSchema = `
+CREATE TABLE clients  (id int PRIMARY KEY, email text, name text, born date);
+CREATE TABLE invoices (id int PRIMARY KEY, client_id int REFERENCES clients, paid date, state text, street text, memo text);
+CREATE TABLE letters  (id int PRIMARY KEY, client_id int REFERENCES clients, body text);
+CREATE INDEX ON invoices (client_id); CREATE INDEX ON letters (client_id);
+INSERT INTO clients VALUES (1, 'a@x.example', 'A', '1990-01-01'), (2, 'a@x.example', 'A', '1990-01-01'), (3, 'b@x.example', 'B', NULL);
+INSERT INTO invoices VALUES
+ (10, 1, '2020-02-29', 'paid', 's', 'm'), (11, 1, '2016-11-22', 'paid', 's', 'm'), (12, 1, '2016-11-23', 'paid', 's', 'm'),
+ (13, 1, NULL, 'paid', 's', 'm'), (14, 1, '2026-01-01', 'open', 's', 'm'), (15, 2, '2001-01-01', 'paid', 's', 'm'), (16, 3, '2026-01-01', 'paid', 's', 'm'),
+ (17, 1, '2026-01-01', 'x-court-7', 's', 'm');
+INSERT INTO letters VALUES (20, 1, 'l'), (21, 2, 'l'), (22, 3, 'l');`
+
+const officeMap = `
+dataset:
+  - fides_key: office
+    lethe: {source: office, basis: f}
+    collections:
+      - name: clients
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: name, data_categories: [user.name]}
+          - {name: born, data_categories: [user.demographic]}
+      - name: invoices
+        lethe:
+          keep:
+            - {where: {state: [paid]}, for: P10Y, from: paid, because: "tax law", mask: [street, memo]}
+            - {where: {state: "x-court-*"}, because: "a lawsuit", mask: [memo]}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: client_id, fides_meta: {references: [{dataset: office, field: clients.id, direction: from}]}}
+          - {name: paid}
+          - {name: state}
+          - {name: street, data_categories: [user.contact.address]}
+          - {name: memo, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: gone}}}}
+      - name: letters
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: client_id, fides_meta: {references: [{dataset: office, field: clients.id, direction: from}]}}
+          - {name: body, data_categories: [user.content]}
+`
+
+// TestKeep: rows that a law keeps stay with what they name, both masked as far
+// as may be, and all else goes (Art. 17(3)).
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, officeSchema)
+		s := sourceOf(t, pool, "office", o)
+		walk := source.Walk{Plan: planOf(t, mapOf(t, officeMap), datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+		if _, err := s.Erase(t.Context(), walk, source.Holds{}, noNote); err == nil || !strings.Contains(err.Error(), "which day") {
+			t.Fatalf("expected an erasure without a day to be refused, got %v", err)
+		}
+		walk.Today = midnight("2026-11-23")
+		done, err := s.Erase(t.Context(), walk, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := by(done.Findings)
+		expect(t, is["clients"], 2, 0, 1, 1)
+		expect(t, is["invoices"], 7, 0, 3, 4) // 11, 14 and 15 are gone
+		expect(t, is["letters"], 2, 0, 2, 0)
+		if is["invoices"].Kept != 4 {
+			t.Errorf("expected four kept rows, got %+v", is["invoices"])
+		}
+		want := "10 2020-02-29 paid NULL gone|12 2016-11-23 paid NULL gone|13 NULL paid NULL gone|16 2026-01-01 paid s m|17 2026-01-01 x-court-7 s gone"
+		if got := text(t, pool, "SELECT string_agg(concat_ws(' ', id, coalesce(paid::text, 'NULL'), state, coalesce(street, 'NULL'), memo), '|' ORDER BY id) FROM invoices"); got != want {
+			t.Errorf("expected to be left\n%s, got\n%s", want, got)
+		}
+		if got := text(t, pool, "SELECT string_agg(id || coalesce(name, ''), ',' ORDER BY id) FROM clients"); got != "1,3B" {
+			t.Errorf("expected the client of kept invoices to stay, without a name, got %s", got)
+		}
+		var kept []string
+		for _, k := range done.Kept {
+			kept = append(kept, k.Key+" "+k.Until.Format("2006-01-02"))
+		}
+		slices.Sort(kept)
+		if got := strings.Join(kept, ", "); got != "10 2030-03-01, 12 2026-11-24, 13 0001-01-01, 17 0001-01-01" {
+			t.Errorf("expected the kept rows with their end in the note, got %s", got)
+		}
+		again, err := s.Erase(t.Context(), walk, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range again.Findings {
+			if f.Erased+f.Masked != 0 {
+				t.Errorf("expected a second erasure to change nothing, got %+v", f)
+			}
+		}
+		left, err := s.Look(t.Context(), walk, source.Holds{}, done.Keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range left.Findings {
+			if f.Rows != 0 {
+				t.Errorf("expected nothing left to do, got %+v", f)
+			}
+		}
+		walk.Today = midnight("2026-11-24") // the law of invoice 12 has ended
+		if done, err = s.Erase(t.Context(), walk, source.Holds{}, noNote); err != nil || by(done.Findings)["invoices"].Erased != 0 {
+			// Its client has no address any more: only the note's keys lead back to it.
+			t.Errorf("expected nothing to lead to invoice 12, got %+v %v", done.Findings, err)
+		}
+	})
+}
+
+const crowdSchema = `
+CREATE TABLE guests (id int PRIMARY KEY, email text, token text, desk int, code uuid);
+CREATE TABLE visits (id int PRIMARY KEY, token text, desk int, code uuid, page text);
+CREATE INDEX ON guests (token); CREATE INDEX ON visits (token); CREATE INDEX ON guests (desk); CREATE INDEX ON visits (desk); CREATE INDEX ON guests (code); CREATE INDEX ON visits (code);
+INSERT INTO guests SELECT i, 'g' || i || '@x.example', 'web', 0, '00000000-0000-0000-0000-000000000000' FROM generate_series(1, 60) i;
+INSERT INTO guests VALUES (100, 'own@x.example', 'own', 7, NULL), (101, 'OWN@x.example', 'own', -1, NULL), (102, 'nobody@x.example', 'N/A', 0, NULL);
+INSERT INTO guests SELECT 200 + i, 'many@x.example', 'many', NULL, NULL FROM generate_series(1, 60) i;
+INSERT INTO visits SELECT i, 'web', 0, '00000000-0000-0000-0000-000000000000', 'p' FROM generate_series(1, 30) i;
+INSERT INTO visits VALUES (100, 'own', 7, NULL, 'p'), (101, 'own', 9, NULL, 'p'), (102, 'N/A', -1, NULL, 'p'), (103, 'many', NULL, NULL, 'p');`
+
+const crowdMap = `
+dataset:
+  - fides_key: crowd
+    lethe: {source: crowd, basis: f}
+    collections:
+      - name: guests
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: token}
+          - {name: desk}
+          - {name: code}
+      - name: visits
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: token, fides_meta: {references: [{dataset: crowd, field: guests.token, direction: from}]}}
+          - {name: desk, fides_meta: {references: [{dataset: crowd, field: guests.desk, direction: from}]}}
+          - {name: code, fides_meta: {references: [{dataset: crowd, field: guests.code, direction: from}]}}
+          - {name: page, data_categories: [user.behavior]}
+`
+
+// TestBrakes: tokens of nobody, addresses of nobody and a value that half the
+// table holds lead nowhere, and the last stops an erasure before a row is touched.
+func TestBrakes(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, crowdSchema)
+		o.OverShared = 50
+		s := sourceOf(t, pool, "crowd", o)
+		plan := planOf(t, mapOf(t, crowdMap), datamap.Erasure, "email")
+		for _, c := range []struct {
+			email          string
+			guests, visits int64
+			braked         bool
+		}{
+			{"g1@x.example", 1, 0, true},         // "web" is braked; 0 and the nil UUID are nobody's
+			{"own@x.example", 2, 2, false},       // "own" is shared by the subject's own rows only; -1 is nobody's
+			{"many@x.example", 60, 1, false},     // sixty rows hold it, all the subject's
+			{"nobody@x.example", 0, 0, false},    // an address of nobody matches nobody
+			{"no-reply@x.example", 0, 0, false},  //
+			{"undefined@x.example", 0, 0, false}, //
+		} {
+			walk := source.Walk{Plan: plan, Seeds: seeds("email", c.email)}
+			found, err := s.Find(t.Context(), walk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			is := by(found.Findings)
+			if is["guests"].Rows+is["guests"].Shared != c.guests || is["visits"].Rows+is["visits"].Shared != c.visits || (len(found.Braked) > 0) != c.braked {
+				t.Errorf("%s: expected %d guests, %d visits, braked %t; got %+v", c.email, c.guests, c.visits, c.braked, found)
+			}
+			if !c.braked {
+				continue
+			}
+			before := text(t, pool, "SELECT md5(string_agg(g::text, ',' ORDER BY id)) FROM guests g")
+			_, err = s.Erase(t.Context(), walk, source.Holds{}, noNote)
+			var braked *postgres.Braked
+			if !errors.As(err, &braked) || !braked.Permanent() || fmt.Sprint(braked.Links) != "[crowd.guests.token → crowd.visits.token]" || strings.Contains(err.Error(), "web") {
+				t.Errorf("%s: expected the brake, got %v", c.email, err)
+			}
+			if text(t, pool, "SELECT md5(string_agg(g::text, ',' ORDER BY id)) FROM guests g") != before {
+				t.Errorf("%s: expected nothing to be touched", c.email)
+			}
+		}
+	})
+}
+
+// TestFieldsOfTheRequest: custom_request_field narrows a collection to what the
+// request names, a plain column or a part of a document, and narrows nothing otherwise.
+func TestFieldsOfTheRequest(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE people (id int PRIMARY KEY, email text, shop int, more jsonb);
+			INSERT INTO people VALUES (1, 'a@x.example', 1, '{"lang": "cs"}'), (2, 'a@x.example', 2, '{"lang": ["cs", "de"]}'), (3, 'a@x.example', NULL, NULL)`)
+		m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: shop, fides_meta: {custom_request_field: shop}}
+          - name: more
+            fields: [{name: lang, fides_meta: {custom_request_field: lang}}]
+`)
+		s := sourceOf(t, pool, "w", o)
+		for _, c := range []struct {
+			fields map[string]string
+			rows   int64
+		}{
+			{nil, 3}, {map[string]string{"shop": "2"}, 1}, {map[string]string{"shop": "x"}, 0}, {map[string]string{"lang": "cs"}, 2},
+			{map[string]string{"lang": "de", "shop": "2"}, 1}, {map[string]string{"other": "x"}, 3},
+		} {
+			found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example"), Fields: c.fields})
+			if err != nil || found.Findings[0].Rows != c.rows {
+				t.Errorf("%v: expected %d rows, got %+v %v", c.fields, c.rows, found.Findings, err)
+			}
+		}
+	})
+}

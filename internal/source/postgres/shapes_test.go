@@ -1,0 +1,235 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// A shape is a table as real databases have them. It holds rows of person 1
+// and of person 2, who has the value 2 wherever person 1 has 1.
+type shape struct {
+	name   string
+	schema string // of the table
+	fields string // of its collection, as YAML
+	table  string // the collection, "things" unless said
+	more   string // of the collection, as YAML
+	rows   int64  // of person 1
+	left   string // SQL of what must be left, and
+	want   string // how it looks
+	check  string // part of what lethe check says of it; "" for nothing wrong
+}
+
+const ofPerson = `{name: person, fides_meta: {references: [{dataset: zoo, field: people.id, direction: from}]}}`
+const withNote = `{name: note, data_categories: [user.content]}`
+
+func shapes() []shape {
+	return []shape{
+		{name: "quoted names", schema: `CREATE TABLE "My Things" ("Id" int PRIMARY KEY, person int, "Sel""ect" text); INSERT INTO "My Things" VALUES (1, 1, 'a'), (2, 2, 'b')`,
+			table: "My Things", fields: `{name: Id, fides_meta: {primary_key: true}}, ` + ofPerson, rows: 1, left: `SELECT count(*) FROM "My Things" WHERE person = 2`, want: "1"},
+		{name: "composite key of text and uuid", schema: `CREATE TABLE things (a text, b uuid, person int, note text, PRIMARY KEY (a, b)); INSERT INTO things SELECT x, gen_random_uuid(), p, 'n' FROM unnest('{"a,b","(\"",""}'::text[]) x, generate_series(1, 2) p`,
+			fields: `{name: a, fides_meta: {primary_key: true}}, {name: b, fides_meta: {primary_key: true}}, ` + ofPerson + ", " + withNote, rows: 3, left: "SELECT count(*) FROM things", want: "3"},
+		{name: "domains, enums, ranges and citext", schema: `CREATE EXTENSION IF NOT EXISTS citext; CREATE DOMAIN pid AS int; CREATE DOMAIN pid2 AS pid; CREATE TYPE mood AS ENUM ('ok', 'no');
+			CREATE TABLE things (id citext PRIMARY KEY, person pid2, note mood, span int4range, at tsrange); INSERT INTO things VALUES ('A', 1, 'ok', '[1,2)', NULL), ('B', 2, 'no', '[1,3)', NULL)`,
+			fields: `{name: id, fides_meta: {primary_key: true}}, ` + ofPerson + ", " + withNote + `, {name: span, data_categories: [user.content]}`, rows: 1, left: "SELECT string_agg(id::text, ',') FROM things", want: "B"},
+		{name: "partitioned", schema: `CREATE TABLE things (id int, day date, person int, note text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+			CREATE TABLE things_1 PARTITION OF things FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); CREATE TABLE things_2 PARTITION OF things DEFAULT;
+			INSERT INTO things SELECT i, '2026-01-01'::date + 20 * i, 1 + i % 2, 'n' FROM generate_series(0, 5) i`,
+			fields: `{name: id, fides_meta: {primary_key: true}}, {name: day, fides_meta: {primary_key: true}}, ` + ofPerson + ", " + withNote, rows: 3, left: "SELECT count(*) FROM things WHERE person = 2", want: "3"},
+		{name: "inherited", schema: `CREATE TABLE things (id int PRIMARY KEY, person int, note text); CREATE TABLE special (extra text) INHERITS (things);
+			INSERT INTO things VALUES (1, 1, 'n'), (2, 2, 'n'); INSERT INTO special VALUES (1, 2, 'other', 'x'), (2, 1, 'mine', 'x')`,
+			fields: `{name: id, fides_meta: {primary_key: true}}, ` + ofPerson + ", " + withNote, rows: 2, left: "SELECT string_agg(id || ':' || person, ',' ORDER BY id) FROM things", want: "1:2,2:2"},
+		{name: "no key", schema: `CREATE TABLE things (person int, note text); INSERT INTO things VALUES (1, 'n'), (1, 'n'), (1, NULL), (2, 'n'), (2, NULL)`,
+			fields: ofPerson + ", " + withNote, rows: 3, left: "SELECT count(*) FROM things", want: "2", check: "its rows have no key"},
+		{name: "no key, partitioned", schema: `CREATE TABLE things (person int, note text) PARTITION BY LIST (person); CREATE TABLE things_1 PARTITION OF things FOR VALUES IN (1); CREATE TABLE things_2 PARTITION OF things FOR VALUES IN (2);
+			INSERT INTO things VALUES (1, 'n'), (2, 'n'), (2, 'm')`, fields: ofPerson + ", " + withNote, rows: 1, left: "SELECT count(*) FROM things", want: "2", check: "its rows have no key"},
+		{name: "a unique index for a key", schema: `CREATE TABLE things (no int NOT NULL UNIQUE, person int, note text); INSERT INTO things VALUES (1, 1, 'n'), (2, 2, 'n')`,
+			fields: ofPerson + ", " + withNote, rows: 1, left: "SELECT string_agg(no::text, ',') FROM things", want: "2"},
+		{name: "generated and identity columns", schema: `CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, person int, note text, loud text GENERATED ALWAYS AS (upper(note)) STORED); INSERT INTO things (person, note) VALUES (1, 'n'), (2, 'n')`,
+			fields: `{name: id, fides_meta: {primary_key: true}}, ` + ofPerson + ", " + withNote + `, {name: loud}`, rows: 1, left: "SELECT string_agg(id || loud, ',') FROM things", want: "2N", check: "makes its values itself"},
+		{name: "char(n) masked", schema: `CREATE TABLE things (id int PRIMARY KEY, person int, note char(5)); INSERT INTO things VALUES (1, 1, 'n'), (2, 2, 'n')`, more: "masked",
+			fields: `{name: id, fides_meta: {primary_key: true}}, ` + ofPerson + `, {name: note, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: gonegone}}}}`,
+			rows:   1, left: "SELECT string_agg(note, ',' ORDER BY id) FROM things", want: "goneg,n"},
+		{name: "array of references", schema: `CREATE TABLE things (id int PRIMARY KEY, person smallint[], note text); INSERT INTO things VALUES (1, '{1,2}', 'n'), (2, '{2}', 'n'), (3, '{}', 'n'), (4, NULL, 'n')`,
+			fields: `{name: id, fides_meta: {primary_key: true}}, {name: person, fides_meta: {data_type: "integer[]", references: [{dataset: zoo, field: people.id, direction: from}]}}, ` + withNote, rows: 1,
+			left: "SELECT string_agg(id::text, ',' ORDER BY id) FROM things", want: "2,3,4", check: "USING gin"},
+	}
+}
+
+func TestShapes(t *testing.T) {
+	t.Parallel()
+	for _, sh := range shapes() {
+		t.Run(sh.name, func(t *testing.T) {
+			t.Parallel()
+			both(t, func(t *testing.T, o postgres.Options) { sh.try(t, o) })
+		})
+	}
+}
+
+func (sh shape) try(t *testing.T, o postgres.Options) {
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE SCHEMA "Zoo x"; SET search_path TO "Zoo x", public; CREATE TABLE people (id int PRIMARY KEY, email text); INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example');`+sh.schema+`; SET search_path TO DEFAULT`)
+	table, erase := sh.table, "fides_meta: {masking_strategy_override: {strategy: delete}}"
+	if table == "" {
+		table = "things"
+	}
+	if sh.more == "masked" {
+		erase = "tags: []"
+	}
+	m := mapOf(t, `
+dataset:
+  - fides_key: zoo
+    fides_meta: {namespace: {schema: "Zoo x"}}
+    lethe: {source: zoo, basis: f}
+    collections:
+      - {name: people, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]}
+      - {name: `+table+`, data_categories: [user.content], `+erase+`, fields: [`+sh.fields+`]}
+`)
+	s := sourceOf(t, pool, "zoo", o)
+	doubts, err := s.Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := false
+	for _, d := range doubts {
+		said = said || sh.check != "" && strings.Contains(d.Sentence+d.Do, sh.check)
+		if d.Level == postgres.Wrong {
+			t.Errorf("expected check to find nothing wrong: %+v", d)
+		}
+	}
+	if said == (sh.check == "") {
+		t.Errorf("expected check to say %q: %+v", sh.check, doubts)
+	}
+	full := "zoo." + table
+	found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := found.Findings[1]; f.Collection != full || f.Rows != sh.rows || f.Shared != 0 {
+		t.Errorf("expected %d rows found, got %+v", sh.rows, f)
+	}
+	if rows := given(t, s, source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")}); int64(len(rows[table])) < sh.rows-1 || int64(len(rows[table])) > sh.rows {
+		t.Errorf("expected %d rows given, got %v", sh.rows, rows[table])
+	}
+	walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+	done, err := s.Erase(t.Context(), walk, source.Holds{}, noNote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := done.Findings[1]; f.Erased+f.Masked != sh.rows {
+		t.Errorf("expected %d rows erased or masked, got %+v", sh.rows, f)
+	}
+	if got := inSchema(t, pool, sh.left); got != sh.want {
+		t.Errorf("expected to be left: %s, got %s", sh.want, got)
+	}
+	left, err := s.Look(t.Context(), walk, source.Holds{}, done.Keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range left.Findings {
+		if f.Rows != 0 {
+			t.Errorf("expected nothing left, got %+v", f)
+		}
+	}
+}
+
+// TestKeyless: rows that nothing names but what they hold are ticked and held by it.
+func TestKeyless(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE logins (email text, ip text); INSERT INTO logins VALUES ('a@x.example', '1'), ('a@x.example', '2'), ('A@x.example', '3'), ('b@x.example', '1')`)
+		m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: logins
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: ip, data_categories: [user.device.ip_address]}
+`)
+		s := sourceOf(t, pool, "w", o)
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+		found, err := s.Find(t.Context(), walk)
+		if err != nil || len(found.Roots) != 3 {
+			t.Fatalf("expected three root rows, got %+v %v", found.Roots, err)
+		}
+		walk.Restricted = true
+		var held []source.RowKey
+		for _, r := range found.Roots {
+			switch r.Person["email"] {
+			case "A@x.example":
+				held = append(held, r.RowKey)
+				walk.Roots = append(walk.Roots, r.RowKey)
+			default:
+				if len(walk.Roots) < 2 {
+					walk.Roots = append(walk.Roots, r.RowKey)
+				}
+			}
+		}
+		done, err := s.Erase(t.Context(), walk, source.Holds{Rows: held}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := number(t, pool, "SELECT count(*) FROM logins WHERE email = 'A@x.example'"); n != 1 {
+			t.Error("expected the held row to stay")
+		}
+		if len(done.Kept) != 1 || !done.Kept[0].Held || done.Kept[0].RowKey != held[0] {
+			t.Errorf("expected the held row in the note, got %+v", done.Kept)
+		}
+		if n := number(t, pool, "SELECT count(*) FROM logins WHERE email = 'b@x.example'"); n != 1 {
+			t.Error("expected other people's rows to stay")
+		}
+	})
+}
+
+func TestTriggerThatRaises(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE people (id int PRIMARY KEY, email text); INSERT INTO people VALUES (1, 'a@x.example');
+		CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no, % stays'', OLD.email; END'; CREATE TRIGGER g BEFORE DELETE ON people FOR EACH ROW EXECUTE FUNCTION f();`)
+	m := mapOf(t, `dataset: [{fides_key: w, lethe: {source: w, basis: f}, collections: [{name: people, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]}]}]`)
+	_, err := sourceOf(t, pool, "w", postgres.Options{}).Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote)
+	if err == nil || !strings.Contains(err.Error(), "P0001") || strings.Contains(err.Error(), "a@x.example") {
+		t.Errorf("expected the SQLSTATE of the trigger and no address, got %v", err)
+	}
+}
+
+// inSchema is text, of tables of the zoo.
+func inSchema(t testing.TB, pool *pgxpool.Pool, sql string) string {
+	t.Helper()
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	var v *string
+	_, err = conn.Exec(t.Context(), `SET search_path TO "Zoo x", public`)
+	if err == nil {
+		err = conn.QueryRow(t.Context(), "SELECT ("+sql+")::text").Scan(&v)
+	}
+	if err == nil {
+		_, err = conn.Exec(t.Context(), "RESET search_path")
+	}
+	if err != nil || v == nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return *v
+}
+
+func midnight(date string) time.Time {
+	d, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}

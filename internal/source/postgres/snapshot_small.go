@@ -1,0 +1,143 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// A subject with few rows is given them by the walk itself: one statement, one
+// round trip, one snapshot without a transaction around it. Values travel as
+// text, so that the rows of all tables fit one result. Where there are more rows
+// or bytes than these, nothing of them travels and the snapshot is opened in
+// the way of large subjects.
+const (
+	broughtRows  = 1_000
+	broughtBytes = 1 << 20
+)
+
+// atOnce tries that way, and tells whether it was enough.
+func (n *snapshot) atOnce(ctx context.Context) (bool, error) {
+	if n.s.o.Shard || n.c.p.toldApart() {
+		return false, nil // rows bring their rank; elements are told apart by rows found later
+	}
+	if err := n.s.settings(ctx, n.conn); err != nil {
+		return false, err
+	}
+	r := *n.c.r
+	r.above = min(r.above, broughtRows)
+	st := n.c.p.bringing(n.c.v)
+	res := &result{p: r.p}
+	brought := make([][][]*string, len(n.c.p.stops))
+	into := []any{&res.big, &res.counts}
+	for i := range brought {
+		into = append(into, &brought[i])
+	}
+	if err := n.conn.QueryRow(ctx, st.sql, st.args(&r)...).Scan(into...); err != nil {
+		return false, fmt.Errorf("walk: %w", err)
+	}
+	if res.big {
+		return false, nil
+	}
+	n.findings, n.brought = res.findings(n.s.name), brought
+	n.conn.Release()
+	n.conn = nil
+	return true, nil
+}
+
+// bringing is the chain that ends in the rows themselves: per stop an array of
+// rows, each an array of its fields' texts.
+func (p *program) bringing(v variant) *statement {
+	return p.statement("chain bring"+v.name(), func() *statement {
+		w := &writer{p: p, giving: true}
+		with := w.walked(v)
+		cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
+		w.marks(cte, v)
+		mineIn := w.mineIn(v)
+		var bytes, rows []string
+		for _, s := range p.stops {
+			var all, wide, order []string
+			for i, gift := range s.given() {
+				g := fmt.Sprintf("k.g%d", i)
+				all = append(all, g)
+				if s.t.columns[gift.field.Name].class.wide() {
+					wide = append(wide, "coalesce(octet_length("+g+"), 0)")
+				}
+			}
+			if len(all) == 0 {
+				rows = append(rows, "NULL::text[]")
+				continue
+			}
+			if len(wide) > 0 {
+				bytes = append(bytes, "(SELECT coalesce(sum("+strings.Join(wide, " + ")+"), 0) FROM "+mineIn(s)+" k)")
+			}
+			for i := range s.ranked(true) {
+				order = append(order, fmt.Sprintf("k.o%d", i))
+			}
+			rows = append(rows, "(SELECT array_agg(ARRAY["+strings.Join(all, ", ")+"] ORDER BY "+strings.Join(order, ", ")+") FROM "+mineIn(s)+" k WHERE "+
+				w.givenTo(s, v)+" AND k.some AND (SELECT yes FROM fits))")
+		}
+		cte("fits", "SELECT NOT (SELECT yes FROM big) AND "+strings.Join(append(bytes, "0"), " + ")+" <= "+strconv.Itoa(broughtBytes)+" AS yes")
+		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT NOT (SELECT yes FROM fits), ARRAY[" +
+			strings.Join(w.tallies(toGive, mineIn), ", ") + "]::int8[], " + strings.Join(rows, ", "))
+	})
+}
+
+// wide tells whether a value may be of any length.
+func (c class) wide() bool {
+	switch c {
+	case classInt, classUUID, classInet, classBool, classFloat, classStamp, classLocal:
+		return false
+	}
+	return true
+}
+
+// carried yields the rows that came with the walk.
+func (n *snapshot) carried(_ context.Context, at *stop, yield func(source.Row) error) error {
+	gifts := at.given()
+	names := make([]string, len(gifts))
+	classes := make([]class, len(gifts))
+	for i, g := range gifts {
+		names[i], classes[i] = g.field.Name, at.t.columns[g.field.Name].class
+	}
+	for _, row := range n.brought[at.i] {
+		values := make([]any, len(row))
+		for i, text := range row {
+			v, err := classes[i].parsed(text)
+			if err != nil {
+				return fmt.Errorf("a value of the column %s.%s cannot be read: expected a %s", at.c.FullName(), names[i], classes[i])
+			}
+			values[i] = classes[i].value(v)
+		}
+		if err := yield(source.Row{Fields: names, Values: values}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parsed reads the text of what given made of a column, as pgx would have read its bytes.
+func (c class) parsed(text *string) (any, error) {
+	if text == nil {
+		return nil, nil
+	}
+	switch c {
+	case classBool:
+		return strconv.ParseBool(*text)
+	case classInt:
+		return strconv.ParseInt(*text, 10, 64)
+	case classFloat:
+		return strconv.ParseFloat(*text, 64)
+	case classStamp:
+		return (&pgtype.TimestamptzCodec{}).DecodeValue(nil, pgtype.TimestamptzOID, pgx.TextFormatCode, []byte(*text))
+	case classLocal:
+		return (&pgtype.TimestampCodec{}).DecodeValue(nil, pgtype.TimestampOID, pgx.TextFormatCode, []byte(*text))
+	}
+	return *text, nil
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -85,21 +86,45 @@ type started struct {
 
 // TraceQueryStart is pgx.QueryTracer's. The arguments are not looked at.
 func (r *recorder) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
-	return context.WithValue(ctx, startedQuery{}, started{d.SQL, r.now()})
+	return context.WithValue(ctx, startedQuery{}, &started{d.SQL, r.now()})
 }
 
 // TraceQueryEnd is pgx.QueryTracer's.
 func (r *recorder) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryEndData) {
-	q, ok := ctx.Value(startedQuery{}).(started)
+	if q, ok := ctx.Value(startedQuery{}).(*started); ok {
+		r.note(q, q.sql, d.CommandTag.RowsAffected())
+	}
+}
+
+// TraceBatchStart is pgx.BatchTracer's.
+func (r *recorder) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return context.WithValue(ctx, startedQuery{}, &started{at: r.now()})
+}
+
+// TraceBatchQuery is pgx.BatchTracer's. What a pipelined statement took is
+// reckoned from the answer before it.
+func (r *recorder) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, d pgx.TraceBatchQueryData) {
+	if q, ok := ctx.Value(startedQuery{}).(*started); ok {
+		r.note(q, d.SQL, d.CommandTag.RowsAffected())
+	}
+}
+
+// TraceBatchEnd is pgx.BatchTracer's.
+func (r *recorder) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+var ofCatalogue = regexp.MustCompile(`\bpg_(class|attribute|index|constraint|trigger)\b`)
+
+func (r *recorder) note(q *started, sql string, rows int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	first := strings.ToUpper(strings.TrimLeft(q.sql, "\n\t ("))
+	now := r.now()
+	took := now.Sub(q.at)
+	q.at = now
+	first := strings.ToUpper(strings.TrimLeft(sql, "\n\t ("))
 	walks := slices.ContainsFunc([]string{"SELECT", "WITH", "INSERT", "UPDATE", "DELETE"}, func(k string) bool { return strings.HasPrefix(first, k) })
-	catalogue := slices.ContainsFunc([]string{"pg_class", "pg_attribute", "pg_index", "pg_constraint", "pg_trigger"}, func(k string) bool { return strings.Contains(q.sql, " "+k+" ") })
-	if !ok || r.done || !walks || catalogue {
-		return
+	if walks && !r.done && !ofCatalogue.MatchString(sql) {
+		r.list = append(r.list, Explained{SQL: sql, Took: took, Rows: rows})
 	}
-	r.list = append(r.list, Explained{SQL: q.sql, Took: r.now().Sub(q.at), Rows: d.CommandTag.RowsAffected()})
 }
 
 func (r *recorder) stop() []Explained {

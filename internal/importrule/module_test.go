@@ -27,7 +27,7 @@ func TestEachLibraryHasItsRoom(t *testing.T) {
 		"github.com/rickar/cal":          {"dsar"},
 		"github.com/alexedwards":         {"internal/web"},
 		"github.com/emersion/go-smtp":    {"internal/mailbox"},
-		"github.com/nyaruka":             {"internal/datamap"},
+		"github.com/nyaruka":             {"internal/datamap", "internal/draft", "internal/mentions"},
 		"github.com/chromedp":            {"internal/browser", "scripts/screenshots"},
 		"github.com/dop251/goja":         {"internal/layout"},
 		"github.com/goccy/go-yaml":       {"internal/yamldoc", "internal/config", "internal/datamap", "retention"},

@@ -35,7 +35,11 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return err
 	}
-	if rows, shared := total(findings); rows+shared == 0 {
+	byHand, skipped, err := s.byHand(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	if rows, shared := total(findings); rows+shared == 0 && len(byHand)+len(skipped) == 0 {
 		return s.answer(ctx, tx, r, "nothing", letterContent{})
 	}
 	if err := s.tellRecipients(ctx, tx, r, findings); err != nil {
@@ -45,7 +49,39 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return err
 	}
-	return s.answer(ctx, tx, r, "erased", letterContent{Kept: kept})
+	return s.answer(ctx, tx, r, "erased", letterContent{Kept: append(kept, skipped...), ByHand: byHand})
+}
+
+// namedTo are the identities by which a recipient can find the person. The key
+// of a picked row says nothing to them: the identities stored in the row do.
+func (s *Service) namedTo(ctx context.Context, tx pgx.Tx, requestID int64, seeds []source.Seed) ([]string, error) {
+	var about []string
+	picked := false
+	for _, seed := range seeds {
+		if strings.HasPrefix(seed.Type, datamap.Row) && !slices.Contains(s.types, seed.Type) {
+			picked = true
+			continue
+		}
+		about = append(about, seed.Type+": "+seed.Value)
+	}
+	if !picked {
+		return about, nil
+	}
+	roots, _, err := s.rootsOf(ctx, tx, requestID)
+	if err != nil {
+		return nil, err
+	}
+	for _, root := range roots {
+		if !root.Proved || root.Ticked != nil && !*root.Ticked {
+			continue
+		}
+		for _, typ := range slices.Sorted(maps.Keys(root.Stored)) {
+			if line := typ + ": " + root.Stored[typ]; !slices.Contains(about, line) {
+				about = append(about, line)
+			}
+		}
+	}
+	return about, nil
 }
 
 // tellRecipients writes to everybody who was given data of the categories
@@ -63,15 +99,15 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, f
 	if err != nil {
 		return err
 	}
+	about, err := s.namedTo(ctx, tx, r.ID, w.Seeds)
+	if err != nil {
+		return err
+	}
 	touched := touchedCategories(w.Plan, findings)
 	for _, key := range slices.Sorted(maps.Keys(s.c.Notify)) {
 		to := s.c.Notify[key]
 		if to.Address == "" || !s.gets(to.Name, touched) {
 			continue
-		}
-		var about []string
-		for _, seed := range w.Seeds {
-			about = append(about, seed.Type+": "+seed.Value)
 		}
 		letter, err := s.addLetter(ctx, tx, r.ID, "notice", key, 0, letterContent{
 			To: to.Address, Name: to.Name, Reason: strings.Join(about, "\n")})

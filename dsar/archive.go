@@ -65,7 +65,7 @@ func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, e
 	if err := s.noteStep(ctx, st, nil, note); err != nil {
 		return nil, err
 	}
-	sum, size, err := s.store(ctx, object, p)
+	sum, size, made, err := s.store(ctx, object, p)
 	if err != nil {
 		return nil, err
 	}
@@ -75,25 +75,25 @@ func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, e
 				return err
 			}
 		}
-		return s.deliver(ctx, tx, r, object, sum, size)
+		return s.deliver(ctx, tx, r, object, sum, size, made)
 	}, nil
 }
 
 // store writes the archive into storage, whole or not at all.
-func (s *Service) store(ctx context.Context, object string, p *parcel) (sum []byte, size int64, err error) {
+func (s *Service) store(ctx context.Context, object string, p *parcel) (sum []byte, size int64, made archive.Manifest, err error) {
 	out, err := s.c.Storage.Create(ctx, object)
 	if err != nil {
-		return nil, 0, &storageError{err}
+		return nil, 0, made, &storageError{err}
 	}
 	defer out.Abort()
 	m := &meter{to: out, sum: sha256.New()}
-	if _, err := archive.Write(ctx, m, p.letter, s.c.Map.Digest, p.tables); err != nil {
-		return nil, 0, err
+	if made, err = archive.Write(ctx, m, p.letter, s.c.Map.Digest, p.tables, p.files...); err != nil {
+		return nil, 0, made, err
 	}
 	if err := out.Close(); err != nil {
-		return nil, 0, &storageError{err}
+		return nil, 0, made, &storageError{err}
 	}
-	return m.sum.Sum(nil), m.size, nil
+	return m.sum.Sum(nil), m.size, made, nil
 }
 
 // meter counts and hashes what goes into storage, and marks its errors.
@@ -125,7 +125,7 @@ func (s *Service) randomName() (string, error) {
 // deliver records the archive and says how it reaches the person: by a link
 // that expires, as an attachment where it is small enough, or by hand, which is
 // also what is left when no address is on record.
-func (s *Service) deliver(ctx context.Context, tx pgx.Tx, r requestRow, object string, sum []byte, size int64) error {
+func (s *Service) deliver(ctx context.Context, tx pgx.Tx, r requestRow, object string, sum []byte, size int64, made archive.Manifest) error {
 	to, err := s.address(ctx, tx, r.ID)
 	if err != nil {
 		return err
@@ -150,8 +150,11 @@ func (s *Service) deliver(ctx context.Context, tx pgx.Tx, r requestRow, object s
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("record the archive of request %d: %w", r.ID, err)
 	}
-	if err := s.note(ctx, tx, "archive.sealed", r.ID, system, map[string]any{
-		"size": size, "sha256": hex.EncodeToString(sum), "delivery": how}); err != nil {
+	sealed := map[string]any{"size": size, "sha256": hex.EncodeToString(sum), "delivery": how}
+	if made.Missing > 0 {
+		sealed["missing_files"] = made.Missing
+	}
+	if err := s.note(ctx, tx, "archive.sealed", r.ID, system, sealed); err != nil {
 		return err
 	}
 	if how == "hand" {
@@ -209,12 +212,17 @@ func (s *Service) answer(ctx context.Context, tx pgx.Tx, r requestRow, kind stri
 type parcel struct {
 	letter    archive.Letter
 	tables    []archive.Table
+	files     []archive.Attached          // what people handed over
+	skipped   bool                        // somebody was not heard: the letter says so
 	findings  map[string][]source.Finding // by source
 	snapshots []source.Snapshot
 }
 
-// empty tells whether nothing at all was found, in any source.
+// empty tells whether nothing at all was found, in any source, nor left out.
 func (p *parcel) empty() bool {
+	if len(p.files) > 0 || p.skipped {
+		return false
+	}
 	for _, f := range p.findings {
 		if rows, shared := total(f); rows+shared > 0 {
 			return false
@@ -264,7 +272,10 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 		p.snapshots = append(p.snapshots, snap)
 		p.findings[name] = snap.Findings()
 		all = append(all, snap.Findings()...)
-		p.tables = append(p.tables, tables(name, snap, w.Plan)...)
+		p.tables = append(p.tables, s.tables(name, snap, w.Plan)...)
+	}
+	if p.files, p.skipped, err = s.handedOver(ctx, s.c.Pool, r.ID, draft); err != nil {
+		return nil, err
 	}
 	p.letter, err = s.letter(ctx, s.c.Pool, r, all)
 	return p, err
@@ -272,7 +283,7 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 
 // tables are the collections of one source in which something was found, in
 // the order of the walk.
-func tables(name string, snap source.Snapshot, plan *datamap.Plan) []archive.Table {
+func (s *Service) tables(name string, snap source.Snapshot, plan *datamap.Plan) []archive.Table {
 	found := map[string]bool{}
 	for _, f := range snap.Findings() {
 		found[f.Collection] = f.Rows+f.Shared > 0
@@ -289,6 +300,7 @@ func tables(name string, snap source.Snapshot, plan *datamap.Plan) []archive.Tab
 			Rows: func(ctx context.Context, yield func([]any) error) error {
 				return streamRows(ctx, name, snap, c.FullName(), columns, yield)
 			},
+			Open: s.openFile,
 		})
 	}
 	return out
@@ -297,8 +309,9 @@ func tables(name string, snap source.Snapshot, plan *datamap.Plan) []archive.Tab
 // visitColumns are the fields of a collection that are given out, in the map's order.
 func visitColumns(v *datamap.Visit) []archive.Column {
 	given := map[*datamap.Field]bool{}
+	asked := map[*datamap.Field]bool{}
 	for _, t := range v.Targets {
-		given[t.Field] = true
+		given[t.Field], asked[t.Field] = true, true
 	}
 	for _, f := range v.LinkFields {
 		given[f] = true
@@ -306,7 +319,11 @@ func visitColumns(v *datamap.Visit) []archive.Column {
 	var out []archive.Column
 	for _, f := range v.Collection.Fields {
 		if given[f] {
-			out = append(out, archive.Column{Name: f.Name, Description: f.Description, Categories: f.Categories})
+			column := archive.Column{Name: f.Name, Description: f.Description, Categories: f.Categories}
+			if asked[f] {
+				column.Store = f.Object // a column that only links rows is no request for its files
+			}
+			out = append(out, column)
 		}
 	}
 	return out

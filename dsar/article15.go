@@ -28,7 +28,7 @@ func (s *Service) letter(ctx context.Context, db pg.DB, r requestRow, fs []sourc
 	if err != nil {
 		return out, err
 	}
-	plan, err := s.plan(r.Kind, r.Policy, letterTypes(ids))
+	plan, err := s.plan(r.Kind, r.Policy, s.letterTypes(ids))
 	if err != nil {
 		return out, err
 	}
@@ -63,12 +63,13 @@ func criteria(visits []*datamap.Visit, said []archive.Period) []archive.Period {
 }
 
 // letterTypes are the types of the proved identities, or of all where none is proved yet.
-func letterTypes(ids []ProvedIdentity) []string {
+func (s *Service) letterTypes(ids []ProvedIdentity) []string {
 	var proved, all []string
 	for _, id := range ids {
-		all = append(all, id.Type)
+		typ := s.seed(Identity{Type: id.Type, Value: id.Value}).Type
+		all = append(all, typ)
 		if !id.ProvedAt.IsZero() {
-			proved = append(proved, id.Type)
+			proved = append(proved, typ)
 		}
 	}
 	if len(proved) > 0 {
@@ -169,6 +170,11 @@ func (s *Service) notIncluded(ctx context.Context, db pg.DB, r requestRow, ids [
 		return nil, err
 	}
 	out = append(out, unattributed(roots, ids)...)
+	_, skipped, err := s.byHand(ctx, db, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, skipped...)
 	if r.Kind == datamap.Export {
 		out = append(out, "This export holds what you provided and what we process by automated means with your consent or under a contract (Art. 20(1)). A request for access (Art. 15) covers everything else, too.")
 	}

@@ -50,7 +50,7 @@ func (s *Service) check(a Actor, sub Submission) (intake, error) {
 	if len(problems) > 0 {
 		return intake{}, &Invalid{problems}
 	}
-	if _, err := s.plan(in.Kind, in.Policy, typesOf(in.Identities)); err != nil {
+	if _, err := s.plan(in.Kind, in.Policy, s.typesOf(in.Identities)); err != nil {
 		return intake{}, err
 	}
 	var err error
@@ -88,7 +88,7 @@ func (s *Service) checkIdentities(in *intake, c Controller, problems map[string]
 			continue
 		}
 		field := id.Type
-		if !slices.Contains(s.types, id.Type) {
+		if !slices.Contains(s.types, id.Type) && id.Type != datamap.Row {
 			field = "identities"
 		}
 		problems[field] = problem
@@ -100,6 +100,16 @@ func (s *Service) checkIdentities(in *intake, c Controller, problems map[string]
 
 // normalise checks one identity; problem is a sentence, without the value.
 func (s *Service) normalise(id Identity, country string) (normal Identity, problem string) {
+	if id.Type == datamap.Row {
+		id.Value = strings.TrimSpace(id.Value)
+		if problem := plainText(id.Value, maxIdentity); problem != "" {
+			return id, problem
+		}
+		if _, _, err := datamap.PickedRow(s.c.Map, id.Value); err != nil {
+			return id, titled(err)
+		}
+		return id, ""
+	}
 	if !slices.Contains(s.types, id.Type) {
 		return id, "The data map knows no identity of that type: known are " + strings.Join(s.types, ", ") + "."
 	}
@@ -202,6 +212,10 @@ func (s *Service) checkForm(in *intake, a Actor, c Controller, problems map[stri
 	}
 	in.ReceivedAt = in.ReceivedAt.UTC().Truncate(time.Microsecond)
 	in.Verified = strings.TrimSpace(in.Verified)
+	if slices.ContainsFunc(in.Identities, func(id Identity) bool { return id.Type == datamap.Row }) && (!staff || in.Verified == "") {
+		// Nobody can prove a key: somebody who has seen the person takes it upon them.
+		problems[datamap.Row] = "Only the organisation itself picks rows, and says how it verified that they are the person's."
+	}
 	switch {
 	case in.Verified == "":
 	case !staff:
@@ -247,10 +261,10 @@ func reasonText(reason string) (string, error) {
 	return reason, nil
 }
 
-func typesOf(ids []Identity) []string {
+func (s *Service) typesOf(ids []Identity) []string {
 	var types []string
 	for _, id := range ids {
-		types = append(types, id.Type)
+		types = append(types, s.seed(id).Type)
 	}
 	return types
 }

@@ -40,8 +40,11 @@ func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) e
 		if err := discovered(ctx, tx, id); err != nil {
 			return err
 		}
-		ticked, left, err := s.fixRoots(ctx, tx, id, ap.Rows)
+		ticked, left, changed, err := s.fixRoots(ctx, tx, id, ap.Rows)
 		if err != nil {
+			return err
+		}
+		if first, err := s.firstOf(ctx, tx, a, r, ticked, changed); err != nil || first {
 			return err
 		}
 		_, err = tx.Exec(ctx, `
@@ -109,31 +112,33 @@ func discovered(ctx context.Context, tx pgx.Tx, id int64) error {
 	return nil
 }
 
-// fixRoots writes the ticks down.
-func (s *Service) fixRoots(ctx context.Context, tx pgx.Tx, requestID int64, rows []string) (ticked, left int, err error) {
+// fixRoots writes the ticks down. changed: they differ from those that stood there.
+func (s *Service) fixRoots(ctx context.Context, tx pgx.Tx, requestID int64, rows []string) (ticked, left int, changed bool, err error) {
 	roots, ids, err := s.rootsOf(ctx, tx, requestID)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, false, err
 	}
 	decided, err := tick(roots, rows)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, false, err
 	}
 	var yes, no []int64
 	for i, r := range roots {
 		switch {
 		case !r.Proved:
+			continue
 		case decided[i]:
 			yes = append(yes, ids[i])
 		default:
 			no = append(no, ids[i])
 		}
+		changed = changed || r.Ticked == nil || *r.Ticked != decided[i]
 	}
 	_, err = tx.Exec(ctx, `UPDATE roots SET ticked = id = ANY($2) WHERE request_id = $1 AND proved`, requestID, append([]int64{}, yes...))
 	if err != nil {
-		return 0, 0, fmt.Errorf("tick rows of request %d: %w", requestID, err)
+		return 0, 0, false, fmt.Errorf("tick rows of request %d: %w", requestID, err)
 	}
-	return len(yes), len(no), nil
+	return len(yes), len(no), changed, nil
 }
 
 // Refuse ends a request (Art. 12(4)) with reasons; the letter names the
@@ -220,7 +225,15 @@ func (s *Service) withdraw(ctx context.Context, tx pgx.Tx, id int64, actor strin
 		return err
 	}
 	if r.Status == Running {
-		return &NotNow{fmt.Sprintf("Request %d is being carried out: it can no longer be withdrawn.", id)}
+		// While people are asked for a copy, nothing has been done yet that would count.
+		var begun bool
+		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM steps WHERE request_id = $1 AND stage IN ('archive', 'erase'))`, id).Scan(&begun)
+		if err != nil {
+			return err
+		}
+		if begun {
+			return &NotNow{fmt.Sprintf("Request %d is being carried out: it can no longer be withdrawn.", id)}
+		}
 	}
 	if err := s.move(ctx, tx, id, Withdrawn, actor, nil); err != nil {
 		return err

@@ -196,7 +196,7 @@ func (s *Service) Draft(ctx context.Context, a Actor, id int64, w io.Writer) err
 		return draftFault(id, err)
 	}
 	defer p.close(ctx)
-	if _, err := archive.Write(ctx, w, p.letter, s.c.Map.Digest, p.tables); err != nil {
+	if _, err := archive.Write(ctx, w, p.letter, s.c.Map.Digest, p.tables, p.files...); err != nil {
 		return draftFault(id, err)
 	}
 	return nil

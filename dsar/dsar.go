@@ -94,7 +94,10 @@ type Letter struct {
 	Reason      string           // refused, extended
 	Findings    []source.Finding // erased: what was erased, masked, kept
 	Kept        []string         // sentences
-	Recipient   string           // notice: name of the recipient told
+	Recipient   string           // notice: name of the recipient told; ask: the desk
+	Holds       string           // ask: what lies there, in words
+	Late        bool             // ask_again: the day is over by which an answer was due
+	ByHand      []string         // erased: what people erased by hand
 	// Attachment, when set, is the archive itself.
 	Attachment func(ctx context.Context) (name string, r io.ReadCloser, err error)
 }
@@ -200,6 +203,8 @@ type Request struct {
 	Disagree      bool // root rows disagree on the person, and nobody ticked yet
 	Findings      []source.Finding
 	Steps         []Step
+	Asks          []Ask // what people were asked
+	FirstApproval FirstApproval
 	Letters       []LetterState
 	Archive       *ArchiveState
 	Missing       []string // what the letter lacks, by configuration
@@ -230,10 +235,10 @@ type RootRow struct {
 // A Step is one unit of a request's work on one source.
 type Step struct {
 	ID         int64
-	Stage      string // locate, discover, archive, erase
+	Stage      string // locate, discover, ask, archive, erase
 	Source     string
 	Run        int
-	Status     string // waiting, running, done, failed, dropped
+	Status     string // waiting, running, asked (a person), done, failed, dropped
 	Attempts   int
 	Error      string // code
 	Message    string // sentence

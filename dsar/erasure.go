@@ -64,6 +64,9 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		}
 		committed = false
 		w.Feeds = fleet.Sum(w.Feeds, note.Done.Feeds)
+		if err := s.eraseFiles(ctx, st, src); err != nil {
+			return nil, err
+		}
 		rest, err := src.Look(ctx, w, holds, note.Done.Keys)
 		if err != nil {
 			return nil, &sourceError{st.Source, err}
@@ -131,7 +134,17 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 	var unnoted error
 	done, err := src.Erase(ctx, w, holds, func(ctx context.Context, n source.Note) error {
 		n = known(n)
+		files := n.Objects
+		n.Objects = nil // they have a place of their own
+		if n.Before != nil {
+			before := *n.Before
+			before.Objects = nil
+			n.Before = &before
+		}
 		note.Now = n
+		if unnoted = s.noteFiles(ctx, st, n.XID, files); unnoted != nil {
+			return unnoted
+		}
 		unnoted = s.noteStep(ctx, st, &n.XID, note)
 		return unnoted
 	})
@@ -280,13 +293,22 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 				counts[f.Collection] = map[string]any{"erased": f.Erased, "masked": f.Masked, "held": f.Held, "kept": f.Kept, "shared": f.Shared}
 			}
 		}
-		if err := s.note(ctx, tx, "step.erased", r.ID, system, map[string]any{
-			"step": st.ID, "source": st.Source, "collections": counts}); err != nil {
+		evidence := map[string]any{"step": st.ID, "source": st.Source, "collections": counts}
+		files, err := s.closeFiles(ctx, tx, st)
+		if err != nil {
 			return err
 		}
-		over, err := stageOver(ctx, tx, r.ID, stageErase)
-		if err != nil || !over {
+		if len(files) > 0 {
+			evidence["files"] = files
+		}
+		if err := s.note(ctx, tx, "step.erased", r.ID, system, evidence); err != nil {
 			return err
+		}
+		for _, stage := range []string{stageErase, stageAsk} {
+			over, err := stageOver(ctx, tx, r.ID, stage)
+			if err != nil || !over {
+				return err
+			}
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM feeds WHERE request_id = $1`, r.ID); err != nil {
 			return fmt.Errorf("forget the feeds of request %d: %w", r.ID, err)
@@ -312,7 +334,6 @@ func addNotes(done, more source.Note) source.Note {
 		g.Rows = max(g.Rows, f.Rows)
 	}
 	sum.Keys = append(slices.Clone(done.Keys), more.Keys...)
-	sum.Objects = append(slices.Clone(done.Objects), more.Objects...)
 	sum.Feeds = fleet.Sum(done.Feeds, more.Feeds)
 	return sum
 }

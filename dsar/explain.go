@@ -76,6 +76,10 @@ func explain(err error) failure {
 	if errors.As(err, &store) {
 		return failure{"storage_down", "The storage for archives could not be used; nothing is lost, and " + byItself + ". If this stays, run `lethe check`.", true}
 	}
+	var files *storeError
+	if errors.As(err, &files) {
+		return explainStore(files.store, files.err)
+	}
 	var src *sourceError
 	if errors.As(err, &src) {
 		return explainSource(src.source, src.err)

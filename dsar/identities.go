@@ -102,9 +102,20 @@ func (s *Service) seeds(ids []ProvedIdentity, provedOnly bool) []source.Seed {
 		if id.Value == "" || provedOnly && id.ProvedAt.IsZero() {
 			continue
 		}
-		seeds = append(seeds, source.Seed{Type: id.Type, Value: id.Value})
+		seeds = append(seeds, s.seed(Identity{Type: id.Type, Value: id.Value}))
 	}
 	return seeds
+}
+
+// seed is what an identity is to a walk. A picked row whose collection has left
+// the map keeps its bare type, which no plan knows: the request then waits.
+func (s *Service) seed(id Identity) source.Seed {
+	if id.Type == datamap.Row {
+		if typ, key, err := datamap.PickedRow(s.c.Map, id.Value); err == nil {
+			return source.Seed{Type: typ, Value: key}
+		}
+	}
+	return source.Seed(id)
 }
 
 // walk makes the walk of a request's kind and policy from these seeds. The

@@ -17,7 +17,8 @@ import (
 var moves = map[Status][]Status{
 	Received: {InReview, Refused, Withdrawn, Lapsed},
 	InReview: {Running, Refused, Withdrawn},
-	Running:  {Fulfilled},
+	// Withdrawn only while nothing but people's answers is awaited (withdraw).
+	Running: {Fulfilled, Withdrawn},
 }
 
 // words for a status, as they stand in sentences.
@@ -75,7 +76,7 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, to Status, n
 		var open int
 		err := tx.QueryRow(ctx, `
 			SELECT count(*) FROM steps
-			WHERE request_id = $1 AND stage IN ('archive', 'erase') AND status <> 'done'`, r.ID).Scan(&open)
+			WHERE request_id = $1 AND stage IN ('ask', 'archive', 'erase') AND status <> 'done'`, r.ID).Scan(&open)
 		if err != nil {
 			return fmt.Errorf("end request %d: %w", r.ID, err)
 		}
@@ -90,10 +91,11 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, to Status, n
 	batch := &pgx.Batch{}
 	batch.Queue(`UPDATE requests SET finished_at = $2, scrub_at = $3 WHERE id = $1`, r.ID, now, now.Add(after))
 	batch.Queue(`UPDATE steps SET status = 'dropped', finished_at = $2
-		WHERE request_id = $1 AND status IN ('waiting', 'running', 'failed')`, r.ID, now)
+		WHERE request_id = $1 AND status IN ('waiting', 'running', 'asked', 'failed')`, r.ID, now)
 	batch.Queue(`UPDATE letters SET status = 'dropped'
-		WHERE request_id = $1 AND kind IN ('confirm', 'remind') AND status = 'waiting'`, r.ID)
-	batch.Queue(`DELETE FROM tokens WHERE request_id = $1 AND purpose = 'confirm'`, r.ID)
+		WHERE request_id = $1 AND kind IN ('confirm', 'remind', 'ask', 'ask_again') AND status = 'waiting'`, r.ID)
+	batch.Queue(`UPDATE asks SET remind_at = NULL WHERE request_id = $1 AND remind_at IS NOT NULL`, r.ID)
+	batch.Queue(`DELETE FROM tokens WHERE request_id = $1 AND purpose IN ('confirm', 'ask')`, r.ID)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("end request %d: %w", r.ID, err)
 	}
@@ -127,8 +129,8 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, id int64) error {
 	return nil
 }
 
-// start begins the work of an approved request: one archive step over all
-// sources, or one erase step for each, and the status running. An erasure that
+// start begins the work of an approved request: people are asked, and then one
+// archive step over all sources, or at once one erase step for each; and the status running. An erasure that
 // still waits for the same subject's access is left waiting, and a request that
 // runs already is left running: calling it once too often does no harm.
 func (s *Service) start(ctx context.Context, tx pgx.Tx, r requestRow, actor string) error {
@@ -145,7 +147,16 @@ func (s *Service) start(ctx context.Context, tx pgx.Tx, r requestRow, actor stri
 	if err := s.move(ctx, tx, r.ID, Running, actor, nil); err != nil {
 		return err
 	}
+	desks := s.desksOf(r.Controller)
+	for _, name := range desks {
+		if err := s.ask(ctx, tx, r, name, actor); err != nil {
+			return err
+		}
+	}
 	if r.Kind != datamap.Erasure {
+		if len(desks) > 0 {
+			return nil // the archive is made once they have answered
+		}
 		_, err := s.addStep(ctx, tx, r.ID, "archive", "")
 		return err
 	}

@@ -34,6 +34,8 @@ func (s *Service) Minute(ctx context.Context, alive func(ctx context.Context, w 
 	}{
 		{"remind", s.remind},
 		{"lapse", s.lapse},
+		{"remind owners", s.remindOwners},
+		{"uploads", s.expireUploads},
 		{"expired archives", s.expireArchives},
 		{"broken-off archives", s.tidy},
 		{"scrub", s.scrub},

@@ -56,7 +56,7 @@ func (s *Service) previewWalk(a Actor, controller string, kind datamap.Kind, pol
 	}
 	var seeds []source.Seed
 	for _, id := range in.Identities {
-		seeds = append(seeds, source.Seed{Type: id.Type, Value: id.Value})
+		seeds = append(seeds, s.seed(id))
 	}
 	return s.walk(requestRow{Controller: controller, Kind: kind, Policy: in.Policy}, seeds)
 }

@@ -43,6 +43,7 @@ type letterContent struct {
 	StatusLink string    `json:"status_link,omitempty"` // the status page
 	Reason     string    `json:"reason,omitempty"`      // refused, extended
 	Kept       []string  `json:"kept,omitempty"`        // erased: sentences
+	ByHand     []string  `json:"by_hand,omitempty"`     // erased: sentences
 	Attach     bool      `json:"attach,omitempty"`      // archive: the file goes along
 }
 

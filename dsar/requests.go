@@ -49,7 +49,7 @@ func (r requestRow) request() Request {
 		ApprovedAt: orNever(r.ApprovedAt), ApprovedBy: orEmpty(r.ApprovedBy), IncludeShared: r.IncludeShared,
 		FinishedAt: orNever(r.FinishedAt), ScrubAt: orNever(r.ScrubAt), Scrubbed: r.ScrubbedAt != nil,
 		Requester: Requester{As: r.Requester, Mandate: orEmpty(r.MandateKind)}, MandateBy: orEmpty(r.MandateBy),
-		JoinedInto: orZero(r.JoinedInto),
+		JoinedInto: orZero(r.JoinedInto), FirstApproval: r.firstApproval(),
 	}
 }
 
@@ -70,6 +70,9 @@ func (s *Service) fill(ctx context.Context, tx pgx.Tx, r requestRow, q *Request)
 		return err
 	}
 	q.Steps = steps[r.ID]
+	if q.Asks, err = s.asks(ctx, tx, r); err != nil {
+		return err
+	}
 	letters, err := s.lettersOf(ctx, tx, []int64{r.ID}, true)
 	if err != nil {
 		return err
@@ -183,7 +186,7 @@ func findingsOf(ctx context.Context, db pg.DB, requestID int64) ([]source.Findin
 }
 
 // stages in the order in which a request goes through them.
-var stages = []string{"locate", "discover", "archive", "erase"}
+var stages = []string{"locate", "discover", "ask", "archive", "erase"}
 
 // stepsOf lists the steps of requests, by request, stage and source.
 func stepsOf(ctx context.Context, db pg.DB, requestIDs []int64) (map[int64][]Step, error) {

@@ -64,6 +64,12 @@ func (s *Service) retrySteps(ctx context.Context, tx pgx.Tx, r requestRow, a Act
 				return 0, err
 			}
 		}
+		if f.Stage == stageAsk {
+			if err := s.ask(ctx, tx, r, f.Source, a.Name); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		if _, err := s.addStep(ctx, tx, r.ID, f.Stage, f.Source); err != nil {
 			return 0, err
 		}

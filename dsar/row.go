@@ -30,6 +30,9 @@ type requestRow struct {
 	ApprovedAt      *time.Time
 	ApprovedBy      *string
 	IncludeShared   bool
+	FirstApprovedAt *time.Time
+	FirstApprovedBy *string
+	Brake           *string
 	Requester       string
 	RequesterCipher []byte // at place(requesterOf, id)
 	MandateKind     *string
@@ -46,7 +49,7 @@ type requestRow struct {
 }
 
 const requestColumns = `id, controller, kind, policy, status, channel, delivery, language, received_at, due_on,
-	derivation, extended_at, approved_at, approved_by, include_shared, requester, requester_cipher, mandate_kind,
+	derivation, extended_at, approved_at, approved_by, include_shared, first_approved_at, first_approved_by, brake, requester, requester_cipher, mandate_kind,
 	mandate_by, mandate_at, reason_cipher, joined_proof, waits_for, joined_into, reminded_at, finished_at, scrub_at,
 	scrubbed_at`
 

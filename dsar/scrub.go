@@ -118,7 +118,10 @@ func (s *Service) scrubRequest(ctx context.Context, id int64) error {
 			WHERE request_id = $1`, id)
 		// Of an archive step the note holds random names of objects; it goes with the archive.
 		batch.Queue(`UPDATE steps SET note_cipher = NULL WHERE request_id = $1 AND (stage <> 'archive' OR NOT $2)`, id, live)
-		batch.Queue(`DELETE FROM tokens WHERE request_id = $1 AND purpose = 'confirm'`, id)
+		batch.Queue(`DELETE FROM step_files WHERE step_id IN (SELECT id FROM steps WHERE request_id = $1)`, id)
+		batch.Queue(`UPDATE asks SET cipher = NULL WHERE request_id = $1`, id)
+		batch.Queue(`UPDATE uploads SET cipher = NULL WHERE ask_id IN (SELECT id FROM asks WHERE request_id = $1)`, id)
+		batch.Queue(`DELETE FROM tokens WHERE request_id = $1 AND purpose IN ('confirm', 'ask')`, id)
 		batch.Queue(`UPDATE requests SET requester_cipher = NULL, reason_cipher = NULL, scrubbed_at = $2,
 			mandate_kind = CASE WHEN mandate_kind IS NOT NULL THEN 'seen' END WHERE id = $1`, id, s.now())
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {

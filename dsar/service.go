@@ -21,10 +21,13 @@ type Config struct {
 	Map         *datamap.Map
 	Policies    []datamap.Policy // beside the built-in ones
 	Sources     map[string]Source
+	Files       map[string]FileStore // stores of files that rows name; may be empty
 	Controllers map[string]Controller
 	Recipients  []archive.Recipient // with Notify addresses in Notify
 	Notify      map[string]Notify   // by recipient's key: who is told of erasures
 	Periods     []archive.Period    // what the retention rules promise, for letters
+	Desks       map[string]Desk     // by source: people who are asked; none: nobody
+	Brake       Brake               // when an erasure needs a second person
 	PublicURL   string
 	Keys        *keys.Set
 	Storage     *archive.Storage
@@ -58,6 +61,14 @@ func New(c Config) (*Service, error) {
 	for _, name := range slices.Sorted(maps.Keys(missing)) {
 		if missing[name] {
 			return nil, fmt.Errorf("dsar: Config.%s is missing", name)
+		}
+	}
+	if err := c.checkFiles(); err != nil {
+		return nil, err
+	}
+	for name := range c.Desks {
+		if c.Sources[name] != nil {
+			return nil, fmt.Errorf("dsar: the source %s is a person and a database at once", name)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Controllers)) {

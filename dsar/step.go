@@ -46,7 +46,7 @@ type stepRow struct {
 type finish func(ctx context.Context, tx pgx.Tx, r requestRow) error
 
 // RunStep carries out one step. It is safe to run again after a kill at any point.
-// A *Permanent error is not retried; what else comes back is. A stale run number, a step that is done
+// A *Permanent error is not retried; what else comes back is, ErrMore at once and without counting. A stale run number, a step that is done
 // and a request that has ended in the meantime are no errors: there is nothing to do.
 func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 	st, found, err := s.claimStep(ctx, id, run)
@@ -82,6 +82,8 @@ func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 	switch {
 	case err == nil, errors.Is(err, errSuperseded):
 		return nil
+	case errors.Is(err, ErrMore):
+		return s.pauseStep(ctx, st)
 	default:
 		return s.failStep(ctx, st, err)
 	}
@@ -158,6 +160,20 @@ func (s *Service) dropStep(ctx context.Context, st stepRow) error {
 		return fmt.Errorf("drop step %d: %w", st.ID, pg.Clean(err))
 	}
 	return nil
+}
+
+// pauseStep puts a step back that has more to do than one job may.
+func (s *Service) pauseStep(ctx context.Context, st stepRow) error {
+	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		return s.setStep(ctx, tx, st, "waiting", "", "")
+	})
+	switch {
+	case errors.Is(err, errSuperseded):
+		return nil
+	case err != nil:
+		return fmt.Errorf("pause step %d: %w", st.ID, pg.Clean(err))
+	}
+	return ErrMore
 }
 
 // failStep keeps what went wrong in words and tells the queue whether to try

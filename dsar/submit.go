@@ -34,6 +34,12 @@ func (s *Service) Submit(ctx context.Context, a Actor, sub Submission) (Submitte
 	return out, nil
 }
 
+// Check says what is wrong with a submission, as Submit would, and takes nothing in.
+func (s *Service) Check(a Actor, sub Submission) error {
+	_, err := s.check(a, sub)
+	return fault("check a submission", err)
+}
+
 // intake is a submission that has been checked, with everything normalised and filled in.
 type intake struct {
 	Submission

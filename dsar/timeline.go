@@ -25,10 +25,10 @@ var plainEvents = map[string]string{
 	"request.lapsed":    "Lapsed: never confirmed.",
 	"request.reminded":  "Reminded to confirm.",
 	"request.scrubbed":  "The identities in these records were replaced by their HMAC.",
-	"archive.sealed":    "The archive was made and sealed.",
 	"archive.drafted":   "A draft of the archive was opened.",
 	"archive.delivered": "The archive was handed out.",
 	"archive.deleted":   "The archive was deleted.",
+	"upload.removed":    "A file was taken back.",
 }
 
 func eventText(e ledger.Entry) string {
@@ -75,11 +75,20 @@ func eventText(e ledger.Entry) string {
 			text += ", " + count(e, "undecided", "identity", "identities") + " for you to decide"
 		}
 		return text + "."
+	case "archive.sealed":
+		if number(e, "missing_files") > 0 {
+			return fmt.Sprintf("The archive was made and sealed; %s that rows name could not be found in the store, and the archive says so.", count(e, "missing_files", "file", "files"))
+		}
+		return "The archive was made and sealed."
 	case "step.discovered":
 		return fmt.Sprintf("Searched %s: %s found, %d of them used by others, too.", words(e, "source"),
 			plural(number(e, "rows")+number(e, "shared"), "row", "rows"), number(e, "shared"))
 	case "step.erased":
-		return fmt.Sprintf("Erased in %s; the findings say how many rows.", words(e, "source"))
+		text := fmt.Sprintf("Erased in %s; the findings say how many rows", words(e, "source"))
+		if files, _ := e.Data["files"].(map[string]any); len(files) > 0 {
+			text += " and files"
+		}
+		return text + "."
 	case "step.failed":
 		return fmt.Sprintf("Failed: %s (%s).", strings.TrimSpace(words(e, "stage")+" "+words(e, "source")), words(e, "code"))
 	case "rows.appeared":
@@ -88,6 +97,27 @@ func eventText(e ledger.Entry) string {
 		return fmt.Sprintf("Left as not theirs: %s that came up in %s.", count(e, "rows", "row", "rows"), words(e, "source"))
 	case "request.retried":
 		return fmt.Sprintf("Put back to work: %s, %s.", count(e, "steps", "step", "steps"), count(e, "letters", "letter", "letters"))
+	case "ask.made":
+		return fmt.Sprintf("The owner of %s was asked, to answer by %s.", words(e, "source"), words(e, "due_on"))
+	case "ask.opened":
+		return fmt.Sprintf("The owner of %s opened the page, and saw whom it is about.", words(e, "source"))
+	case "ask.reminded":
+		if e.Data["late"] == true {
+			return fmt.Sprintf("The owner of %s was reminded: the answer is overdue.", words(e, "source"))
+		}
+		return fmt.Sprintf("The owner of %s was reminded.", words(e, "source"))
+	case "ask.resent":
+		return fmt.Sprintf("The owner of %s was sent a new link; earlier ones have ended.", words(e, "source"))
+	case "ask.answered":
+		return fmt.Sprintf("Answered for %s: %s.", words(e, "source"), answerWords(e))
+	case "ask.reopened":
+		return fmt.Sprintf("The answer for %s was taken back.", words(e, "source"))
+	case "ask.skipped":
+		return fmt.Sprintf("%s was skipped, with a reason that the person is told.", words(e, "source"))
+	case "upload.added":
+		return fmt.Sprintf("A file was added for %s (%d bytes).", words(e, "source"), number(e, "size"))
+	case "request.first_approved":
+		return fmt.Sprintf("Approved by a first person: %s taken. A second one has to approve, too.", count(e, "rows", "root row", "root rows"))
 	case "letter.sent":
 		return fmt.Sprintf("The mail server took the letter %q.", words(e, "kind"))
 	case "letter.failed":
@@ -99,6 +129,20 @@ func eventText(e ledger.Entry) string {
 		return fmt.Sprintf("No address on record: the letter %q was not written.", words(e, "kind"))
 	}
 	return fallback(e)
+}
+
+func answerWords(e ledger.Entry) string {
+	switch words(e, "answer") {
+	case AnsweredFiles:
+		return count(e, "files", "file", "files") + " handed over"
+	case AnsweredNothing:
+		return "nothing is held"
+	case AnsweredDone:
+		return "erased by hand"
+	case AnsweredCannot:
+		return "it cannot be done, for a reason that stands with the request"
+	}
+	return words(e, "answer")
 }
 
 // fallback reads "step.erased" as "Step erased in livechat."

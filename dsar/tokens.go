@@ -215,7 +215,7 @@ func (s *Service) WithdrawByToken(ctx context.Context, token string) error {
 		if row, err = s.loadToken(ctx, tx, token, "status", false); err != nil {
 			return err
 		}
-		if !row.Own && row.Status == InReview {
+		if !row.Own && row.Status != Received {
 			return &NotNow{"This request has been confirmed: take it back by the link to its status in the mail that asked for the confirmation."}
 		}
 		return s.withdraw(ctx, tx, row.RequestID, subject)

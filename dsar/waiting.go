@@ -3,6 +3,7 @@ package dsar
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // waiting says which person, or which other request, a request waits for.
@@ -34,6 +35,10 @@ func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, a
 		return fmt.Sprintf("Approved; waits for request %d of the same person to end, so that they get their copy first.", *r.WaitsFor)
 	case busy:
 		return ""
+	case slices.ContainsFunc(steps, isAsked):
+		return askedWords(steps)
+	case r.Status == InReview && r.FirstApprovedAt != nil:
+		return secondWords(r)
 	case r.Status == InReview && disagree:
 		return "Waits for your tick: the rows found disagree on the person."
 	case r.Status == InReview:
@@ -67,6 +72,9 @@ func untold(r requestRow, letters []LetterState) string {
 // away may be back.
 func letterMessage(l LetterState, trouble string) string {
 	what, other := fmt.Sprintf("the letter %q", l.Kind), "find another way to reach the person"
+	if l.Kind == letterAsk || l.Kind == letterAskAgain {
+		what, other = "the letter to the owner of a source", "correct the address in lethe.yaml and send the link again"
+	}
 	if l.Kind == "notice" {
 		what, other = "the notice to a recipient of the data", "tell them in another way (Art. 19)"
 	}
@@ -108,7 +116,23 @@ func putOff(l LetterState, trouble, what string) string {
 	return "The mail server did not answer for " + what
 }
 
+func isAsked(st Step) bool { return st.Status == statusAsked }
+
+// askedWords names the people whom a request waits for.
+func askedWords(steps []Step) string {
+	var who []string
+	for _, st := range steps {
+		if isAsked(st) {
+			who = append(who, fmt.Sprintf("%s (source %s)", st.Message, st.Source))
+		}
+	}
+	return "Waits for the answer of " + strings.Join(who, "; and of ") + "."
+}
+
 func failedWords(st Step) string {
+	if st.Stage == stageAsk {
+		return st.Message + " Ask again (retry), answer for them, or skip this source with a reason."
+	}
 	doing := map[string]string{
 		"locate": "looking for the address on record", "discover": "searching", "archive": "making the archive", "erase": "erasing",
 	}[st.Stage]

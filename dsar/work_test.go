@@ -115,9 +115,15 @@ func newWork(t *testing.T) *workBundle {
 // newWorkOver is the same over any map and sources.
 func newWorkOver(t *testing.T, file string, sources map[string]Source) *workBundle {
 	t.Helper()
+	return newWorkWith(t, file, sources, nil)
+}
+
+// newWorkWith is the same with stores of files that rows name.
+func newWorkWith(t *testing.T, file string, sources map[string]Source, files map[string]FileStore) *workBundle {
+	t.Helper()
 	pool := pgtest.Control(t)
 	pgtest.Exec(t, pool, `CREATE TABLE test_queue (kind text, id bigint, run int, n bigint GENERATED ALWAYS AS IDENTITY)`)
-	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(file)}}, datamap.ParseOptions{Sources: slices.Collect(maps.Keys(sources))})
+	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(file)}}, datamap.ParseOptions{Sources: slices.Collect(maps.Keys(sources)), Stores: slices.Collect(maps.Keys(files))})
 	for _, p := range problems {
 		if !p.Warning {
 			t.Fatalf("expected a map without errors, got %s", p)
@@ -135,7 +141,7 @@ func newWorkOver(t *testing.T, file string, sources map[string]Source) *workBund
 	in := &intakeBundle{pool: pool, queue: &recordingQueue{pool}, clock: &clock{t: instant(t, "2026-06-05T09:00:00Z")}}
 	b := &workBundle{intakeBundle: in, mail: &outbox{files: map[int64][]byte{}}}
 	in.Service, err = New(Config{
-		Pool: pool, Map: m, Sources: sources,
+		Pool: pool, Map: m, Sources: sources, Files: files,
 		Controllers: map[string]Controller{
 			"bota": {Key: "bota", Name: "Bota Shop", Country: "CZ", Location: zone(t, "Europe/Prague"), Scope: "1", Language: "cs", DPO: "dpo@bota.example"},
 			"uhr":  {Key: "uhr", Name: "Uhrenladen", Country: "DE", Region: "DE-BY", Scope: "2", Delivery: "attachment"},

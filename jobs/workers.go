@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -102,7 +103,11 @@ type stepWorker struct {
 
 // Work carries out one step.
 func (w *stepWorker) Work(ctx context.Context, job *river.Job[stepArgs]) error {
-	return w.c.Requests.RunStep(ctx, job.Args.ID, job.Args.Run)
+	err := w.c.Requests.RunStep(ctx, job.Args.ID, job.Args.Run)
+	if errors.Is(err, dsar.ErrMore) {
+		return river.JobSnooze(time.Second)
+	}
+	return err
 }
 
 // Timeout: work is sliced so that two minutes are plenty; a hanging source is cut off there.

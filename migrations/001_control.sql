@@ -39,6 +39,9 @@ CREATE TABLE requests (
     approved_at    timestamptz,
     approved_by    text,
     include_shared boolean NOT NULL DEFAULT false,
+    first_approved_at timestamptz,               -- the brake: a second person has to approve, too
+    first_approved_by text,
+    brake          text,                         -- why, in words, without contents
     requester      text NOT NULL DEFAULT 'self' CHECK (requester IN ('self', 'parent', 'guardian', 'lawyer', 'agent')),
     requester_cipher bytea,                      -- {name, address} of a requester other than the subject
     mandate_kind   text,                         -- what was seen, e.g. "power of attorney"; never a copy
@@ -93,10 +96,10 @@ CREATE TABLE roots (
 CREATE TABLE steps (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     request_id  bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
-    stage       text NOT NULL CHECK (stage IN ('locate', 'discover', 'archive', 'erase')),
+    stage       text NOT NULL CHECK (stage IN ('locate', 'discover', 'ask', 'archive', 'erase')),
     source      text NOT NULL,                   -- '' for a step over all sources
     run         int NOT NULL DEFAULT 1,
-    status      text NOT NULL CHECK (status IN ('waiting', 'running', 'done', 'failed', 'dropped')),
+    status      text NOT NULL CHECK (status IN ('waiting', 'running', 'asked', 'done', 'failed', 'dropped')),
     attempts    int NOT NULL DEFAULT 0,
     error       text,                            -- a code of ours, e.g. source_down, or an SQLSTATE
     message     text,                            -- the sentence that a person reads; no contents
@@ -108,6 +111,57 @@ CREATE TABLE steps (
     UNIQUE (request_id, stage, source)
 );
 CREATE INDEX steps_open_idx ON steps (status, created_at) WHERE status IN ('waiting', 'running');
+
+-- Files that the rows named which an erase step erased: to be deleted after its source has committed.
+CREATE TABLE step_files (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    step_id bigint NOT NULL REFERENCES steps ON DELETE CASCADE,
+    xid     text NOT NULL,                       -- the source's transaction
+    store   text NOT NULL,
+    cipher  bytea,                               -- up to 1,000 keys; NULL once they are dealt with
+    gone    bigint NOT NULL DEFAULT 0,
+    missing bigint NOT NULL DEFAULT 0,           -- were not there
+    kept    bigint NOT NULL DEFAULT 0            -- rows that stay name them
+);
+CREATE INDEX step_files_step_idx ON step_files (step_id, id);
+
+-- What the owner of a source that is a person's desk was asked, and answered:
+-- one row for each step of the stage ask. Its step is 'asked' meanwhile: no job
+-- stands behind it.
+CREATE TABLE asks (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request_id  bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
+    step_id     bigint NOT NULL UNIQUE REFERENCES steps ON DELETE CASCADE,
+    source      text NOT NULL,
+    owner       text NOT NULL,                   -- the desk, as configured
+    asked_at    timestamptz NOT NULL,
+    due_on      date NOT NULL,
+    letters     int NOT NULL DEFAULT 0,          -- written so far: the next one's ordinal
+    reminders   int NOT NULL DEFAULT 0,
+    remind_at   timestamptz,                     -- NULL: no more
+    opened_at   timestamptz,                     -- the identities were first shown to the owner
+    answer      text CHECK (answer IN ('files', 'nothing', 'done', 'cannot', 'skipped')),
+    answered_at timestamptz,
+    answered_by text,                            -- 'owner' or a member of staff
+    cipher      bytea,                           -- {who, words}; NULL once scrubbed
+    UNIQUE (request_id, source)
+);
+CREATE INDEX asks_remind_idx ON asks (remind_at) WHERE remind_at IS NOT NULL;
+
+-- Files that an owner hands over. The row stands before the first byte is
+-- stored, so that what was broken off is found and deleted.
+CREATE TABLE uploads (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    ask_id     bigint NOT NULL REFERENCES asks ON DELETE CASCADE,
+    object     text NOT NULL UNIQUE,             -- key in the storage: random, names nobody
+    cipher     bytea,                            -- {name, sum}; NULL once scrubbed
+    size       bigint,                           -- bytes in clear; NULL until all of it is stored
+    begun_at   timestamptz NOT NULL,
+    removed_at timestamptz,                      -- taken back by the owner
+    deleted_at timestamptz                       -- gone from the storage
+);
+CREATE INDEX uploads_ask_idx ON uploads (ask_id);
+CREATE INDEX uploads_stored_idx ON uploads (begun_at) WHERE deleted_at IS NULL;
 
 -- What the sources of an erasure told each other: the values that lead from the
 -- rows of one to those of another. Gone with the last of its erase steps.
@@ -155,10 +209,10 @@ CREATE TABLE deliveries (
 CREATE TABLE letters (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     request_id  bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
-    kind        text NOT NULL CHECK (kind IN ('confirm', 'remind', 'archive', 'erased', 'nothing', 'refused', 'extended', 'withdrawn', 'notice')),
+    kind        text NOT NULL CHECK (kind IN ('confirm', 'remind', 'archive', 'erased', 'nothing', 'refused', 'extended', 'withdrawn', 'notice', 'ask', 'ask_again')),
     ordinal     int NOT NULL DEFAULT 0,          -- several confirmations in one request
     run         int NOT NULL DEFAULT 1,
-    recipient   text NOT NULL DEFAULT '',        -- for notice: the recipient's key
+    recipient   text NOT NULL DEFAULT '',        -- for notice: the recipient's key; for ask: the source
     cipher      bytea,                           -- {to, name, links, reason, …}; NULL once scrubbed
     message_id  text NOT NULL,
     status      text NOT NULL CHECK (status IN ('waiting', 'sent', 'failed', 'dropped')),
@@ -173,10 +227,11 @@ CREATE INDEX letters_waiting_idx ON letters (created_at) WHERE status = 'waiting
 
 CREATE TABLE tokens (
     hash        bytea PRIMARY KEY,               -- SHA-256 of 256 random bits
-    purpose     text NOT NULL CHECK (purpose IN ('confirm', 'status', 'download', 'signin')),
+    purpose     text NOT NULL CHECK (purpose IN ('confirm', 'status', 'download', 'signin', 'ask')),
     request_id  bigint REFERENCES requests ON DELETE CASCADE,
     identities  bigint[] NOT NULL DEFAULT '{}',  -- confirm: the identities it proves
     staff_id    bigint REFERENCES staff ON DELETE CASCADE,
+    ask_id      bigint REFERENCES asks ON DELETE CASCADE,
     uses_left   int NOT NULL,
     created_at  timestamptz NOT NULL,
     expires_at  timestamptz NOT NULL,

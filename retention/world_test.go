@@ -151,7 +151,7 @@ CREATE INDEX ON yes (person_id);
 
 func parseMap(t testing.TB, text string, sources ...string) *datamap.Map {
 	t.Helper()
-	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(text)}}, datamap.ParseOptions{Sources: sources})
+	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(text)}}, datamap.ParseOptions{Sources: sources, Stores: []string{"files"}})
 	if m == nil {
 		t.Fatalf("the test's map should be right: %v", problems)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/mail"
 	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/objects"
 	"github.com/lethe-dsr/lethe/jobs"
 	"github.com/lethe-dsr/lethe/migrations"
 	"github.com/lethe-dsr/lethe/retention"
@@ -36,6 +37,7 @@ type app struct {
 	datamap   *datamap.Map
 	rules     []retention.Rule
 	sources   map[string]store
+	files     map[string]*objects.Store // that rows name
 	storage   *archive.Storage
 	queue     *jobs.Inserter
 	sender    *mail.Sender
@@ -69,11 +71,16 @@ func loadMap(cfg *config.Config) (*datamap.Map, []datamap.Problem, error) {
 		}
 		files = append(files, datamap.File{Name: path, Data: data})
 	}
-	var names []string
+	names, stores := []string{}, []string{}
 	for _, s := range cfg.Sources {
-		names = append(names, s.Name)
+		switch {
+		case len(s.Postgres) > 0:
+			names = append(names, s.Name)
+		case s.Objects != "":
+			stores = append(stores, s.Name)
+		}
 	}
-	m, list := datamap.Parse(files, datamap.ParseOptions{Sources: names})
+	m, list := datamap.Parse(files, datamap.ParseOptions{Sources: names, Stores: stores})
 	if serious := slices.DeleteFunc(slices.Clone(list), func(p datamap.Problem) bool { return p.Warning }); len(serious) > 0 {
 		return nil, list, problems("the data map cannot be used; nothing was done", serious)
 	}
@@ -155,7 +162,20 @@ func openApp(ctx context.Context, w *world, cfg *config.Config, log *slog.Logger
 		return
 	}
 	a.sources = map[string]store{}
+	a.files = map[string]*objects.Store{}
 	for _, s := range cfg.Sources {
+		if s.Objects != "" {
+			store, oerr := objects.New(s.Name, s.Objects)
+			if oerr != nil {
+				err = oerr
+				return
+			}
+			a.closers = append(a.closers, func() { _ = store.Close() })
+			a.files[s.Name] = store
+		}
+		if len(s.Postgres) == 0 {
+			continue // files that rows name, or a person's desk
+		}
 		// A source that is down must not keep the others from their work, nor the
 		// pages from showing why: Open does not connect yet.
 		src, oerr := openStore(ctx, s, w.now)
@@ -177,6 +197,10 @@ func (a *app) join() error {
 	for name, s := range a.sources {
 		forRequests[name], forSweeps[name] = s, linkedSweeps{s, a.sources}
 	}
+	files := map[string]dsar.FileStore{}
+	for name, s := range a.files {
+		files[name] = s
+	}
 	var err error
 	a.retention, err = retention.New(retention.Config{
 		Pool: a.pool, Map: a.datamap, Rules: a.rules, Sources: forSweeps, Controllers: sweepControllers(a.cfg),
@@ -191,8 +215,9 @@ func (a *app) join() error {
 	}
 	recipients, notify := recipientsOf(a.cfg)
 	a.requests, err = dsar.New(dsar.Config{
-		Pool: a.pool, Map: a.datamap, Policies: policiesOf(a.cfg), Sources: forRequests, Controllers: controllers,
+		Pool: a.pool, Map: a.datamap, Policies: policiesOf(a.cfg), Sources: forRequests, Files: files, Controllers: controllers,
 		Recipients: recipients, Notify: notify, Periods: a.retention.Periods(), PublicURL: a.cfg.PublicURL,
+		Desks: desksOf(a.cfg), Brake: dsar.Brake{RootRows: a.cfg.Brake.RootRows, Times: a.cfg.Brake.Times},
 		Keys: a.keys, Storage: a.storage, Queue: a.queue, Holds: bridge, Now: a.now, Rand: rand.Reader,
 	})
 	if err != nil {
@@ -218,6 +243,17 @@ func (b *bridge) OpenWalks(ctx context.Context) ([]source.Walk, error) {
 func (b *bridge) Holds(ctx context.Context, controller string) (dsar.Holds, error) {
 	walks, rows, err := b.retention.ActiveHolds(ctx, controller)
 	return dsar.Holds{Walks: walks, Rows: rows}, err
+}
+
+// desksOf are the sources that are people.
+func desksOf(cfg *config.Config) map[string]dsar.Desk {
+	desks := map[string]dsar.Desk{}
+	for _, s := range cfg.Sources {
+		if m := s.Manual; m != nil {
+			desks[s.Name] = dsar.Desk{Owner: m.Owner, Mail: m.Mail, Holds: m.Holds, Days: m.Days, Limit: m.Limit, Controllers: m.Controllers}
+		}
+	}
+	return desks
 }
 
 func sweepControllers(cfg *config.Config) []retention.Controller {
@@ -263,11 +299,12 @@ func recipientsOf(cfg *config.Config) ([]archive.Recipient, map[string]dsar.Noti
 func policiesOf(cfg *config.Config) []datamap.Policy {
 	var list []datamap.Policy
 	for _, p := range cfg.Policies {
-		policy := datamap.Policy{Name: p.Name, Kind: datamap.Kind(p.Kind)}
+		policy := datamap.Policy{Name: p.Name, Kind: datamap.Kind(p.Kind), Links: datamap.Links(p.Links)}
 		for _, r := range p.Rules {
 			rule := datamap.PolicyRule{Categories: r.Categories}
 			if r.Strategy != "" {
-				rule.Strategy = &datamap.Masking{Strategy: r.Strategy, Value: r.Value}
+				rule.Strategy = &datamap.Masking{
+					Strategy: r.Strategy, Value: r.Value, Length: r.Length, Algorithm: r.Algorithm, Mode: r.Mode, Suffix: r.Suffix}
 			}
 			policy.Rules = append(policy.Rules, rule)
 		}

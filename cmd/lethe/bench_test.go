@@ -280,13 +280,17 @@ func (t *track) round(b *testing.B, f func(product)) {
 			b.Fatal(err)
 		}
 	}
+	if err := os.MkdirAll(filepath.Join(dir, "attachments"), 0o700); err != nil {
+		b.Fatal(err)
+	}
 	if _, err := keys.Create(filepath.Join(dir, "lethe.key")); err != nil {
 		b.Fatal(err)
 	}
 	env := map[string]string{
 		"LETHE_DATABASE": t.server.URL(control), "SHOP_DATABASE": t.server.URL(shop), "MAIL_URL": "smtp://" + box.SMTPAddr(),
 		"STORAGE": "file://" + filepath.Join(dir, "archives"), "KEY_FILE": filepath.Join(dir, "lethe.key"),
-		"LISTEN": "127.0.0.1:0", "PUBLIC_URL": "http://localhost:8080",
+		"SHOP_FILES": "file://" + filepath.Join(dir, "attachments"),
+		"LISTEN":     "127.0.0.1:0", "PUBLIC_URL": "http://localhost:8080",
 	}
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 	cfg, wrong := config.Load(filepath.Join(dir, "lethe.yaml"), lookup)

@@ -212,6 +212,15 @@ func (c *checker) parts(ctx context.Context, w *world, cfg *config.Config) {
 func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Map) {
 	for _, s := range cfg.Sources {
 		part := "source " + s.Name
+		if m := s.Manual; m != nil {
+			c.say(right, part, fmt.Sprintf("is a person's desk: %s is asked by mail, and has %s", m.Owner, plural(int64(m.Days), "day", "days")), "")
+		}
+		if s.Objects != "" {
+			c.store(ctx, s, m)
+		}
+		if len(s.Postgres) == 0 {
+			continue
+		}
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		src, err := openStore(ctx, s, nil)
 		if err == nil {

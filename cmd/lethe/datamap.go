@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/planview"
 )
 
 type datamapCmd struct {
@@ -129,7 +130,7 @@ func (c *datamapPlanCmd) Run(ctx context.Context, w *world, cli *commands) error
 		return wrongUse("choose one of --json and --svg")
 	}
 	if c.SVG {
-		return drawSVG(ctx, w.out, plan.DOT())
+		return planview.Draw(ctx, w.out, plan)
 	}
 	if c.JSON {
 		doc, err := plan.JSON()

@@ -115,6 +115,9 @@ func (c *demoCmd) set(ctx context.Context, w *world) (*demo, error) {
 	if d.loaded, err = loadShop(ctx, d.shop, c.Data, w.now()); err != nil {
 		return d, err
 	}
+	if _, err = sample.WriteFiles(ctx, d.shop, filepath.Join(d.dir, "attachments")); err != nil {
+		return d, err
+	}
 	if d.box, err = mailbox.Start("127.0.0.1:0"); err != nil {
 		return d, err
 	}
@@ -153,6 +156,7 @@ func (d *demo) open(ctx context.Context, w *world, quiet bool) error {
 		return err
 	}
 	env := map[string]string{
+		"SHOP_FILES":     "file://" + filepath.Join(d.dir, "attachments"),
 		"LETHE_DATABASE": d.server.URL("lethe"), "SHOP_DATABASE": d.server.URL("livechat"), "MAIL_URL": "smtp://" + d.box.SMTPAddr(),
 		"STORAGE": "file://" + filepath.Join(d.dir, "archives"), "KEY_FILE": key, "LISTEN": d.listen.Addr().String(), "PUBLIC_URL": d.origin,
 	}

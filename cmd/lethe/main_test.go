@@ -58,6 +58,9 @@ func setStageWith(t testing.TB, o mailbox.Options, fill func(context.Context, *p
 	if err := fill(t.Context(), shop); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := sample.WriteFiles(t.Context(), shop, filepath.Join(s.dir, "attachments")); err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{"lethe.yaml": livechat.Config, "datamap.yaml": livechat.Datamap, "retention.yaml": livechat.Retention} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -70,6 +73,7 @@ func setStageWith(t testing.TB, o mailbox.Options, fill func(context.Context, *p
 	s.env = []string{
 		asCommand + "=1", "LETHE_CONFIG=" + filepath.Join(s.dir, "lethe.yaml"),
 		"LETHE_DATABASE=" + pgtest.URL(pgtest.Control(t)), "SHOP_DATABASE=" + pgtest.URL(shop),
+		"SHOP_FILES=file://" + filepath.Join(s.dir, "attachments"),
 		"MAIL_URL=smtp://" + s.box.SMTPAddr(), "STORAGE=file://" + filepath.Join(s.dir, "archives"), "KEY_FILE=" + key,
 		"LISTEN=127.0.0.1:0", "PUBLIC_URL=http://localhost:8080",
 	}

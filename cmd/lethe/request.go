@@ -10,7 +10,9 @@ import (
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
-// operator is whoever may run commands beside the key file.
+// operator is whoever may run commands beside the key file. All who can are one
+// person to the brake on large erasures: their names on this machine prove
+// nothing, so the second approval comes from the console.
 var operator = dsar.Actor{Name: "operator", All: true}
 
 type requestCmd struct {
@@ -23,6 +25,7 @@ type requestCmd struct {
 	Extend   requestExtendCmd   `cmd:"" help:"Extend by two months, with reasons (Art. 12(3))."`
 	Withdraw requestWithdrawCmd `cmd:"" help:"End a request on the person's word."`
 	Retry    requestRetryCmd    `cmd:"" help:"Put failed steps and letters back to work."`
+	Desk     requestDeskCmd     `cmd:"" help:"Answer for the owner of a source, send the link again, or skip it."`
 	Archive  requestArchiveCmd  `cmd:"" help:"Take the archive to hand it over, on the record."`
 }
 
@@ -32,6 +35,7 @@ type identityFlags struct {
 	Phone    []string `placeholder:"NUMBER" sep:"none" help:"Telephone number; without +, one of the controller's country."`
 	Visitor  []string `placeholder:"ID" sep:"none" help:"Visitor's identifier."`
 	Identity []string `placeholder:"TYPE=VALUE" sep:"none" help:"Any identity type of the data map."`
+	Row      []string `placeholder:"COLLECTION:KEY" sep:"none" help:"A row that you picked yourself, such as livechat.contacts:1."`
 }
 
 func (f identityFlags) list() ([]dsar.Identity, error) {
@@ -51,8 +55,11 @@ func (f identityFlags) list() ([]dsar.Identity, error) {
 		}
 		ids = append(ids, dsar.Identity{Type: kind, Value: value})
 	}
+	for _, row := range f.Row {
+		ids = append(ids, dsar.Identity{Type: datamap.Row, Value: row})
+	}
 	if len(ids) == 0 {
-		return nil, wrongUse("say who it is about: --email, --phone, --visitor or --identity TYPE=VALUE")
+		return nil, wrongUse("say who it is about: --email, --phone, --visitor, --identity TYPE=VALUE or --row COLLECTION:KEY")
 	}
 	return ids, nil
 }

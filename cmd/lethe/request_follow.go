@@ -33,7 +33,7 @@ func (a *app) follow(ctx context.Context, w *world, id int64, f following) error
 		case err != nil:
 		case q.Status == dsar.Fulfilled || q.Status == dsar.Refused || q.Status == dsar.Withdrawn || q.Status == dsar.Lapsed:
 			return nil
-		case f.approve && q.Status == dsar.InReview && q.ApprovedAt.IsZero() && discovered(q):
+		case f.approve && q.Status == dsar.InReview && q.ApprovedAt.IsZero() && q.FirstApproval.By == "" && discovered(q):
 			switch err := a.requests.Approve(ctx, operator, id, dsar.Approval{Rows: f.rows}); {
 			case errors.Is(err, dsar.ErrRows):
 				return doneInPart("request %d waits for you: %w", id, err)

@@ -32,6 +32,24 @@ type requestJSON struct {
 	Identities []identityJSON `json:"identities"`
 	Rows       []rootJSON     `json:"root_rows"`
 	Letters    []letterJSON   `json:"letters"`
+	Asks       []askJSON      `json:"asks"`
+	// FirstApprovedBy: it has one approval, and needs a second person's.
+	FirstApprovedBy string `json:"first_approved_by,omitempty"`
+}
+
+// askJSON is what the owner of a source was asked. Words and names of files stay out, as identities do.
+type askJSON struct {
+	Source     string     `json:"source"`
+	Owner      string     `json:"owner"`
+	Status     string     `json:"status"`
+	AskedAt    time.Time  `json:"asked_at"`
+	DueOn      string     `json:"due_on"`
+	Reminders  int        `json:"reminders"`
+	OpenedAt   *time.Time `json:"opened_at"`
+	Answer     string     `json:"answer,omitempty"`
+	AnsweredAt *time.Time `json:"answered_at"`
+	AnsweredBy string     `json:"answered_by,omitempty"`
+	Files      int        `json:"files"`
 }
 
 type findingJSON struct {
@@ -93,7 +111,11 @@ func requestToJSON(q dsar.Request) requestJSON {
 		ID: q.ID, Kind: string(q.Kind), Controller: q.Controller, Policy: q.Policy, Status: string(q.Status), Waiting: q.Waiting,
 		Delivery: q.Delivery, ReceivedAt: q.ReceivedAt.UTC(), DueOn: day(q.DueOn), Derivation: q.Derivation, Extended: q.Extended,
 		ApprovedAt: optional(q.ApprovedAt), FinishedAt: optional(q.FinishedAt), Findings: findingsToJSON(q.Findings),
-		Steps: []stepJSON{}, Identities: []identityJSON{}, Rows: []rootJSON{}, Letters: []letterJSON{},
+		Steps: []stepJSON{}, Identities: []identityJSON{}, Rows: []rootJSON{}, Letters: []letterJSON{}, Asks: []askJSON{}, FirstApprovedBy: q.FirstApproval.By,
+	}
+	for _, k := range q.Asks {
+		j.Asks = append(j.Asks, askJSON{k.Source, k.Owner, k.Status, k.AskedAt, day(k.DueOn), k.Reminders, optional(k.OpenedAt),
+			k.Answer, optional(k.AnsweredAt), k.AnsweredBy, len(k.Files)})
 	}
 	for _, s := range q.Steps {
 		j.Steps = append(j.Steps, stepJSON{s.Stage, s.Source, s.Status, s.Attempts, s.Error, s.Message, optional(s.StartedAt), optional(s.FinishedAt)})
@@ -158,6 +180,7 @@ func (a *app) printRequest(ctx context.Context, w *world, id int64, asJSON bool)
 		}
 		t.flush()
 	}
+	printAsks(out, q.Asks)
 	if len(q.Letters) > 0 {
 		fmt.Fprintln(out)
 		t := newTable(out, "letter", "to", "status", "sent", "code", "")

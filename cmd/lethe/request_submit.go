@@ -14,7 +14,7 @@ import (
 
 type requestSubmitCmd struct {
 	identityFlags
-	Kind       string        `required:"" enum:"access,export,erasure" help:"access, export or erasure."`
+	Kind       string        `enum:",access,export,erasure" default:"" help:"access, export or erasure."`
 	Controller string        `help:"Whose data; may be left out where there is one controller."`
 	Policy     string        `help:"A policy of the configuration; the built-in one of the kind unless set."`
 	Received   string        `placeholder:"DATE" help:"The day it reached the controller; today unless set."`
@@ -24,6 +24,8 @@ type requestSubmitCmd struct {
 	Name       string        `help:"Name of a requester other than the person."`
 	Address    string        `help:"Mail address of that requester."`
 	Mandate    string        `help:"The mandate you saw: \"power of attorney of 3 May 2026\"."`
+	From       string        `placeholder:"FILE" help:"Many at once: a CSV file with a line each, or - for standard input."`
+	After      int           `placeholder:"LINE" help:"With --from: go on after this line of the file."`
 	Approve    bool          `help:"Approve at once, when nothing has to be decided."`
 	Rows       []string      `sep:"none" placeholder:"COLLECTION:KEY" help:"With --approve: rows to tick, or all."`
 	Wait       bool          `help:"Return when the request is done, or waits for a person (exit status 3)."`
@@ -35,18 +37,25 @@ type requestSubmitCmd struct {
 func (requestSubmitCmd) Help() string {
 	return `Examples:
   lethe request submit --kind access --controller bota --email a@b.example
-  lethe request submit --kind erasure --controller bota --email a@b.example --verified "passport seen" --approve --wait --json`
+  lethe request submit --kind erasure --controller bota --email a@b.example --verified "passport seen" --approve --wait --json
+  lethe request submit --from inbox.csv --kind erasure --controller bota --verified "signed letters, seen by J. Novak" --approve
+
+The first line of a --from file names its columns: kind, controller, policy, received, verified, delivery, as, name, address and
+mandate, as the flags of the same names, and identity types of the data map (email, phone, visitor, …). A flag fills the
+cells that are empty. Every line is checked before the first is taken in: if one is wrong, nothing is done.`
 }
 
 // Run submits.
 func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) error {
+	if c.From != "" {
+		return c.many(ctx, w, cli)
+	}
 	ids, err := c.list()
 	if err != nil {
 		return err
 	}
-	sub := dsar.Submission{
-		Controller: c.Controller, Kind: datamap.Kind(c.Kind), Policy: c.Policy, Identities: ids, Delivery: c.Delivery, Channel: "cli", Verified: c.Verified,
-		Requester: dsar.Requester{As: c.As, Name: c.Name, Address: c.Address, Mandate: c.Mandate},
+	if c.Kind == "" {
+		return wrongUse("say what is asked for: --kind access, export or erasure")
 	}
 	if c.Received != "" {
 		if _, err = time.Parse(time.DateOnly, c.Received); err != nil {
@@ -58,6 +67,10 @@ func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) err
 		return err
 	}
 	defer a.close()
+	sub := dsar.Submission{
+		Controller: c.Controller, Kind: datamap.Kind(c.Kind), Policy: c.Policy, Identities: ids, Delivery: c.Delivery, Channel: "cli", Verified: c.Verified,
+		Requester: dsar.Requester{As: c.As, Name: c.Name, Address: c.Address, Mandate: c.Mandate},
+	}
 	if sub.Controller == "" {
 		if len(a.cfg.Controllers) != 1 {
 			return wrongUse("say whose data it is: --controller %s", controllerKeys(a))

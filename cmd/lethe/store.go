@@ -18,6 +18,7 @@ import (
 // A store is a source of database rows: one Postgres database, or several shards.
 type store interface {
 	dsar.Source
+	dsar.Namer
 	retention.Source
 	retention.Looker
 	fleet.Node

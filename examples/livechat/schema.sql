@@ -145,6 +145,6 @@ CREATE TABLE attachments (
     file_name  text,
     file_type  text,
     size       bigint,
-    object_key text NOT NULL UNIQUE
+    object_key text UNIQUE
 );
 CREATE INDEX attachments_message_id_idx ON attachments (message_id);

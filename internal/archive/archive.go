@@ -5,6 +5,8 @@
 //
 //	data/<dataset>/<collection>.json   an array of objects keyed by field
 //	data/<dataset>/<collection>.csv    the same for a spreadsheet (csv.go)
+//	files/<store>/<n>-<name>           files that rows name (named.go)
+//	files/<kind>/<source>/<name>       files handed over as they are (attached.go)
 //	index.html                         to read: the letter and the first rows
 //	letter.txt                         the letter in plain text
 //	manifest.json                      every file with its size and SHA-256
@@ -15,6 +17,7 @@ package archive
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -67,6 +70,9 @@ type Table struct {
 	Title, Description  string
 	Fields              []Column
 	Rows                func(ctx context.Context, yield func(values []any) error) error
+	// Open opens a file that a column with a Store names; one that is not there
+	// is ErrNoFile. Nil: no column names files.
+	Open func(ctx context.Context, store, key string) (io.ReadCloser, error)
 }
 
 // name is how errors and letters call the table.
@@ -84,6 +90,7 @@ func (t Table) title() string {
 type Column struct {
 	Name, Description string
 	Categories        []string
+	Store             string // the object store in which it names files; empty: it names none
 }
 
 // A Manifest is manifest.json. It lists every file but itself.
@@ -94,6 +101,8 @@ type Manifest struct {
 	MadeAt     time.Time `json:"made_at"`
 	MapDigest  string    `json:"map_digest"`
 	Files      []File    `json:"files"`
+	// Missing counts files that rows name and that were not in their store.
+	Missing int64 `json:"missing_files,omitempty"`
 }
 
 // A File of the archive, as the manifest lists it.
@@ -102,4 +111,8 @@ type File struct {
 	Size   int64  `json:"size"`
 	Rows   int64  `json:"rows,omitempty"`
 	SHA256 string `json:"sha256"` // hex
+	// Of a file that a row names: the field ("dataset.collection.field") and the
+	// row's number in the collection's files, from 1.
+	Of  string `json:"of,omitempty"`
+	Row int64  `json:"row,omitempty"`
 }

@@ -40,11 +40,7 @@ func safe(name string) string {
 		mapped = mapped[:longest]
 	}
 	stem, _, _ := strings.Cut(strings.ToLower(mapped), ".")
-	switch stem {
-	case "", "con", "prn", "aux", "nul":
-		return "_" + mapped
-	}
-	if len(stem) == 4 && (strings.HasPrefix(stem, "com") || strings.HasPrefix(stem, "lpt")) {
+	if stem == "" || device(stem) {
 		return "_" + mapped
 	}
 	return mapped

@@ -20,8 +20,10 @@ type preview struct {
 	Base  string // path without extension
 	Rows  int64  // in the files
 	Shown [][]cell
-	size  int
-	full  bool
+	// Files that its rows name: given, and not found.
+	Files, Missing int64
+	size           int
+	full           bool
 }
 
 // A cell is one value, as text.
@@ -30,6 +32,7 @@ type cell struct {
 	Text  string
 	Null  bool
 	Cut   bool // the text goes on in the files
+	Files []cellFile
 }
 
 func newPreview(t Table, base string) *preview { return &preview{Table: t, Base: base} }

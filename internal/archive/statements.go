@@ -13,7 +13,8 @@ import (
 // document is all that the letter is made from.
 type document struct {
 	Letter
-	Tables []*preview
+	Tables   []*preview
+	Attached []attachedFile
 }
 
 // A section is one heading of the letter.
@@ -74,9 +75,16 @@ func (d document) contents() section {
 	var rows int64
 	for _, t := range d.Tables {
 		rows += t.Rows
-		s.Items = append(s.Items, item{Term: t.Heading(), Text: counted(t.Rows, "entry", "entries") + fmt.Sprintf(", in %s.csv and %s.json", t.Base, t.Base)})
+		s.Items = append(s.Items, item{Term: t.Heading(), Text: counted(t.Rows, "entry", "entries") + fmt.Sprintf(", in %s.csv and %s.json", t.Base, t.Base) + t.withFiles()})
 	}
-	if rows == 0 {
+	for _, f := range d.Attached {
+		text := "as it is; open it with a program that you trust"
+		if f.From != "" {
+			text = "from " + f.From + ", " + text
+		}
+		s.Items = append(s.Items, item{Term: f.Path, Text: text})
+	}
+	if rows == 0 && len(d.Attached) == 0 {
 		s.Paragraphs = []string{"We found no data about you that belong to this answer."}
 	}
 	return s
@@ -331,6 +339,12 @@ func (d document) leftOut() section {
 	s := section{ID: "left-out", Title: "What is not in this archive"}
 	if d.Shared > 0 {
 		s.Items = append(s.Items, item{Text: counted(d.Shared, "entry that other people use, too, was", "entries that other people use, too, were") + " left out, to protect the rights of others (Article 15(4)). If you think that they are yours, write to " + d.contact() + "."})
+	}
+	for _, t := range d.Tables {
+		if t.Missing > 0 {
+			s.Items = append(s.Items, item{Term: t.Heading(), Text: counted(t.Missing, "file that an entry names was", "files that entries name were") +
+				" not found where files are kept. Most likely deleted before; if you need to know, write to " + d.contact() + "."})
+		}
 	}
 	for _, n := range d.NotIncluded {
 		s.Items = append(s.Items, item{Text: n})

@@ -19,10 +19,10 @@ import (
 // entries of a ZIP follow each other, and both cannot be open at once.
 const csvInMemory = 1 << 20
 
-// Write streams the ZIP: data files first, then index.html, letter.txt,
-// manifest.json. Memory is bounded whatever the number of rows. The caller's w
-// is not closed; after an error what was written to it is worthless.
-func Write(ctx context.Context, w io.Writer, l Letter, mapDigest string, tables []Table) (Manifest, error) {
+// Write streams the ZIP: data files first, then files handed over as they are,
+// index.html, letter.txt, manifest.json. Memory is bounded whatever the number of
+// rows. The caller's w is not closed; after an error what was written to it is worthless.
+func Write(ctx context.Context, w io.Writer, l Letter, mapDigest string, tables []Table, files ...Attached) (Manifest, error) {
 	z := zip.NewWriter(w)
 	a := &writing{zip: z, madeAt: l.MadeAt.UTC(), names: newNames()}
 	room := previewRoom
@@ -34,7 +34,11 @@ func Write(ctx context.Context, w io.Writer, l Letter, mapDigest string, tables 
 		}
 		previews = append(previews, p)
 	}
-	doc := document{Letter: l, Tables: previews}
+	attached, err := a.attachAll(ctx, l.RequestID, files)
+	if err != nil {
+		return Manifest{}, err
+	}
+	doc := document{Letter: l, Tables: previews, Attached: attached}
 	for _, part := range []struct {
 		name  string
 		write func(io.Writer, document) error
@@ -45,7 +49,7 @@ func Write(ctx context.Context, w io.Writer, l Letter, mapDigest string, tables 
 	}
 	m := Manifest{
 		Request: l.RequestID, Kind: l.Kind, Controller: l.Controller.Name,
-		MadeAt: a.madeAt, MapDigest: mapDigest, Files: a.files,
+		MadeAt: a.madeAt, MapDigest: mapDigest, Files: a.files, Missing: doc.missing(),
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -70,12 +74,22 @@ type writing struct {
 	madeAt time.Time
 	names  *names
 	files  []File
+	number int64 // of files that rows name, so far
 }
 
 // file adds one entry and notes its size, rows and hash.
 func (a *writing) file(name string, content func(io.Writer) (rows int64, err error)) error {
+	return a.entry(name, zip.Deflate, content)
+}
+
+// stored adds one as it is: pictures and documents are compressed already.
+func (a *writing) stored(name string, content func(io.Writer) (rows int64, err error)) error {
+	return a.entry(name, zip.Store, content)
+}
+
+func (a *writing) entry(name string, method uint16, content func(io.Writer) (rows int64, err error)) error {
 	// The time is the archive's own, not the machine's: the same data give the same bytes.
-	entry, err := a.zip.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: a.madeAt})
+	entry, err := a.zip.CreateHeader(&zip.FileHeader{Name: name, Method: method, Modified: a.madeAt})
 	if err != nil {
 		return err
 	}
@@ -114,6 +128,7 @@ func (a *writing) table(ctx context.Context, t Table, room *int) (*preview, erro
 		kept  = bytes.NewBuffer(header)
 		whole = true // kept holds all of the CSV
 		rows  int64
+		files = newKeys(t, 0)
 	)
 	err := a.file(base+".json", func(w io.Writer) (int64, error) {
 		out := newJSONRows(w, t.Fields)
@@ -125,6 +140,7 @@ func (a *writing) table(ctx context.Context, t Table, room *int) (*preview, erro
 			if err := out.row(values); err != nil {
 				return err
 			}
+			files.add(rows, values)
 			rows++
 			if err := p.add(values, room); err != nil {
 				return err
@@ -152,7 +168,7 @@ func (a *writing) table(ctx context.Context, t Table, room *int) (*preview, erro
 		return nil, err
 	}
 	p.Rows = rows
-	return p, a.file(base+".csv", func(w io.Writer) (int64, error) {
+	err = a.file(base+".csv", func(w io.Writer) (int64, error) {
 		if whole {
 			_, err := w.Write(kept.Bytes())
 			return rows, err
@@ -163,6 +179,10 @@ func (a *writing) table(ctx context.Context, t Table, room *int) (*preview, erro
 		}
 		return again, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return p, a.namedFiles(ctx, t, p, files)
 }
 
 // secondReading writes the CSV of a collection too large to have been kept.

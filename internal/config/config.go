@@ -26,6 +26,13 @@ type Config struct {
 	Policies    []Policy
 	MinimumKeep time.Duration // floor of every retention rule; default a day
 	Work        Work
+	Brake       Brake
+}
+
+// Brake is when an erasure needs a second person's approval.
+type Brake struct {
+	RootRows int // more root rows than this; 0: the default of package dsar
+	Times    int // more than so many times what is usual for the map; 0: the same
 }
 
 // Work is how many jobs a process works on, and for how long.
@@ -35,12 +42,24 @@ type Work struct {
 	RescueAfter time.Duration // 0: the same
 }
 
-// A Source is a database.
+// A Source is a database, or a person's desk.
 type Source struct {
 	Name     string
 	Postgres []string // one URL, or one for each shard: same schema, rows anywhere
+	Objects  string   // a store of files that rows name: file:// or s3://
+	Manual   *Manual  // nil: no person
 	Region   string
 	Transfer string // ground of a transfer outside the EEA
+}
+
+// Manual is a source that is a person: a system that Lethe cannot reach.
+type Manual struct {
+	Owner       string   // as pages and letters call the desk
+	Mail        string   // where it is asked
+	Holds       string   // what it holds, in words that the subject may read
+	Days        int      // by when it answers; default 10
+	Limit       int64    // bytes of all files of one answer; default 50 MB
+	Controllers []string // whose data it holds; empty: every controller's
 }
 
 // A Controller is the profile of one controller.
@@ -69,7 +88,10 @@ type Mail struct{ URL, From string }
 // A Policy beside the built-in ones.
 type Policy struct {
 	Name, Kind string
-	Rules      []PolicyRule
+	// Links says what becomes of the columns that tie collections together:
+	// empty for the usual, omit (access, export) or mask (erasure).
+	Links string
+	Rules []PolicyRule
 }
 
 // A PolicyRule targets categories with a strategy.
@@ -77,4 +99,8 @@ type PolicyRule struct {
 	Categories []string
 	Strategy   string
 	Value      string // string_rewrite
+	Length     int    // random_string_rewrite
+	Algorithm  string // hash, hmac
+	Mode       string // aes_encrypt
+	Suffix     string // format_preservation
 }

@@ -42,14 +42,24 @@ func (r *reader) file(root ast.Node) {
 				"rescue_after": r.period(&c.Work.RescueAfter, time.Second),
 			})
 		}},
+		"brake": {read: func(n ast.Node, what string) {
+			r.mapping(n, what, map[string]field{
+				"root_rows": r.number(&c.Brake.RootRows, 1, 1_000_000),
+				"times":     r.number(&c.Brake.Times, 2, 1_000_000),
+			})
+		}},
 	})
 }
 
 func (r *reader) sources(n ast.Node, what string) {
+	others := 0
 	for _, e := range r.Entries(n, what) {
 		s := Source{Name: e.Name}
-		r.mapping(e.Value, what+": "+e.Name, map[string]field{
-			"postgres": {required: true, read: func(n ast.Node, what string) {
+		at := what + ": " + e.Name
+		kinds, before := 0, len(r.Problems)
+		r.mapping(e.Value, at, map[string]field{
+			"postgres": {read: func(n ast.Node, what string) {
+				kinds++
 				shards := []ast.Node{n}
 				if list, ok := n.(*ast.SequenceNode); ok {
 					if shards = list.Values; len(shards) == 0 {
@@ -65,15 +75,33 @@ func (r *reader) sources(n ast.Node, what string) {
 					s.Postgres = append(s.Postgres, u)
 				}
 			}},
-			"objects":  r.later("leave the object store out of the map until then"),
-			"manual":   r.later("ask its owner by hand until then"),
+			"objects": {read: func(n ast.Node, what string) {
+				kinds++
+				r.files(n, what, &s)
+			}},
+			"manual": {read: func(n ast.Node, what string) {
+				kinds++
+				s.Manual = r.manual(n, what)
+				if !validKey(e.Name) {
+					r.Say(e.Key, "%s: the name of a person's desk is letters, digits, - and _ (it stands in URLs)", at)
+				}
+			}},
 			"region":   r.str(&s.Region),
 			"transfer": r.str(&s.Transfer),
 		})
+		if kinds != 1 && len(r.Problems) == before {
+			r.Say(e.Key, "%s: say where its data are, in one way: postgres, objects or manual", at)
+		}
+		if len(s.Postgres) == 0 {
+			others++
+		}
 		r.c.Sources = append(r.c.Sources, s)
 	}
-	if len(r.c.Sources) == 0 {
+	switch {
+	case len(r.c.Sources) == 0:
 		r.Say(n, "%s: at least one source expected", what)
+	case others == len(r.c.Sources):
+		r.Say(n, "%s: at least one source that is not a person expected, nor a store of files: the data map is looked up there", what)
 	}
 }
 
@@ -202,7 +230,8 @@ func (r *reader) policies(n ast.Node, what string) {
 			r.Say(e.Key, "%s: %s is the name of a built-in policy", what, e.Name)
 		}
 		r.mapping(e.Value, what+": "+e.Name, map[string]field{
-			"kind": must(r.oneOf(&p.Kind, "access", "export", "erasure")),
+			"kind":  must(r.oneOf(&p.Kind, "access", "export", "erasure")),
+			"links": r.oneOf(&p.Links, "omit", "mask"),
 			"rules": must(field{read: func(n ast.Node, what string) {
 				for _, item := range r.Items(n, what) {
 					p.Rules = append(p.Rules, r.policyRule(item, what))
@@ -219,9 +248,17 @@ func (r *reader) policyRule(n ast.Node, what string) PolicyRule {
 		"categories": must(r.list(&rule.Categories)),
 		"strategy": {read: func(n ast.Node, what string) {
 			r.mapping(n, what, map[string]field{
-				"strategy": must(r.oneOf(&rule.Strategy, "null_rewrite", "string_rewrite", "random_string_rewrite", "preserve")),
+				"strategy": must(r.oneOf(&rule.Strategy, "null_rewrite", "string_rewrite", "random_string_rewrite", "hash", "hmac", "aes_encrypt", "preserve")),
 				"configuration": {read: func(n ast.Node, what string) {
-					r.mapping(n, what, map[string]field{"rewrite_value": r.str(&rule.Value)})
+					r.mapping(n, what, map[string]field{
+						"rewrite_value": r.str(&rule.Value),
+						"length":        r.number(&rule.Length, 1, 10_000),
+						"algorithm":     r.oneOf(&rule.Algorithm, "SHA-256", "SHA-512"),
+						"mode":          r.oneOf(&rule.Mode, "GCM"),
+						"format_preservation": {read: func(n ast.Node, what string) {
+							r.mapping(n, what, map[string]field{"suffix": r.str(&rule.Suffix)})
+						}},
+					})
 				}},
 			})
 			if rule.Strategy == "string_rewrite" && rule.Value == "" {

@@ -38,6 +38,7 @@ func Load(path string, env func(string) (string, bool)) (*Config, []Problem) {
 	root := r.Open(data)
 	if root != nil {
 		r.file(root)
+		r.knownControllers(root)
 	}
 	if len(r.Problems) > 0 {
 		slices.SortStableFunc(r.Problems, func(a, b Problem) int {

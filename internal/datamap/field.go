@@ -139,7 +139,10 @@ func (p *mapReader) match(r *reader, q pair, f *Field, said metaPlaces) Match {
 
 // checkStore wants the name of a configured source in a column of text.
 func (p *mapReader) checkStore(r *reader, q pair, f *Field) {
-	known := p.options.Sources
+	known := p.options.Stores
+	if known == nil {
+		known = p.options.Sources
+	}
 	switch {
 	case f.Object == "":
 		r.out.fail(q.pos, "object needs the name of the source that holds the files, as in object: files")

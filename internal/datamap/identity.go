@@ -19,6 +19,8 @@ const (
 	Phone = "phone"
 )
 
+var errNoPhone = errors.New("this is no telephone number, as in +420 777 123 456")
+
 // identityType brings Fides' spelling to ours, so that maps made for Fides seed
 // from the same requests.
 func identityType(name string) string {
@@ -151,7 +153,13 @@ func NormalisePhone(value, country string) (string, error) {
 	case errors.Is(err, phonenumbers.ErrInvalidCountryCode):
 		return "", errors.New("give the telephone number with its country code, as in +420 777 123 456")
 	case err != nil || !phonenumbers.IsPossibleNumber(number):
-		return "", errors.New("this is no telephone number, as in +420 777 123 456")
+		return "", errNoPhone
 	}
-	return phonenumbers.Format(number, phonenumbers.E164), nil
+	normal := phonenumbers.Format(number, phonenumbers.E164)
+	// A row of zeros loses one, as a trunk prefix, each time that it is read:
+	// what does not read as itself would be looked up as another number.
+	if again, err := phonenumbers.Parse(normal, ""); err != nil || phonenumbers.Format(again, phonenumbers.E164) != normal {
+		return "", errNoPhone
+	}
+	return normal, nil
 }

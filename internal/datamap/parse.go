@@ -24,6 +24,9 @@ type ParseOptions struct {
 	// Sources are the names of the configured sources. With nil they are not
 	// checked, and a dataset that names none belongs to the source of its own name.
 	Sources []string
+	// Stores are the names of the configured stores of files (lethe: {object: STORE}
+	// on a field). With nil they are not checked.
+	Stores []string
 }
 
 // Parse reads a data map from its files. All problems come back at once, by

@@ -61,6 +61,13 @@ func (g *graph) identities(list []string) ([]string, error) {
 	}
 	var types []string
 	for _, typ := range list {
+		if name, picked := strings.CutPrefix(typ, rowOf); picked {
+			if _, err := rowCollection(g.m, name); err != nil {
+				return nil, err
+			}
+			types = append(types, typ)
+			continue
+		}
 		typ = identityType(typ)
 		if len(g.seeds[typ]) == 0 {
 			known := IdentityTypes(g.m)

@@ -28,6 +28,13 @@ func (g *graph) walk(identities []string, skip bool) trail {
 		}
 	}
 	for _, typ := range identities {
+		if name, picked := strings.CutPrefix(typ, rowOf); picked {
+			if c, err := rowCollection(g.m, name); err == nil {
+				n := g.number[c]
+				t.seeds[n] = append(t.seeds[n], PlanSeed{Field: c.PrimaryKey()[0], Identity: typ, Row: true})
+			}
+			continue
+		}
 		for _, f := range g.seeds[typ] {
 			if n := g.number[f.Collection]; !skip || !f.Collection.Skip {
 				t.seeds[n] = append(t.seeds[n], PlanSeed{Field: f, Identity: typ})

@@ -22,7 +22,7 @@ import (
 var templates embed.FS
 
 // kinds are those of the control schema (letters.kind).
-var kinds = [...]string{"confirm", "remind", "archive", "erased", "nothing", "refused", "extended", "withdrawn", "notice"}
+var kinds = [...]string{"confirm", "remind", "archive", "erased", "nothing", "refused", "extended", "withdrawn", "notice", "ask", "ask_again"}
 
 // fallback is the language of letters in a language that there is no folder for.
 const fallback = "en"
@@ -100,6 +100,7 @@ type view struct {
 	Expires  string // day and time
 	DPO      string
 	Attached bool
+	Owner    bool     // it goes to the owner of a source, not to the person
 	Reasons  []string // paragraphs of Reason
 	Erased   []counted
 	Masked   []counted
@@ -129,7 +130,7 @@ func newView(l dsar.Letter) view {
 	v := view{
 		Letter: l,
 		Access: l.RequestKind == datamap.Access, Export: l.RequestKind == datamap.Export, Erasure: l.RequestKind == datamap.Erasure,
-		DPO: l.Controller.DPO, Attached: l.Attachment != nil,
+		DPO: l.Controller.DPO, Attached: l.Attachment != nil, Owner: l.Kind == "ask" || l.Kind == "ask_again",
 	}
 	const dayLayout = "2 January 2006"
 	if !l.ReceivedAt.IsZero() {

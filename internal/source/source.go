@@ -13,7 +13,7 @@ import (
 
 // A Seed is one identity that a walk starts from.
 type Seed struct {
-	Type  string // identity type as in the data map: email, phone, visitor, …
+	Type  string // identity type as in the data map: email, phone, visitor, …; of a picked row, row:dataset.collection
 	Value string // normalised (email case-folded, phone E.164); never logged
 }
 
@@ -127,10 +127,12 @@ type Note struct {
 	XID      string    // the source's pg_current_xact_id()
 	Findings []Finding // with Erased, Masked, Held
 	Keys     []RowKey  // erased rows that others could still name, at most 10,000; to be stored encrypted
-	Objects  []string  // keys of files that erased rows named; to be stored encrypted
 	// Kept are rows that a law keeps or that stand under a hold, at most 10,000;
 	// to be stored encrypted, so that a later sweep can finish them.
 	Kept []KeptRow
+	// Objects are the files that the rows named which were erased, or whose key
+	// was masked: to be stored encrypted, and deleted once the source has committed.
+	Objects []Object
 	// Feeds are those by which the rows were found; to be stored encrypted. Once
 	// the rows of one store are gone, nothing else leads to the other's: a second
 	// pass, a retry and the second look are given them again (Walk.Feeds).

@@ -18,6 +18,7 @@ type fakeRequests struct {
 	mu       sync.Mutex
 	requests map[int64]dsar.Request
 	tokens   map[string]dsar.TokenInfo // "purpose/token"
+	asks     map[string]dsar.AskView   // by token
 	calls    []call
 	fail     error // what every change returns
 	found    source.Found
@@ -206,6 +207,48 @@ func (f *fakeRequests) HandOver(_ context.Context, a dsar.Actor, id int64, w io.
 		return err
 	}
 	return f.write(w)
+}
+
+func (f *fakeRequests) LookAsk(_ context.Context, token string) (dsar.AskView, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, ok := f.asks[token]
+	if !ok {
+		return dsar.AskView{}, dsar.ErrNoToken
+	}
+	v.Identities, v.Names = nil, nil
+	return v, nil
+}
+func (f *fakeRequests) OpenAsk(_ context.Context, token string) (dsar.AskView, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, ok := f.asks[token]
+	if !ok {
+		return dsar.AskView{}, dsar.ErrNoToken
+	}
+	return v, nil
+}
+func (f *fakeRequests) AddFile(_ context.Context, ref dsar.AskRef, name string, from io.Reader) error {
+	content, err := io.ReadAll(from)
+	if err != nil {
+		return err
+	}
+	return f.note("AddFile", ref.Actor, ref.RequestID, name+"="+string(content))
+}
+func (f *fakeRequests) RemoveFile(_ context.Context, ref dsar.AskRef, id int64) error {
+	return f.note("RemoveFile", ref.Actor, ref.RequestID, id)
+}
+func (f *fakeRequests) AnswerAsk(_ context.Context, ref dsar.AskRef, answer dsar.AskAnswer) error {
+	return f.note("AnswerAsk", ref.Actor, ref.RequestID, answer)
+}
+func (f *fakeRequests) ReopenAsk(_ context.Context, ref dsar.AskRef) error {
+	return f.note("ReopenAsk", ref.Actor, ref.RequestID, ref.Source)
+}
+func (f *fakeRequests) SkipAsk(_ context.Context, a dsar.Actor, id int64, source, reason string) error {
+	return f.note("SkipAsk", a, id, source+": "+reason)
+}
+func (f *fakeRequests) ResendAsk(_ context.Context, a dsar.Actor, id int64, source string) error {
+	return f.note("ResendAsk", a, id, source)
 }
 
 // fakeRetention is the same for rules and holds.

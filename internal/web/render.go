@@ -30,6 +30,7 @@ type page struct {
 	Form       *form
 	Flash      flash
 	Queue      bool // there is a queue page that this member may open
+	Owner      bool // the page is for the owner of a source, not for the person
 	Demo       bool
 	Data       any
 }

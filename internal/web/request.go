@@ -19,6 +19,8 @@ type requestView struct {
 	Rows       []rootView
 	Events     []eventView
 	ByName     string // who approved
+	FirstName  string // who approved first, where two have to
+	Second     bool   // it waits for a second person
 	FailedStep bool
 	FailedMail bool
 	Unproved   int
@@ -63,14 +65,19 @@ func actionsOf(r dsar.Request, a dsar.Actor) can {
 		Approve:  r.Status == dsar.InReview && r.ApprovedAt.IsZero(),
 		Refuse:   early,
 		Extend:   open && !r.Extended,
-		Withdraw: early,
+		Withdraw: early || r.Status == dsar.Running && onlyAsked(r),
 		Retry:    failed,
-		Draft:    r.Status == dsar.InReview && r.Kind != datamap.Erasure,
+		Draft:    (r.Status == dsar.InReview || r.Status == dsar.Running && onlyAsked(r)) && r.Kind != datamap.Erasure,
 		HandOver: r.Archive != nil && !r.Archive.Deleted,
 	}
 }
 
-var requestActions = []string{"how", "rows", "include_shared", "refuse_reason", "extend_reason"}
+// onlyAsked tells whether a request does nothing yet but wait for people.
+func onlyAsked(r dsar.Request) bool {
+	return !slices.ContainsFunc(r.Steps, func(s dsar.Step) bool { return s.Stage == "archive" || s.Stage == "erase" })
+}
+
+var requestActions = []string{"how", "rows", "include_shared", "refuse_reason", "extend_reason", "ask_files", "ask_answer", "ask_who", "ask_words", "ask_reason"}
 
 func (s *server) request(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
 	id, err := pathID(r)
@@ -105,7 +112,11 @@ func (s *server) requestPage(w http.ResponseWriter, r *http.Request, a dsar.Acto
 	if err != nil {
 		return err
 	}
-	v.ByName = who(req.ApprovedBy)
+	v.ByName, v.FirstName = who(req.ApprovedBy), who(req.FirstApproval.By)
+	v.Second = v.Can.Approve && req.FirstApproval.By != ""
+	for i := range v.Asks {
+		v.Asks[i].AnsweredBy = who(v.Asks[i].AnsweredBy)
+	}
 	for _, e := range req.Timeline {
 		v.Events = append(v.Events, eventView{Event: e, Who: who(e.Actor)})
 	}
@@ -139,7 +150,11 @@ func (s *server) whoIs(r *http.Request, req dsar.Request) (func(string) string, 
 	for _, i := range req.Identities {
 		note(i.By)
 	}
+	for _, one := range req.Asks {
+		note(one.AnsweredBy)
+	}
 	note(req.ApprovedBy)
+	note(req.FirstApproval.By)
 	note(req.MandateBy)
 	names, err := s.Staff.names(r.Context(), ids)
 	if err != nil {
@@ -151,6 +166,8 @@ func (s *server) whoIs(r *http.Request, req dsar.Request) (func(string) string, 
 			return "Lethe"
 		case actor == "subject":
 			return "the person"
+		case actor == "owner":
+			return "the owner of the source"
 		case actor == "operator":
 			return "the operator"
 		case strings.HasPrefix(actor, "staff:"):

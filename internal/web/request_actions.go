@@ -66,7 +66,7 @@ func (s *server) requestApprove(w http.ResponseWriter, r *http.Request, a dsar.A
 	}
 	return s.act(w, r, a, beside, func(id int64, f *form) (string, error) {
 		ap := dsar.Approval{Rows: f.values["rows"], IncludeShared: f.Value("include_shared") == "yes"}
-		return "Approved. The work has begun; this page shows each step.", s.Requests.Approve(r.Context(), a, id, ap)
+		return "Approved. This page shows what comes next.", s.Requests.Approve(r.Context(), a, id, ap)
 	})
 }
 

@@ -27,6 +27,11 @@ func (s *server) routes(mux *http.ServeMux) {
 	mux.Handle("GET /download/{token}", s.limited(s.limits.links, s.public(s.download)))
 	mux.Handle("POST /download/{token}", s.limited(s.limits.links, s.public(s.downloaded)))
 
+	// The page of a source's owner. No cookie here either.
+	mux.Handle("GET /desk/{token}", s.limited(s.limits.links, s.public(s.desk)))
+	mux.Handle("POST /desk/{token}", s.limited(s.limits.links, s.public(s.deskDone)))
+	mux.Handle("POST /desk/{token}/files", s.limited(s.limits.links, s.public(s.deskFiles)))
+
 	// Signing in and out.
 	mux.Handle("GET /signin", s.session(s.signin))
 	mux.Handle("POST /signin", s.limited(s.limits.signin, s.session(s.signedin)))
@@ -47,6 +52,8 @@ func (s *server) routes(mux *http.ServeMux) {
 	mux.Handle("POST /requests/{id}/retry", s.staff(s.requestRetry))
 	mux.Handle("POST /requests/{id}/draft", s.staff(s.requestDraft))
 	mux.Handle("POST /requests/{id}/archive", s.staff(s.requestHandOver))
+	mux.Handle("POST /requests/{id}/asks/{source}/files", s.staff(s.askFiles))
+	mux.Handle("POST /requests/{id}/asks/{source}/{what}", s.staff(s.askDone))
 	mux.Handle("GET /rules", s.staff(s.rules))
 	mux.Handle("POST /rules/{name}/try", s.staff(s.ruleTry))
 	mux.Handle("POST /rules/{name}/approve", s.staff(s.ruleApprove))

@@ -18,6 +18,29 @@ type Requests interface {
 	Decisions
 	Endings
 	Archives
+	DeskPages
+	DeskFiles
+	DeskAnswers
+}
+
+// DeskPages are what the owner of a source opens from a mail.
+type DeskPages interface {
+	LookAsk(ctx context.Context, token string) (dsar.AskView, error)
+	OpenAsk(ctx context.Context, token string) (dsar.AskView, error)
+}
+
+// DeskFiles are what owners hand over.
+type DeskFiles interface {
+	AddFile(ctx context.Context, ref dsar.AskRef, name string, from io.Reader) error
+	RemoveFile(ctx context.Context, ref dsar.AskRef, id int64) error
+}
+
+// DeskAnswers are the owners', and what the DPO does about them.
+type DeskAnswers interface {
+	AnswerAsk(ctx context.Context, ref dsar.AskRef, answer dsar.AskAnswer) error
+	ReopenAsk(ctx context.Context, ref dsar.AskRef) error
+	SkipAsk(ctx context.Context, a dsar.Actor, id int64, source, reason string) error
+	ResendAsk(ctx context.Context, a dsar.Actor, id int64, source string) error
 }
 
 // Intake takes requests in.

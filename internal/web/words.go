@@ -18,7 +18,7 @@ func words() template.FuncMap {
 	return template.FuncMap{
 		"field": newField, "kind": kindWord, "status": statusWord, "stage": stageWord,
 		"letter": letterWord, "stepstate": stepWord, "letterstate": letterState, "event": eventWord,
-		"identity": identityWord, "as": requesterWord, "delivery": deliveryWord,
+		"identity": identityWord, "answer": answerWord, "limit": megabytes, "capital": capital, "as": requesterWord, "delivery": deliveryWord,
 		"day": day, "isoday": isoDay, "moment": moment, "iso": iso, "there": there,
 		"size": size, "count": count, "plural": plural, "total": total, "anyshared": anyShared,
 		"period": periodWord, "action": actionWord, "act": actWord, "sorted": sortedPairs, "contains": strings.Contains, "dict": dict,
@@ -53,6 +53,8 @@ func stageWord(s string) string {
 		return "Look for the identities"
 	case "discover":
 		return "Find the rows"
+	case "ask":
+		return "Ask a person"
 	case "archive":
 		return "Make the archive"
 	case "erase":
@@ -67,6 +69,8 @@ func stepWord(s string) string {
 		return "Waiting"
 	case "running":
 		return "Running"
+	case "asked":
+		return "Asked"
 	case "done":
 		return "Done"
 	case "failed":
@@ -97,6 +101,10 @@ func letterWord(k string) string {
 		return "Withdrawn"
 	case "notice":
 		return "Notice to a recipient"
+	case "ask":
+		return "To the owner of a source"
+	case "ask_again":
+		return "Reminder to the owner of a source"
 	}
 	return k
 }
@@ -173,11 +181,28 @@ func deliveryWord(d string) string {
 	return d
 }
 
-func capital(s string) string {
-	if s == "" {
-		return ""
+// answerWord says what the owner of a source answered.
+func answerWord(a string) string {
+	switch a {
+	case dsar.AnsweredFiles:
+		return "Handed over"
+	case dsar.AnsweredNothing:
+		return "Nothing is held"
+	case dsar.AnsweredDone:
+		return "Erased by hand"
+	case dsar.AnsweredCannot:
+		return "It cannot be done"
+	case "skipped":
+		return "Skipped"
 	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	return a
+}
+
+func capital(s string) string {
+	for _, first := range s {
+		return strings.ToUpper(string(first)) + strings.TrimPrefix(s, string(first))
+	}
+	return ""
 }
 
 // day is a day in words: "Fri 30 Apr 2027".

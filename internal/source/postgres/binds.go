@@ -98,6 +98,9 @@ func (p *program) statement(name string, write func() *statement) *statement {
 // It is written so that an index on the column, on lower(column) or on the
 // digits of the column serves it (see Check).
 func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
+	if seed.Row {
+		return w.keyIs(s, s.idsOf("t"), "seed "+seed.Identity, func(r *run) []string { return r.seeds[seed.Identity] })
+	}
 	c := s.t.at(seed.Field)
 	expr := col("t", c.name)
 	values := func(change func(string) []string) func(*run) any {

@@ -24,6 +24,7 @@ type result struct {
 	keys      []source.RowKey
 	stayed    []source.KeptRow
 	braked    []source.Brake
+	files     []source.Object // that the rows erased or masked named
 }
 
 // The places of a stop's counts.
@@ -64,7 +65,12 @@ func scan(row pgx.Row, r *run) (*result, error) {
 }
 
 func (res *result) add(at []int32, keys []string) {
+	files := res.p.files()
 	for i, k := range keys {
+		if n := int(at[i]) - len(res.p.stops); n >= 0 { // see fileKeys
+			res.files = append(res.files, source.Object{Store: files[n].field.Object, Key: k})
+			continue
+		}
 		res.keys = append(res.keys, source.RowKey{Collection: res.p.stops[at[i]].c.FullName(), Key: k})
 	}
 }
@@ -254,6 +260,9 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 			return nil, err
 		}
 		res.keys = res.keys[:min(len(res.keys), maxKeys)]
+		if err := g.files(ctx, tx, c.r, res); err != nil {
+			return nil, err
+		}
 	}
 	return res, nil
 }

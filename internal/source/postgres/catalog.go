@@ -63,6 +63,7 @@ type fkey struct {
 	references    []string // of the parent
 	action        string   // ON DELETE: a (no action), r (restrict), c (cascade), n (set null), d (set default)
 	deferred      bool     // checked at commit unless told otherwise
+	full          bool     // MATCH FULL
 }
 
 // takes tells whether deleting the parent changes the child by itself.
@@ -223,7 +224,7 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 // tables that hold them, mapped or not. Those that Postgres makes for the partitions of a table (conparentid) say the same again.
 func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT k.conname::text, k.conrelid, k.confrelid, k.confdeltype::text, k.condeferred,
+		SELECT k.conname::text, k.conrelid, k.confrelid, k.confdeltype::text, k.condeferred, k.confmatchtype = 'f',
 		       n.nspname::text, r.relname::text, r.relkind::text,
 		       (SELECT array_agg(a.attname::text ORDER BY p.i) FROM unnest(k.conkey) WITH ORDINALITY AS p(num, i)
 		          JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = p.num),
@@ -239,7 +240,7 @@ func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error
 	}
 	var k fkey
 	var schema, name, kind string
-	_, err = pgx.ForEachRow(rows, []any{&k.name, &k.child, &k.parent, &k.action, &k.deferred, &schema, &name, &kind, &k.columns, &k.references}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&k.name, &k.child, &k.parent, &k.action, &k.deferred, &k.full, &schema, &name, &kind, &k.columns, &k.references}, func() error {
 		n := k
 		n.columns, n.references = slices.Clone(k.columns), slices.Clone(k.references)
 		p := c.tables[n.parent]

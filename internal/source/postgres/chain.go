@@ -80,12 +80,20 @@ func (p *program) chain(t task, v variant) *statement {
 		}
 		w.marks(cte, v)
 		mineIn, settledIn := w.mineIn(v), w.settledIn(v)
-		settled, xid, beyond := mineIn, "''", []string{}
+		settled, xid, beyond, stops := mineIn, "''", []string{}, false
 		if t != toFind && t != toGive {
 			settled = settledIn
 			w.settle(cte, v)
-			for _, b := range w.beyond(settledIn) {
+			for i, b := range w.beyond(settledIn) {
 				beyond = append(beyond, "("+b.count+")")
+				if t == toErase {
+					name := fmt.Sprintf("b%d", i)
+					cte(name, b.count)
+					beyond[i] = "(SELECT * FROM " + name + ")"
+				}
+			}
+			if stops = len(beyond) > 0 && t == toErase; stops {
+				cte("stop", "SELECT "+strings.Join(beyond, " + ")+" > 0 AS yes")
 			}
 		}
 		for _, b := range w.brakes(mineIn) {
@@ -99,8 +107,11 @@ func (p *program) chain(t task, v variant) *statement {
 		if t == toErase {
 			xid = "pg_current_xact_id()::text"
 			var keys []string
-			if with, keys = w.change(with, settledIn); len(keys) > 0 {
-				with = append(with, fmt.Sprintf("named AS MATERIALIZED (SELECT * FROM (%s) n LIMIT %d)", strings.Join(keys, " UNION ALL "), maxKeys))
+			if with, keys = w.change(with, settledIn, stops); len(keys) > 0 {
+				keys = []string{fmt.Sprintf("(SELECT * FROM (%s) n LIMIT %d)", strings.Join(keys, " UNION ALL "), maxKeys)}
+			}
+			if keys = append(keys, w.fileKeys(settledIn)...); len(keys) > 0 {
+				with = append(with, "named AS MATERIALIZED ("+strings.Join(keys, " UNION ALL ")+")")
 				named = "(SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named)"
 			}
 		}
@@ -182,29 +193,34 @@ func (w *writer) settle(cte func(name, body string), v variant) {
 }
 
 // change adds the deletions and masks, and returns the queries of the keys of
-// rows that others could still name.
-func (w *writer) change(with []string, settledIn relation) (_, keys []string) {
+// rows that others could still name. stops: nothing is changed where the deletions
+// would go beyond the plan; what foreign keys then do could fail before it is told.
+func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys []string) {
+	unless := " AND NOT (SELECT yes FROM big)"
+	if stops {
+		unless += " AND NOT (SELECT yes FROM stop)"
+	}
 	for _, s := range w.p.stops {
 		key := keyText(cols("t", s.key)) + " AS key"
 		name := func(cte string) {
 			if s.named(w.p) {
-				keys = append(keys, fmt.Sprintf("SELECT %d AS stop, key FROM %s", s.i, cte))
+				keys = append(keys, w.ownKeys(s, cte, mineIn))
 			}
 		}
 		if s.visit.Delete {
 			e := fmt.Sprintf("e%d", s.i)
-			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, settledIn(s), "k.del AND NOT (SELECT yes FROM big)")+" RETURNING "+key+")")
+			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, settledIn(s), "k.del"+unless)+" RETURNING "+key+")")
 			name(e)
 		}
 		if len(s.masks()) > 0 {
 			u := fmt.Sprintf("u%d", s.i)
-			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+w.masked(s, w.v, settledIn)+" WHERE "+w.these(s, settledIn(s), s.toMask("k")+" AND NOT (SELECT yes FROM big)")+" AND "+w.unmasked(s, w.v, settledIn, false)+" RETURNING "+key+")")
+			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+w.masked(s, w.v, settledIn)+" WHERE "+w.these(s, settledIn(s), s.toMask("k")+unless)+" AND "+w.unmasked(s, w.v, settledIn, false)+" RETURNING "+key+")")
 			name(u)
 		}
 		if w.masksKept(s) {
 			sets, left := w.maskKept(s, w.v, settledIn, false)
 			p := fmt.Sprintf("p%d", s.i)
-			with = append(with, p+" AS (UPDATE "+s.t.ident()+" t SET "+sets+" WHERE "+w.these(s, settledIn(s), s.keptRows("k")+" AND NOT (SELECT yes FROM big)")+" AND "+left+" RETURNING "+key+")")
+			with = append(with, p+" AS (UPDATE "+s.t.ident()+" t SET "+sets+" WHERE "+w.these(s, settledIn(s), s.keptRows("k")+unless)+" AND "+left+" RETURNING "+key+")")
 			name(p)
 		}
 	}

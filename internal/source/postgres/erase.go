@@ -69,7 +69,7 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, n
 					return err
 				}
 			}
-			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Kept: res.stayed}
+			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Kept: res.stayed, Objects: distinct(res.files)}
 			return note(ctx, done)
 		})
 	})

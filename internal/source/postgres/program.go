@@ -181,6 +181,7 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 				reasons = append(reasons, fmt.Sprintf("%s is to be encrypted, which Postgres cannot do by itself: choose hmac, which lets equal values join, or null_rewrite", t.Field.FullName()))
 			}
 		}
+		reasons = append(reasons, st.unnameable()...)
 	}
 	if err := s.tieUp(p); err != nil {
 		return nil, err
@@ -341,6 +342,11 @@ func (p *program) carry(s *stop) {
 	}
 	for _, f := range s.addresses() {
 		add(s.t.known(f).name)
+	}
+	if p.plan.Kind == datamap.Erasure {
+		for _, f := range s.names() {
+			add(f.Name)
+		}
 	}
 }
 

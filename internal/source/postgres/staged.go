@@ -315,7 +315,7 @@ func (g *stage) collect(ctx context.Context, tx pgx.Tx, r *run, res *result, sto
 			with = append(with, fmt.Sprintf("c%d AS (%s)", i, sql))
 			counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM c%d)", i))
 			if stops[i].named(g.p) {
-				keys = append(keys, fmt.Sprintf("SELECT %d AS stop, key FROM c%d", stops[i].i, i))
+				keys = append(keys, w.ownKeys(stops[i], fmt.Sprintf("c%d", i), g.in))
 			}
 		}
 		named := "NULL::int4[], NULL::text[]"

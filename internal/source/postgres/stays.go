@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -47,9 +49,9 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 			continue
 		}
 		conditions = append(conditions, func() string {
-			sql := w.references(s, k, "k", deleted)
+			sql := w.references(s, k, "k", kept, deleted)
 			if k.takes() {
-				sql += " AND " + w.reached(k, deleted)
+				sql += " AND " + w.reached(k, kept) // the child's "del" may not be settled yet
 			}
 			return sql + k.apart(w.p.cat.tables[k.child]) + ")"
 		})
@@ -68,8 +70,9 @@ func (w *writer) goesWith(s *stop, k fkey) bool {
 }
 
 // references begins "EXISTS (…" of rows that a foreign key ties to a row and
-// that the erasure does not delete.
-func (w *writer) references(s *stop, k fkey, alias string, deleted relation) string {
+// that the erasure neither deletes nor frees of it: a masked row whose reference
+// becomes NULL holds nothing back, or the next look would find its parent again.
+func (w *writer) references(s *stop, k fkey, alias string, kept, deleted relation) string {
 	equal := make([]string, len(k.columns))
 	for i, c := range k.columns {
 		equal[i] = col("d", c) + " = " + alias + "." + s.f(k.references[i])
@@ -79,8 +82,23 @@ func (w *writer) references(s *stop, k fkey, alias string, deleted relation) str
 		if at.visit.Delete {
 			condition += " AND NOT " + w.isIn(at, cols("d", at.key), deleted(at), "del")
 		}
+		if at.empties(k) {
+			condition += " AND NOT " + w.isIn(at, cols("d", at.key), "(SELECT k.* FROM "+kept(at)+" k WHERE "+at.take("k")+")", "")
+		}
 	}
 	return condition
+}
+
+// empties tells whether masking a row of the stop ends its reference by a
+// foreign key: with MATCH SIMPLE one NULL is enough, with MATCH FULL all it takes.
+func (s *stop) empties(k fkey) bool {
+	emptied := 0
+	for _, m := range s.masks() {
+		if m.how == "null_rewrite" && slices.Contains(k.columns, m.column.name) {
+			emptied++
+		}
+	}
+	return emptied > 0 && (!k.full || emptied == len(k.columns))
 }
 
 // reached is the condition that the walk reached row d of a foreign key's child.
@@ -194,4 +212,16 @@ func (s *stop) named(p *program) bool {
 		}
 	}
 	return false
+}
+
+// ownKeys is the query of the keys of changed rows (key, in from). Where shared
+// rows are erased, too, theirs are left out: the second look starts from these
+// keys as from the subject's own, and what is found only through a shared row is
+// shared and stays.
+func (w *writer) ownKeys(s *stop, from string, rel relation) string {
+	sql := fmt.Sprintf("SELECT %d AS stop, key FROM %s", s.i, from)
+	if s.c.SharedErase {
+		sql += " WHERE key IN (SELECT " + keyText(s.fs("k", s.key)) + " FROM " + rel(s) + " k WHERE k.mine)"
+	}
+	return sql
 }

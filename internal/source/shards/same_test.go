@@ -23,7 +23,7 @@ func TestPropertyTheSameAsOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ways := waysOf(t, postgres.Options{StagedAbove: above, Now: func() time.Time { return time.Unix(0, 0) }})
-			cases := 8
+			cases := 5
 			if os.Getenv("LETHE_SOAK") != "" {
 				cases = 400
 			}

@@ -42,6 +42,7 @@ type Database interface {
 	Elsewhere(ctx context.Context, s source.Selection, valueColumn string, fields []*datamap.Field) ([]*datamap.Field, error)
 	Indexed(ctx context.Context, c *datamap.Collection, column string) (indexed bool, rows int64, err error)
 	Scopes(ctx context.Context, c *datamap.Collection, known []string) ([]string, error)
+	Naming(ctx context.Context, fields []*datamap.Field, keys []string) ([]string, error)
 	Check(ctx context.Context, m *datamap.Map) ([]postgres.Doubt, error)
 	Ping(ctx context.Context) error
 	Close()

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// manyLimit bounds a file of submissions: a bigger one is cut by whoever wrote it.
+const manyLimit = 100_000
+
+// A line is one submission of a file, by the line on which it stands.
+type line struct {
+	number int
+	sub    dsar.Submission
+}
+
+// taken is what became of one line.
+type taken struct {
+	Line   int    `json:"line"`
+	ID     int64  `json:"id"`
+	Joined bool   `json:"joined"`
+	Status string `json:"status"`
+	Waits  string `json:"waits,omitempty"`
+}
+
+// many takes in a file of submissions. All lines are checked before the first
+// is taken in, because half a file is worse than none: whoever mends the other
+// half would send the first half again.
+func (c *requestSubmitCmd) many(ctx context.Context, w *world, cli *commands) error {
+	if len(c.Email)+len(c.Phone)+len(c.Visitor)+len(c.Identity)+len(c.Row)+len(c.Rows) > 0 {
+		return wrongUse("with --from the identities stand in the file")
+	}
+	in, name, closeFile, err := openLines(w, c.From)
+	if err != nil {
+		return err
+	}
+	defer closeFile()
+	a, err := quietApp(ctx, w, cli)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	lines, wrong := c.read(a, in, name)
+	for _, l := range lines {
+		if err := a.requests.Check(operator, l.sub); err != nil {
+			var invalid *dsar.Invalid
+			if !errors.As(err, &invalid) {
+				return err
+			}
+			for _, field := range slices.Sorted(maps.Keys(invalid.Fields)) {
+				wrong = append(wrong, lineProblem{name, l.number, field + ": " + invalid.Fields[field]})
+			}
+		}
+	}
+	if len(wrong) > 0 {
+		slices.SortStableFunc(wrong, func(a, b lineProblem) int { return a.line - b.line })
+		return problems("the file cannot be taken in; nothing was done", wrong)
+	}
+	return c.takeIn(ctx, w, a, lines)
+}
+
+func openLines(w *world, from string) (in io.Reader, name string, closeFile func(), err error) {
+	if from == "-" {
+		return w.in, "standard input", func() {}, nil
+	}
+	f, err := os.Open(from)
+	if err != nil {
+		return nil, "", nil, fmt.Errorf("the requests cannot be read: %w", err)
+	}
+	return f, from, func() { _ = f.Close() }, nil
+}
+
+// A lineProblem never quotes the line: it holds somebody's address.
+type lineProblem struct {
+	file string
+	line int
+	what string
+}
+
+// String is "file:line: what".
+func (p lineProblem) String() string { return fmt.Sprintf("%s:%d: %s", p.file, p.line, p.what) }
+
+// read makes submissions of the lines after --after.
+func (c *requestSubmitCmd) read(a *app, in io.Reader, name string) (lines []line, wrong []lineProblem) {
+	say := func(at int, format string, args ...any) {
+		wrong = append(wrong, lineProblem{name, at, fmt.Sprintf(format, args...)})
+	}
+	r := csv.NewReader(&withoutMark{in: in})
+	header, err := r.Read()
+	if err != nil {
+		say(1, "the first line names the columns, such as kind,email")
+		return nil, wrong
+	}
+	types := identityTypes(a.datamap)
+	for i := range header {
+		header[i] = strings.ToLower(strings.TrimSpace(header[i]))
+		if !slices.Contains(submissionColumns, header[i]) && !slices.Contains(types, header[i]) {
+			say(1, "unknown column %q; known are %s", header[i], strings.Join(slices.Concat(submissionColumns, types), ", "))
+		}
+	}
+	if !slices.ContainsFunc(header, func(h string) bool { return slices.Contains(types, h) }) {
+		say(1, "no column holds an identity: %s", strings.Join(types, ", "))
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	for {
+		cells, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return lines, wrong
+		}
+		at, _ := r.FieldPos(0)
+		var bad *csv.ParseError
+		switch {
+		case errors.As(err, &bad):
+			say(bad.StartLine, "this is no line of CSV with %d cells", len(header))
+			if !errors.Is(err, csv.ErrFieldCount) {
+				return nil, wrong // where the next line begins is not known
+			}
+			continue
+		case err != nil:
+			say(at, "the file cannot be read to its end")
+			return nil, wrong
+		case len(lines) == manyLimit:
+			say(at, "at most %d lines are taken in at once; go on with --after", manyLimit)
+			return nil, wrong
+		case at <= c.After:
+			continue
+		}
+		sub, problem := c.submission(a, header, cells, types)
+		if problem != "" {
+			say(at, "%s", problem)
+			continue
+		}
+		lines = append(lines, line{at, sub})
+	}
+}
+
+// submissionColumns are the columns of a --from file beside the identities.
+var submissionColumns = []string{"kind", "controller", "policy", "received", "verified", "delivery", "as", "name", "address", "mandate"}
+
+// submission puts one line together; flags fill what it leaves empty.
+func (c *requestSubmitCmd) submission(a *app, header, cells, types []string) (sub dsar.Submission, problem string) {
+	value := map[string]string{
+		"kind": c.Kind, "controller": c.Controller, "policy": c.Policy, "received": c.Received, "verified": c.Verified,
+		"delivery": c.Delivery, "as": c.As, "name": c.Name, "address": c.Address, "mandate": c.Mandate,
+	}
+	for i, cell := range cells {
+		cell = strings.TrimSpace(cell)
+		switch {
+		case cell == "":
+		case slices.Contains(types, header[i]):
+			sub.Identities = append(sub.Identities, dsar.Identity{Type: header[i], Value: cell})
+		default:
+			value[header[i]] = cell
+		}
+	}
+	sub.Kind, sub.Controller, sub.Policy = datamap.Kind(value["kind"]), value["controller"], value["policy"]
+	sub.Verified, sub.Delivery, sub.Channel = value["verified"], value["delivery"], "cli"
+	sub.Requester = dsar.Requester{As: value["as"], Name: value["name"], Address: value["address"], Mandate: value["mandate"]}
+	if sub.Controller == "" && len(a.cfg.Controllers) == 1 {
+		sub.Controller = a.cfg.Controllers[0].Key
+	}
+	if day := value["received"]; day != "" {
+		if _, err := time.Parse(time.DateOnly, day); err != nil {
+			return sub, "received: a day such as 2026-11-24 is expected"
+		}
+		sub.ReceivedAt = a.receivedOn(day, sub.Controller)
+	}
+	return sub, ""
+}
+
+// takeIn submits the lines. All are taken in before the first is waited for,
+// so that their work runs together.
+func (c *requestSubmitCmd) takeIn(ctx context.Context, w *world, a *app, lines []line) error {
+	list := make([]taken, 0, len(lines))
+	for _, l := range lines {
+		got, err := a.requests.Submit(ctx, operator, l.sub)
+		if err != nil {
+			c.report(w, list)
+			return doneInPart("line %d could not be taken in: %w. Those before it are; go on with --after %d", l.number, err, l.number-1)
+		}
+		t := taken{Line: l.number, ID: got.ID, Joined: got.Joined}
+		if got.Joined && got.Into != 0 {
+			t.ID = got.Into
+		}
+		list = append(list, t)
+	}
+	waiting := 0
+	for i := range list {
+		t := &list[i]
+		if c.Approve || c.Wait {
+			err := a.follow(ctx, w, t.ID, following{approve: c.Approve, toTheEnd: c.Wait, limit: c.Timeout})
+			if err != nil && !isPart(err) {
+				c.report(w, list)
+				return err
+			}
+			if err != nil {
+				waiting++
+				t.Waits = err.Error()
+			}
+		}
+		q, err := a.requests.Get(ctx, operator, t.ID)
+		if err != nil {
+			return err
+		}
+		t.Status = string(q.Status)
+	}
+	c.report(w, list)
+	if waiting > 0 {
+		return doneInPart("%d of %d requests wait for a person; see the lines above", waiting, len(list))
+	}
+	return nil
+}
+
+func (c *requestSubmitCmd) report(w *world, list []taken) {
+	if c.JSON {
+		_ = printJSON(w.out, map[string]any{"requests": list})
+		return
+	}
+	t := newTable(w.out, "line", "request", "status", "")
+	for _, x := range list {
+		note := x.Waits
+		if x.Joined {
+			note = strings.TrimSpace("joined to an older one of the same person. " + note)
+		}
+		t.row(x.Line, x.ID, x.Status, note)
+	}
+	t.flush()
+}
+
+// withoutMark drops the byte order mark that spreadsheets write.
+type withoutMark struct {
+	in    io.Reader
+	begun bool
+}
+
+func (m *withoutMark) Read(p []byte) (int, error) {
+	if m.begun {
+		return m.in.Read(p)
+	}
+	m.begun = true
+	var head [3]byte
+	n, err := io.ReadFull(m.in, head[:])
+	if n == 3 && string(head[:]) == "\ufeff" {
+		return m.in.Read(p)
+	}
+	m.in = io.MultiReader(strings.NewReader(string(head[:n])), m.in)
+	if err != nil && n == 0 {
+		return 0, err
+	}
+	return m.in.Read(p)
+}

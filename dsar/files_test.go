@@ -1,0 +1,320 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/objects"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+const deskMap = `
+dataset:
+  - fides_key: shop
+    name: Shop
+    lethe: {source: shop, basis: b}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, data_categories: [system.operations], fides_meta: {primary_key: true}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: papers
+        lethe: {order: [id]}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, data_categories: [system.operations], fides_meta: {primary_key: true}}
+          - {name: person, data_categories: [user.unique_id], fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: scan, data_categories: [user.content], lethe: {object: attic}}
+`
+
+const deskTables = `
+CREATE TABLE people (id int PRIMARY KEY, mail text);
+CREATE TABLE papers (id int PRIMARY KEY, person int REFERENCES people, scan text);
+CREATE INDEX ON people (lower(mail)); CREATE INDEX ON papers (person); CREATE INDEX ON papers (scan);
+INSERT INTO people VALUES (1, 'pavla@example.org'), (2, 'karel@example.org');
+INSERT INTO papers VALUES (1, 1, 'pavla-ng/1/photo.jpg'), (2, 1, 'both/contract.pdf'), (3, 2, 'both/contract.pdf'), (4, 1, 'pavla-ng/lost.pdf'), (5, 2, 'karel/cv.pdf');`
+
+// faulty is a store that fails when told to, or dies after it has deleted.
+type faulty struct {
+	FileStore
+	mu        sync.Mutex
+	down      error
+	dies      bool
+	deletions int
+}
+
+func (f *faulty) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down != nil {
+		return nil, f.down
+	}
+	return f.FileStore.Open(ctx, key)
+}
+
+func (f *faulty) Delete(ctx context.Context, keys []string) (source.Deleted, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deletions++
+	if f.down != nil {
+		return source.Deleted{}, f.down
+	}
+	done, err := f.FileStore.Delete(ctx, keys)
+	if f.dies && err == nil {
+		f.dies = false
+		panic(killed)
+	}
+	return done, err
+}
+
+// namer is mortal over a source that can say which files its rows name.
+type namer struct {
+	*mortal
+	Namer
+}
+
+type deskBundle struct {
+	*workBundle
+	shop  *pgxpool.Pool
+	dir   string
+	store *faulty
+	dying *mortal
+}
+
+// newDesk is a shop whose papers lie as files in a folder.
+func newDesk(t *testing.T, wrap func(FileStore) FileStore) *deskBundle {
+	t.Helper()
+	d := &deskBundle{shop: pgtest.Empty(t), dir: t.TempDir()}
+	pgtest.Exec(t, d.shop, deskTables)
+	for _, key := range []string{"pavla-ng/1/photo.jpg", "both/contract.pdf", "karel/cv.pdf"} {
+		path := filepath.Join(d.dir, key)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("bytes of "+key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	real, err := postgres.New("shop", d.shop, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var folder FileStore
+	if folder, err = objects.New("attic", "file://"+d.dir); err != nil {
+		t.Fatal(err)
+	}
+	if wrap != nil {
+		folder = wrap(folder)
+	}
+	d.store = &faulty{FileStore: folder}
+	d.dying = &mortal{Source: real}
+	d.workBundle = newWorkWith(t, deskMap, map[string]Source{"shop": namer{d.dying, real}}, map[string]FileStore{"attic": d.store})
+	return d
+}
+
+// files lists what is left in the folder.
+func (d *deskBundle) files(t *testing.T) string {
+	t.Helper()
+	var list []string
+	err := filepath.WalkDir(d.dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && path != d.dir {
+			rel, _ := filepath.Rel(d.dir, path)
+			list = append(list, rel)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(list, " ")
+}
+
+const afterwards = "both both/contract.pdf karel karel/cv.pdf" // the person's own folder went, too
+
+func TestFilesAreGiven(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	id := d.approved(t, datamap.Access, "pavla@example.org")
+	d.worked(t)
+	d.expectStatus(t, id, Fulfilled)
+	data, err := d.download(t, d.mail.one(t, "archive"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := unzip(t, data)
+	for name, want := range map[string]string{
+		"files/attic/1-photo.jpg": "bytes of pavla-ng/1/photo.jpg", "files/attic/2-contract.pdf": "bytes of both/contract.pdf",
+	} {
+		if files[name] != want || !strings.Contains(files["manifest.json"], name) || !strings.Contains(files["index.html"], name) {
+			t.Errorf("expected %s to hold %q, in the manifest and linked; got %q", name, want, files[name])
+		}
+	}
+	for name := range files {
+		if strings.Contains(name, "cv.pdf") {
+			t.Errorf("expected no file of another person, found %s", name)
+		}
+	}
+	said := false
+	for _, e := range d.get(t, id).Timeline {
+		said = said || strings.Contains(e.Text, "1 file that rows name could not be found")
+	}
+	if !said || !strings.Contains(strings.Join(strings.Fields(files["letter.txt"]), " "), "not found") {
+		t.Error("expected letter and time line to say that a file is missing")
+	}
+	if got := d.files(t); !strings.Contains(got, "photo.jpg") {
+		t.Errorf("expected an access to delete nothing, %s is left", got)
+	}
+	expectNowhere(t, d.dump(t), "pavla-ng", "photo.jpg")
+}
+
+// A process may die after the source's commit, and after files were deleted: each
+// time the next run goes on, and nothing of the keys is ever readable.
+func TestFilesGoThoughTheProcessDies(t *testing.T) {
+	t.Parallel()
+	for name, die := range map[string]func(*deskBundle){
+		"after the commit": func(d *deskBundle) { d.dying.dies = true },
+		"amid the files":   func(d *deskBundle) { d.store.dies = true },
+		"never":            func(*deskBundle) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t, nil)
+			die(d)
+			id := d.approved(t, datamap.Erasure, "pavla@example.org")
+			if errs := d.work(t); len(errs) > 1 || name != "never" && len(errs) != 1 {
+				t.Fatalf("expected one killed job, got %v", errs)
+			}
+			if name == "after the commit" && !strings.Contains(d.files(t), "photo.jpg") {
+				t.Fatal("expected the files to be there still: the process died before")
+			}
+			if name != "never" {
+				expectNowhere(t, d.dump(t), "pavla-ng", "photo.jpg")
+				if err := d.run(t, d.job(t, id, "erase", "shop")); err != nil {
+					t.Fatal(err)
+				}
+				d.worked(t)
+			}
+			q := d.expectStatus(t, id, Fulfilled)
+			if got := d.files(t); got != afterwards {
+				t.Errorf("expected %s to be left, got %s", afterwards, got)
+			}
+			f := findingIn(t, q.Findings, "files")
+			if f.Source != "attic" || f.Erased != 2 || f.Shared != 1 {
+				t.Errorf("expected two files gone and one that another person's row names left, got %+v", f)
+			}
+			expectNowhere(t, d.dump(t), "pavla-ng", "photo.jpg")
+			var left int
+			if err := d.pool.QueryRow(t.Context(), `SELECT count(*) FROM step_files`).Scan(&left); err != nil || left != 0 {
+				t.Errorf("expected no keys to be kept, %d pieces are, %v", left, err)
+			}
+		})
+	}
+}
+
+// refusal is a store that does not let us.
+type refusal struct{}
+
+func (refusal) Error() string { return "refused" }
+func (refusal) Denied() bool  { return true }
+
+func TestAStoreInTrouble(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []datamap.Kind{datamap.Access, datamap.Erasure} {
+		for name, down := range map[string]error{"down": errors.New("no route to pavla-ng/1/photo.jpg"), "denied": refusal{}} {
+			t.Run(string(kind)+" "+name, func(t *testing.T) {
+				t.Parallel()
+				d := newDesk(t, nil)
+				d.store.down = down
+				id := d.approved(t, kind, "pavla@example.org")
+				errs := d.work(t)
+				var perm *Permanent
+				if len(errs) != 1 || errors.As(errs[0], &perm) != (name == "denied") {
+					t.Fatalf("expected one error, permanent only where the store refuses; got %v", errs)
+				}
+				stage, src := "erase", "shop"
+				if kind == datamap.Access {
+					stage, src = "archive", ""
+				}
+				st := d.step(t, id, stage, src)
+				if !strings.Contains(st.Message, "store of files attic") {
+					t.Errorf("expected a sentence about the store, got %q", st.Message)
+				}
+				expectNowhere(t, errs[0].Error()+st.Message, "pavla")
+				d.store.down = nil
+				if name == "denied" {
+					if err := d.Retry(t.Context(), dpo, id); err != nil {
+						t.Fatal(err)
+					}
+				} else if err := d.run(t, d.job(t, id, stage, src)); err != nil {
+					t.Fatal(err)
+				}
+				d.worked(t)
+				d.expectStatus(t, id, Fulfilled)
+				if got := d.files(t); kind == datamap.Erasure && got != afterwards {
+					t.Errorf("expected %s to be left, got %s", afterwards, got)
+				}
+			})
+		}
+	}
+}
+
+// countless is a store that has whatever it is asked for.
+type countless struct{ FileStore }
+
+func (countless) Delete(_ context.Context, keys []string) (source.Deleted, error) {
+	if len(keys) > keysInPiece {
+		return source.Deleted{}, errors.New("too many keys at once")
+	}
+	return source.Deleted{Gone: int64(len(keys))}, nil
+}
+
+// Very many files go in pieces, over several runs that cost no attempt.
+func TestManyFilesGo(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, func(f FileStore) FileStore { return countless{f} })
+	const many = 12_345
+	pgtest.Exec(t, d.shop, fmt.Sprintf(`INSERT INTO papers SELECT 100 + n, 1, 'pavla-ng/' || n FROM generate_series(1, %d) n`, many))
+	id := d.approved(t, datamap.Erasure, "pavla@example.org")
+	errs := d.work(t)
+	if len(errs) != 1 || !errors.Is(errs[0], ErrMore) {
+		t.Fatalf("expected the first run to stop for others' turn, got %v", errs)
+	}
+	if st := d.step(t, id, "erase", "shop"); st.Status != "waiting" || st.Message != "" {
+		t.Errorf("expected the step to wait without a complaint, it is %s: %q", st.Status, st.Message)
+	}
+	if err := d.run(t, d.job(t, id, "erase", "shop")); err != nil {
+		t.Fatal(err)
+	}
+	d.worked(t)
+	q := d.expectStatus(t, id, Fulfilled)
+	if f := findingIn(t, q.Findings, "files"); f.Erased != many+2 {
+		t.Errorf("expected %d files gone on the record, got %+v", many+2, f)
+	}
+}
+
+func TestAStoreThatIsNotConfigured(t *testing.T) {
+	t.Parallel()
+	c := Config{Map: &datamap.Map{}, Files: nil}
+	if err := c.checkFiles(); err != nil {
+		t.Errorf("expected a map without files to need no store, got %v", err)
+	}
+	d := newDesk(t, nil)
+	c = d.c
+	c.Files = nil
+	if _, err := New(c); err == nil || !strings.Contains(err.Error(), "attic") {
+		t.Errorf("expected the missing store to be named, got %v", err)
+	}
+}

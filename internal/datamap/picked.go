@@ -1,0 +1,44 @@
+package datamap
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Row is the type of an identity that is no identity at all: a row that the DPO
+// picked ("livechat.contacts:1"), for a person whose rows hold nothing that
+// anybody could type.
+const Row = "row"
+
+// rowOf begins the type under which a plan seeds picked rows of one collection.
+const rowOf = Row + ":"
+
+// PickedRow reads "dataset.collection:key", the key in the form of source.RowKey.
+// It returns the type that Compile takes and a seed has, "row:dataset.collection".
+func PickedRow(m *Map, text string) (typ, key string, err error) {
+	name, key, ok := strings.Cut(text, ":")
+	if !ok || name == "" || key == "" {
+		return "", "", errors.New("a row is written as dataset.collection:key, as in livechat.contacts:1")
+	}
+	c, err := rowCollection(m, name)
+	if err != nil {
+		return "", "", err
+	}
+	return rowOf + c.FullName(), key, nil
+}
+
+func rowCollection(m *Map, name string) (*Collection, error) {
+	for _, c := range m.collections() {
+		switch {
+		case c.FullName() != name:
+		case c.Skip:
+			return nil, fmt.Errorf("%s is skipped (skip_processing): no request reaches its rows", name)
+		case len(c.PrimaryKey()) == 0:
+			return nil, fmt.Errorf("%s has no primary_key in the data map: its rows cannot be picked", name)
+		default:
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("the data map has no collection %s", name)
+}

@@ -1,0 +1,118 @@
+package objects
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"gocloud.dev/blob"
+
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// atOnce is how many files are deleted side by side: one takes two round trips
+// in S3, and a store takes hundreds at once.
+const atOnce = 16
+
+// Delete deletes files. One that is not there is a success: deletions are
+// repeated after a kill. On an error the others may be gone or not; what is
+// counted then is what is known to be.
+func (s *Store) Delete(ctx context.Context, keys []string) (source.Deleted, error) {
+	var done source.Deleted
+	bucket, err := s.open(ctx)
+	if err != nil || len(keys) == 0 {
+		return done, err
+	}
+	var (
+		mu    sync.Mutex
+		first error
+		wait  sync.WaitGroup
+		work  = make(chan string)
+	)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for range min(atOnce, len(keys)) {
+		wait.Go(func() {
+			for key := range work {
+				gone, err := s.delete(ctx, bucket, key)
+				mu.Lock()
+				switch {
+				case err != nil && first == nil:
+					first = err
+					cancel()
+				case err != nil:
+				case gone:
+					done.Gone++
+				default:
+					done.Missing++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+give:
+	for _, key := range keys {
+		select {
+		case work <- key:
+		case <-ctx.Done():
+			break give
+		}
+	}
+	close(work)
+	wait.Wait()
+	if first == nil {
+		first = ctx.Err()
+	}
+	if first != nil {
+		return done, s.failed("deleting files", first)
+	}
+	if done.Missing > 0 {
+		// Not there, or is the whole store not there?
+		if err := s.present(ctx, bucket); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// delete deletes one file, and tells whether it was there.
+func (s *Store) delete(ctx context.Context, bucket *blob.Bucket, key string) (bool, error) {
+	if !s.address.admits(key) {
+		return false, nil
+	}
+	if s.address.folder != "" {
+		// The library would remove an empty folder of that name.
+		if there, err := bucket.Exists(ctx, key); err == nil && !there {
+			return false, nil
+		}
+	}
+	err := bucket.Delete(ctx, key)
+	switch {
+	case err == nil:
+		s.address.tidy(key)
+		return true, nil
+	case s.missing(err):
+		s.address.tidy(key)
+		return false, nil
+	}
+	return false, s.failed("deleting files", err)
+}
+
+// tidy removes the folders that a deleted file leaves empty: their names are
+// parts of its key (a conversation's number, an address). A folder that holds
+// anything, or that somebody fills at this moment, stays.
+func (a *address) tidy(key string) {
+	key = strings.TrimPrefix(key, "/")
+	if a.folder == "" || !filepath.IsLocal(filepath.FromSlash(key)) || strings.Contains(key, "//") {
+		return // the library escapes such keys
+	}
+	for dir := filepath.Dir(filepath.FromSlash(key)); dir != "."; dir = filepath.Dir(dir) {
+		at := filepath.Join(a.folder, dir)
+		info, err := os.Lstat(at) // a key may go on where another's file stands
+		if err != nil && !os.IsNotExist(err) || err == nil && (!info.IsDir() || os.Remove(at) != nil) {
+			return
+		}
+	}
+}

@@ -1,0 +1,200 @@
+// Package objects is a store of files that rows name: a folder (file://) or a
+// bucket (s3://). It holds no rows and finds nobody: which files are a person's is
+// known from the rows that name them (lethe: {object: STORE} on a field), and
+// so the sources of those rows say what goes into an archive and what must go
+// after an erasure.
+//
+// A key is personal data. Errors hold the store's name, what was being tried
+// and a code, never a key, nor the store's address, which may hold a password.
+//
+// Open open.go for addresses, delete.go for how files go.
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"syscall"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// A Store is one object store. It is safe for use by many goroutines.
+type Store struct {
+	name    string
+	address *address
+
+	mu     sync.Mutex
+	bucket *blob.Bucket // opened on first use: a store that is down keeps nobody from other work
+	closed bool
+}
+
+// Name is the store's name in lethe.yaml.
+func (s *Store) Name() string { return s.name }
+
+// Open streams a file. One that is not there is source.ErrNoFile; a store that is
+// not there is an *Error, so that the two are never taken for each other.
+func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	const doing = "reading a file"
+	bucket, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !s.address.admits(key) {
+		return nil, source.ErrNoFile
+	}
+	r, err := bucket.NewReader(ctx, key, nil)
+	switch {
+	case err == nil:
+		return &reader{Reader: r, store: s}, nil
+	case s.missing(err):
+		if err := s.present(ctx, bucket); err != nil {
+			return nil, err
+		}
+		return nil, source.ErrNoFile
+	}
+	return nil, s.failed(doing, err)
+}
+
+// reader cleans the errors of a stream.
+type reader struct {
+	*blob.Reader
+	store *Store
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err == nil || err == io.EOF { //nolint:errorlint // a wrapped EOF is a fault
+		return n, err
+	}
+	return n, r.store.failed("reading a file", err)
+}
+
+func (r *reader) Close() error { return r.store.failed("reading a file", r.Reader.Close()) }
+
+// WriteTo hides the library's own, whose errors quote keys.
+func (r *reader) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, struct{ io.Reader }{r})
+}
+
+// Ping tells whether the store is there and may be listed.
+func (s *Store) Ping(ctx context.Context) error {
+	bucket, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	return s.present(ctx, bucket)
+}
+
+// present tells a store that lacks a file from one that is not there at all: a
+// bucket of another name answers "not found" to every key, and an erasure that
+// believed it would leave every file where it is.
+func (s *Store) present(ctx context.Context, bucket *blob.Bucket) error {
+	const doing = "looking at the store"
+	if s.address.folder != "" {
+		// Not the library's way, which walks the whole tree.
+		return s.failed(doing, s.address.present())
+	}
+	there, err := bucket.IsAccessible(ctx)
+	if err != nil {
+		return s.failed(doing, err)
+	}
+	if !there {
+		return &Error{Store: s.name, Doing: doing, Code: gcerrors.NotFound}
+	}
+	return nil
+}
+
+// Close releases the store. It may be called again.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.bucket == nil {
+		return nil
+	}
+	bucket := s.bucket
+	s.bucket = nil
+	return s.failed("closing", bucket.Close())
+}
+
+// open is the bucket, opened when first needed.
+func (s *Store) open(ctx context.Context) (*blob.Bucket, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, s.failed("opening", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, &Error{Store: s.name, Doing: "opening", Code: gcerrors.FailedPrecondition}
+	case s.bucket != nil:
+		return s.bucket, nil
+	}
+	bucket, err := s.address.open(ctx)
+	if err != nil {
+		return nil, s.failed("opening", err)
+	}
+	s.bucket = bucket
+	return bucket, nil
+}
+
+// missing tells whether an error says that there is no such file: also where
+// the file system cannot hold a name, so that nothing can ever lie under it.
+func (s *Store) missing(err error) bool {
+	return gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// An Error is what is kept of a store's failure.
+type Error struct {
+	Store string
+	Doing string // "opening", "reading a file", "deleting files", "looking at the store"
+	Code  gcerrors.ErrorCode
+	cause error // only a context's error
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("store %s: %s failed (%s)", e.Store, e.Doing, e.Code)
+}
+
+// Told is Error: it holds neither a key nor an address.
+func (e *Error) Told() string { return e.Error() }
+
+func (e *Error) Unwrap() error { return e.cause }
+
+// Denied tells whether the store does not let us: somebody must grant it, and
+// trying again does not help.
+func (e *Error) Denied() bool { return e.Code == gcerrors.PermissionDenied }
+
+// Absent tells whether there is no such folder or bucket. It may be back soon
+// (a disk that is not mounted), so it is tried again.
+func (e *Error) Absent() bool { return e.Code == gcerrors.NotFound }
+
+func (s *Store) failed(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	out := &Error{Store: s.name, Doing: doing, Code: gcerrors.Code(err)}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		out.Code = gcerrors.PermissionDenied
+	case errors.Is(err, fs.ErrNotExist):
+		out.Code = gcerrors.NotFound
+	}
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			out.cause = known
+		}
+	}
+	return out
+}

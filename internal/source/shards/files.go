@@ -1,0 +1,24 @@
+package shards
+
+import (
+	"context"
+	"slices"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// Naming asks all shards which of the keys their rows hold: a file that a row
+// of any shard names stays.
+func (s *Source) Naming(ctx context.Context, fields []*datamap.Field, keys []string) ([]string, error) {
+	lists := make([][]string, len(s.parts))
+	err := s.each(ctx, func(ctx context.Context, i int) (err error) {
+		lists[i], err = s.parts[i].Database.Naming(ctx, fields, keys)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Concat(lists...)
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}

@@ -122,6 +122,13 @@ type Note struct {
 	Objects  []string  // keys of files that erased rows named; to be stored encrypted
 }
 
+// Erased is what a batch did of one walk. With Err nothing is known of it that
+// the notes do not say.
+type Erased struct {
+	Note Note
+	Err  error
+}
+
 // Outcome of a transaction noted earlier (pg_xact_status).
 type Outcome string
 

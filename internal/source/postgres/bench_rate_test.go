@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -50,11 +51,24 @@ func BenchmarkRate(b *testing.B) {
 				}
 				return err
 			})
+			var walks []source.Walk
+			for i := range 2 * each {
+				walks = append(walks, of(erasure, next+i))
+			}
+			next += 2 * each
+			start := time.Now()
+			for i, d := range s.EraseBatch(ctx, walks, source.Holds{}, func(context.Context, []int, []source.Note) error { return nil }) {
+				if d.Err != nil || erased(d.Note.Findings) != 20 {
+					b.Fatalf("expected 20 rows of walk %d to be erased, got %d: %v", i, erased(d.Note.Findings), d.Err)
+				}
+			}
+			times["batch"] = append(times["batch"], time.Since(start)/2) // one connection; times are of each
 		}
 	}
 	for name, took := range times {
 		b.ReportMetric(float64(each)/median(took).Seconds(), name+"/s")
 	}
 	b.ReportMetric(median(times["access"]).Seconds()/median(times["hand/access"]).Seconds(), "access/hand")
+	b.ReportMetric(median(times["erasure"]).Seconds()/median(times["batch"]).Seconds(), "singly/batch")
 	b.ReportMetric(median(times["erasure"]).Seconds()/median(times["hand/erasure"]).Seconds(), "erasure/hand")
 }

@@ -19,6 +19,7 @@ type run struct {
 	held   map[string][]string // keys by collection
 	given  map[string][]string // keys by collection, of a snapshot's rows
 	above  int64               // more rows than these are staged
+	batch  []*run              // of a batch: each walk's own values
 	round  int32               // of a staged walk in a circle
 }
 

@@ -121,8 +121,12 @@ func (c *carriage) staged() bool {
 func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pg.DB, *result) error) error {
 	if !c.staged() {
 		var res *result
-		err := c.s.atOnce(ctx, conn, how, c.p.chain(t, c.v), c.r, func(one *result) error {
-			if res = one; res.big {
+		st := c.p.chain(t, c.v)
+		err := c.s.atOnce(ctx, conn, how, st.sql, st.args(c.r), func(row pgx.Row) (err error) {
+			res, err = scan(row, c.r)
+			return err
+		}, func() error {
+			if res.big {
 				return errBig
 			}
 			if err := c.beyond(t, res, &writer{p: c.p, certain: c.p.certain(c.v, false), v: c.v}); err != nil {
@@ -154,13 +158,15 @@ var errBig = errors.New("reached too many rows for one statement")
 
 // atOnce begins a transaction and runs a walk's statement in one round trip;
 // finish runs inside the transaction, which then ends in another.
-func (s *Source) atOnce(ctx context.Context, conn *pgxpool.Conn, how string, st *statement, r *run, finish func(*result) error) (err error) {
+func (s *Source) atOnce(ctx context.Context, conn *pgxpool.Conn, how string, sql string, args []any, read func(pgx.Row) error, finish func() error) (err error) {
 	if err := s.settings(ctx, conn); err != nil {
 		return err
 	}
 	defer func() {
 		if err == nil {
-			err = commit(ctx, conn)
+			if err = commit(ctx, conn); err != nil && !restarting(err) {
+				err = &unsure{err}
+			}
 		}
 		if err != nil {
 			abandon(ctx, conn)
@@ -168,12 +174,11 @@ func (s *Source) atOnce(ctx context.Context, conn *pgxpool.Conn, how string, st 
 	}()
 	var b pgx.Batch
 	b.Queue(how)
-	b.Queue(st.sql, st.args(r)...)
+	b.Queue(sql, args...)
 	sent := conn.SendBatch(ctx, &b)
 	_, err = sent.Exec()
-	var res *result
 	if err == nil {
-		res, err = scan(sent.QueryRow(), r)
+		err = read(sent.QueryRow())
 	}
 	if closed := sent.Close(); err == nil {
 		err = closed
@@ -181,8 +186,13 @@ func (s *Source) atOnce(ctx context.Context, conn *pgxpool.Conn, how string, st 
 	if err != nil {
 		return err
 	}
-	return finish(res)
+	return finish()
 }
+
+// unsure is an error of a commit after which nobody knows here whether it happened.
+type unsure struct{ error }
+
+func (u *unsure) Unwrap() error { return u.error }
 
 // commit ends the transaction on a connection. Of one that had failed Postgres
 // says "ROLLBACK", and no error.

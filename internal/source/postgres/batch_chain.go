@@ -58,13 +58,20 @@ func (p *program) batchChain(v variant) *statement {
 			}
 			rows := "SELECT 0 AS r, " + s.carries() + " FROM " + s.t.ident() + " t WHERE false"
 			if len(arms) > 0 {
+				rows = arms[0]
+			}
+			if len(arms) > 1 || len(s.visit.Seeds) > 0 { // one link gives each row once
 				keys := "a.r, " + strings.Join(s.fs("a", s.key), ", ")
 				rows = "SELECT DISTINCT ON (" + keys + ") a.* FROM (" + strings.Join(arms, " UNION ALL ") + ") a"
 			}
+			// More rows than these are not carried here; the rest of them need not be read.
 			cte(reachedIn(s), "SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1")
-			total = append(total, "(SELECT count(*) FROM "+reachedIn(s)+")")
+			total = append(total, "SELECT FROM "+reachedIn(s))
 		}
-		cte("big", "SELECT "+strings.Join(append(total, "0"), " + ")+" > "+limit+"::int8 AS yes")
+		if len(total) == 0 {
+			total = []string{"SELECT WHERE false"}
+		}
+		cte("big", "SELECT count(*) > "+limit+"::int8 AS yes FROM ("+strings.Join(total, " UNION ALL ")+") n")
 		cte("special", "SELECT DISTINCT r FROM ("+strings.Join(w.notSimple(v), " UNION ALL ")+") n WHERE NOT (SELECT yes FROM big)")
 		simple := "NOT (SELECT yes FROM big) AND NOT k.r IN (SELECT r FROM special)"
 		var counts, keys, gone, wanted []string

@@ -48,8 +48,9 @@ type writer struct {
 	staged bool
 	// certain, in a chain, is what need not be asked of any row.
 	certain []certainty
-	v       variant // of that chain
-	giving  bool    // rows carry what the subject is given of them
+	v       variant  // of that chain
+	sums    []string // counts that the statement's end reads
+	giving  bool     // rows carry what the subject is given of them
 	binds   []func(*run) any
 	names   []string
 }

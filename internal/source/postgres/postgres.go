@@ -36,6 +36,11 @@ type Options struct {
 	// StagedAbove is the number of reached rows above which a walk is staged;
 	// 0: 20,000; negative: every walk is staged.
 	StagedAbove int64
+	// SliceAbove is the number of rows above which an erasure is carried out in
+	// several transactions; 0: 100,000; negative: never.
+	SliceAbove int64
+	// SliceRows is how many rows of a collection one of these takes; 0: 20,000.
+	SliceRows int64
 	// MaxConns of a pool that Open opens; 0: the default of internal/pg.
 	MaxConns int32
 	// Now makes what was read from the catalogue expire after a minute. Nil:
@@ -72,6 +77,12 @@ func New(name string, pool *pgxpool.Pool, o Options) (*Source, error) {
 	}
 	if o.StagedAbove == 0 {
 		o.StagedAbove = 20_000
+	}
+	if o.SliceAbove == 0 {
+		o.SliceAbove = 100_000
+	}
+	if o.SliceRows <= 0 {
+		o.SliceRows = 20_000
 	}
 	return &Source{name: name, pool: pool, o: o, programs: map[string]*program{}}, nil
 }

@@ -57,7 +57,7 @@ func (p *program) bringing(v variant) *statement {
 		cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
 		w.marks(cte, v)
 		mineIn := w.mineIn(v)
-		var bytes, rows []string
+		var from, counts, reached, bytes, rows []string
 		for _, s := range p.stops {
 			var all, some, wide, order []string
 			for i, f := range s.given() {
@@ -70,23 +70,37 @@ func (p *program) bringing(v variant) *statement {
 					wide = append(wide, "coalesce(octet_length("+g+"), 0)")
 				}
 			}
-			if len(all) == 0 {
-				rows = append(rows, "NULL::text[]")
-				continue
-			}
-			if len(wide) > 0 {
-				bytes = append(bytes, "(SELECT coalesce(sum("+strings.Join(wide, " + ")+"), 0) FROM "+mineIn(s)+" k)")
-			}
 			for i := range s.ordered() {
 				order = append(order, fmt.Sprintf("k.o%d", i))
 			}
 			order = append(order, s.fs("k", s.key)...)
-			rows = append(rows, "(SELECT array_agg(ARRAY["+strings.Join(all, ", ")+"] ORDER BY "+strings.Join(order, ", ")+") FROM "+mineIn(s)+" k WHERE "+
-				w.givenTo(s, v)+" AND ("+strings.Join(some, " OR ")+") AND (SELECT yes FROM fits))")
+			a := fmt.Sprintf("a%d", s.i)
+			own, others := "count(*)", "0"
+			if !w.plain(s, v) {
+				own, others = "count(*) FILTER (WHERE k.mine)", "count(*) FILTER (WHERE NOT k.mine)"
+			}
+			// A row above its share of the bytes makes all of them too many, and
+			// is not gathered.
+			length := strings.Join(append(wide, "0"), " + ")
+			list := "NULL::text[] AS rows"
+			if len(all) > 0 {
+				list = "array_agg(ARRAY[" + strings.Join(all, ", ") + "] ORDER BY " + strings.Join(order, ", ") + ") FILTER (WHERE " +
+					w.givenTo(s, v) + " AND (" + strings.Join(some, " OR ") + ") AND " + length + " <= " + strconv.Itoa(broughtBytes/16) + ") AS rows"
+			}
+			from = append(from, fmt.Sprintf("(SELECT %s AS own, %s AS others, coalesce(sum(CASE WHEN %s > %d THEN %d ELSE %s END), 0) AS bytes, %s FROM %s k) %s",
+				own, others, length, broughtBytes/16, broughtBytes+1, length, list, mineIn(s), a))
+			counts = append(counts, a+".own", a+".others", "0", "0", "0")
+			reached = append(reached, a+".own + "+a+".others")
+			bytes = append(bytes, a+".bytes")
+			rows = append(rows, "CASE WHEN z.fits THEN z.rows"+strconv.Itoa(s.i)+" END")
+			from[s.i] = strings.Replace(from[s.i], " AS rows", " AS rows"+strconv.Itoa(s.i), 1)
 		}
-		cte("fits", "SELECT NOT (SELECT yes FROM big) AND "+strings.Join(append(bytes, "0"), " + ")+" <= "+strconv.Itoa(broughtBytes)+" AS yes")
-		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT NOT (SELECT yes FROM fits), ARRAY[" +
-			strings.Join(w.tallies(toGive, mineIn), ", ") + "]::int8[], " + strings.Join(rows, ", "))
+		if len(from) == 0 {
+			return w.statement("SELECT false, ARRAY[]::int8[]")
+		}
+		inner := "SELECT *, " + strings.Join(reached, " + ") + " <= " + w.bind("above", func(r *run) any { return r.above }) + "::int8 AND " +
+			strings.Join(bytes, " + ") + " <= " + strconv.Itoa(broughtBytes) + " AS fits, ARRAY[" + strings.Join(counts, ", ") + "]::int8[] AS counts FROM " + strings.Join(from, ", ")
+		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT NOT z.fits, z.counts, " + strings.Join(rows, ", ") + " FROM (" + inner + " OFFSET 0) z")
 	})
 }
 

@@ -340,8 +340,9 @@ func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, t task) (*result, 
 				beyond = append(beyond, "("+b.count+")")
 			}
 		}
-		return w.statement("SELECT false, " + xid + ", ARRAY[" + strings.Join(w.tallies(t, g.in), ", ") + "]::int8[], ARRAY[" +
-			strings.Join(beyond, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[]")
+		tallies := strings.Join(w.tallies(t, g.in), ", ")
+		return w.statement("SELECT false, " + xid + ", ARRAY[" + tallies + "]::int8[], ARRAY[" +
+			strings.Join(beyond, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[]" + w.summed())
 	})
 	return read(ctx, tx, st, r)
 }

@@ -114,6 +114,9 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 		if changed(n.Findings) == 0 && changed(before.Findings) > 0 {
 			n = addNotes(before, n)
 		}
+		if n.Part > 0 { // the part before it has committed
+			note.Done = addNotes(note.Done, note.Now)
+		}
 		note.Now = n
 		unnoted = s.noteStep(ctx, st, &n.XID, note)
 		return unnoted

@@ -120,6 +120,12 @@ type Note struct {
 	Findings []Finding // with Erased, Masked, Held
 	Keys     []RowKey  // erased rows that others could still name, at most 10,000; to be stored encrypted
 	Objects  []string  // keys of files that erased rows named; to be stored encrypted
+	// Part counts the transactions of one large erasure, from 0. The note of a
+	// part says that those before it have committed: their counts stand.
+	Part int
+	// More: further parts follow. Until the last has committed the identities'
+	// own rows are there, so that the rest can be found.
+	More bool
 }
 
 // Erased is what a batch did of one walk. With Err nothing is known of it that

@@ -19,6 +19,7 @@ type run struct {
 	held   map[string][]string // keys by collection
 	given  map[string][]string // keys by collection, of a snapshot's rows
 	above  int64               // more rows than these are staged
+	slice  int64               // rows of a stop that a slice reads
 	batch  []*run              // of a batch: each walk's own values
 	round  int32               // of a staged walk in a circle
 }
@@ -48,6 +49,7 @@ type writer struct {
 	staged bool
 	// certain, in a chain, is what need not be asked of any row.
 	certain []certainty
+	slicing bool     // see slices.go
 	v       variant  // of that chain
 	sums    []string // counts that the statement's end reads
 	giving  bool     // rows carry what the subject is given of them

@@ -84,6 +84,9 @@ type carriage struct {
 	r        *run
 	v        variant
 	holdings []holding
+	// sliceAbove is the number of rows above which errSlices is given; 0: none.
+	sliceAbove int64
+	slice      int64 // see stage
 }
 
 // ready binds a walk and the walks that hold rows to the tables.
@@ -119,7 +122,7 @@ func (c *carriage) staged() bool {
 // staged where it must be or where the statement reached too much. finish runs
 // inside the transaction, after the task.
 func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pg.DB, *result) error) error {
-	if !c.staged() {
+	if !c.staged() && c.slice == 0 {
 		var res *result
 		st := c.p.chain(t, c.v)
 		err := c.s.atOnce(ctx, conn, how, st.sql, st.args(c.r), func(row pgx.Row) (err error) {
@@ -230,6 +233,9 @@ func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
 // inStages carries out a task in key tables.
 func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, error) {
 	g := c.p.stage("k")
+	if g.slice = c.slice; g.slice == 0 {
+		g.certain = c.p.certain(c.v, len(c.holdings) > 0)
+	}
 	if err := g.fill(ctx, tx, c.r, c.v); err != nil {
 		return nil, err
 	}
@@ -257,6 +263,9 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 	if err := c.beyond(t, res, &writer{p: c.p, staged: true}); err != nil {
 		return nil, err
 	}
+	if t == toErase && c.sliceAbove > 0 && res.total() > c.sliceAbove {
+		return nil, errSlices
+	}
 	if t == toErase {
 		if err := g.change(ctx, tx, c.r, res); err != nil {
 			return nil, err
@@ -268,7 +277,7 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 
 // beyond refuses an erasure that foreign keys would carry beyond the plan.
 func (c *carriage) beyond(t task, res *result, w *writer) error {
-	if t != toErase || len(res.beyond) == 0 {
+	if t != toErase || len(res.beyond) == 0 || c.slice > 0 {
 		return nil
 	}
 	return c.p.told(w.beyond(settledIn), res.beyond)

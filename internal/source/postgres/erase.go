@@ -30,13 +30,15 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 	}
 	for attempt := 0; ; attempt++ {
 		var refused error // what note said: not ours to clean or to retry
-		done, err = s.eraseOnce(ctx, w, h, func(ctx context.Context, n source.Note) error {
+		done, err = s.eraseOnce(ctx, w, h, part{sliceAbove: max(0, s.o.SliceAbove)}, func(ctx context.Context, n source.Note) error {
 			refused = note(ctx, n)
 			return refused
 		})
 		switch {
 		case err == nil:
 			return done, nil
+		case errors.Is(err, errSlices):
+			return s.eraseInSlices(ctx, w, h, note)
 		case refused != nil:
 			return source.Note{}, refused
 		case attempt == restarts || !restarting(err):
@@ -48,7 +50,7 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 	}
 }
 
-func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (done source.Note, err error) {
+func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, of part, note func(context.Context, source.Note) error) (done source.Note, err error) {
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
 		c, err := s.ready(ctx, conn, w, h)
 		if err != nil {
@@ -57,6 +59,7 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, n
 		if len(c.p.stops) == 0 {
 			return nil
 		}
+		c.sliceAbove, c.slice = of.sliceAbove, of.slice
 		return c.do(ctx, conn, changing, toErase, func(tx pg.DB, res *result) error {
 			// Constraints that wait for the commit are checked now: the note
 			// says what will stand, and a commit has then little left to fail of.
@@ -65,7 +68,13 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, n
 					return err
 				}
 			}
-			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys}
+			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Part: of.number, More: of.slice > 0}
+			if done.More {
+				done.Findings = onlyDone(done.Findings)
+				if changes(done.Findings) == 0 {
+					return errNoSlice
+				}
+			}
 			return note(ctx, done)
 		})
 	})

@@ -20,6 +20,11 @@ type stage struct {
 	p    *program
 	role string // "k" for the walk itself, "h" for walks that hold rows
 	id   string
+	// certain is what need not be asked of any row; nil: everything is.
+	certain []certainty
+	// slice is how many rows of a stop are read, 0 for all. Then only rows go
+	// after which nothing else could be lost (slices.go).
+	slice int64
 }
 
 // analysedAbove is the number of rows from which a key table is analysed, so
@@ -82,8 +87,9 @@ func keyNames(s *stop) []string {
 
 // exec runs one statement of the stage, written on first use.
 func (g *stage) exec(ctx context.Context, tx pgx.Tx, r *run, name string, write func(*writer) string) (int64, error) {
-	st := g.p.statement("stage "+g.role+" "+name, func() *statement {
-		w := &writer{p: g.p, staged: true}
+	r.slice = g.slice
+	st := g.p.statement("stage "+g.role+" "+name+g.name(), func() *statement {
+		w := &writer{p: g.p, staged: true, slicing: g.slice > 0}
 		return w.statement(write(w))
 	})
 	tag, err := tx.Exec(ctx, st.sql, st.args(r)...)
@@ -98,8 +104,9 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 	r.round = 0
 	for _, s := range g.p.stops {
 		n, err := g.exec(ctx, tx, r, fmt.Sprintf("fill %d%s", s.i, v.name()), func(w *writer) string {
-			return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed) SELECT " + s.carriedAs("n") + ", n.seed FROM (" +
-				w.reach(s, w.arms(s, v, g.in)) + ") n"
+			c := g.sure(s)
+			return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, mine, del) SELECT " + s.carriedAs("n") +
+				fmt.Sprintf(", n.seed, %t, %t FROM (", c.mine, c.del) + w.reach(s, g.cut(w, w.arms(s, v, g.in))) + ") n"
 		})
 		if err != nil {
 			return err
@@ -121,13 +128,14 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 				for _, l := range s.links {
 					arms = append(arms, w.linkArm(s, v, l, w.linkValues(l, variant{}, g.in, "round = "+round+"::int4 - 1")))
 				}
-				return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, round) SELECT " + s.carriedAs("n") +
-					", n.seed, " + round + "::int4 FROM (" + w.reach(s, arms) + ") n WHERE NOT " + w.isIn(s, s.fs("n", s.key), g.in(s), "")
+				c := g.sure(s)
+				return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, mine, del, round) SELECT " + s.carriedAs("n") +
+					fmt.Sprintf(", n.seed, %t, %t, ", c.mine, c.del) + round + "::int4 FROM (" + w.reach(s, g.cut(w, arms)) + ") n WHERE NOT " + w.isIn(s, s.fs("n", s.key), g.in(s), "")
 			})
 			if err != nil {
 				return err
 			}
-			again = again || n > 0
+			again = again || n > 0 && g.slice == 0 // a slice need not be all of it
 			if err := g.analyse(ctx, tx, s, n); err != nil {
 				return err
 			}
@@ -182,6 +190,9 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		return changed, nil
 	}
 	for _, s := range g.p.stops {
+		if g.sure(s).mine {
+			continue
+		}
 		if _, err := each(s, "shared", func(w *writer) []condition { return w.sharedBy(s, v, g.in) }, "shared = true", "NOT k.shared"); err != nil {
 			return err
 		}
@@ -189,6 +200,9 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 	for again := true; again; {
 		again = false
 		for _, s := range g.p.stops {
+			if g.sure(s).mine {
+				continue
+			}
 			n, err := each(s, "mine", func(w *writer) []condition { return w.ownedBy(s, v, g.in) }, "mine = true", "NOT k.mine AND NOT k.shared")
 			if err != nil {
 				return err
@@ -197,8 +211,10 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		}
 	}
 	for _, s := range g.p.stops {
-		if _, err := each(s, "own", func(w *writer) []condition { return w.pointedTo(s, v, g.in) }, "own = true", "NOT k.own AND NOT k.mine"); err != nil {
-			return err
+		if !g.sure(s).mine {
+			if _, err := each(s, "own", func(w *writer) []condition { return w.pointedTo(s, v, g.in) }, "own = true", "NOT k.own AND NOT k.mine"); err != nil {
+				return err
+			}
 		}
 		if !v.held {
 			continue
@@ -238,10 +254,13 @@ func (g *stage) hold(ctx context.Context, tx pgx.Tx, by *stage) error {
 // settle marks what is deleted, children first, until nothing more must stay.
 func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 	for _, s := range g.p.stops {
-		if !s.visit.Delete {
+		if !s.visit.Delete || g.sure(s).del {
 			continue
 		}
 		if _, err := g.exec(ctx, tx, r, fmt.Sprintf("settle %d", s.i), func(w *writer) string {
+			if g.slice > 0 && !s.slices() {
+				return "UPDATE " + g.in(s) + " k SET del = false WHERE false"
+			}
 			return "UPDATE " + g.in(s) + " k SET del = true WHERE " + s.take("k")
 		}); err != nil {
 			return err
@@ -251,10 +270,19 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 		again = false
 		for _, group := range g.p.order {
 			for _, s := range group {
-				count := len((&writer{p: g.p, staged: true}).keptBy(s, g.in, g.in))
+				if g.sure(s).del {
+					continue
+				}
+				keeps := func(w *writer) []condition {
+					if g.slice > 0 {
+						return append(w.keptBy(s, g.in, g.in), w.leadsOn(s, g.in)...)
+					}
+					return w.keptBy(s, g.in, g.in)
+				}
+				count := len(keeps(&writer{p: g.p, staged: true}))
 				for i := range count {
 					n, err := g.exec(ctx, tx, r, fmt.Sprintf("keep %d.%d", s.i, i), func(w *writer) string {
-						return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + w.keptBy(s, g.in, g.in)[i]()
+						return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + keeps(w)[i]()
 					})
 					if err != nil {
 						return err
@@ -271,7 +299,7 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 // twice keeps no row that is to go; then children before parents.
 func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) error {
 	for _, s := range g.p.stops {
-		if len(s.masks()) == 0 {
+		if len(s.masks()) == 0 || g.sure(s).del || g.slice > 0 && !g.p.masksInSlices(s) {
 			continue
 		}
 		if err := g.collect(ctx, tx, r, res, []*stop{s}, masked, fmt.Sprintf("mask %d", s.i), func(w *writer) []string {
@@ -297,8 +325,8 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 // collect runs changes of several stops as one statement, and notes how many
 // rows each changed and the keys that others could still name.
 func (g *stage) collect(ctx context.Context, tx pgx.Tx, r *run, res *result, stops []*stop, what int, name string, write func(*writer) []string) error {
-	st := g.p.statement("stage "+name, func() *statement {
-		w := &writer{p: g.p, staged: true}
+	st := g.p.statement("stage "+name+g.name(), func() *statement {
+		w := &writer{p: g.p, staged: true, slicing: g.slice > 0}
 		var with, counts, keys []string
 		for i, sql := range write(w) {
 			with = append(with, fmt.Sprintf("c%d AS (%s)", i, sql))

@@ -105,6 +105,9 @@ func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) stri
 	from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
 	target := linked(from, to, col("t", to.name))
 	rest := w.scope(s) + w.owned(s, l, "t", col) + w.unlisted(s, v)
+	if w.slicing && w.p.masksInSlices(s) {
+		rest += " AND " + w.unmasked(s) // what an earlier slice has masked
+	}
 	once := "DISTINCT "
 	if at := w.p.of[l.From.Collection.FullName()]; !v.again && len(at.key) == 1 && at.key[0] == from.name {
 		once = "" // a key's values stand once among the rows reached

@@ -65,7 +65,7 @@ func (b *batch) alike() [][]int {
 	var groups [][]int
 	at := map[kind]int{}
 	for i, w := range b.walks {
-		if len(b.holds.Walks) > 0 || len(w.Fields) > 0 || b.s.o.StagedAbove < 0 {
+		if len(w.Fields) > 0 || b.s.o.StagedAbove < 0 {
 			b.apart = append(b.apart, i)
 			continue
 		}
@@ -138,9 +138,10 @@ func (b *batch) once(ctx context.Context, of []int, refused *error) (special []i
 		for _, i := range of {
 			c.r.batch = append(c.r.batch, newRun(b.walks[i], 0))
 		}
-		st := c.p.batchChain(c.v)
+		v := c.v
+		v.held = v.held || len(c.holdings) > 0
 		var t tally
-		return b.s.atOnce(ctx, conn, changing, st.sql, st.args(c.r), t.scan, func() error {
+		return c.atOnce(ctx, conn, changing, c.p.batchChain(v), t.scan, func() error {
 			if t.big {
 				return errBig
 			}

@@ -50,6 +50,9 @@ func TestPropertyBatch(t *testing.T) {
 		if rapid.IntRange(0, 3).Draw(rt, "held") == 0 {
 			holds.Rows = []source.RowKey{{Collection: "world.orders", Key: "(0,0)"}, {Collection: "world.events", Key: "0"}}
 		}
+		if rapid.IntRange(0, 3).Draw(rt, "held by a walk") == 0 {
+			holds.Walks = []source.Walk{{Plan: planOf(t, m, datamap.Access, "email"), Scope: "1", Seeds: seeds("email", "b@x.example")}}
+		}
 		w.load(t, together)
 		w.load(t, single)
 		var order []int

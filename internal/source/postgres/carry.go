@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -115,7 +116,47 @@ func (s *Source) ready(ctx context.Context, conn *pgxpool.Conn, w source.Walk, h
 
 // staged tells whether the walk must be staged from the start.
 func (c *carriage) staged() bool {
-	return c.p.always != "" || len(c.holdings) > 0 || c.s.o.StagedAbove < 0
+	return c.p.always != "" || c.s.o.StagedAbove < 0 || slices.ContainsFunc(c.holdings, func(h holding) bool { return !c.named(h.p) })
+}
+
+// named tells whether the rows that another plan reaches have, in both, the same
+// keys, so that what it holds can be bound by them.
+func (c *carriage) named(h *program) bool {
+	return h.always == "" && !slices.ContainsFunc(h.stops, func(a *stop) bool {
+		return slices.ContainsFunc(c.p.on(a.t.oid), func(b *stop) bool { return !slices.Equal(a.key, b.key) })
+	})
+}
+
+// heldBy are the statements of the walks that hold rows, one after the other.
+func (c *carriage) heldBy(b *pgx.Batch) {
+	for _, h := range c.holdings {
+		st := h.p.chain(toHold, variant{restricted: h.r.walk.Restricted})
+		b.Queue(st.sql, st.args(h.r)...)
+	}
+}
+
+// hold takes in what these walks reached: from here on, single rows are held.
+func (c *carriage) hold(sent pgx.BatchResults) error {
+	held := map[string][]string{}
+	for name, keys := range c.r.held {
+		held[name] = slices.Clone(keys)
+	}
+	for _, h := range c.holdings {
+		res, err := scan(sent.QueryRow(), h.r)
+		if err != nil {
+			return fmt.Errorf("a walk that holds rows: %w", err)
+		}
+		if res.big {
+			return errBig
+		}
+		for _, k := range res.keys {
+			for _, at := range c.p.on(h.p.of[k.Collection].t.oid) {
+				held[at.c.FullName()] = append(held[at.c.FullName()], k.Key)
+			}
+		}
+	}
+	c.r.held = held
+	return nil
 }
 
 // do carries out a task in a transaction: as one statement where that may be,
@@ -124,30 +165,43 @@ func (c *carriage) staged() bool {
 func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pg.DB, *result) error) error {
 	if !c.staged() && c.slice == 0 {
 		var res *result
-		st := c.p.chain(t, c.v)
-		err := c.s.atOnce(ctx, conn, how, st.sql, st.args(c.r), func(row pgx.Row) (err error) {
+		v, before := c.v, c.r.held
+		v.held = v.held || len(c.holdings) > 0
+		err := c.atOnce(ctx, conn, how, c.p.chain(t, v), func(row pgx.Row) (err error) {
 			res, err = scan(row, c.r)
 			return err
 		}, func() error {
 			if res.big {
 				return errBig
 			}
-			if err := c.beyond(t, res, &writer{p: c.p, certain: c.p.certain(c.v, false), v: c.v}); err != nil {
+			if err := c.beyond(t, res, &writer{p: c.p, certain: c.p.certain(v, false), v: v}); err != nil {
 				return err
 			}
 			return finish(conn, res)
 		})
+		c.r.held = before
 		if !errors.Is(err, errBig) {
 			return err
 		}
+		return c.stage(ctx, conn, how, t, finish)
 	}
+	return c.stage(ctx, conn, how, t, finish)
+}
+
+// whole is a transaction whose statements see one snapshot.
+func whole(how string) string {
+	if how == looking {
+		return reading
+	}
+	return how
+}
+
+// stage carries out a task in key tables.
+func (c *carriage) stage(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pg.DB, *result) error) error {
 	if err := c.prepare(ctx, conn); err != nil {
 		return err
 	}
-	if how == looking { // several statements need one snapshot
-		how = reading
-	}
-	return c.s.inTx(ctx, conn, how, func(tx pgx.Tx) error {
+	return c.s.inTx(ctx, conn, whole(how), func(tx pgx.Tx) error {
 		res, err := c.inStages(ctx, tx, t)
 		if err != nil {
 			return err
@@ -159,10 +213,11 @@ func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t tas
 // errBig ends a transaction whose statement reached more than it should carry.
 var errBig = errors.New("reached too many rows for one statement")
 
-// atOnce begins a transaction and runs a walk's statement in one round trip;
-// finish runs inside the transaction, which then ends in another.
-func (s *Source) atOnce(ctx context.Context, conn *pgxpool.Conn, how string, sql string, args []any, read func(pgx.Row) error, finish func() error) (err error) {
-	if err := s.settings(ctx, conn); err != nil {
+// atOnce begins a transaction and runs a walk's statement in one round trip, or
+// in two where other walks say what is held; finish runs inside the transaction,
+// which then ends in another.
+func (c *carriage) atOnce(ctx context.Context, conn *pgxpool.Conn, how string, st *statement, read func(pgx.Row) error, finish func() error) (err error) {
+	if err := c.s.settings(ctx, conn); err != nil {
 		return err
 	}
 	defer func() {
@@ -176,15 +231,27 @@ func (s *Source) atOnce(ctx context.Context, conn *pgxpool.Conn, how string, sql
 		}
 	}()
 	var b pgx.Batch
-	b.Queue(how)
-	b.Queue(sql, args...)
+	if len(c.holdings) > 0 {
+		b.Queue(whole(how))
+		c.heldBy(&b)
+	} else {
+		b.Queue(how)
+		b.Queue(st.sql, st.args(c.r)...)
+	}
 	sent := conn.SendBatch(ctx, &b)
 	_, err = sent.Exec()
-	if err == nil {
+	switch {
+	case err != nil:
+	case len(c.holdings) > 0:
+		err = c.hold(sent)
+	default:
 		err = read(sent.QueryRow())
 	}
 	if closed := sent.Close(); err == nil {
 		err = closed
+	}
+	if err == nil && len(c.holdings) > 0 {
+		err = read(conn.QueryRow(ctx, st.sql, st.args(c.r)...))
 	}
 	if err != nil {
 		return err

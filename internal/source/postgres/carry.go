@@ -300,8 +300,11 @@ func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
 // inStages carries out a task in key tables.
 func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, error) {
 	g := c.p.stage("k")
-	if g.slice = c.slice; g.slice == 0 {
-		g.certain = c.p.certain(c.v, len(c.holdings) > 0)
+	g.slice, g.v, g.certain = c.slice, c.v, c.p.certain(c.v, len(c.holdings) > 0)
+	if g.slice > 0 {
+		for i := range g.certain {
+			g.certain[i].del = false // a part of the rows are read
+		}
 	}
 	if err := g.fill(ctx, tx, c.r, c.v); err != nil {
 		return nil, err

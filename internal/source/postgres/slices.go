@@ -184,12 +184,12 @@ func (g *stage) sure(s *stop) certainty {
 
 // name tells the stage's statements apart by what they rest on.
 func (g *stage) name() string {
-	name := ""
+	name := g.v.name()
 	if g.slice > 0 {
-		name = " sliced"
+		name += " sliced"
 	}
 	for _, c := range g.certain {
-		name += fmt.Sprintf(" %t%t", c.mine, c.del)
+		name += fmt.Sprintf(" %t%t%t", c.mine, c.take, c.del)
 	}
 	return name
 }

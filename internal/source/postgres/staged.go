@@ -22,6 +22,7 @@ type stage struct {
 	id   string
 	// certain is what need not be asked of any row; nil: everything is.
 	certain []certainty
+	v       variant // of which it is certain
 	// slice is how many rows of a stop are read, 0 for all. Then only rows go
 	// after which nothing else could be lost (slices.go).
 	slice int64
@@ -89,7 +90,7 @@ func keyNames(s *stop) []string {
 func (g *stage) exec(ctx context.Context, tx pgx.Tx, r *run, name string, write func(*writer) string) (int64, error) {
 	r.slice = g.slice
 	st := g.p.statement("stage "+g.role+" "+name+g.name(), func() *statement {
-		w := &writer{p: g.p, staged: true, slicing: g.slice > 0}
+		w := g.writer()
 		return w.statement(write(w))
 	})
 	tag, err := tx.Exec(ctx, st.sql, st.args(r)...)
@@ -97,6 +98,11 @@ func (g *stage) exec(ctx context.Context, tx pgx.Tx, r *run, name string, write 
 		return 0, fmt.Errorf("stage %s: %w", name, err)
 	}
 	return tag.RowsAffected(), nil
+}
+
+// writer writes the stage's statements.
+func (g *stage) writer() *writer {
+	return &writer{p: g.p, staged: true, certain: g.certain, v: g.v, slicing: g.slice > 0}
 }
 
 // fill walks until nothing new is found. Rows of one round lead to the next.
@@ -163,11 +169,13 @@ func (s *stop) carriedAs(alias string) string {
 	return strings.Join(names, ", ")
 }
 
+// analyse makes statistics of the columns carried, and none of the marks: these
+// are all alike when the table is filled, and settled only afterwards.
 func (g *stage) analyse(ctx context.Context, tx pgx.Tx, s *stop, rows int64) error {
 	if rows < analysedAbove {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, "ANALYSE "+g.in(s)); err != nil {
+	if _, err := tx.Exec(ctx, "ANALYSE "+g.in(s)+" ("+strings.Join(carriedAs(s), ", ")+")"); err != nil {
 		return fmt.Errorf("analyse the key table of %s: %w", s.c.FullName(), err)
 	}
 	return nil
@@ -279,7 +287,7 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 					}
 					return w.keptBy(s, g.in, g.in)
 				}
-				count := len(keeps(&writer{p: g.p, staged: true}))
+				count := len(keeps(g.writer()))
 				for i := range count {
 					n, err := g.exec(ctx, tx, r, fmt.Sprintf("keep %d.%d", s.i, i), func(w *writer) string {
 						return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + keeps(w)[i]()
@@ -326,7 +334,7 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 // rows each changed and the keys that others could still name.
 func (g *stage) collect(ctx context.Context, tx pgx.Tx, r *run, res *result, stops []*stop, what int, name string, write func(*writer) []string) error {
 	st := g.p.statement("stage "+name+g.name(), func() *statement {
-		w := &writer{p: g.p, staged: true, slicing: g.slice > 0}
+		w := g.writer()
 		var with, counts, keys []string
 		for i, sql := range write(w) {
 			with = append(with, fmt.Sprintf("c%d AS (%s)", i, sql))

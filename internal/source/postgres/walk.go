@@ -196,7 +196,8 @@ func (w *writer) isIn(s *stop, columns []string, rel, filter string) string {
 		if filter != "" {
 			equal = append(equal, "r."+filter)
 		}
-		return "EXISTS (SELECT 1 FROM " + rel + " r WHERE " + strings.Join(equal, " AND ") + ")"
+		// OFFSET 0 keeps it a look-up: joined, the key table would be hashed anew for each row.
+		return "EXISTS (SELECT 1 FROM " + rel + " r WHERE " + strings.Join(equal, " AND ") + " OFFSET 0)"
 	}
 	where := ""
 	if filter != "" {

@@ -286,7 +286,7 @@ func abandon(ctx context.Context, conn *pgxpool.Conn) {
 
 // prepare makes the key tables of the walk and of those that hold rows.
 func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
-	if err := c.p.stage("k").prepare(ctx, c.s, conn); err != nil {
+	if err := c.keys().prepare(ctx, c.s, conn); err != nil {
 		return err
 	}
 	for _, h := range c.holdings {
@@ -297,8 +297,8 @@ func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
 	return nil
 }
 
-// inStages carries out a task in key tables.
-func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, error) {
+// keys is the stage of the walk itself.
+func (c *carriage) keys() *stage {
 	g := c.p.stage("k")
 	g.slice, g.v, g.certain = c.slice, c.v, c.p.certain(c.v, len(c.holdings) > 0)
 	if g.slice > 0 {
@@ -306,6 +306,15 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 			g.certain[i].del = false // a part of the rows are read
 		}
 	}
+	if g.unasked() {
+		g.role = "u"
+	}
+	return g
+}
+
+// inStages carries out a task in key tables.
+func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, error) {
+	g := c.keys()
 	if err := g.fill(ctx, tx, c.r, c.v); err != nil {
 		return nil, err
 	}
@@ -330,7 +339,7 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 	if err != nil {
 		return nil, err
 	}
-	if err := c.beyond(t, res, &writer{p: c.p, staged: true}); err != nil {
+	if err := c.beyond(t, res, g.writer()); err != nil {
 		return nil, err
 	}
 	if t == toErase && c.sliceAbove > 0 && res.total() > c.sliceAbove {

@@ -34,7 +34,7 @@ type Options struct {
 	StatementTimeout time.Duration // 0: 60 s
 	LockTimeout      time.Duration // 0: 5 s; a shop goes on trading on these tables
 	// StagedAbove is the number of reached rows above which a walk is staged;
-	// 0: 20,000; negative: every walk is staged.
+	// 0: 10,000; negative: every walk is staged.
 	StagedAbove int64
 	// SliceAbove is the number of rows above which an erasure is carried out in
 	// several transactions; 0: 100,000; negative: never.
@@ -76,7 +76,7 @@ func New(name string, pool *pgxpool.Pool, o Options) (*Source, error) {
 		o.LockTimeout = 5 * time.Second
 	}
 	if o.StagedAbove == 0 {
-		o.StagedAbove = 20_000
+		o.StagedAbove = 10_000
 	}
 	if o.SliceAbove == 0 {
 		o.SliceAbove = 100_000

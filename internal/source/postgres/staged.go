@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 // A stage is a walk in key tables, statement by statement: for plans that run
@@ -18,7 +20,7 @@ import (
 // request they would fill pg_attribute with dead rows.
 type stage struct {
 	p    *program
-	role string // "k" for the walk itself, "h" for walks that hold rows
+	role string // "k" for the walk itself, "u" where nothing is asked of single keys, "h" for walks that hold rows
 	id   string
 	// certain is what need not be asked of any row; nil: everything is.
 	certain []certainty
@@ -42,6 +44,27 @@ func (p *program) stage(role string) *stage {
 		}
 	}
 	return &stage{p: p, role: role, id: hex.EncodeToString(h.Sum(nil)[:8])}
+}
+
+// unasked tells whether no statement of the walk asks for a row by its key, so
+// that the key tables need no index.
+func (g *stage) unasked() bool {
+	if g.p.plan.Cyclic || g.v.held || g.slice > 0 {
+		return false
+	}
+	for _, s := range g.p.stops {
+		if c := g.certain[s.i]; !c.mine || g.p.plan.Kind == datamap.Erasure && (!c.take || s.visit.Delete && !c.del) {
+			return false
+		}
+	}
+	return true
+}
+
+func (g *stage) index(s *stop) string {
+	if g.role == "u" {
+		return ""
+	}
+	return " CREATE INDEX IF NOT EXISTS " + g.table(s) + "_key ON " + g.in(s) + " (" + strings.Join(keyNames(s), ", ") + ");"
 }
 
 // in is the key table of a stop.
@@ -70,7 +93,7 @@ func (g *stage) make(ctx context.Context, tx pgx.Tx) error {
 			", false AS seed, 0 AS round, false AS shared, false AS mine, false AS own, false AS held, false AS del FROM " + s.t.ident() + " t WITH NO DATA;" +
 			" ALTER TABLE " + g.in(s) + " ALTER round SET DEFAULT 0, ALTER shared SET DEFAULT false, ALTER mine SET DEFAULT false," +
 			" ALTER own SET DEFAULT false, ALTER held SET DEFAULT false, ALTER del SET DEFAULT false;" +
-			" CREATE INDEX IF NOT EXISTS " + g.table(s) + "_key ON " + g.in(s) + " (" + strings.Join(keyNames(s), ", ") + ");"
+			g.index(s)
 		if _, err := tx.Exec(ctx, ddl); err != nil {
 			return fmt.Errorf("make the key table of %s: %w", s.c.FullName(), err)
 		}
@@ -333,7 +356,7 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 // collect runs changes of several stops as one statement, and notes how many
 // rows each changed and the keys that others could still name.
 func (g *stage) collect(ctx context.Context, tx pgx.Tx, r *run, res *result, stops []*stop, what int, name string, write func(*writer) []string) error {
-	st := g.p.statement("stage "+name+g.name(), func() *statement {
+	st := g.p.statement("stage "+g.role+" "+name+g.name(), func() *statement {
 		w := g.writer()
 		var with, counts, keys []string
 		for i, sql := range write(w) {
@@ -365,8 +388,8 @@ func (g *stage) collect(ctx context.Context, tx pgx.Tx, r *run, res *result, sto
 
 // count reads the tallies of a staged walk.
 func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, t task) (*result, error) {
-	st := g.p.statement("stage count "+string(t), func() *statement {
-		w := &writer{p: g.p, staged: true}
+	st := g.p.statement("stage "+g.role+" count "+string(t)+g.name(), func() *statement {
+		w := g.writer()
 		xid, beyond := "''", []string{}
 		if t == toErase {
 			xid = "pg_current_xact_id()::text"

@@ -20,14 +20,12 @@ import (
 
 // trade is a load of inserts, updates and reads, at a steady rate on four
 // connections, over people from 1 to people. It ends with ctx and gives the
-// time of each statement.
-func trade(ctx context.Context, t testing.TB, pool *pgxpool.Pool, people int, every time.Duration) func() []time.Duration {
+// time of each statement. number gives new rows their keys.
+func trade(ctx context.Context, t testing.TB, pool *pgxpool.Pool, number *atomic.Int64, people int, every time.Duration) func() []time.Duration {
 	t.Helper()
 	var mu sync.Mutex
 	var all []time.Duration
 	var wg sync.WaitGroup
-	var number atomic.Int64
-	number.Store(5_000_000_000_000)
 	for n := range 4 {
 		wg.Go(func() {
 			tick := time.NewTicker(every)
@@ -89,7 +87,9 @@ func TestTwoHundredErasuresAmidTrade(t *testing.T) {
 	trading := poolOfStore(t, pool)
 	s := sourceOf(t, pool, "store", postgres.Options{Now: func() time.Time { return time.Unix(0, 0) }})
 	ctx, stop := context.WithCancel(t.Context())
-	traded := trade(ctx, t, trading, 400, 2*time.Millisecond)
+	var keys atomic.Int64
+	keys.Store(5_000_000_000_000)
+	traded := trade(ctx, t, trading, &keys, 400, 2*time.Millisecond)
 	erasesAmid(t, s, planOf(t, m, datamap.Erasure, "email"), 200)
 	stop()
 	traded()
@@ -118,11 +118,13 @@ func BenchmarkTrade(b *testing.B) {
 			slices.Sort(all)
 			return all[len(all)*99/100].Seconds() * 1000
 		}
+		var number atomic.Int64
+		number.Store(5_000_000_000_000)
 		next := 0
 		for range rounds {
 			for _, erasing := range []bool{false, true} {
 				ctx, stop := context.WithTimeout(b.Context(), 4*time.Second)
-				traded := trade(ctx, b, trading, 20_000, 4*time.Millisecond)
+				traded := trade(ctx, b, trading, &number, 20_000, 4*time.Millisecond)
 				if erasing {
 					for range each { // 200 erasures over the four seconds
 						next++

@@ -31,13 +31,15 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 	}
 	for attempt := 0; ; attempt++ {
 		var refused error // what note said: not ours to clean or to retry
-		done, err = s.eraseOnce(ctx, w, h, func(ctx context.Context, n source.Note) error {
+		done, err = s.eraseOnce(ctx, w, h, part{sliceAbove: max(0, s.o.SliceAbove)}, func(ctx context.Context, n source.Note) error {
 			refused = note(ctx, n)
 			return refused
 		})
 		switch {
 		case err == nil:
 			return done, nil
+		case errors.Is(err, errSlices):
+			return s.eraseInSlices(ctx, w, h, note)
 		case refused != nil:
 			return source.Note{}, refused
 		case attempt == restarts || !restarting(err):
@@ -49,7 +51,7 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 	}
 }
 
-func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (done source.Note, err error) {
+func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, of part, note func(context.Context, source.Note) error) (done source.Note, err error) {
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
 		c, err := s.ready(ctx, conn, w, h)
 		if err != nil {
@@ -61,6 +63,7 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, n
 		if err := cmp.Or(c.p.secret(w), c.p.today(w)); err != nil {
 			return err
 		}
+		c.sliceAbove, c.slice = of.sliceAbove, of.slice
 		return c.do(ctx, conn, changing, toErase, func(tx pg.DB, res *result) error {
 			// Constraints that wait for the commit are checked now: the note
 			// says what will stand, and a commit has then little left to fail of.
@@ -69,7 +72,13 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, n
 					return err
 				}
 			}
-			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Kept: res.stayed, Objects: distinct(res.files)}
+			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Kept: res.stayed, Objects: distinct(res.files), Part: of.number, More: of.slice > 0}
+			if done.More {
+				done.Findings, done.Kept = onlyDone(done.Findings), nil
+				if changes(done.Findings) == 0 {
+					return errNoSlice
+				}
+			}
 			return note(ctx, done)
 		})
 	})

@@ -234,11 +234,15 @@ func TestPropertyEveryWay(t *testing.T) {
 	now := func() time.Time { return time.Unix(0, 0) }
 	var ways []*postgres.Source
 	var pools []*pgxpool.Pool
-	for _, above := range []int64{0, -1, 2} { // one statement, staged, one that finds out that it must be staged
+	for _, o := range []postgres.Options{
+		{}, {StagedAbove: -1}, {StagedAbove: 2}, // one statement, staged, one that finds out that it must be staged
+		{StagedAbove: -1, SliceAbove: 1, SliceRows: 2}, // in several transactions
+	} {
+		o.Now = now
 		pool := pgtest.Empty(t)
 		pgtest.Exec(t, pool, worldSchema)
 		pools = append(pools, pool)
-		ways = append(ways, sourceOf(t, pool, "world", postgres.Options{Now: now, StagedAbove: above}))
+		ways = append(ways, sourceOf(t, pool, "world", o))
 	}
 	ctx := t.Context()
 	rapid.Check(t, func(rt *rapid.T) {

@@ -39,7 +39,11 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return err
 	}
-	if rows, shared := total(findings); rows+shared == 0 && len(byHand)+len(skipped) == 0 {
+	removed, stays, err := s.closeMentions(ctx, tx, r)
+	if err != nil {
+		return err
+	}
+	if rows, shared := total(findings); rows+shared == 0 && len(byHand)+len(skipped)+len(removed)+len(stays) == 0 {
 		return s.answer(ctx, tx, r, "nothing", letterContent{})
 	}
 	if err := s.tellRecipients(ctx, tx, r, findings); err != nil {
@@ -49,7 +53,7 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return err
 	}
-	return s.answer(ctx, tx, r, "erased", letterContent{Kept: append(kept, skipped...), ByHand: byHand})
+	return s.answer(ctx, tx, r, "erased", letterContent{Kept: slices.Concat(kept, stays, skipped), ByHand: byHand, Mentions: removed})
 }
 
 // namedTo are the identities by which a recipient can find the person. The key

@@ -30,7 +30,7 @@ var languageTag = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 // check goes through a submission field by field and returns it normalised,
 // with defaults filled in, or *Invalid with a sentence for each field that is
 // wrong. Fields are named kind, controller, policy, delivery, language,
-// channel, received_at, requester, requester_name, requester_address, mandate,
+// channel, fields, received_at, requester, requester_name, requester_address, mandate,
 // verified, identities (the set as a whole) and, for each identity, by its
 // type: email, phone, visitor. No sentence repeats what was typed.
 func (s *Service) check(a Actor, sub Submission) (intake, error) {
@@ -45,6 +45,7 @@ func (s *Service) check(a Actor, sub Submission) (intake, error) {
 	in := intake{Submission: sub}
 	s.checkKind(&in, problems)
 	s.checkIdentities(&in, c, problems)
+	s.checkFields(&in, problems)
 	s.checkRequester(&in, a, problems)
 	s.checkForm(&in, a, c, problems)
 	if len(problems) > 0 {

@@ -98,6 +98,7 @@ type Letter struct {
 	Holds       string           // ask: what lies there, in words
 	Late        bool             // ask_again: the day is over by which an answer was due
 	ByHand      []string         // erased: what people erased by hand
+	Mentions    []string         // erased: what was taken out of other people's text
 	// Attachment, when set, is the archive itself.
 	Attachment func(ctx context.Context) (name string, r io.ReadCloser, err error)
 }
@@ -148,6 +149,7 @@ type Submission struct {
 	Kind       datamap.Kind
 	Policy     string // empty: the built-in one of the kind
 	Identities []Identity
+	Fields     map[string]string // custom request fields by name; they narrow collections
 	Requester  Requester
 	Delivery   string    // empty: the controller's
 	Language   string    // empty: the controller's
@@ -203,7 +205,8 @@ type Request struct {
 	Disagree      bool // root rows disagree on the person, and nobody ticked yet
 	Findings      []source.Finding
 	Steps         []Step
-	Asks          []Ask // what people were asked
+	Asks          []Ask     // what people were asked
+	Mentions      []Mention // where the person stands in other people's text
 	FirstApproval FirstApproval
 	Letters       []LetterState
 	Archive       *ArchiveState
@@ -235,7 +238,7 @@ type RootRow struct {
 // A Step is one unit of a request's work on one source.
 type Step struct {
 	ID         int64
-	Stage      string // locate, discover, ask, archive, erase
+	Stage      string // locate, discover, ask, archive, erase, mentions
 	Source     string
 	Run        int
 	Status     string // waiting, running, asked (a person), done, failed, dropped

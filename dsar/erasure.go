@@ -316,7 +316,7 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 		if _, err := tx.Exec(ctx, `DELETE FROM feeds WHERE request_id = $1`, r.ID); err != nil {
 			return fmt.Errorf("forget the feeds of request %d: %w", r.ID, err)
 		}
-		return s.closeErasure(ctx, tx, r)
+		return s.afterErasure(ctx, tx, r)
 	}
 }
 

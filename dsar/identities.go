@@ -129,11 +129,11 @@ func (s *Service) walk(r requestRow, seeds []source.Seed) (source.Walk, error) {
 	if err != nil {
 		return source.Walk{}, fmt.Errorf("plan of request %d: %w", r.ID, err)
 	}
-	return source.Walk{
+	w := source.Walk{
 		Plan: plan, Scope: s.c.Controllers[r.Controller].Scope, Seeds: seeds,
 		IncludeShared: r.IncludeShared && r.Kind != datamap.Erasure,
-		Today:         s.now().UTC().Truncate(24 * time.Hour),
-	}, nil
+	}
+	return w, s.bring(&w, r)
 }
 
 // plan compiles the map for a kind, a policy and a set of identity types, once.

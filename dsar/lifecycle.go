@@ -76,7 +76,7 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, to Status, n
 		var open int
 		err := tx.QueryRow(ctx, `
 			SELECT count(*) FROM steps
-			WHERE request_id = $1 AND stage IN ('ask', 'archive', 'erase') AND status <> 'done'`, r.ID).Scan(&open)
+			WHERE request_id = $1 AND stage IN ('ask', 'archive', 'erase', 'mentions') AND status <> 'done'`, r.ID).Scan(&open)
 		if err != nil {
 			return fmt.Errorf("end request %d: %w", r.ID, err)
 		}
@@ -89,7 +89,7 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, to Status, n
 		after = c.ScrubAfter
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(`UPDATE requests SET finished_at = $2, scrub_at = $3 WHERE id = $1`, r.ID, now, now.Add(after))
+	batch.Queue(`UPDATE requests SET finished_at = $2, scrub_at = $3, brought_cipher = NULL WHERE id = $1`, r.ID, now, now.Add(after))
 	batch.Queue(`UPDATE steps SET status = 'dropped', finished_at = $2
 		WHERE request_id = $1 AND status IN ('waiting', 'running', 'asked', 'failed')`, r.ID, now)
 	batch.Queue(`UPDATE letters SET status = 'dropped'

@@ -44,6 +44,7 @@ type letterContent struct {
 	Reason     string    `json:"reason,omitempty"`      // refused, extended
 	Kept       []string  `json:"kept,omitempty"`        // erased: sentences
 	ByHand     []string  `json:"by_hand,omitempty"`     // erased: sentences
+	Mentions   []string  `json:"mentions,omitempty"`    // erased: sentences
 	Attach     bool      `json:"attach,omitempty"`      // archive: the file goes along
 }
 

@@ -93,7 +93,10 @@ func (s *Service) fill(ctx context.Context, tx pgx.Tx, r requestRow, q *Request)
 			return err
 		}
 	}
-	q.Waiting = waiting(r, q.Steps, q.Letters, q.Disagree, q.Archive)
+	if q.Mentions, err = s.mentionsOf(ctx, tx, r.ID); err != nil {
+		return err
+	}
+	q.Waiting = waiting(r, q.Steps, q.Letters, q.Disagree, q.Archive, undecidedOf(q.Mentions))
 	q.Missing, err = s.missing(ctx, tx, r, q.Findings)
 	return err
 }
@@ -162,10 +165,14 @@ func (s *Service) withWaiting(ctx context.Context, tx pgx.Tx, rows []requestRow)
 	if err != nil {
 		return nil, err
 	}
+	mentioned, err := undecidedMentions(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]Request, 0, len(rows))
 	for _, r := range rows {
 		q := r.request()
-		q.Waiting = waiting(r, steps[r.ID], letters[r.ID], false, nil)
+		q.Waiting = waiting(r, steps[r.ID], letters[r.ID], false, nil, mentioned[r.ID])
 		list = append(list, q)
 	}
 	return list, nil
@@ -186,7 +193,7 @@ func findingsOf(ctx context.Context, db pg.DB, requestID int64) ([]source.Findin
 }
 
 // stages in the order in which a request goes through them.
-var stages = []string{"locate", "discover", "ask", "archive", "erase"}
+var stages = []string{"locate", "discover", "ask", "archive", "erase", "mentions"}
 
 // stepsOf lists the steps of requests, by request, stage and source.
 func stepsOf(ctx context.Context, db pg.DB, requestIDs []int64) (map[int64][]Step, error) {

@@ -38,6 +38,7 @@ type requestRow struct {
 	MandateKind     *string
 	MandateBy       *string
 	MandateAt       *time.Time
+	BroughtCipher   []byte // at place(broughtOf, id)
 	ReasonCipher    []byte // at place(reasonOf, id)
 	JoinedProof     []byte
 	WaitsFor        *int64
@@ -50,7 +51,7 @@ type requestRow struct {
 
 const requestColumns = `id, controller, kind, policy, status, channel, delivery, language, received_at, due_on,
 	derivation, extended_at, approved_at, approved_by, include_shared, first_approved_at, first_approved_by, brake, requester, requester_cipher, mandate_kind,
-	mandate_by, mandate_at, reason_cipher, joined_proof, waits_for, joined_into, reminded_at, finished_at, scrub_at,
+	mandate_by, mandate_at, brought_cipher, reason_cipher, joined_proof, waits_for, joined_into, reminded_at, finished_at, scrub_at,
 	scrubbed_at`
 
 // loadRequest reads a request; forUpdate locks its row until the transaction
@@ -86,6 +87,7 @@ const (
 	feedsOf     = "feeds"
 	requesterOf = "requests.requester"
 	reasonOf    = "requests.reason"
+	broughtOf   = "requests.brought"
 )
 
 // place is the associated data of a ciphertext: "identities/17".

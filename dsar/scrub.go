@@ -113,6 +113,7 @@ func (s *Service) scrubRequest(ctx context.Context, id int64) error {
 		batch.Queue(`UPDATE identities SET cipher = NULL,
 			proved_how = CASE WHEN proved_how <> $2 THEN 'staff' ELSE proved_how END WHERE request_id = $1`, id, byLink)
 		batch.Queue(`UPDATE roots SET cipher = NULL WHERE request_id = $1`, id)
+		batch.Queue(`UPDATE mentions SET cipher = NULL, reason_cipher = NULL WHERE request_id = $1`, id)
 		batch.Queue(`DELETE FROM feeds WHERE request_id = $1`, id)
 		batch.Queue(`UPDATE letters SET cipher = NULL, status = CASE WHEN status = 'waiting' THEN 'dropped' ELSE status END
 			WHERE request_id = $1`, id)

@@ -44,8 +44,9 @@ type Notify struct{ Name, Address string }
 // use by many goroutines.
 type Service struct {
 	c       Config
-	sources []string // names, sorted
-	types   []string // identity types that the map knows, sorted
+	sources []string               // names, sorted
+	types   []string               // identity types that the map knows, sorted
+	texts   []datamap.MentionField // columns that are searched for mentions, in the map's order
 
 	mu    sync.Mutex
 	plans map[string]*datamap.Plan // by kind, policy and identity types
@@ -76,8 +77,13 @@ func New(c Config) (*Service, error) {
 			return nil, fmt.Errorf("controller %s: %w", key, err)
 		}
 	}
+	texts := datamap.MentionFields(c.Map)
+	if err := c.checkMentions(texts); err != nil {
+		return nil, err
+	}
 	return &Service{
-		c: c, sources: slices.Sorted(maps.Keys(c.Sources)), types: datamap.IdentityTypes(c.Map), plans: map[string]*datamap.Plan{},
+		c: c, sources: slices.Sorted(maps.Keys(c.Sources)), types: datamap.IdentityTypes(c.Map),
+		texts: texts, plans: map[string]*datamap.Plan{},
 	}, nil
 }
 

@@ -17,6 +17,7 @@ const (
 	stageDiscover = "discover"
 	stageArchive  = "archive"
 	stageErase    = "erase"
+	stageMentions = "mentions"
 )
 
 // noteLimit bounds what is still written of a step whose own context is over.
@@ -73,6 +74,8 @@ func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 		end, err = s.seal(ctx, st, r)
 	case stageErase:
 		end, err = s.erase(ctx, st, r)
+	case stageMentions:
+		end, err = s.mentions(ctx, st, r)
 	default:
 		err = &Permanent{Code: "unknown_stage", Err: errors.New("this version does not know the stage " + st.Stage)}
 	}

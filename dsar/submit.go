@@ -116,6 +116,9 @@ func (s *Service) insertRequest(ctx context.Context, tx pgx.Tx, a Actor, in inta
 	if err != nil {
 		return 0, fmt.Errorf("insert request: %w", err)
 	}
+	if err := s.saveBrought(ctx, tx, id, in); err != nil {
+		return 0, err
+	}
 	if in.Requester.As == self {
 		return id, nil
 	}

@@ -97,6 +97,23 @@ func eventText(e ledger.Entry) string {
 		return fmt.Sprintf("Left as not theirs: %s that came up in %s.", count(e, "rows", "row", "rows"), words(e, "source"))
 	case "request.retried":
 		return fmt.Sprintf("Put back to work: %s, %s.", count(e, "steps", "step", "steps"), count(e, "letters", "letter", "letters"))
+	case "mentions.searched":
+		text := fmt.Sprintf("Searched other people's text in %s: %s found", words(e, "source"), count(e, "mentions", "mention", "mentions"))
+		if n := number(e, "skipped"); n > 0 {
+			text += "; " + count(e, "skipped", "column or identity", "columns or identities") + " could not be searched"
+		}
+		return text + "."
+	case "mention.shown":
+		return fmt.Sprintf("Mention %d was read in its place.", number(e, "mention"))
+	case "mention.decided":
+		return fmt.Sprintf("Decided about %s: %s.", count(e, "mentions", "mention", "mentions"), words(e, "decision"))
+	case "mention.done":
+		return fmt.Sprintf("Mention %d in %s: %s.", number(e, "mention"), words(e, "source"), words(e, "outcome"))
+	case "mention.undone":
+		return fmt.Sprintf("Mention %d in %s was left as it is: it is to be decided again.", number(e, "mention"), words(e, "source"))
+	case "mentions.closed":
+		return fmt.Sprintf("Mentions: %d redacted, %d deleted, %d left, %d gone by themselves.",
+			number(e, "redacted"), number(e, "deleted"), number(e, "left"), number(e, "gone"))
 	case "ask.made":
 		return fmt.Sprintf("The owner of %s was asked, to answer by %s.", words(e, "source"), words(e, "due_on"))
 	case "ask.opened":

@@ -8,7 +8,7 @@ import (
 
 // waiting says which person, or which other request, a request waits for.
 // While only Lethe has to do something, it is empty.
-func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, archive *ArchiveState) string {
+func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, archive *ArchiveState, mentioned int64) string {
 	if !r.Status.isOpen() {
 		return untold(r, letters)
 	}
@@ -37,6 +37,8 @@ func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, a
 		return ""
 	case slices.ContainsFunc(steps, isAsked):
 		return askedWords(steps)
+	case mentioned > 0:
+		return mentionedWords(mentioned)
 	case r.Status == InReview && r.FirstApprovedAt != nil:
 		return secondWords(r)
 	case r.Status == InReview && disagree:
@@ -134,7 +136,7 @@ func failedWords(st Step) string {
 		return st.Message + " Ask again (retry), answer for them, or skip this source with a reason."
 	}
 	doing := map[string]string{
-		"locate": "looking for the address on record", "discover": "searching", "archive": "making the archive", "erase": "erasing",
+		"locate": "looking for the address on record", "discover": "searching", "archive": "making the archive", "erase": "erasing", "mentions": "looking after mentions in other people's text",
 	}[st.Stage]
 	words := "Failed while " + doing
 	if st.Source != "" {

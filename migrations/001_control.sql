@@ -47,6 +47,7 @@ CREATE TABLE requests (
     mandate_kind   text,                         -- what was seen, e.g. "power of attorney"; never a copy
     mandate_by     text,
     mandate_at     timestamptz,
+    brought_cipher bytea,                        -- {fields, secret}: custom request fields, and what hashes are keyed by; NULL at the end
     reason_cipher  bytea,                        -- the DPO's words for a refusal or extension
     joined_proof   bytea,                        -- HMAC over the sorted proved identities; NULL until one is proved
     waits_for      bigint REFERENCES requests,   -- an erasure waits for the same subject's access
@@ -96,7 +97,7 @@ CREATE TABLE roots (
 CREATE TABLE steps (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     request_id  bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
-    stage       text NOT NULL CHECK (stage IN ('locate', 'discover', 'ask', 'archive', 'erase')),
+    stage       text NOT NULL CHECK (stage IN ('locate', 'discover', 'ask', 'archive', 'erase', 'mentions')),
     source      text NOT NULL,                   -- '' for a step over all sources
     run         int NOT NULL DEFAULT 1,
     status      text NOT NULL CHECK (status IN ('waiting', 'running', 'asked', 'done', 'failed', 'dropped')),
@@ -183,6 +184,28 @@ CREATE TABLE findings (
     masked     bigint NOT NULL DEFAULT 0,
     found_at   timestamptz NOT NULL,
     PRIMARY KEY (request_id, source, collection)
+);
+
+-- Where the person stands in other people's text: each waits for the DPO. No
+-- text is kept, only by which sums it is known again.
+CREATE TABLE mentions (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request_id    bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
+    source        text NOT NULL,
+    collection    text NOT NULL,
+    field         text NOT NULL,
+    key_hmac      bytea NOT NULL,
+    cipher        bytea,                         -- {key, sum, after}; NULL once scrubbed
+    passages      int NOT NULL,
+    found_at      timestamptz NOT NULL,
+    decision      text CHECK (decision IN ('redact', 'delete', 'leave')),
+    decided_by    text,
+    decided_at    timestamptz,
+    reason_cipher bytea,                         -- why it is left; NULL once scrubbed
+    trouble       text,                          -- why a decision could not be carried out: it is to be decided again
+    outcome       text CHECK (outcome IN ('redacted', 'deleted', 'left', 'gone')),
+    done_at       timestamptz,
+    UNIQUE (request_id, source, collection, field, key_hmac)
 );
 
 CREATE TABLE archives (

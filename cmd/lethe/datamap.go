@@ -13,6 +13,7 @@ type datamapCmd struct {
 	Check datamapCheckCmd `cmd:"" help:"Every error of the map, with its place; what each identity type reaches."`
 	Plan  datamapPlanCmd  `cmd:"" help:"What is visited, in which order, and what is done there."`
 	Diff  datamapDiffCmd  `cmd:"" help:"What another map would no longer find, give or erase."`
+	Draft datamapDraftCmd `cmd:"" help:"A first map from a live database."`
 }
 
 type datamapCheckCmd struct {

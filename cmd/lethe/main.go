@@ -65,6 +65,7 @@ type commands struct {
 
 	Request  requestCmd  `cmd:"" group:"requests" help:"What the console can do with requests."`
 	Find     findCmd     `cmd:"" group:"requests" help:"What is held about a person, in counts; changes nothing."`
+	Grants   grantsCmd   `cmd:"" group:"run" help:"The least rights that each source needs, as GRANT statements."`
 	Deadline deadlineCmd `cmd:"" group:"requests" help:"The day an answer is due, and how it comes about."`
 	Datamap  datamapCmd  `cmd:"" group:"requests" help:"Errors of a data map; the plan made from it."`
 

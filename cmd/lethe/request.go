@@ -26,6 +26,8 @@ type requestCmd struct {
 	Withdraw requestWithdrawCmd `cmd:"" help:"End a request on the person's word."`
 	Retry    requestRetryCmd    `cmd:"" help:"Put failed steps and letters back to work."`
 	Desk     requestDeskCmd     `cmd:"" help:"Answer for the owner of a source, send the link again, or skip it."`
+	Mentions requestMentionsCmd `cmd:"" help:"Where the person stands in other people's text."`
+	Mention  requestMentionCmd  `cmd:"" help:"Decide about mentions: redact, delete or leave."`
 	Archive  requestArchiveCmd  `cmd:"" help:"Take the archive to hand it over, on the record."`
 }
 

@@ -24,6 +24,7 @@ type requestSubmitCmd struct {
 	Name       string        `help:"Name of a requester other than the person."`
 	Address    string        `help:"Mail address of that requester."`
 	Mandate    string        `help:"The mandate you saw: \"power of attorney of 3 May 2026\"."`
+	Field      []string      `placeholder:"NAME=VALUE" sep:"none" help:"A custom_request_field of the data map: only rows that hold the value."`
 	From       string        `placeholder:"FILE" help:"Many at once: a CSV file with a line each, or - for standard input."`
 	After      int           `placeholder:"LINE" help:"With --from: go on after this line of the file."`
 	Approve    bool          `help:"Approve at once, when nothing has to be decided."`
@@ -69,7 +70,14 @@ func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) err
 	defer a.close()
 	sub := dsar.Submission{
 		Controller: c.Controller, Kind: datamap.Kind(c.Kind), Policy: c.Policy, Identities: ids, Delivery: c.Delivery, Channel: "cli", Verified: c.Verified,
-		Requester: dsar.Requester{As: c.As, Name: c.Name, Address: c.Address, Mandate: c.Mandate},
+		Requester: dsar.Requester{As: c.As, Name: c.Name, Address: c.Address, Mandate: c.Mandate}, Fields: map[string]string{},
+	}
+	for _, pair := range c.Field {
+		name, value, ok := cut(pair, "=")
+		if !ok {
+			return wrongUse("--field takes NAME=VALUE, such as tenant=bota")
+		}
+		sub.Fields[name] = value
 	}
 	if sub.Controller == "" {
 		if len(a.cfg.Controllers) != 1 {

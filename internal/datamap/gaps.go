@@ -36,5 +36,10 @@ func Gaps(m *Map) []Problem {
 			list = append(list, Problem{Pos: c.Pos, Warning: true, Message: c.FullName() + " does not say " + strings.Join(lacks, ", ") + ": letters will lack it"})
 		}
 	}
+	for _, f := range MentionFields(m) {
+		if f.Why != "" {
+			list = append(list, Problem{Pos: f.Field.Pos, Warning: true, Message: f.Why})
+		}
+	}
 	return list
 }

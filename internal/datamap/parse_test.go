@@ -423,12 +423,27 @@ func TestParseHostile(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("dataset:\n- fides_key: x\n  collections:\n  - name: c\n    fields: [{name: id}]\n"))
+	f.Add([]byte(nestedMap))
+	f.Add([]byte(thirtyMistakes))
+	f.Add([]byte("dataset:\n- fides_key: x\n  collections:\n  - name: c\n    lethe: {all_of: [[a, b], ~, [c]], keep: [~, {where: {a: [~, 1]}, for: P1D, from: a, because: x, mask: [a.b]}]}\n    fields: [{name: a, fields: [{name: b}]}]\n"))
 	f.Add([]byte("a: &x [*x]\n"))
 	f.Add([]byte("? [a]\n: {b: }\n--- !!x\n|"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, problems := Parse([]File{{Name: "f", Data: data}}, ParseOptions{})
 		if (m == nil) != Failed(problems) {
 			t.Fatalf("expected a map or an error, got %v and %v", m, problems)
+		}
+		if m != nil {
+			for _, kind := range []Kind{Access, Export, Erasure} {
+				if p, err := Compile(m, Builtin(kind), IdentityTypes(m)); err == nil {
+					if _, err := p.JSON(); err != nil || p.Text() == "" {
+						t.Fatalf("expected the plan to be shown, got %v", err)
+					}
+				}
+			}
+			if got := Compare(m, m); len(got) > 0 {
+				t.Fatalf("expected a map to be like itself, got %v", got)
+			}
 		}
 		for _, p := range problems {
 			if p.Pos.Line < 1 || p.Pos.Column < 1 {

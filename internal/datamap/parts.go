@@ -89,23 +89,12 @@ func (v *Visit) withhold(p Policy, f *Field) {
 	}
 }
 
-// covers tells that a field is masked with an object above it.
-func (v *Visit) covers(f *Field) bool {
-	for up := f.Parent; up != nil; up = up.Parent {
-		if slices.ContainsFunc(v.Targets, func(t Target) bool { return t.Field == up }) {
-			return true
-		}
-	}
-	return false
-}
-
 // split says of which objects an erasure masks only the fields that the map
 // names, though they are personal as a whole: other keys in them stay.
 func (v *Visit) split(p Policy) []string {
 	var notes []string
 	for _, f := range v.Collection.AllFields() {
-		is := func(t Target) bool { return t.Field == f }
-		if len(f.Fields) == 0 || !p.targets(f) || v.Delete || v.covers(f) || slices.ContainsFunc(v.Targets, is) {
+		if len(f.Fields) == 0 || !p.targets(f) || v.Delete || v.takes(f) {
 			continue
 		}
 		notes = append(notes, fmt.Sprintf("%s is masked only in the fields that the data map names, because one of them is to stay or has a masking of its own: other keys in it stay.", f.FullName()))

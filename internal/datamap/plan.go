@@ -143,24 +143,20 @@ func (g *graph) linkFields(p *Plan) {
 		}
 	}
 	for _, v := range p.Visits {
-		target := make(map[*Field]bool, len(v.Targets))
-		for _, t := range v.Targets {
-			target[t.Field] = true
-		}
 		for _, f := range v.Collection.AllFields() {
 			// A third person's data is not given, be it a key.
 			hidden := p.Kind != Erasure && f.Redact
-			if (f.PrimaryKey && f.Parent == nil || linking[f]) && !hidden && !within(f, target) {
+			if (f.PrimaryKey && f.Parent == nil || linking[f]) && !hidden && !v.takes(f) {
 				v.LinkFields = append(v.LinkFields, f)
 			}
 		}
 	}
 }
 
-// within tells that a field or an object above it is in the set.
-func within(f *Field, set map[*Field]bool) bool {
+// takes tells that a field or an object above it is a target.
+func (v *Visit) takes(f *Field) bool {
 	for ; f != nil; f = f.Parent {
-		if set[f] {
+		if slices.ContainsFunc(v.Targets, func(t Target) bool { return t.Field == f }) {
 			return true
 		}
 	}
@@ -215,7 +211,7 @@ func (g *graph) unmasked(v *Visit, f *Field, policy Policy) string {
 	telling := func(c string) bool {
 		return CategoryMatches(personal, c) && !CategoryMatches("user.unique_id", c)
 	}
-	if v.Delete || policy.rule(f) == nil || !slices.ContainsFunc(f.whole, telling) || len(f.Fields) > 0 || v.covers(f) {
+	if v.Delete || policy.rule(f) == nil || !slices.ContainsFunc(f.whole, telling) || len(f.Fields) > 0 || v.takes(f) {
 		return ""
 	}
 	switch {

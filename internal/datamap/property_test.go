@@ -166,27 +166,6 @@ func TestComponents(t *testing.T) {
 	})
 }
 
-// bigMap has n collections and three references from each to earlier ones.
-func bigMap(t testing.TB, n int) *Map {
-	var b strings.Builder
-	b.WriteString("dataset:\n- fides_key: s\n  collections:\n  - {name: c0, fields: [{name: id, fides_meta: {primary_key: true, identity: email}}]}\n")
-	for i := 1; i < n; i++ {
-		fmt.Fprintf(&b, "  - {name: c%d, fields: [{name: id, fides_meta: {primary_key: true}}, {name: t, data_categories: [user]}, {name: a, fides_meta: {references: [", i)
-		fmt.Fprintf(&b, "{dataset: s, field: c%d.id, direction: from}, {dataset: s, field: c%d.id, direction: from}, {dataset: s, field: c%d.id}]}}]}\n", i/2, i/3, i-1)
-	}
-	return mustParse(t, b.String())
-}
-
-// Planning is linear: the aim is 50 ms for 3,000 collections with 9,000 references.
-func BenchmarkCompile(b *testing.B) {
-	m := bigMap(b, 3000)
-	for b.Loop() {
-		if _, err := Compile(m, Builtin(Erasure), []string{"email"}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 func BenchmarkParse(b *testing.B) {
 	var lines []string
 	for i := range 3000 {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -249,6 +250,13 @@ func (f *fakeRequests) SkipAsk(_ context.Context, a dsar.Actor, id int64, source
 }
 func (f *fakeRequests) ResendAsk(_ context.Context, a dsar.Actor, id int64, source string) error {
 	return f.note("ResendAsk", a, id, source)
+}
+
+func (f *fakeRequests) ShowMention(_ context.Context, a dsar.Actor, id, mention int64) (source.MentionText, bool, error) {
+	return source.MentionText{Text: "<b>ask</b> jana@example.org", Spans: [][2]int{{11, 27}}}, true, f.note("ShowMention", a, id, mention)
+}
+func (f *fakeRequests) DecideMention(_ context.Context, a dsar.Actor, id int64, which []int64, decision, reason string) error {
+	return f.note("DecideMention", a, id, fmt.Sprint(which, " ", decision, " ", reason))
 }
 
 // fakeRetention is the same for rules and holds.

@@ -25,6 +25,7 @@ type requestView struct {
 	FailedMail bool
 	Unproved   int
 	ToTick     bool // the approval needs ticks
+	Texts      []mentionView
 }
 
 // rootView is one root row beside its box.
@@ -45,6 +46,7 @@ type eventView struct {
 // taken; here it is only about not offering what would be refused.
 type can struct {
 	Verify, Approve, Refuse, Extend, Withdraw, Retry, Draft, HandOver bool
+	Mention                                                           bool // beside each
 }
 
 // Any tells whether there is anything to be offered.
@@ -67,6 +69,7 @@ func actionsOf(r dsar.Request, a dsar.Actor) can {
 		Extend:   open && !r.Extended,
 		Withdraw: early || r.Status == dsar.Running && onlyAsked(r),
 		Retry:    failed,
+		Mention:  r.Status == dsar.Running,
 		Draft:    (r.Status == dsar.InReview || r.Status == dsar.Running && onlyAsked(r)) && r.Kind != datamap.Erasure,
 		HandOver: r.Archive != nil && !r.Archive.Deleted,
 	}
@@ -77,7 +80,7 @@ func onlyAsked(r dsar.Request) bool {
 	return !slices.ContainsFunc(r.Steps, func(s dsar.Step) bool { return s.Stage == "archive" || s.Stage == "erase" })
 }
 
-var requestActions = []string{"how", "rows", "include_shared", "refuse_reason", "extend_reason", "ask_files", "ask_answer", "ask_who", "ask_words", "ask_reason"}
+var requestActions = []string{"how", "rows", "include_shared", "refuse_reason", "extend_reason", "ask_files", "ask_answer", "ask_who", "ask_words", "ask_reason", "mention_reason"}
 
 func (s *server) request(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
 	id, err := pathID(r)
@@ -124,6 +127,12 @@ func (s *server) requestPage(w http.ResponseWriter, r *http.Request, a dsar.Acto
 		v.Identities[i].By = who(v.Identities[i].By)
 	}
 	v.MandateBy = who(v.MandateBy)
+	if v.Texts, err = s.mentionsOf(r, a, req, f); err != nil {
+		return err
+	}
+	for i := range v.Texts {
+		v.Texts[i].DecidedBy = who(v.Texts[i].DecidedBy)
+	}
 	title := "Request " + strconv.FormatInt(id, 10)
 	if f.Bad() {
 		title = "Problem: " + title

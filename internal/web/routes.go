@@ -54,6 +54,7 @@ func (s *server) routes(mux *http.ServeMux) {
 	mux.Handle("POST /requests/{id}/archive", s.staff(s.requestHandOver))
 	mux.Handle("POST /requests/{id}/asks/{source}/files", s.staff(s.askFiles))
 	mux.Handle("POST /requests/{id}/asks/{source}/{what}", s.staff(s.askDone))
+	mux.Handle("POST /requests/{id}/mentions/{mention}/{what}", s.staff(s.mentionDone))
 	mux.Handle("GET /rules", s.staff(s.rules))
 	mux.Handle("POST /rules/{name}/try", s.staff(s.ruleTry))
 	mux.Handle("POST /rules/{name}/approve", s.staff(s.ruleApprove))

@@ -21,6 +21,13 @@ type Requests interface {
 	DeskPages
 	DeskFiles
 	DeskAnswers
+	Mentions
+}
+
+// Mentions are what stands of the person in other people's text.
+type Mentions interface {
+	ShowMention(ctx context.Context, a dsar.Actor, id, mention int64) (source.MentionText, bool, error)
+	DecideMention(ctx context.Context, a dsar.Actor, id int64, which []int64, decision, reason string) error
 }
 
 // DeskPages are what the owner of a source opens from a mail.

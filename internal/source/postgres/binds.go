@@ -32,7 +32,7 @@ func newRun(w source.Walk, above int64) *run {
 		r.feeds[[2]string{f.From, f.To}] = f
 	}
 	for _, s := range w.Seeds {
-		if !isPlaceholder(s.Value) {
+		if !isPlaceholder(s.Value) || strings.HasPrefix(s.Type, datamap.Row+":") { // a picked row's key is what it is
 			r.seeds[s.Type] = append(r.seeds[s.Type], s.Value)
 		}
 	}

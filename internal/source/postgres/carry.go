@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,9 +24,9 @@ type result struct {
 	beyond    []int64
 	addresses []string
 	keys      []source.RowKey
+	files     []source.Object // that the rows erased or masked named
 	stayed    []source.KeptRow
 	braked    []source.Brake
-	files     []source.Object // that the rows erased or masked named
 }
 
 // The places of a stop's counts.
@@ -194,7 +195,8 @@ func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t tas
 			if res.big {
 				return errBig
 			}
-			if err := c.beyond(t, res, &writer{p: c.p, certain: c.p.certain(v, false), v: v}); err != nil {
+			w := &writer{p: c.p, certain: c.p.certain(v, false), v: v}
+			if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res, w)); err != nil {
 				return err
 			}
 			return finish(conn, res)
@@ -222,7 +224,7 @@ func (c *carriage) stage(ctx context.Context, conn *pgxpool.Conn, how string, t 
 		return err
 	}
 	return c.s.inTx(ctx, conn, whole(how), func(tx pgx.Tx) error {
-		res, err := c.inStages(ctx, tx, t)
+		res, err := c.inStages(ctx, tx, t, how)
 		if err != nil {
 			return err
 		}
@@ -333,7 +335,7 @@ func (c *carriage) keys() *stage {
 }
 
 // inStages carries out a task in key tables.
-func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, error) {
+func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task, how string) (*result, error) {
 	g := c.keys()
 	if err := c.walkInStages(ctx, tx); err != nil {
 		return nil, err
@@ -347,7 +349,7 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task) (*result, er
 	if err != nil {
 		return nil, err
 	}
-	if err := c.beyond(t, res, g.writer()); err != nil {
+	if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res, g.writer())); err != nil {
 		return nil, err
 	}
 	if t == toErase && c.sliceAbove > 0 && res.total() > c.sliceAbove {

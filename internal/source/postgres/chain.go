@@ -309,7 +309,7 @@ func (w *writer) tallies(t task, rel relation) []string {
 			}
 		default:
 			if s.visit.Delete {
-				deleted = count(rel(s)+" k", "k.del")
+				deleted = w.leftToDelete(s, rel)
 			}
 			if len(s.masks()) > 0 {
 				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s, w.v, rel, true))
@@ -326,6 +326,22 @@ func (w *writer) tallies(t task, rel relation) []string {
 		counts = append(counts, heldRows, deleted, masked, kept)
 	}
 	return counts
+}
+
+// leftToDelete counts, in a second look, the rows that should have gone. Not
+// those that the erasure masked because a row that stays named them: masking may
+// have changed the very value by which they were named, and nothing that the
+// policy targets is left in them.
+func (w *writer) leftToDelete(s *stop, rel relation) string {
+	if len(s.masks()) == 0 {
+		return "(SELECT count(*) FROM " + rel(s) + " k WHERE k.del)"
+	}
+	left := w.unmasked(s, w.v, rel, true)
+	// The keys of shared rows are not among those erased, nor are places.
+	if !s.c.SharedErase && !s.nameless {
+		left = "(" + left + " OR NOT " + w.keyIs(s, cols("t", s.key), "erased keys", func(r *run) []string { return r.erased[s.c.FullName()] }) + ")"
+	}
+	return "(SELECT count(*) FROM " + s.t.ident() + " t WHERE " + w.these(s, rel(s), "k.del") + " AND " + left + ")"
 }
 
 // strayAddresses are the mail addresses in rows that the walk reached though

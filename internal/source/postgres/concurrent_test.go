@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,6 +97,41 @@ func TestErasuresAmidTrade(t *testing.T) {
 		}
 		if n := number(t, pool, `SELECT count(*) FROM orders WHERE customer < 120 AND customer >= 100`); n != 0 {
 			t.Errorf("expected no order of an erased customer, got %d", n)
+		}
+	})
+}
+
+// Two people at one address are erased at once: each erasure sees that the
+// other still lives there. As one after the other would, both together must
+// leave nothing of it.
+func TestTwoWhoShareAreErasedAtOnce(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, worldSchema)
+		world{
+			"places": {{"id": "1", "tenant": "1", "street": "of both"}},
+			"people": {{"id": "1", "tenant": "1", "email": "a@x.example", "place_id": "1"}, {"id": "2", "tenant": "1", "email": "b@x.example", "place_id": "1"}},
+		}.load(t, pool)
+		s := sourceOf(t, pool, "world", o)
+		plan := planOf(t, mapOf(t, worldMap), datamap.Erasure, "email")
+		var met, done sync.WaitGroup
+		met.Add(2)
+		for _, address := range []string{"a@x.example", "b@x.example"} {
+			done.Go(func() {
+				var once sync.Once
+				w := source.Walk{Plan: plan, Scope: "1", Seeds: seeds("email", address)}
+				if _, err := s.Erase(t.Context(), w, source.Holds{}, func(context.Context, source.Note) error {
+					once.Do(func() { met.Done(); met.Wait() }) // neither commits before the other has erased
+					return nil
+				}); err != nil {
+					t.Errorf("expected both erasures to be carried out: %v", err)
+				}
+			})
+		}
+		done.Wait()
+		if n := number(t, pool, "SELECT (SELECT count(*) FROM people) * 10 + (SELECT count(*) FROM places)"); n != 0 {
+			t.Errorf("expected neither person nor address to be left, got %d (people, places)", n)
 		}
 	})
 }

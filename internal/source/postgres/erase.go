@@ -18,7 +18,8 @@ import (
 const restarts = 5
 
 // Erase carries out the walk's plan in one REPEATABLE READ transaction (READ
-// COMMITTED would erase a row that moved to somebody else in the middle). It
+// COMMITTED would erase a row that moved to somebody else in the middle; where
+// rows are shared it is SERIALIZABLE, see errShares). It
 // calls note just before the commit; when note fails, nothing was changed.
 //
 // After an error at or after the commit nobody knows here whether it happened:
@@ -29,9 +30,10 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 	if w.Plan.Kind != datamap.Erasure {
 		return done, errors.New("source " + s.name + ": only a plan for erasure can erase")
 	}
+	how := changing
 	for attempt := 0; ; attempt++ {
 		var refused error // what note said: not ours to clean or to retry
-		done, err = s.eraseOnce(ctx, w, h, part{sliceAbove: max(0, s.o.SliceAbove)}, func(ctx context.Context, n source.Note) error {
+		done, err = s.eraseOnce(ctx, w, h, how, part{sliceAbove: max(0, s.o.SliceAbove)}, func(ctx context.Context, n source.Note) error {
 			refused = note(ctx, n)
 			return refused
 		})
@@ -39,7 +41,10 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 		case err == nil:
 			return done, nil
 		case errors.Is(err, errSlices):
-			return s.eraseInSlices(ctx, w, h, note)
+			return s.eraseInSlices(ctx, w, h, how, note)
+		case errors.Is(err, errShares):
+			how = sharing
+			continue
 		case refused != nil:
 			return source.Note{}, refused
 		case attempt == restarts || !restarting(err):
@@ -51,7 +56,7 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 	}
 }
 
-func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, of part, note func(context.Context, source.Note) error) (done source.Note, err error) {
+func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, how string, of part, note func(context.Context, source.Note) error) (done source.Note, err error) {
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
 		c, err := s.ready(ctx, conn, w, h)
 		if err != nil {
@@ -64,7 +69,7 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, o
 			return err
 		}
 		c.sliceAbove, c.slice = of.sliceAbove, of.slice
-		return c.do(ctx, conn, changing, toErase, func(tx pg.DB, res *result) error {
+		return c.do(ctx, conn, how, toErase, func(tx pg.DB, res *result) error {
 			// Constraints that wait for the commit are checked now: the note
 			// says what will stand, and a commit has then little left to fail of.
 			if c.p.defers() {

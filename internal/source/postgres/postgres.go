@@ -139,6 +139,7 @@ func (s *Source) Ping(ctx context.Context) error {
 const (
 	reading  = "begin isolation level repeatable read read only"
 	changing = "begin isolation level repeatable read"
+	sharing  = "begin isolation level serializable" // an erasure that found shared rows
 	looking  = "begin isolation level read committed read only"
 )
 

@@ -173,6 +173,7 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 		if why := st.findKey(); why != "" {
 			reasons = append(reasons, why)
 		}
+		reasons = append(reasons, st.unnameable()...)
 		if p.keeping(st) {
 			reasons = append(reasons, st.keepMisfits()...)
 		}
@@ -181,7 +182,6 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 				reasons = append(reasons, fmt.Sprintf("%s is to be encrypted, which Postgres cannot do by itself: choose hmac, which lets equal values join, or null_rewrite", t.Field.FullName()))
 			}
 		}
-		reasons = append(reasons, st.unnameable()...)
 	}
 	if err := s.tieUp(p); err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ func of[T any](d drawer, list ...T) T { return list[d.IntN(len(list))] }
 
 // scheme draws 2 to 12 tables, the ties between them, and the map.
 func (d drawer) scheme(name string) *scheme {
-	s := &scheme{name: name}
+	s := &scheme{name: name, calm: !d.one(4)}
 	n := 2 + d.IntN(5)
 	if d.one(3) {
 		n = 2 + d.IntN(11)
@@ -32,8 +32,9 @@ func (d drawer) scheme(name string) *scheme {
 	scoped := d.one(2)
 	for i := range n {
 		t := d.table(i)
-		t.mapped = i == 0 || !d.one(6)
-		t.people = i == 0 || d.one(4)
+		t.mapped = i == 0 || !d.one(8)
+		t.people = i == 0 || d.one(5)
+		t.place = i > 0 && d.one(5)
 		if inherits && t.mapped && d.one(2) {
 			t.categories, t.marked = []string{of(d, "user.content", "user.behavior")}, true
 		}
@@ -155,19 +156,28 @@ func (d drawer) textMask() *sMask {
 func (d drawer) tie(s *scheme, i int) {
 	child := s.tables[i]
 	many := d.IntN(3)
-	if i > 0 && many == 0 {
-		many = 1
+	switch {
+	case i > 0:
+		many = max(many, 1)
+	case s.calm:
+		many = 0
 	}
 	var owners []int
 	for range many {
 		p := d.IntN(max(i, 1))
 		switch {
+		case s.calm:
 		case d.one(8):
 			p = i
 		case d.one(8):
 			p = d.IntN(len(s.tables))
-		case d.one(2):
+		}
+		switch {
+		case p >= i:
+		case d.one(3):
 			p = max(i-1, 0)
+		case d.one(2):
+			p = 0
 		}
 		parent := s.tables[p]
 		switch {
@@ -200,7 +210,7 @@ func (d drawer) byValue(s *scheme, child, parent *sTable) {
 		if d.one(2) {
 			child.indexed = append(child.indexed, at)
 		}
-		s.ties = append(s.ties, d.direct(child, at, parent, c))
+		s.ties = append(s.ties, d.direct(s, child, at, parent, c))
 		return
 	}
 }
@@ -209,7 +219,7 @@ func (d drawer) byValue(s *scheme, child, parent *sTable) {
 // the map or not. It returns the columns that may own a row.
 func (d drawer) foreign(s *scheme, child, parent *sTable) []int {
 	var at []int
-	real, inMap := !d.one(4), !d.one(5)
+	real, inMap := !d.one(4), !d.one(8)
 	notNull := d.one(4)
 	for _, k := range parent.pk {
 		c := &sColumn{name: fmt.Sprintf(of(d, "ref%d", "Ref-%d"), len(child.columns)), typ: parent.columns[k].typ, notNull: notNull}
@@ -252,14 +262,20 @@ func (d drawer) foreign(s *scheme, child, parent *sTable) []int {
 			c.readOnly = c.mask == nil
 			continue
 		}
-		s.ties = append(s.ties, d.direct(child, at[i], parent, k))
+		s.ties = append(s.ties, d.direct(s, child, at[i], parent, k))
 	}
 	return at
 }
 
 // direct draws a direction, and the end on which the reference stands.
-func (d drawer) direct(child *sTable, at int, parent *sTable, key int) *tie {
+func (d drawer) direct(s *scheme, child *sTable, at int, parent *sTable, key int) *tie {
 	r := &tie{on: spot{child.i, at}, names: spot{parent.i, key}, direction: of(d, "from", "from", "from", "to", "")}
+	switch {
+	case s.calm && parent.place:
+		r.direction = "to"
+	case s.calm && r.direction == "to":
+		r.direction = "from"
+	}
 	if child == parent && r.direction == "" {
 		r.direction = "from"
 	}
@@ -325,6 +341,14 @@ func (d drawer) policy(kind datamap.Kind) datamap.Policy {
 			rule.Strategy = of(d, &datamap.Masking{Strategy: "string_rewrite", Value: "masked", Suffix: "!"}, &datamap.Masking{Strategy: "random_string_rewrite", Length: d.IntN(2) * 6}, &datamap.Masking{Strategy: "null_rewrite"})
 		}
 		p.Rules = append(p.Rules, rule)
+	}
+	texts := slices.ContainsFunc(p.Rules, func(r datamap.PolicyRule) bool { return r.Strategy != nil && r.Strategy.Strategy != "null_rewrite" })
+	switch {
+	case !d.one(3):
+	case kind != datamap.Erasure:
+		p.Links = datamap.LinksOmit
+	case !texts: // numbers and foreign keys take no text
+		p.Links = datamap.LinksMask
 	}
 	return p
 }

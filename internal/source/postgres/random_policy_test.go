@@ -77,7 +77,7 @@ func (t *sTable) maskOf(p datamap.Policy, i int, linking bool) *sMask {
 	c := t.columns[i]
 	rule := t.rule(p, c)
 	switch {
-	case rule == nil, t.marked && slices.Contains(t.pk, i), c.readOnly, linking && c.mask == nil:
+	case rule == nil, t.marked && slices.Contains(t.pk, i), c.readOnly, linking && c.mask == nil && p.Links != datamap.LinksMask:
 		return nil
 	case c.mask != nil:
 		return c.mask

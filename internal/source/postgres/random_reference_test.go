@@ -65,10 +65,8 @@ func (s *scheme) trail(types []string) trail {
 		}
 	}
 	for _, table := range s.tables {
-		for _, c := range table.columns {
-			if table.mapped && !table.skip && c.identity != "" && slices.Contains(types, c.identity) {
-				reach(table.i)
-			}
+		if table.mapped && !table.skip && table.seededBy(types) {
+			reach(table.i)
 		}
 	}
 	taken := map[*tie]bool{}
@@ -92,10 +90,27 @@ func (s *scheme) trail(types []string) trail {
 	return t
 }
 
+// picked is the type of an identity that is a row picked by its key.
+func (t *sTable) picked() string { return "row:d." + t.name }
+
+func (t *sTable) seededBy(types []string) bool {
+	return slices.Contains(types, t.picked()) || slices.ContainsFunc(t.columns, func(c *sColumn) bool {
+		return c.identity != "" && slices.Contains(types, c.identity)
+	})
+}
+
 // leadsOn: an empty, NULL or placeholder value leads nowhere.
 func leadsOn(v string) bool {
 	return v != none && !slices.Contains([]string{"", "n/a", "na", "-", "--", "null", "none", "nil", "unknown", "undefined",
 		"00000000-0000-0000-0000-000000000000"}, strings.ToLower(strings.TrimSpace(v)))
+}
+
+// leads tells whether a value is followed from one spot to another: 0 and -1
+// are numbers of nobody where neither spot is part of a key.
+func (s *scheme) leads(from, to spot, v string) bool {
+	key := func(at spot) bool { return slices.Contains(s.tables[at.t].pk, at.c) }
+	typ := s.tables[from.t].columns[from.c].typ
+	return leadsOn(v) && !((v == "0" || v == "-1") && typ != "text" && !key(from) && !key(to))
 }
 
 // matches tells whether a column holds one of the identities brought.
@@ -143,6 +158,10 @@ func (v view) seeded(at rowID) (types []string) {
 			types = append(types, c.identity)
 		}
 	}
+	t := v.s.tables[at.t]
+	if slices.Contains(v.trail.types, t.picked()) && slices.Contains(v.w.Seeds, source.Seed{Type: t.picked(), Value: t.key(v.c[at.t][at.j])}) {
+		types = append(types, t.picked())
+	}
 	slices.Sort(types)
 	return slices.Compact(types)
 }
@@ -179,7 +198,7 @@ func (v view) each(f func(rowID)) {
 func (v view) led(at rowID, in map[rowID]bool, only func(lead) bool) bool {
 	t, r := v.s.tables[at.t], v.c[at.t][at.j]
 	for _, l := range v.trail.leads {
-		if l.to.t != at.t || !only(l) || !leadsOn(r[l.to.c]) {
+		if l.to.t != at.t || !only(l) || !v.s.leads(l.from, l.to, r[l.to.c]) {
 			continue
 		}
 		if t.owner >= 0 && l.to.c != t.owner && leadsOn(r[t.owner]) {
@@ -231,7 +250,7 @@ func (v view) shared(in map[rowID]bool) map[rowID]bool {
 func (v view) namedBy(at rowID, f func(rowID) bool) bool {
 	for _, r := range v.s.ties {
 		holds, held := v.s.holder(r)
-		if held.t != at.t || !leadsOn(v.c[at.t][at.j][held.c]) {
+		if held.t != at.t || !v.s.leads(held, holds, v.c[at.t][at.j][held.c]) {
 			continue
 		}
 		for j, by := range v.c[holds.t] {
@@ -271,7 +290,7 @@ func (a *answer) count(v view, p datamap.Policy) {
 	a.findings = map[string]source.Finding{}
 	for _, i := range v.trail.reached {
 		t := v.s.tables[i]
-		seeds := slices.ContainsFunc(t.columns, func(c *sColumn) bool { return c.identity != "" && slices.Contains(v.trail.types, c.identity) })
+		seeds := t.seededBy(v.trail.types)
 		if len(t.given(p)) == 0 && !t.loses(p) && !seeds || p.Kind == datamap.Erasure && !seeds && !t.loses(p) && !v.masks(p, t) {
 			continue
 		}
@@ -428,7 +447,8 @@ func (v view) rows(p datamap.Policy, a answer, t *sTable) (names []string, rows 
 	var places []int
 	for i, c := range t.columns {
 		links := slices.ContainsFunc(v.trail.leads, func(l lead) bool { return l.from == spot{t.i, i} || l.to == spot{t.i, i} })
-		if slices.Contains(asked, i) || links || t.marked && slices.Contains(t.pk, i) {
+		follows := (links || t.marked && slices.Contains(t.pk, i)) && p.Links != datamap.LinksOmit
+		if slices.Contains(asked, i) || follows {
 			places, names = append(places, i), append(names, c.name)
 		}
 	}

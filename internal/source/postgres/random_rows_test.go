@@ -32,11 +32,14 @@ func identityOf(typ string, who int, column string) string {
 func (d drawer) contents(s *scheme) contents {
 	c := make(contents, len(s.tables))
 	whose := make([][]int, len(s.tables))
-	faithful := of(d, 3, 8, 30)
+	faithful := of(d, 4, 20, 100)
 	for _, t := range s.tables {
-		n := d.IntN(9)
-		if d.one(5) {
+		n := 2 + d.IntN(9)
+		switch {
+		case d.one(6):
 			n = d.IntN(40)
+		case d.one(12):
+			n = 0
 		}
 		for j := range n {
 			r := make(record, len(t.columns))
@@ -49,7 +52,7 @@ func (d drawer) contents(s *scheme) contents {
 		}
 	}
 	pick := func(who int, parent int, at int) (record, bool) {
-		for range 6 {
+		for range 12 {
 			if len(c[parent]) == 0 {
 				break
 			}
@@ -168,14 +171,14 @@ func (d drawer) keyOf(t *sTable, r record, j int) {
 // value draws what stands in a column; keys and references are drawn after.
 func (d drawer) value(t *sTable, i int, c *sColumn, who int) string {
 	if i == t.controller {
-		return of(d, "1", "1", "1", "1", "2", none)
+		return of(d, "1", "1", "1", "1", "1", "1", "1", "1", "2", none)
 	}
 	if c.identity != "" {
 		v := identityOf(c.identity, who, c.typ)
 		switch {
 		case d.one(8):
 			return none
-		case d.one(6):
+		case d.one(10):
 			return identityOf(c.identity, d.IntN(persons), c.typ)
 		case c.identity == "email" && d.one(4):
 			return strings.ToUpper(v)
@@ -221,9 +224,12 @@ type demand struct {
 // demand draws who asks, what is ticked and what is held.
 func (d drawer) demand(s *scheme, c contents, types []string) demand {
 	var q demand
-	who := d.IntN(persons)
-	q.walk.Seeds = d.seeds(s, types, who)
-	q.walk.Scope = of(d, "1", "1", "1", "2", "", "x")
+	who := d.somebody(s, c, types)
+	q.walk.Seeds = append(d.seeds(s, types, who), d.picks(s, c, types)...)
+	q.walk.Scope = "1"
+	if d.one(10) {
+		q.walk.Scope = of(d, "2", "2", "", "x")
+	}
 	q.walk.IncludeShared = d.one(2)
 	some := func(share int) (keys []source.RowKey) {
 		for _, t := range s.tables {
@@ -252,9 +258,41 @@ func (d drawer) demand(s *scheme, c contents, types []string) demand {
 	return q
 }
 
+// somebody is mostly a person whom a row names.
+func (d drawer) somebody(s *scheme, c contents, types []string) int {
+	known := map[int]bool{}
+	for _, t := range s.tables {
+		for i, col := range t.columns {
+			for _, r := range c[t.i] {
+				for who := range persons {
+					if t.mapped && !t.skip && slices.Contains(types, col.identity) && strings.EqualFold(r[i], identityOf(col.identity, who, col.typ)) {
+						known[who] = true
+					}
+				}
+			}
+		}
+	}
+	for range 4 {
+		if who := d.IntN(persons); known[who] {
+			return who
+		}
+	}
+	return d.IntN(persons)
+}
+
+// picks are rows that the DPO picked, where the plan admits that.
+func (d drawer) picks(s *scheme, c contents, types []string) (seeds []source.Seed) {
+	for _, t := range s.tables {
+		if slices.Contains(types, t.picked()) && len(c[t.i]) > 0 && !d.one(3) {
+			seeds = append(seeds, source.Seed{Type: t.picked(), Value: t.key(of(d, c[t.i]...))})
+		}
+	}
+	return seeds
+}
+
 func (d drawer) seeds(s *scheme, types []string, who int) (seeds []source.Seed) {
 	for _, typ := range types {
-		if d.one(6) && len(types) > 1 {
+		if strings.HasPrefix(typ, "row:") || d.one(6) && len(types) > 1 {
 			continue
 		}
 		column := "text"

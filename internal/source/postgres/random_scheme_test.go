@@ -16,6 +16,7 @@ type scheme struct {
 	tables []*sTable
 	ties   []*tie
 	keys   []*foreign
+	calm   bool // few circles
 }
 
 // An sTable is a table and, where mapped, its collection.
@@ -25,13 +26,14 @@ type sTable struct {
 	columns []*sColumn
 	pk      []int // places of the primary key's columns
 	// What the map says of it.
-	mapped, marked      bool // marked: its key has primary_key
-	del, sharedErase    bool
-	skip                bool
-	owner, controller   int // places, or -1
-	categories          []string
-	people              bool // rows stand for persons
-	indexed             []int
+	mapped, marked    bool // marked: its key has primary_key
+	del, sharedErase  bool
+	skip              bool
+	owner, controller int // places, or -1
+	categories        []string
+	people            bool // rows stand for persons
+	place             bool // in calm schemes: what others point to
+	indexed           []int
 }
 
 type sColumn struct {

@@ -32,11 +32,11 @@ var (
 	errNoSlice = errors.New("nothing more can go by itself")
 )
 
-func (s *Source) eraseInSlices(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (all source.Note, err error) {
+func (s *Source) eraseInSlices(ctx context.Context, w source.Walk, h source.Holds, how string, note func(context.Context, source.Note) error) (all source.Note, err error) {
 	one := func(of part) (source.Note, error) {
 		for attempt := 0; ; attempt++ {
 			var refused error
-			done, err := s.eraseOnce(ctx, w, h, of, func(ctx context.Context, n source.Note) error {
+			done, err := s.eraseOnce(ctx, w, h, how, of, func(ctx context.Context, n source.Note) error {
 				refused = note(ctx, n)
 				return refused
 			})
@@ -45,6 +45,9 @@ func (s *Source) eraseInSlices(ctx context.Context, w source.Walk, h source.Hold
 				return done, errors.Join(refused)
 			case errors.Is(err, errNoSlice):
 				return source.Note{}, err
+			case errors.Is(err, errShares):
+				how = sharing
+				continue
 			case attempt == restarts || !restarting(err) || pause(ctx, attempt) != nil:
 				return source.Note{}, s.failed("erase", err)
 			}

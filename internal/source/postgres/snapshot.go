@@ -58,7 +58,7 @@ func (s *Source) snapshot(ctx context.Context, conn *pgxpool.Conn, w source.Walk
 	if err := c.prepare(ctx, conn); err != nil {
 		return nil, err
 	}
-	_, err = n.open(ctx, func(tx pgx.Tx) (*result, error) { return c.inStages(ctx, tx, toFind) })
+	_, err = n.open(ctx, func(tx pgx.Tx) (*result, error) { return c.inStages(ctx, tx, toFind, reading) })
 	return n, err
 }
 

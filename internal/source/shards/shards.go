@@ -43,6 +43,9 @@ type Database interface {
 	Indexed(ctx context.Context, c *datamap.Collection, column string) (indexed bool, rows int64, err error)
 	Scopes(ctx context.Context, c *datamap.Collection, known []string) ([]string, error)
 	Naming(ctx context.Context, fields []*datamap.Field, keys []string) ([]string, error)
+	SearchMentions(ctx context.Context, m source.Mentions, from string) (source.MentionSlice, error)
+	ReadMention(ctx context.Context, m source.Mentions, key string) (source.MentionText, bool, error)
+	ChangeMention(ctx context.Context, c source.MentionChange) (source.MentionOutcome, error)
 	Check(ctx context.Context, m *datamap.Map) ([]postgres.Doubt, error)
 	Ping(ctx context.Context) error
 	Close()

@@ -1,0 +1,102 @@
+package dsar
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// broughtContent is sealed in requests.brought_cipher, and gone with the
+// request's end: the fields that came with it (custom_request_field), and the
+// secret from which hashed values draw their salt and key (FIDESLANG.md: drawn
+// per request and thrown away with it).
+type broughtContent struct {
+	Fields map[string]string `json:"fields,omitempty"`
+	Secret []byte            `json:"secret,omitempty"`
+}
+
+// saveBrought keeps what a request brings beside its identities.
+func (s *Service) saveBrought(ctx context.Context, tx pgx.Tx, id int64, in intake) error {
+	c := broughtContent{Fields: in.Fields}
+	if in.Kind == datamap.Erasure {
+		c.Secret = make([]byte, 32)
+		if _, err := io.ReadFull(s.c.Rand, c.Secret); err != nil {
+			return fmt.Errorf("draw the secret of request %d: %w", id, err)
+		}
+	}
+	if len(c.Fields)+len(c.Secret) == 0 {
+		return nil
+	}
+	cipher, err := s.sealJSON(place(broughtOf, id), c)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE requests SET brought_cipher = $2 WHERE id = $1`, id, cipher); err != nil {
+		return fmt.Errorf("insert request %d: %w", id, err)
+	}
+	return nil
+}
+
+// bring puts into a walk what its request brought, and the day by which
+// statutory keeps are reckoned.
+func (s *Service) bring(w *source.Walk, r requestRow) error {
+	w.Today = s.now().Truncate(24 * time.Hour)
+	if r.BroughtCipher == nil {
+		return nil
+	}
+	var c broughtContent
+	if err := s.openJSON(place(broughtOf, r.ID), r.BroughtCipher, &c); err != nil {
+		return err
+	}
+	w.Fields, w.Secret = c.Fields, c.Secret
+	return nil
+}
+
+// requestFields are the names that custom_request_field has in the map, sorted.
+func requestFields(m *datamap.Map) []string {
+	names := map[string]bool{}
+	for _, d := range m.Datasets {
+		for _, c := range d.Collections {
+			for _, f := range c.AllFields() {
+				if f.Request != "" {
+					names[f.Request] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// checkFields knows each field that a request brings, by the map.
+func (s *Service) checkFields(in *intake, problems map[string]string) {
+	known := requestFields(s.c.Map)
+	given := in.Fields
+	in.Fields = nil
+	for name, value := range given {
+		value = strings.TrimSpace(value)
+		switch problem := plainText(value, maxIdentity); {
+		case !slices.Contains(known, name) && len(known) == 0:
+			problems["fields"] = "The data map has no custom_request_field: leave the fields away."
+		case !slices.Contains(known, name):
+			problems["fields"] = "The data map knows no such field of a request: known are " + strings.Join(known, ", ") + "."
+		case value == "":
+			problems["fields"] = "A field without a value narrows nothing: leave it away."
+		case problem != "":
+			problems["fields"] = problem
+		default:
+			if in.Fields == nil {
+				in.Fields = map[string]string{}
+			}
+			in.Fields[name] = value
+		}
+	}
+}

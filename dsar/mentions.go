@@ -1,0 +1,362 @@
+package dsar
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/mentions"
+	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// Other people's text may name a person whose own rows are erased. Once those
+// are gone, columns with lethe: {mentions: true} are searched for the person's
+// identities, and each row in which one stands waits for the DPO: what others
+// wrote is theirs, too (Art. 17(3)(a)), so nobody but a person weighs the two.
+//
+// One step for each source searches, and later carries out what was decided.
+// Both are slices: a step that has not come to its end runs again.
+
+// A MentionSource is a source that can be searched for mentions. internal/source/postgres is one.
+type MentionSource interface {
+	SearchMentions(ctx context.Context, m source.Mentions, from string) (source.MentionSlice, error)
+	ReadMention(ctx context.Context, m source.Mentions, key string) (source.MentionText, bool, error)
+	ChangeMention(ctx context.Context, c source.MentionChange) (source.MentionOutcome, error)
+}
+
+const (
+	// mentionsAtOnce is how many undecided mentions of one source wait at most:
+	// the search rests there, and goes on once they are decided.
+	mentionsAtOnce = 1000
+	// mentionSlice is how long one run of a step searches; a job may take two minutes.
+	mentionSlice = 20 * time.Second
+)
+
+// mentionOf is the place of a ciphertext.
+const (
+	mentionOf       = "mentions"
+	mentionReasonOf = "mentions.reason"
+)
+
+// mentionContent is sealed in mentions.cipher.
+type mentionContent struct {
+	Key   string `json:"key"`
+	Sum   string `json:"sum"`   // SHA-256 of the text as it was found
+	After string `json:"after"` // and as it is without the passages
+}
+
+// mentionNote is sealed in steps.note_cipher of a mentions step.
+type mentionNote struct {
+	Field   int      `json:"field"` // of those of the source, in the map's order: where the search stands
+	Next    string   `json:"next,omitempty"`
+	Over    bool     `json:"over"`
+	Skipped []string `json:"skipped,omitempty"`
+}
+
+// checkMentions makes sure that whoever holds text to be searched can be searched.
+func (c Config) checkMentions(texts []datamap.MentionField) error {
+	for _, f := range texts {
+		if src, ok := c.Sources[f.Field.Collection.Dataset.Source]; ok {
+			if _, ok := src.(MentionSource); !ok {
+				return fmt.Errorf("the source %s cannot be searched for mentions: take mentions: true away from %s", f.Field.Collection.Dataset.Source, f.Field.FullName())
+			}
+		}
+	}
+	return nil
+}
+
+// textsIn are the columns of one source that are searched.
+func (s *Service) textsIn(src string) []datamap.MentionField {
+	return slices.DeleteFunc(slices.Clone(s.texts), func(f datamap.MentionField) bool { return f.Field.Collection.Dataset.Source != src })
+}
+
+// afterErasure goes on once everything of the person's own is gone: other
+// people's text is searched, where the map names any; then the request is answered.
+func (s *Service) afterErasure(ctx context.Context, tx pgx.Tx, r requestRow) error {
+	var begun bool
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM steps WHERE request_id = $1 AND stage = 'mentions')`, r.ID).Scan(&begun); err != nil {
+		return fmt.Errorf("mentions of request %d: %w", r.ID, err)
+	}
+	if !begun {
+		for _, name := range s.sources {
+			if len(s.textsIn(name)) == 0 {
+				continue
+			}
+			if _, err := s.addStep(ctx, tx, r.ID, stageMentions, name); err != nil {
+				return err
+			}
+		}
+	}
+	return s.afterMentions(ctx, tx, r)
+}
+
+// afterMentions answers the request once nothing is left to search, to decide
+// and to carry out. The caller holds the request's row.
+func (s *Service) afterMentions(ctx context.Context, tx pgx.Tx, r requestRow) error {
+	over, err := stageOver(ctx, tx, r.ID, stageMentions)
+	if err != nil || !over {
+		return err
+	}
+	var undone int64
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM mentions WHERE request_id = $1 AND outcome IS NULL`, r.ID).Scan(&undone); err != nil {
+		return fmt.Errorf("mentions of request %d: %w", r.ID, err)
+	}
+	if undone > 0 {
+		return nil
+	}
+	notes, err := s.mentionNotes(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	again := false
+	for _, n := range notes {
+		if !n.note.Over { // it rested until these were decided
+			again = true
+			if _, err := s.addStep(ctx, tx, r.ID, stageMentions, n.source); err != nil {
+				return err
+			}
+		}
+	}
+	if again {
+		return nil
+	}
+	return s.closeErasure(ctx, tx, r)
+}
+
+type mentionStep struct {
+	source string
+	note   mentionNote
+}
+
+// mentionNotes says how far the search of each source has come.
+func (s *Service) mentionNotes(ctx context.Context, db pg.DB, requestID int64) ([]mentionStep, error) {
+	rows, err := db.Query(ctx, `SELECT id, source, note_cipher FROM steps WHERE request_id = $1 AND stage = 'mentions' ORDER BY source`, requestID)
+	if err != nil {
+		return nil, fmt.Errorf("searches of request %d: %w", requestID, err)
+	}
+	type row struct {
+		ID         int64
+		Source     string
+		NoteCipher []byte
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return nil, fmt.Errorf("searches of request %d: %w", requestID, err)
+	}
+	var steps []mentionStep
+	for _, x := range list {
+		st := mentionStep{source: x.Source}
+		if x.NoteCipher != nil {
+			if err := s.openJSON(place(stepOf, x.ID), x.NoteCipher, &st.note); err != nil {
+				return nil, err
+			}
+		}
+		steps = append(steps, st)
+	}
+	return steps, nil
+}
+
+// mentions is one run of a step: what has been decided is carried out, then the search goes on.
+func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finish, error) {
+	found, err := s.source(st.Source)
+	if err != nil {
+		return nil, err
+	}
+	src, ok := found.(MentionSource)
+	if !ok {
+		return nil, &Permanent{Code: "no_mentions", Err: fmt.Errorf("the source %s cannot be searched for mentions. Take mentions: true out of the data map", st.Source)}
+	}
+	needles, short, err := s.needles(ctx, s.c.Pool, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.carryOut(ctx, st, r, src, needles); err != nil {
+		return nil, err
+	}
+	var note mentionNote
+	if st.NoteCipher != nil {
+		if err := s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note); err != nil {
+			return nil, err
+		}
+	}
+	own, err := s.ownWalk(ctx, r, st.Source)
+	if err != nil {
+		return nil, err
+	}
+	texts := s.textsIn(st.Source)
+	for began := s.now(); !note.Over; {
+		waiting, err := s.undecidedIn(ctx, s.c.Pool, r.ID, st.Source)
+		if err != nil {
+			return nil, err
+		}
+		if waiting >= mentionsAtOnce {
+			break
+		}
+		if s.now().Sub(began) > mentionSlice {
+			return nil, ErrMore
+		}
+		if note.Field >= len(texts) || len(needles) == 0 {
+			note.Over = true
+			note.Skipped = append(note.Skipped, short...)
+			if err := s.saveMentions(ctx, st, r, nil, source.Mentions{}, note); err != nil {
+				return nil, err
+			}
+			break
+		}
+		m := source.Mentions{Field: texts[note.Field], Scope: s.c.Controllers[r.Controller].Scope, Needles: needles, Own: own}
+		slice, err := src.SearchMentions(ctx, m, note.Next)
+		if err != nil {
+			return nil, &sourceError{st.Source, err}
+		}
+		if note.Next = slice.Next; note.Next == "" {
+			note.Field++
+		}
+		if slice.Skipped != "" {
+			note.Skipped = append(note.Skipped, slice.Skipped)
+		}
+		if err := s.saveMentions(ctx, st, r, slice.Found, m, note); err != nil {
+			return nil, err
+		}
+	}
+	return s.searched(st), nil
+}
+
+// searched ends a run, unless something was decided meanwhile.
+func (s *Service) searched(st stepRow) finish {
+	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+		var decided bool
+		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM mentions WHERE request_id = $1 AND source = $2 AND decision IS NOT NULL AND outcome IS NULL)`,
+			r.ID, st.Source).Scan(&decided)
+		if err != nil {
+			return fmt.Errorf("mentions of request %d: %w", r.ID, err)
+		}
+		if decided {
+			return ErrMore
+		}
+		return s.afterMentions(ctx, tx, r)
+	}
+}
+
+// saveMentions writes what a slice found, and how far the search has come.
+func (s *Service) saveMentions(ctx context.Context, st stepRow, r requestRow, found []source.Mention, m source.Mentions, note mentionNote) error {
+	return pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if err := stillOurs(ctx, tx, st); err != nil {
+			return err
+		}
+		for _, f := range found {
+			collection, field := m.Field.Field.Collection.FullName(), m.Field.Field.Name
+			var id int64
+			err := tx.QueryRow(ctx, `
+				INSERT INTO mentions (request_id, source, collection, field, key_hmac, passages, found_at)
+				VALUES ($1, $2, $3, $4, $5, $6, $7)
+				ON CONFLICT (request_id, source, collection, field, key_hmac) DO UPDATE SET passages = excluded.passages
+				WHERE mentions.decision IS NULL
+				RETURNING id`,
+				r.ID, st.Source, collection, field, s.c.Keys.MAC("mention", r.Controller, st.Source, collection, field, f.Key).Sum, f.Passages, s.now()).Scan(&id)
+			if errors.Is(err, pgx.ErrNoRows) {
+				continue // decided already
+			}
+			if err != nil {
+				return fmt.Errorf("store a mention: %w", err)
+			}
+			if err := s.sealMention(ctx, tx, id, f); err != nil {
+				return err
+			}
+		}
+		if note.Over {
+			var n int64
+			if err := tx.QueryRow(ctx, `SELECT count(*) FROM mentions WHERE request_id = $1 AND source = $2`, r.ID, st.Source).Scan(&n); err != nil {
+				return err
+			}
+			err := s.note(ctx, tx, "mentions.searched", r.ID, system, map[string]any{"source": st.Source, "mentions": n, "skipped": len(note.Skipped)})
+			if err != nil {
+				return err
+			}
+		}
+		return s.saveNote(ctx, tx, st.ID, note)
+	})
+}
+
+func (s *Service) sealMention(ctx context.Context, tx pgx.Tx, id int64, f source.Mention) error {
+	cipher, err := s.sealJSON(place(mentionOf, id), mentionContent{Key: f.Key, Sum: hex.EncodeToString(f.Sum), After: hex.EncodeToString(f.After)})
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE mentions SET cipher = $2, passages = $3 WHERE id = $1`, id, cipher, f.Passages); err != nil {
+		return fmt.Errorf("store mention %d: %w", id, err)
+	}
+	return nil
+}
+
+// needles are the identities to look for: the proved ones, and those that stood
+// in the rows ticked as the person's. short are sentences about those that are
+// too short to be searched.
+func (s *Service) needles(ctx context.Context, db pg.DB, r requestRow) (needles []source.Seed, short []string, err error) {
+	ids, err := s.identitiesOf(ctx, db, r.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	roots, _, err := s.rootsOf(ctx, db, r.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []source.Seed
+	for _, id := range ids {
+		if id.Value != "" && !id.ProvedAt.IsZero() && id.Type != datamap.Row {
+			all = append(all, source.Seed{Type: id.Type, Value: id.Value})
+		}
+	}
+	for _, root := range roots {
+		if root.Ticked == nil || !*root.Ticked {
+			continue
+		}
+		for typ, stored := range root.Stored {
+			if value, err := datamap.Normalise(typ, stored, s.c.Controllers[r.Controller].Country); err == nil {
+				all = append(all, source.Seed{Type: typ, Value: value})
+			}
+		}
+	}
+	for _, n := range all {
+		switch {
+		case slices.Contains(needles, n):
+		case mentions.Searchable(mentions.Needle(n)):
+			needles = append(needles, n)
+		default:
+			words := fmt.Sprintf("An identity of the type %s is shorter than %d characters and was not searched for in other people's text.", n.Type, mentions.Least)
+			if !slices.Contains(short, words) {
+				short = append(short, words)
+			}
+		}
+	}
+	return needles, short, nil
+}
+
+// ownWalk reaches what an erasure left of the person's own rows in a source (held,
+// kept by a law, shared): the rows ticked, by their keys, since of those that
+// were masked nothing else leads on.
+func (s *Service) ownWalk(ctx context.Context, r requestRow, src string) ([]source.Walk, error) {
+	w, err := s.tickedWalk(ctx, s.c.Pool, r, src, false)
+	if err != nil || len(w.Roots) == 0 {
+		return nil, err
+	}
+	seeds := w.Seeds
+	for _, root := range w.Roots {
+		if typ, key, err := datamap.PickedRow(s.c.Map, root.Collection+":"+root.Key); err == nil {
+			seeds = append(seeds, source.Seed{Type: typ, Value: key})
+		}
+	}
+	own, err := s.walk(r, seeds)
+	if err != nil {
+		return nil, err
+	}
+	own.Restricted, own.Roots = true, w.Roots
+	own.Fields, own.Secret, own.Today = w.Fields, w.Secret, w.Today
+	return []source.Walk{own}, nil
+}

@@ -1,0 +1,187 @@
+package draft
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A meaning is what names of one kind of datum are, in English, German, Czech
+// and French, without accents.
+type meaning struct {
+	category string
+	classes  []Class // empty: any
+	phrases  []string
+	context  bool // only in a table whose rows are persons or describe one
+}
+
+// meanings in the order in which they are tried: the more particular first.
+func meanings() []meaning {
+	text, num := []Class{Text, Other}, []Class{Text, Number, Other}
+	m := func(category string, classes []Class, phrases string) meaning {
+		var list []string
+		for _, p := range strings.Split(phrases, ",") {
+			list = append(list, strings.TrimSpace(p))
+		}
+		return meaning{category: category, classes: classes, phrases: list}
+	}
+	in := func(x meaning) meaning { x.context = true; return x }
+	return []meaning{
+		m("user.authorization.password", text, "password, passwort, heslo, mot de passe, passwd, pwd, password hash, encrypted password, crypted password, password digest, password salt, kennwort"),
+		m("user.authorization.credentials", text, `token, api key, secret, otp, mfa secret, recovery codes, backup codes, session key, access key,
+			private key, reset key, salt, authentication token, persistence, perishable, remember`),
+		m("user.device.ip_address", []Class{Text, Inet, Other}, "ip, ip address, ipaddr, ipaddress, remote addr, remote ip, last ip, ip adresse, adresse ip, ip adresa, sign in ip, client ip"),
+		m("user.contact.email", text, "email, e mail, mail, emailaddress, mailadresse, mail adresse, email address, e mailova adresa, courriel, adresse mail, normalized email, to address"),
+		m("user.contact.fax_number", num, "fax, telefax, faxnummer"),
+		m("user.contact.phone_number", num, `phone, telephone, mobile, msisdn, phone number, phonenumber, mobile number, cellphone, telefon, telefonnummer, handy,
+			handynummer, mobil, telefonni cislo, mobilni, portable, numero de telephone, tel, rufnummer`),
+		m("user.financial.bank_account", num, "iban, bank account, account number, kontonummer, bankverbindung, cislo uctu, rib, bic, swift, sort code, routing number"),
+		m("user.financial.credit_card", num, "card number, credit card, cc number, pan, last digits, last four, kreditkarte, cislo karty, carte bancaire, card holder, cardholder, cc last, first digits"),
+		m("user.government_id.national_identification_number", num, `ssn, social security, national id, national identification, rodne cislo, steuernummer, steuer id, tax id, sozialversicherungsnummer,
+			numero de securite sociale, nir, personal number, personnummer, vat number, dic`),
+		m("user.government_id.passport_number", num, "passport, passport number, reisepass, cislo pasu, passeport"),
+		m("user.government_id.drivers_license_number", num, "driving licence, drivers license, driver license, fuhrerschein, ridicsky prukaz, permis de conduire"),
+		m("user.demographic.date_of_birth", []Class{Text, Date, Moment}, `birthday, birth date, birthdate, date of birth, dob, born, born on, geburtsdatum, geburtstag, geboren, datum narozeni, narozeni, date de naissance,
+			naissance`),
+		m("user.demographic.gender", nil, "gender, sex, geschlecht, pohlavi, sexe, salutation, anrede, civilite, osloveni"),
+		m("user.demographic.marital_status", nil, "marital status, familienstand, rodinny stav, situation familiale"),
+		m("user.demographic.religious_belief", nil, "religion, konfession, vyznani"),
+		in(m("user.demographic.language", text, "language, locale, lang, sprache, jazyk, langue, preferred language, language code")),
+		m("user.health_and_medical", nil, "diagnosis, blood type, allergies, medication, diagnose, diagnoza, allergie, krankenkasse"),
+		m("user.name.first", text, "first name, firstname, given name, givenname, forename, vorname, jmeno, krestni jmeno, prenom"),
+		m("user.name.last", text, "last name, lastname, surname, family name, familyname, nachname, familienname, zuname, prijmeni, nom de famille, second name"),
+		m("user.account.username", text, "username, user name, login, nickname, nick, screen name, handle, benutzername, prihlasovaci jmeno, uzivatelske jmeno, identifiant, pseudo, display username"),
+		m("user.name", text, "full name, fullname, display name, real name, realname, middle name, contact name, customer name, name on card, recipient name, jmeno a prijmeni, nom complet, author name, user full name, billing name, shipping name, legal name, original name, alternative name"),
+		in(m("user.name", text, "name, jmeno, nom, cele jmeno")),
+		m("user.contact.address.postal_code", num, "zip, zipcode, zip code, postcode, post code, postal code, postalcode, plz, postleitzahl, psc, code postal"),
+		m("user.contact.address.city", text, "city, town, ort, stadt, wohnort, mesto, obec, ville, city area"),
+		m("user.contact.address.street", text, `street, street address, address1, address 1, address 2, address line, addressline, line 1, line 2, strasse, hausnummer, house number, ulice,
+			cislo popisne, rue, adresse, anschrift, adresa, address, bydliste`),
+		in(m("user.contact.address.country", nil, "country, country code, country iso, land, zeme, stat, pays, country area")),
+		in(m("user.contact.address.state", nil, "state name, province, county, bundesland, kraj")),
+		m("user.location.precise", nil, "latitude, longitude, lat, lng, lon, geo, geolocation, coordinates"),
+		in(m("user.location.imprecise", nil, "location, timezone, time zone, region")),
+		in(m("user.contact.organization", text, "company, company name, employer, organisation, organization, firma, societe, entreprise")),
+		m("user.job_title", text, "job title, jobtitle, position title, profession, occupation, beruf, povolani, poste"),
+		m("user.device.cookie_id", nil, "cookie, cookie id, visitor id, client id cookie, vid, tracking id, anonymous id"),
+		m("user.device.device_id", nil, "device id, device token, device identifier, imei, udid, push token, fingerprint"),
+		m("user.device", text, "user agent, useragent, browser, device, platform, os version"),
+		m("user.behavior.browsing_history", text, "referrer, referer, landing page, visited url, user agent url, query string, incoming referrer, path info"),
+		m("user.behavior.search_history", text, "search query, search term, searched, suchbegriff"),
+		m("user.social", nil, "twitter, facebook, linkedin, instagram, github, google id, social, social account, provider uid"),
+		in(m("user.contact.url", text, "website, homepage, web, webseite, site web")),
+		in(m("user.content.self_image", nil, "avatar, photo, picture, profile picture, avatar url, bild, fotka, image")),
+		m("user.privacy_preferences", nil, `consent, opt in, opt out, optin, accepts marketing, gdpr, newsletter, terms accepted, unsubscribe, subscribed, accept marketing, souhlas, einwilligung`),
+		m("user.content.private", text, `message, body, text, comment, comments, content, note, notes, bio, about, description, subject, raw, cooked, remark, remarks, feedback, review, question, answer,
+			nachricht, bemerkung, notiz, kommentar, poznamka, zprava, komentar, remarque, commentaire, bio raw, special instructions, staff notes, customer note, gift message, title, signature, excerpt`),
+	}
+}
+
+// A judgement is a category and why.
+type judgement struct {
+	category string
+	why      string
+	sure     bool // says that the table is about a person
+}
+
+// judge tells a column's category by its contents where these are clear, else by
+// its name and type. About says that the table's rows are or describe a person.
+func judge(c *Column, about bool) (judgement, bool) {
+	named, ok := byName(c, about)
+	content, told := byContents(c, about)
+	switch {
+	case told && (!ok || !under(named.category, content.category) && content.sure):
+		return content, true
+	case told && ok && content.category == named.category:
+		named.why += ", and " + content.why
+		return named, true
+	case ok:
+		if c.Contents.most(c.Contents.URL, 0.9) && strings.HasPrefix(named.category, "user.name") {
+			return judgement{}, false
+		}
+		return named, true
+	}
+	return judgement{}, false
+}
+
+// under tells whether two categories are one, or one stands under the other.
+func under(a, b string) bool {
+	return a == b || strings.HasPrefix(a, b+".") || strings.HasPrefix(b, a+".")
+}
+
+func byName(c *Column, about bool) (judgement, bool) {
+	if c.Class == Bool || c.Class == Moment || c.Class == Date {
+		// email_confirmed_at and has_phone tell something about a person, no address.
+		return byNameOf(c, about, func(m meaning) bool {
+			return slices.Contains(m.classes, c.Class) || m.category == "user.privacy_preferences"
+		})
+	}
+	name := words(c.Name)
+	if len(name) > 1 && slices.Contains([]string{"id", "count", "type", "status", "enabled", "verified", "confirmed", "template", "format", "method", "digits_count", "version", "cost"}, name[len(name)-1]) &&
+		!hasAny(name, "cookie id", "visitor id", "device id", "tax id", "national id", "steuer id", "tracking id", "anonymous id", "google id") {
+		return judgement{}, false
+	}
+	return byNameOf(c, about, func(m meaning) bool {
+		return len(m.classes) == 0 || slices.Contains(m.classes, c.Class) || c.Class == Array && slices.Contains(m.classes, Text)
+	})
+}
+
+func byNameOf(c *Column, about bool, admitted func(meaning) bool) (judgement, bool) {
+	name, whole := words(c.Name), squeezed(c.Name)
+	for _, m := range meanings() {
+		if m.context && !about || !admitted(m) {
+			continue
+		}
+		for _, p := range m.phrases {
+			if has(name, p) || whole == strings.ReplaceAll(p, " ", "") {
+				return judgement{category: m.category, why: "by its name", sure: !m.context && telling(m.category)}, true
+			}
+		}
+	}
+	return judgement{}, false
+}
+
+// telling tells whether a category by itself makes a table look personal: texts
+// and web addresses stand in tables of goods, too.
+func telling(category string) bool {
+	return !under(category, "user.content") && !strings.HasPrefix(category, "user.authorization.cred") && category != "user.device" &&
+		!strings.HasPrefix(category, "user.behavior") && category != "user.social" && !strings.HasPrefix(category, "user.location")
+}
+
+func byContents(c *Column, about bool) (judgement, bool) {
+	n := c.Contents
+	for _, look := range []struct {
+		count    int
+		share    float64
+		category string
+		what     string
+		sure     bool
+	}{
+		{n.Mail, 0.6, "user.contact.email", "are mail addresses", true},
+		{n.IBAN, 0.6, "user.financial.bank_account", "are IBANs with the right check digits", true},
+		{n.Card, 0.9, "user.financial.credit_card", "have the check digit of a payment card", true},
+		{n.Phone, 0.6, "user.contact.phone_number", "are telephone numbers", true},
+		{n.IP, 0.6, "user.device.ip_address", "are IP addresses", true},
+		{n.Agent, 0.6, "user.device", "are user agents of browsers", true},
+	} {
+		if n.most(look.count, look.share) {
+			if look.category == "user.financial.credit_card" && c.Class == Number && !about {
+				continue // long numbers pass Luhn's test one time in ten, but not nine times in ten
+			}
+			return judgement{look.category, fmt.Sprintf("%d of %d sampled values %s", look.count, n.Seen, look.what), look.sure}, true
+		}
+	}
+	if about && c.Class == Date && n.most(n.Birthday, 0.8) && !hasAny(words(c.Name), "hired", "start", "since", "valid", "from", "created", "opened") {
+		return judgement{"user.demographic.date_of_birth", fmt.Sprintf("%d of %d sampled days lie 5 to 110 years back", n.Birthday, n.Seen), false}, true
+	}
+	if c.Class == Text && about && n.most(n.Name, 0.7) {
+		return judgement{"user.name", fmt.Sprintf("%d of %d sampled values look like names of persons", n.Name, n.Seen), false}, true
+	}
+	if c.Class == JSON && n.most(n.HoldsMail, 0.2) {
+		return judgement{"user.content.private", fmt.Sprintf("mail addresses stand in %d of %d sampled documents", n.HoldsMail, n.Seen), false}, true
+	}
+	if c.Class == Text && n.most(n.Prose+n.HoldsMail, 0.5) && about {
+		return judgement{"user.content.private", fmt.Sprintf("%d of %d sampled values are free text", n.Prose+n.HoldsMail, n.Seen), false}, true
+	}
+	return judgement{}, false
+}

@@ -1,0 +1,242 @@
+package draft
+
+import (
+	"slices"
+	"strings"
+)
+
+// A link is a foreign key, or what looks like one by its name, with the way in
+// which it is followed.
+type link struct {
+	child, parent *Table
+	columns       []string // of the child
+	references    []string // of the parent
+	guessed       bool     // no foreign key: by its name
+	from, to      bool     // parent to child; child to parent
+	why           string
+	owner         bool // the parent is a person whom the row is about
+}
+
+// links gathers every table's, foreign keys first, and those that names tell of:
+// products whose migrations declare no foreign keys are common.
+func (d *drafting) findLinks() {
+	byName := map[string]*Table{}
+	for _, t := range d.db.Tables {
+		byName[t.FullName()] = t
+	}
+	for _, t := range d.db.Tables {
+		taken := map[string]bool{}
+		for _, k := range t.Links {
+			p := byName[k.Schema+"."+k.Table]
+			if p == nil || len(k.Columns) != len(k.References) {
+				continue
+			}
+			for _, c := range k.Columns {
+				taken[c] = true
+			}
+			d.links[t] = append(d.links[t], &link{child: t, parent: p, columns: k.Columns, references: k.References})
+		}
+		for _, c := range t.Columns {
+			if taken[c.Name] || c.Name == "id" {
+				continue
+			}
+			if l := d.guess(t, c); l != nil {
+				d.links[t] = append(d.links[t], l)
+			}
+		}
+	}
+}
+
+// guess ties a column to the table that its name names: contact_id to contacts,
+// userid to users, author_id to the table of persons where there is one only.
+func (d *drafting) guess(t *Table, c *Column) *link {
+	name := words(c.Name)
+	stem := ""
+	switch {
+	case len(name) > 1 && name[len(name)-1] == "id":
+		stem = strings.Join(name[:len(name)-1], "")
+	case len(name) == 1 && strings.HasSuffix(name[0], "id") && len(name[0]) > 4:
+		stem = strings.TrimSuffix(name[0], "id")
+	default:
+		return nil
+	}
+	if t.Column(strings.TrimSuffix(c.Name, "id")+"type") != nil {
+		return nil // names a table in a column beside it
+	}
+	p := d.tableCalled(t, stem)
+	if p == nil && len(name) > 2 { // ship_address_id: the last words name the table
+		for i := 1; i < len(name)-1 && p == nil; i++ {
+			p = d.tableCalled(t, strings.Join(name[i:len(name)-1], ""))
+		}
+	}
+	if p == nil && (slices.Contains(ownerWords(), stem) || hasAny(name, actorWords()...)) {
+		p = d.onlyPerson()
+	}
+	if p == nil && (stem == "parent" || stem == "root") {
+		p = t
+	}
+	if p == nil || len(p.Key) != 1 {
+		return nil
+	}
+	if key := p.Column(p.Key[0]); key == nil || key.Class != c.Class {
+		return nil
+	}
+	return &link{child: t, parent: p, columns: []string{c.Name}, references: p.Key, guessed: true}
+}
+
+// tableCalled finds the table whose name, without the prefix that all tables
+// share, is the word or its plural; one of the same schema first.
+func (d *drafting) tableCalled(near *Table, stem string) *Table {
+	var found *Table
+	for _, t := range d.db.Tables {
+		if t.Kind != "table" || !slices.Contains(d.called[t], stem) {
+			continue
+		}
+		if found == nil || found.Schema != near.Schema && t.Schema == near.Schema {
+			found = t
+		}
+	}
+	return found
+}
+
+// names are the singular forms of a table's name, squeezed, with and without the
+// prefix of its product (spree_orders is order).
+func (d *drafting) names() {
+	first := map[string]int{}
+	for _, t := range d.db.Tables {
+		if w := words(t.Name); len(w) > 1 {
+			first[w[0]]++
+		}
+	}
+	for _, t := range d.db.Tables {
+		w := words(t.Name)
+		for _, s := range singulars(w[len(w)-1]) {
+			all := append(slices.Clone(w[:len(w)-1]), s)
+			d.called[t] = append(d.called[t], strings.Join(all, ""))
+			if len(all) > 1 && (first[w[0]]*2 > len(d.db.Tables) || all[0] == s || slices.Contains(singulars(all[0]), s)) {
+				d.called[t] = append(d.called[t], strings.Join(all[1:], ""))
+			}
+		}
+	}
+	// account_user, order_order: the first word is the part of the product, where
+	// no other table is called by the rest.
+	for _, t := range d.db.Tables {
+		w := words(t.Name)
+		if len(w) != 2 || first[w[0]] < 2 {
+			continue
+		}
+		for _, s := range singulars(w[1]) {
+			if !slices.ContainsFunc(d.db.Tables, func(o *Table) bool { return o != t && slices.Contains(d.called[o], s) }) {
+				d.called[t] = append(d.called[t], s)
+			}
+		}
+	}
+}
+
+// onlyPerson is the table of persons, where there is one only that looks so.
+func (d *drafting) onlyPerson() *Table {
+	var found *Table
+	for _, t := range d.db.Tables {
+		if t.Kind == "table" && d.isPerson(t) {
+			if found != nil {
+				return nil
+			}
+			found = t
+		}
+	}
+	return found
+}
+
+// isPerson tells whether rows of a table are persons, by the table's name.
+func (d *drafting) isPerson(t *Table) bool {
+	return slices.ContainsFunc(d.called[t], func(n string) bool { return slices.Contains(personWords(), n) })
+}
+
+// isDetail tells whether rows of a table describe somebody, by the table's name.
+func (d *drafting) isDetail(t *Table) bool {
+	return slices.ContainsFunc(d.called[t], func(n string) bool { return slices.Contains(detailWords(), n) })
+}
+
+// isHouse tells whether a table is about organisations, goods or settings.
+func (d *drafting) isHouse(t *Table) bool {
+	w := words(t.Name)
+	last := singulars(w[len(w)-1])
+	return slices.ContainsFunc(houseWords(), func(h string) bool {
+		return slices.Contains(last, h) || slices.Contains(d.called[t], h) || w[0] == h && len(w) > 1 && !d.isPerson(t)
+	})
+}
+
+// direct says which way each link is followed.
+//
+// From the person to what is theirs is from the parent's key to the child's
+// foreign key. It is not followed where the column names somebody whom the row
+// is not about (who approved it); and it is turned round where the parent
+// describes a person and is pointed to, as an order points to an address, so
+// that an address leads to nobody else's orders.
+func (d *drafting) direct() {
+	for _, t := range d.db.Tables {
+		for _, l := range d.links[t] {
+			l.owner = d.root[l.parent] && d.isPerson(l.parent) || d.root[l.parent] && !d.isHouse(l.parent)
+		}
+		subject := 0
+		for _, l := range d.links[t] {
+			if l.owner && !d.actor(l, false) {
+				subject++
+			}
+		}
+		for _, l := range d.links[t] {
+			switch {
+			case l.parent == t:
+				l.why = "a row's parent: what hangs on one's own row may be somebody else's"
+				if !d.hasOwner(t) {
+					l.from, l.why = true, ""
+				}
+			case l.owner && d.actor(l, subject > 0):
+				l.owner, l.why = false, "names who dealt with the row, not whom it is about"
+			case !d.root[l.parent] && d.isDetail(l.parent):
+				l.to, l.why = true, "points to what describes the person"
+			case d.satellite(l):
+				l.from, l.to, l.why = true, true, "holds the person's address: leads to the person, and from there to all of theirs"
+			default:
+				l.from = true
+			}
+		}
+	}
+}
+
+// actor tells whether a link names whom the row is not about. With a subject
+// beside it, a creator or sender may be staff; alone, they are the subject.
+func (d *drafting) actor(l *link, beside bool) bool {
+	if len(l.columns) != 1 {
+		return false
+	}
+	w := words(l.columns[0])
+	if hasAny(w, actorWords()...) && !slices.Contains(d.called[l.parent], strings.Join(w[:max(1, len(w)-1)], "")) {
+		return true
+	}
+	return beside && hasAny(w, "creator", "created", "canceler")
+}
+
+// hasOwner tells whether a table has a reference to the person whom its rows are about.
+func (d *drafting) hasOwner(t *Table) bool {
+	return slices.ContainsFunc(d.links[t], func(l *link) bool {
+		return l.parent != t && d.root[l.parent] && !d.isHouse(l.parent) && !d.actor(l, false)
+	})
+}
+
+// satellite tells whether the child holds the addresses of persons whose own
+// table has none (users and user_emails): each address once, or by its name. A
+// log of what was sent to an address is none: its address proves nothing.
+func (d *drafting) satellite(l *link) bool {
+	if !d.identityOf(l.child) || d.identityOf(l.parent) || !d.isPerson(l.parent) || len(l.columns) != 1 {
+		return false
+	}
+	child := squeezed(l.child.Name)
+	named := slices.ContainsFunc(d.called[l.parent], func(n string) bool {
+		rest, ok := strings.CutPrefix(child, n)
+		return ok && slices.Contains([]string{"email", "emails", "mail", "mails", "emailaddress", "emailaddresses", "contact", "contacts", "login", "logins"}, rest)
+	})
+	return named || slices.ContainsFunc(l.child.Columns, func(c *Column) bool {
+		return d.identity(l.child, c) == "email" && slices.ContainsFunc(l.child.Unique, func(u []string) bool { return slices.Equal(u, []string{c.Name}) })
+	})
+}

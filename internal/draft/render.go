@@ -1,0 +1,215 @@
+package draft
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// YAML writes a draft as a file that people go on with.
+func (d *Draft) YAML() []byte {
+	var b strings.Builder
+	b.WriteString(`# A first data map, drafted from the database itself. Each category stands with
+# its reason; read it, correct what is wrong, and try it:
+#   lethe datamap check      what each identity reaches
+#   lethe find --email …     what is found of a person you know
+# system.operations is given to a person who asks and stays when they are erased.
+# How rows are erased, and what a law keeps, is a guess: decide it.
+dataset:
+`)
+	for _, schema := range d.schemas() {
+		d.dataset(&b, schema)
+	}
+	if len(d.Unreached) > 0 {
+		b.WriteString("\n# Looks personal, and is not walked (skip_processing above says why):\n")
+		for _, name := range d.Unreached {
+			b.WriteString("#   " + oneLine(name) + "\n")
+		}
+	}
+	if len(d.Left) > 0 {
+		b.WriteString("\n# Not in this map:\n")
+		for _, name := range d.Left {
+			b.WriteString("#   " + oneLine(name) + "\n")
+		}
+	}
+	return []byte(b.String())
+}
+
+// schemas in the order in which the walk comes to them.
+func (d *Draft) schemas() []string {
+	var list []string
+	for _, c := range d.Collections {
+		if !slices.Contains(list, c.Table.Schema) {
+			list = append(list, c.Table.Schema)
+		}
+	}
+	return list
+}
+
+// key is the fides_key of a schema's dataset: the source's name for the schema
+// public or the only one, else with the schema's.
+func (d *Draft) key(schema string) string {
+	key := d.Source
+	if schema != "public" && len(d.schemas()) > 1 {
+		key += "_" + schema
+	}
+	return keyForm.ReplaceAllString(key, "_")
+}
+
+var keyForm = regexp.MustCompile(`[^A-Za-z0-9_.<>-]`)
+
+func (d *Draft) dataset(b *strings.Builder, schema string) {
+	fmt.Fprintf(b, "  - fides_key: %s\n    name: %s\n    fides_meta: {namespace: {schema: %s}}\n    lethe: {source: %s}\n    collections:\n",
+		scalar(d.key(schema)), scalar(d.Source), scalar(schema), scalar(d.Source))
+	for _, c := range d.Collections {
+		if c.Table.Schema == schema {
+			b.WriteString("\n" + d.collection(c, "      "))
+		}
+	}
+}
+
+// collection is one collection with its comment, each line after indent.
+func (d *Draft) collection(c *Collection, indent string) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, indent+format+"\n", args...) }
+	said := []string{rows(c.Table.Rows)}
+	switch {
+	case c.Delete:
+		said = append(said, "An erasure deletes the rows: only the person's")
+	case c.Reached:
+		said = append(said, "An erasure masks the rows: "+c.Why)
+	default:
+		said = append(said, upper(c.Why))
+	}
+	for _, s := range said {
+		line("# %s.", oneLine(s))
+	}
+	line("- name: %s", scalar(c.Table.Name))
+	if c.Delete {
+		line("  fides_meta: {masking_strategy_override: {strategy: delete}}")
+	}
+	if !c.Reached {
+		line("  skip_processing: true")
+	}
+	var own []string
+	if c.Owner != "" {
+		own = append(own, "owner: "+scalar(c.Owner))
+	}
+	if len(c.AllOf) > 0 {
+		own = append(own, "all_of: "+allOf(c.AllOf))
+	}
+	if len(own) > 0 {
+		line("  lethe: {%s}", strings.Join(own, ", "))
+	}
+	line("  fields:")
+	for _, f := range c.Fields {
+		b.WriteString(d.field(f, indent+"    "))
+	}
+	return b.String()
+}
+
+func allOf(lists [][]string) string {
+	var all []string
+	for _, l := range lists {
+		var names []string
+		for _, n := range l {
+			names = append(names, scalar(n))
+		}
+		all = append(all, "["+strings.Join(names, ", ")+"]")
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return "[" + strings.Join(all, ", ") + "]"
+}
+
+// field is one field, its reason behind it.
+func (d *Draft) field(f *Field, indent string) string {
+	var b strings.Builder
+	b.WriteString(indent + "- name: " + scalar(f.Column.Name))
+	if len(f.Why) > 0 {
+		b.WriteString("  # " + oneLine(strings.Join(f.Why, "; ")))
+	}
+	b.WriteString("\n")
+	if f.Category != "" {
+		b.WriteString(indent + "  data_categories: [" + f.Category + "]\n")
+	}
+	var meta []string
+	if f.Key {
+		meta = append(meta, "primary_key: true")
+	}
+	if f.Identity != "" {
+		meta = append(meta, "identity: "+f.Identity)
+	}
+	if len(f.References) > 0 {
+		var refs []string
+		for _, r := range f.References {
+			refs = append(refs, fmt.Sprintf("{dataset: %s, field: %s, direction: %s}",
+				scalar(d.key(r.Parent.Schema)), scalar(r.Parent.Name+"."+r.Field), r.Direction))
+		}
+		meta = append(meta, "references: ["+strings.Join(refs, ", ")+"]")
+	}
+	if f.Masking != "" {
+		m := "strategy: " + f.Masking
+		switch {
+		case f.Value != "":
+			m += ", configuration: {rewrite_value: " + scalar(f.Value) + "}"
+		case f.Suffix != "":
+			m += ", configuration: {length: 20, format_preservation: {suffix: " + scalar(f.Suffix) + "}}"
+		case f.Masking == "random_string_rewrite":
+			m += ", configuration: {length: 20}"
+		}
+		if n := f.Column.Length; n > 0 && f.Masking != "preserve" {
+			meta = append(meta, "length: "+strconv.Itoa(n))
+		}
+		meta = append(meta, "masking_strategy_override: {"+m+"}")
+	}
+	if len(meta) > 0 {
+		b.WriteString(indent + "  fides_meta: {" + strings.Join(meta, ", ") + "}\n")
+	}
+	return b.String()
+}
+
+// rows is the planner's estimate in round numbers: a draft made again on a quiet
+// day should not differ in every line.
+func rows(n float64) string {
+	switch {
+	case n < 0:
+		return "Never counted (ANALYZE has not run)"
+	case n == 0:
+		return "No rows, as far as is known"
+	case n < 10:
+		return "A few rows"
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(n)))
+	text := strconv.FormatFloat(math.Round(n/unit)*unit, 'f', 0, 64)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return "About " + text + " rows"
+}
+
+var plainScalar = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+
+// scalar writes a name so that YAML reads it as text.
+func scalar(s string) string {
+	switch strings.ToLower(s) {
+	case "true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf":
+		return strconv.Quote(s)
+	}
+	if plainScalar.MatchString(s) {
+		return s
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' || r == '\u0085' }) {
+		return strconv.Quote(s)
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
+
+// oneLine keeps a name with a line break in it from ending a comment.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -1,0 +1,208 @@
+// Package mentions finds the identities of a person in free text that others
+// wrote, and takes them out of it. It knows no database: what finds the rows is
+// internal/source/postgres, which asks here where in a text the person stands.
+//
+// An address is found whatever its case, and only whole; a telephone number by
+// its digits, with what people put between them and in front of them; anything
+// else exactly, between characters that belong to no word.
+package mentions
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// Removed stands in a text where a passage was taken out.
+const Removed = "[removed]"
+
+// Least is how many characters (of a telephone number: digits) an identity must
+// have to be searched: a shorter one stands in too many texts by chance.
+const Least = 6
+
+// A Needle is one identity, normalised (datamap.Normalise).
+type Needle struct{ Type, Value string }
+
+// A Span is a passage: bytes From to To of a text.
+type Span struct{ From, To int }
+
+// A Finder finds the identities of one person.
+type Finder struct{ parts []part }
+
+// A part finds one identity.
+type part struct {
+	form *regexp.Regexp
+	// whole tells whether a match stands for itself, and is not a piece of something longer.
+	whole func(text string, at Span) bool
+}
+
+// Searchable tells whether an identity is long enough to be searched.
+func Searchable(n Needle) bool {
+	switch n.Type {
+	case "phone":
+		_, national := Dialled(n.Value)
+		return len(national) >= Least
+	case "email":
+		return strings.Contains(n.Value, "@") && utf8.RuneCountInString(n.Value) >= Least
+	}
+	return utf8.RuneCountInString(strings.TrimSpace(n.Value)) >= Least
+}
+
+// Dialled are the country code and the national digits of a number in E.164;
+// national is empty where the value is none.
+func Dialled(e164 string) (country, national string) {
+	n, err := phonenumbers.Parse(e164, "")
+	if err != nil {
+		return "", ""
+	}
+	return strconv.Itoa(int(n.GetCountryCode())), phonenumbers.GetNationalSignificantNumber(n)
+}
+
+// New makes a finder of the identities that can be searched.
+func New(needles []Needle) *Finder {
+	f := &Finder{}
+	for _, n := range needles {
+		if !Searchable(n) {
+			continue
+		}
+		switch n.Type {
+		case "email":
+			f.parts = append(f.parts, part{regexp.MustCompile(`(?i)` + regexp.QuoteMeta(n.Value)), wholeAddress})
+		case "phone":
+			f.parts = append(f.parts, phone(n.Value))
+		default:
+			value := strings.TrimSpace(n.Value)
+			f.parts = append(f.parts, part{regexp.MustCompile(regexp.QuoteMeta(value)), wholeWord})
+		}
+	}
+	return f
+}
+
+// Spans are the passages of a text, in order, none touching another.
+func (f *Finder) Spans(text string) []Span {
+	var all []Span
+	for _, p := range f.parts {
+		for from := 0; from < len(text); {
+			m := p.form.FindStringIndex(text[from:])
+			if m == nil || m[0] == m[1] {
+				break
+			}
+			at := Span{from + m[0], from + m[1]}
+			if p.whole(text, at) {
+				all = append(all, at)
+				from = at.To
+				continue
+			}
+			_, width := utf8.DecodeRuneInString(text[at.From:])
+			from = at.From + width
+		}
+	}
+	slices.SortFunc(all, func(a, b Span) int { return a.From - b.From })
+	var merged []Span
+	for _, s := range all {
+		if n := len(merged); n > 0 && s.From <= merged[n-1].To {
+			merged[n-1].To = max(merged[n-1].To, s.To)
+			continue
+		}
+		merged = append(merged, s)
+	}
+	return merged
+}
+
+// Redact puts Removed in the place of each passage and leaves every other byte
+// as it is. Taking one passage out may lay another bare (an address with a
+// number right behind it): then that one goes, too.
+func (f *Finder) Redact(text string) string {
+	for range rounds {
+		spans := f.Spans(text)
+		if len(spans) == 0 {
+			break
+		}
+		text = without(text, spans)
+	}
+	return text
+}
+
+// rounds bounds Redact, should an identity be found in Removed itself.
+const rounds = 4
+
+func without(text string, spans []Span) string {
+	var b strings.Builder
+	from := 0
+	for _, s := range spans {
+		b.WriteString(text[from:s.From])
+		b.WriteString(Removed)
+		from = s.To
+	}
+	b.WriteString(text[from:])
+	return b.String()
+}
+
+// wholeAddress: neither a letter of a longer mailbox stands before it
+// (xa@b.example is not a@b.example) nor one of a longer domain after it. A full
+// stop counts only where a letter or digit stands on its other side: it may end a sentence.
+func wholeAddress(text string, at Span) bool {
+	before, w := utf8.DecodeLastRuneInString(text[:at.From])
+	if w > 0 {
+		if mailbox(before) {
+			return false
+		}
+		if further, n := utf8.DecodeLastRuneInString(text[:at.From-w]); before == '.' && n > 0 && mailbox(further) {
+			return false
+		}
+	}
+	after, w := utf8.DecodeRuneInString(text[at.To:])
+	if w == 0 {
+		return true
+	}
+	if wordy(after) {
+		return false
+	}
+	further, n := utf8.DecodeRuneInString(text[at.To+w:])
+	return (after != '.' && after != '-') || n == 0 || !wordy(further)
+}
+
+func wordy(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || r == '_'
+}
+func mailbox(r rune) bool { return wordy(r) || strings.ContainsRune("+-%&~", r) }
+
+// wholeWord: where the value begins or ends with a letter or digit, none stands beside it.
+func wholeWord(text string, at Span) bool {
+	first, _ := utf8.DecodeRuneInString(text[at.From:])
+	last, _ := utf8.DecodeLastRuneInString(text[:at.To])
+	before, b := utf8.DecodeLastRuneInString(text[:at.From])
+	after, a := utf8.DecodeRuneInString(text[at.To:])
+	return (b == 0 || !wordy(first) || !wordy(before)) && (a == 0 || !wordy(last) || !wordy(after))
+}
+
+// between is what people put between the digits of a number.
+const between = `[ \t\x{00a0}\x{2007}\x{2009}\x{202f}().\[\]/\-\x{2010}-\x{2014}]{0,3}`
+
+// abroad is the beginning of a number of some country, up to where a national one would begin.
+var abroad = regexp.MustCompile(`(?:\+|\b00)[0-9]{1,3}` + between + `$`)
+
+// phone finds a number as +420 777 123 456, 00420777123456, 420 777 123 456,
+// 0777/123456, 777123456; and not where it ends a number of another country.
+func phone(e164 string) part {
+	country, national := Dialled(e164)
+	digits := strings.Split(national, "")
+	core := strings.Join(digits, between)
+	code := strings.Join(strings.Split(country, ""), between)
+	form := regexp.MustCompile(`((?:(?:\+|00)` + between + `)?` + code + between + `(?:\(?0\)?` + between + `)?|\(?0\)?` + between + `)?` + core)
+	return part{form, func(text string, at Span) bool {
+		digit := func(r rune) bool { return unicode.IsDigit(r) }
+		before, _ := utf8.DecodeLastRuneInString(text[:at.From])
+		after, _ := utf8.DecodeRuneInString(text[at.To:])
+		if digit(before) || digit(after) {
+			return false
+		}
+		own := strings.HasPrefix(text[at.From:at.To], "+") || strings.HasPrefix(text[at.From:at.To], "00")
+		return own || !abroad.MatchString(text[max(0, at.From-16):at.From])
+	}}
+}

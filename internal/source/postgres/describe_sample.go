@@ -1,0 +1,64 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/draft"
+)
+
+// Sampled rows and bytes: of a large table some pages are drawn, so that not only
+// its first customers are looked at, and of a long value only its beginning.
+const (
+	drawnAbove   = 10_000 // rows of a table from which pages are drawn
+	sampledBytes = 400
+)
+
+// sample looks at some rows of a table and notes what each column's values look
+// like. Nothing of the values is kept, and none can stand in an error: pg.Clean
+// takes from these what Postgres quotes.
+func sample(ctx context.Context, tx pgx.Tx, t *draft.Table, o Describing) error {
+	var columns []*draft.Column
+	var list []string
+	for _, c := range t.Columns {
+		switch c.Class {
+		case draft.Text, draft.Inet, draft.UUID, draft.JSON, draft.Date, draft.Other, draft.Number:
+			columns = append(columns, c)
+			list = append(list, fmt.Sprintf("left(%s::text, %d)", col("t", c.Name), sampledBytes))
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = "+milliseconds(sampleTimeout)); err != nil {
+		return err
+	}
+	from := pgx.Identifier{t.Schema, t.Name}.Sanitize() + " t"
+	if t.Rows > drawnAbove {
+		// Twenty times what is wanted: pages may be sparse.
+		from += fmt.Sprintf(" TABLESAMPLE SYSTEM (%.6f)", min(100, max(0.0001, 100*20*float64(o.Sample)/t.Rows)))
+	}
+	rows, err := tx.Query(ctx, "SELECT ARRAY["+strings.Join(list, ", ")+"]::text[] FROM "+from+fmt.Sprintf(" LIMIT %d", o.Sample))
+	if err != nil {
+		return fmt.Errorf("sample %s: %w", t.FullName(), err)
+	}
+	values := make([][]string, len(columns))
+	var row []*string
+	if _, err := pgx.ForEachRow(rows, []any{&row}, func() error {
+		for i, v := range row {
+			if v != nil {
+				values[i] = append(values[i], *v)
+			}
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("sample %s: %w", t.FullName(), err)
+	}
+	for i, c := range columns {
+		c.Contents = draft.Look(values[i], o.Today)
+	}
+	return nil
+}

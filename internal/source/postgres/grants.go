@@ -1,0 +1,190 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// A Grant is one GRANT and why it is needed.
+type Grant struct{ SQL, Why string }
+
+// A right is what one table is to be granted.
+type right struct {
+	read, remove string // why; "" where it is not needed
+	write        map[string]string
+	readColumns  map[string]string // of tables that the map does not know
+}
+
+// Grants are the least rights that a role needs to carry out these plans and
+// selections: all rows of a mapped table are to be read, because foreign keys
+// and statements look at columns that no plan names, but only masked columns are
+// to be written. No sequence is needed, since nothing is inserted.
+func (s *Source) Grants(ctx context.Context, role string, plans []*datamap.Plan, sweeps []source.Selection) (grants []Grant, err error) {
+	defer func() { err = s.failed("list the grants", err) }()
+	err = s.on(ctx, func(conn *pgxpool.Conn) error {
+		return s.inTx(ctx, conn, reading, func(tx pgx.Tx) error {
+			cat, err := readCatalogue(ctx, tx, s.touched(plans, sweeps))
+			if err != nil {
+				return err
+			}
+			var database string
+			if err := tx.QueryRow(ctx, "SELECT current_database()::text").Scan(&database); err != nil {
+				return err
+			}
+			rights, err := s.rights(cat, plans, sweeps)
+			if err != nil {
+				return err
+			}
+			grants = written(cat, rights, role, database)
+			return nil
+		})
+	})
+	return grants, err
+}
+
+// touched are the collections of this source that plans and selections name.
+func (s *Source) touched(plans []*datamap.Plan, sweeps []source.Selection) []*datamap.Collection {
+	var all []*datamap.Collection
+	add := func(c *datamap.Collection) {
+		if c != nil && s.holds(c) && !slices.Contains(all, c) {
+			all = append(all, c)
+		}
+	}
+	for _, p := range plans {
+		for _, v := range p.Visits {
+			add(v.Collection)
+			for _, r := range v.Referrers {
+				add(r.From.Collection)
+			}
+		}
+	}
+	for _, sel := range sweeps {
+		add(sel.Collection)
+		if sel.Unless != nil {
+			add(sel.Unless.Collection)
+		}
+	}
+	return all
+}
+
+func (s *Source) rights(cat *catalogue, plans []*datamap.Plan, sweeps []source.Selection) (map[uint32]*right, error) {
+	rights := map[uint32]*right{}
+	at := func(oid uint32) *right {
+		if rights[oid] == nil {
+			rights[oid] = &right{write: map[string]string{}, readColumns: map[string]string{}}
+		}
+		return rights[oid]
+	}
+	var lost []string
+	for _, c := range s.touched(plans, sweeps) {
+		t := cat.table(c)
+		if t == nil {
+			lost = append(lost, fmt.Sprintf("there is no table or view %s, or it may not be seen", c.FullName()))
+			continue
+		}
+		at(t.oid).read = "the walk reads it"
+	}
+	if len(lost) > 0 {
+		return nil, &Unfit{Source: s.name, Reasons: lost}
+	}
+	removed := func(t *table, why string) {
+		at(t.oid).remove = why
+		for _, k := range t.children { // what a cascade would take is counted beforehand
+			if k.takes() && at(k.child).read == "" {
+				for _, c := range k.columns {
+					at(k.child).readColumns[c] = k.name + " would change it when a row is deleted, which is looked up beforehand"
+				}
+			}
+		}
+	}
+	for _, p := range plans {
+		for _, v := range p.Visits {
+			if p.Kind != datamap.Erasure || !s.holds(v.Collection) {
+				continue
+			}
+			t := cat.table(v.Collection)
+			if v.Delete {
+				removed(t, "an erasure deletes rows")
+			}
+			for _, x := range v.Targets {
+				if x.Masking != nil && x.Masking.Strategy != "preserve" {
+					at(t.oid).write[x.Field.Column().Name] = "an erasure masks it"
+				}
+			}
+		}
+	}
+	for _, sel := range sweeps {
+		if !s.holds(sel.Collection) {
+			continue
+		}
+		t := cat.table(sel.Collection)
+		if sel.Then == source.Delete {
+			removed(t, "a retention rule deletes rows")
+			if len(at(t.oid).write) == 0 && sel.StartsAt != "" { // FOR UPDATE asks for the right to update some column
+				at(t.oid).write[sel.StartsAt] = "a sweep locks the rows that it deletes"
+			}
+		}
+		for _, c := range sel.Columns {
+			at(t.oid).write[c.Column] = "a retention rule changes it"
+		}
+		for _, name := range sel.ValueIn {
+			for _, c := range s.touched(plans, sweeps) {
+				if column, ok := strings.CutPrefix(name, c.FullName()+"."); ok {
+					at(cat.table(c).oid).write[column] = "a retention rule replaces its values"
+				}
+			}
+		}
+	}
+	return rights, nil
+}
+
+// written puts rights into SQL, in the order of the tables' names.
+func written(cat *catalogue, rights map[uint32]*right, role, database string) []Grant {
+	to := " TO " + pgx.Identifier{role}.Sanitize()
+	grants := []Grant{
+		{"GRANT CONNECT ON DATABASE " + pgx.Identifier{database}.Sanitize() + to, "to connect"},
+		{"GRANT TEMPORARY ON DATABASE " + pgx.Identifier{database}.Sanitize() + to, "the keys of large walks are kept in temporary tables"},
+	}
+	oids := slices.SortedFunc(maps.Keys(rights), func(a, b uint32) int { return strings.Compare(cat.tables[a].ident(), cat.tables[b].ident()) })
+	var schemas []string
+	for _, oid := range oids {
+		if t := cat.tables[oid]; !slices.Contains(schemas, t.schema) {
+			schemas = append(schemas, t.schema)
+			grants = append(grants, Grant{"GRANT USAGE ON SCHEMA " + pgx.Identifier{t.schema}.Sanitize() + to, "its tables are in the map"})
+		}
+	}
+	for _, oid := range oids {
+		r, on := rights[oid], " ON "+cat.tables[oid].ident()+to
+		switch {
+		case r.read != "":
+			grants = append(grants, Grant{"GRANT SELECT" + on, r.read})
+		case len(r.readColumns) > 0:
+			columns := slices.Sorted(maps.Keys(r.readColumns))
+			grants = append(grants, Grant{"GRANT SELECT (" + strings.Join(quoted(columns), ", ") + ")" + on, r.readColumns[columns[0]]})
+		}
+		if columns := slices.Sorted(maps.Keys(r.write)); len(columns) > 0 {
+			grants = append(grants, Grant{"GRANT UPDATE (" + strings.Join(quoted(columns), ", ") + ")" + on, r.write[columns[0]]})
+		}
+		if r.remove != "" {
+			grants = append(grants, Grant{"GRANT DELETE" + on, r.remove})
+		}
+	}
+	return grants
+}
+
+func quoted(names []string) []string {
+	list := make([]string, len(names))
+	for i, n := range names {
+		list[i] = pgx.Identifier{n}.Sanitize()
+	}
+	return list
+}

@@ -1,0 +1,81 @@
+package postgres_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// A role with exactly these grants finds, reads, sweeps and erases; without any
+// one of them (CONNECT apart, which PUBLIC has) something fails.
+func TestGrantsAreTheLeast(t *testing.T) {
+	t.Parallel()
+	pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION")+`
+		CREATE TABLE unmapped (id int PRIMARY KEY, customer bigint REFERENCES "Kunden" ON DELETE CASCADE);
+		CREATE TABLE logs (id int PRIMARY KEY, at timestamptz, what text);
+		INSERT INTO logs VALUES (1, '2020-01-01', 'x');`)
+	logs := logSelection(t, source.Delete)
+	admin := sourceOf(t, pool, "shop", postgres.Options{})
+	role := fmt.Sprintf("role of %s", pool.Config().ConnConfig.Database)
+	plans := []*datamap.Plan{planOf(t, m, datamap.Access, "email"), planOf(t, m, datamap.Erasure, "email")}
+	logs.Collection.Dataset.Source = "shop"
+	grants, err := admin.Grants(t.Context(), role, plans, []source.Selection{logs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted := `"` + role + `"`
+	pgtest.Exec(t, pool, "CREATE ROLE "+quoted+" LOGIN PASSWORD 'x'; REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE TEMPORARY ON DATABASE \""+
+		pool.Config().ConnConfig.Database+"\" FROM PUBLIC")
+	t.Cleanup(func() { pgtest.Exec(t, pool, "DROP OWNED BY "+quoted+"; DROP ROLE "+quoted) })
+	address, err := url.Parse(pgtest.URL(pool))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.User = url.UserPassword(role, "x")
+	work := func() error {
+		s, err := postgres.Open(t.Context(), "shop", address.String(), postgres.Options{StagedAbove: -1, MaxConns: 2})
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		w := source.Walk{Plan: plans[0], Seeds: seeds("email", "o'neil@x.example")}
+		if _, err := s.Find(t.Context(), w); err != nil {
+			return err
+		}
+		snapshot, err := s.Snapshot(t.Context(), w)
+		if err != nil {
+			return err
+		}
+		_ = snapshot.Close(t.Context())
+		if _, err := s.Sweep(t.Context(), logs, "", 10); err != nil {
+			return err
+		}
+		w.Plan = plans[1]
+		// Rows of which nothing is known for certain: one that is held is masked, should it have to stay.
+		_, err = s.Erase(t.Context(), w, source.Holds{Rows: []source.RowKey{{Collection: "shop.orders", Key: "0"}}}, noNote)
+		return err
+	}
+	for _, g := range grants {
+		pgtest.Exec(t, pool, g.SQL)
+	}
+	for _, g := range grants[1:] {
+		back := strings.Replace(strings.Replace(g.SQL, "GRANT ", "REVOKE ", 1), " TO "+quoted, " FROM "+quoted, 1)
+		pgtest.Exec(t, pool, back)
+		if err := work(); err == nil {
+			t.Errorf("expected something to fail without %s", g.SQL)
+		}
+		pgtest.Exec(t, pool, g.SQL)
+	}
+	if err := work(); err != nil {
+		t.Errorf("expected these grants to be enough: %v", err)
+	}
+	if n := number(t, pool, `SELECT count(*) FROM "Kunden"`); n != 1 {
+		t.Errorf("expected one customer to be left, there are %d", n)
+	}
+}

@@ -1,0 +1,161 @@
+package postgres_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+const forumMap = `
+dataset:
+  - fides_key: forum
+    name: Forum
+    collections:
+      - name: Topics
+        lethe: {controller: tenant}
+        fides_meta: {skip_processing: true}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: tenant}
+      - name: posts
+        fides_meta: {skip_processing: true}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: topic, fides_meta: {references: [{dataset: forum, field: Topics.id, direction: to}]}}
+          - {name: body, lethe: {mentions: true}}
+      - name: loose
+        fides_meta: {skip_processing: true}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: body, lethe: {mentions: true}}
+`
+
+// forum has posts of two tenants over more blocks than one piece of a search reads.
+func forum(t *testing.T, posts int) (*pgxpool.Pool, *postgres.Source, []datamap.MentionField) {
+	t.Helper()
+	one := pgtest.Empty(t).Config()
+	one.MaxConns = 1 // so that its statistics are flushed when the test says so
+	pool := poolOf(t, one)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE "Topics" (id uuid PRIMARY KEY, tenant integer);
+		CREATE TABLE posts (id bigint PRIMARY KEY, topic text, body text) WITH (fillfactor = 10);
+		CREATE TABLE loose (id bigint PRIMARY KEY, body text);
+		INSERT INTO "Topics" VALUES ('00000000-0000-0000-0000-000000000001', 1), ('00000000-0000-0000-0000-000000000002', 2);
+		INSERT INTO posts SELECT g, '00000000-0000-0000-0000-00000000000' || 1 + g % 2, 'post ' || g || repeat(' words', 60) FROM generate_series(1, `+fmt.Sprint(posts)+`) g;
+		UPDATE posts SET body = 'by ANNA@b.example, +420 777-123-456' WHERE id IN (2, 3, `+fmt.Sprint(posts)+`);
+		UPDATE posts SET body = 'by xanna@b.example' WHERE id = 4; ANALYSE`)
+	return pool, sourceOf(t, pool, "forum", postgres.Options{}), datamap.MentionFields(mapOf(t, forumMap))
+}
+
+func search(t *testing.T, s *postgres.Source, m source.Mentions) (keys []string, pieces int) {
+	t.Helper()
+	for from := ""; ; {
+		slice, err := s.SearchMentions(t.Context(), m, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pieces++
+		for _, f := range slice.Found {
+			keys = append(keys, f.Key)
+		}
+		if from = slice.Next; from == "" {
+			return keys, pieces
+		}
+	}
+}
+
+// In pieces of the heap, and by a trigram index in one statement: the same rows,
+// and only the controller's, told by a row two types away.
+func TestMentionsSearched(t *testing.T) {
+	t.Parallel()
+	pool, s, fields := forum(t, 6000)
+	if len(fields) != 2 || fields[0].Why != "" || fields[1].Why == "" {
+		t.Fatalf("expected posts to lead to their tenant and loose rows not, got %+v", fields)
+	}
+	m := source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", "anna@b.example")}
+	keys, pieces := search(t, s, m)
+	if strings.Join(keys, " ") != "2 6000" && strings.Join(keys, " ") != "6000 2" || pieces < 2 {
+		t.Errorf("expected posts 2 and 6000 in several pieces, got %v in %d", keys, pieces)
+	}
+	byPhone := m
+	byPhone.Needles = seeds("phone", "+420777123456")
+	if keys, _ := search(t, s, byPhone); len(keys) != 2 {
+		t.Errorf("expected the same posts by the telephone number, got %v", keys)
+	}
+	stranger := m
+	stranger.Scope = ""
+	if keys, _ := search(t, s, stranger); len(keys) != 0 {
+		t.Errorf("expected no rows for nobody's scope, got %v", keys)
+	}
+	slice, err := s.SearchMentions(t.Context(), source.Mentions{Field: fields[1], Scope: "1", Needles: m.Needles}, "")
+	if err != nil || slice.Skipped == "" || len(slice.Found) > 0 {
+		t.Errorf("expected a column of nobody knows whom not to be searched, and said, got %+v, %v", slice, err)
+	}
+	for _, index := range []string{"body gin_trgm_ops", "lower(body) gin_trgm_ops"} {
+		pgtest.Exec(t, pool, `CREATE EXTENSION IF NOT EXISTS pg_trgm; DROP INDEX IF EXISTS posts_words; CREATE INDEX posts_words ON posts USING gin (`+index+`)`)
+		before := scans(t, pool)
+		keys, pieces := search(t, s, m)
+		if len(keys) != 2 || pieces != 1 {
+			t.Errorf("%s: expected both posts in one statement, got %v in %d", index, keys, pieces)
+		}
+		if after := scans(t, pool); after != before {
+			t.Errorf("%s: expected no sequential scan of the posts, there were %d", index, after-before)
+		}
+	}
+}
+
+// scans counts the sequential scans of the posts, as the server's own statistics have it.
+func scans(t *testing.T, pool *pgxpool.Pool) int64 {
+	t.Helper()
+	pgtest.Exec(t, pool, `SELECT pg_stat_force_next_flush()`)
+	return number(t, pool, `SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'posts'`)
+}
+
+// What stands in the way of a change is said, and nothing is changed.
+func TestMentionsRefused(t *testing.T) {
+	t.Parallel()
+	pool, s, fields := forum(t, 10)
+	m := source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", "anna@b.example")}
+	slice, err := s.SearchMentions(t.Context(), m, "")
+	if err != nil || len(slice.Found) != 2 {
+		t.Fatalf("expected two mentions, got %+v, %v", slice, err)
+	}
+	f := slice.Found[0]
+	change := source.MentionChange{Mentions: m, Key: f.Key, Sum: f.Sum, After: f.After}
+	before := number(t, pool, `SELECT hashtext(string_agg(p::text, '' ORDER BY id)) FROM posts p`)
+	held := change
+	held.Holds.Rows = []source.RowKey{{Collection: "forum.posts", Key: f.Key}}
+	foreign := change
+	foreign.Scope = "2"
+	for name, tc := range map[string]struct {
+		sql    string
+		change source.MentionChange
+		what   string
+	}{
+		"a hold":       {"SELECT 1", held, source.MentionRefused},
+		"not theirs":   {"SELECT 1", foreign, source.MentionGone},
+		"a constraint": {`ALTER TABLE posts ADD CONSTRAINT no_signs CHECK (body NOT LIKE '%[removed]%')`, change, source.MentionRefused},
+	} {
+		pgtest.Exec(t, pool, tc.sql)
+		out, err := s.ChangeMention(t.Context(), tc.change)
+		if err != nil || out.What != tc.what || strings.Contains(out.Why, "anna") {
+			t.Errorf("%s: expected %s, got %+v, %v", name, tc.what, out, err)
+		}
+		pgtest.Exec(t, pool, `ALTER TABLE posts DROP CONSTRAINT IF EXISTS no_signs`)
+	}
+	if after := number(t, pool, `SELECT hashtext(string_agg(p::text, '' ORDER BY id)) FROM posts p`); after != before {
+		t.Error("expected nothing to be changed")
+	}
+	for range 2 { // a second time tells that it has happened
+		if out, err := s.ChangeMention(t.Context(), change); err != nil || out.What != source.MentionRedacted {
+			t.Errorf("expected the passage to be removed, got %+v, %v", out, err)
+		}
+	}
+}

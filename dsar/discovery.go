@@ -29,7 +29,7 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 		if err != nil {
 			return nil, err
 		}
-		if w, _, err = s.fed(ctx, w, Holds{}, st.Source); err != nil {
+		if w, err = s.fed(ctx, w, st.Source); err != nil {
 			return nil, err
 		}
 		feeds = w.Feeds

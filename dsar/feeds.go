@@ -47,19 +47,17 @@ func (s *Service) members(plan *datamap.Plan, src string) []fleet.Member {
 	return members
 }
 
-// fed puts into a walk in one source what the sources linked with it have to
-// tell, and into the walks that hold rows there.
-func (s *Service) fed(ctx context.Context, w source.Walk, h Holds, src string) (source.Walk, Holds, error) {
-	h, err := s.fedHolds(ctx, h, src)
-	if err != nil {
-		return w, h, err
+// fed puts into a walk in one source what the sources linked with it have to tell.
+func (s *Service) fed(ctx context.Context, w source.Walk, src string) (source.Walk, error) {
+	members := s.members(w.Plan, src)
+	if members == nil {
+		return w, nil
 	}
-	if members := s.members(w.Plan, src); members != nil {
-		if w.Feeds, err = fleet.Gather(ctx, members, w, h); err != nil {
-			return w, h, elsewhere(err)
-		}
+	var err error
+	if w.Feeds, err = fleet.Gather(ctx, members, w, Holds{}); err != nil {
+		return w, elsewhere(err)
 	}
-	return w, h, nil
+	return w, nil
 }
 
 func (s *Service) fedHolds(ctx context.Context, h Holds, src string) (Holds, error) {

@@ -19,7 +19,7 @@ func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind 
 	}
 	var all source.Found
 	for _, name := range s.sources {
-		w, _, err := s.fed(ctx, w, Holds{}, name)
+		w, err := s.fed(ctx, w, name)
 		if err != nil {
 			return source.Found{}, fault("preview: ask the sources linked with "+name, err)
 		}

@@ -106,7 +106,7 @@ func (c *datamapDraftCmd) write(w *world, yaml []byte) error {
 	}
 	f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a map holds names of columns, and is for others to read
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("there is a file %s already, and it is not written over; --update %s adds to it what is new", c.Out, c.Out)
+		return fmt.Errorf("there is a file %s already, and it is not written over; choose another name, and compare the two with lethe datamap diff", c.Out)
 	}
 	if err != nil {
 		return fmt.Errorf("the map cannot be written: %w", err)

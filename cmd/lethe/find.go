@@ -14,6 +14,7 @@ type findCmd struct {
 	Controller string `help:"Whose data; may be left out where there is one controller."`
 	Kind       string `enum:"access,export,erasure" default:"access" help:"As which kind of request would see it."`
 	Policy     string `help:"A policy of the configuration."`
+	Explain    bool   `help:"Tell each statement, how long it took, and how the planner goes about it."`
 	JSON       bool   `name:"json" help:"As JSON."`
 }
 
@@ -23,7 +24,8 @@ func (findCmd) Help() string {
 
 Example:
   lethe find --controller bota --email a@b.example
-  lethe find --controller bota --phone "+420 601 234 567" --kind erasure --json`
+  lethe find --controller bota --phone "+420 601 234 567" --kind erasure --json
+  lethe find --controller bota --email a@b.example --explain`
 }
 
 // Run finds.
@@ -42,6 +44,9 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 			return wrongUse("say whose data it is: --controller %s", controllerKeys(a))
 		}
 		c.Controller = a.cfg.Controllers[0].Key
+	}
+	if c.Explain {
+		return c.explain(ctx, w, a, ids)
 	}
 	found, err := a.requests.Preview(ctx, operator, c.Controller, datamap.Kind(c.Kind), c.Policy, ids)
 	if err != nil {

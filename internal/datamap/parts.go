@@ -29,7 +29,7 @@ func (g *graph) target(p Policy, v *Visit, f *Field) {
 }
 
 func (g *graph) single(p Policy, v *Visit, f *Field) {
-	if p.targets(f) && !(p.Kind == Erasure && g.spared(p, f)) {
+	if p.targets(f) && (p.Kind != Erasure || !g.spared(p, f)) {
 		v.Targets = append(v.Targets, g.aim(p, f))
 	}
 }

@@ -313,7 +313,7 @@ func (d *drafting) collection(t *Table) *Collection {
 	if c.Reached {
 		d.tie(t, c, byColumn)
 		for _, f := range c.Fields {
-			d.finish(t, c, f)
+			d.finish(t, f)
 		}
 	}
 	return c
@@ -406,7 +406,7 @@ func (f *Field) add(l *link, i int) {
 
 // finish gives what is left of a reached row's columns a category, so that a
 // person is given the whole row, and each masked column a value that it can hold.
-func (d *drafting) finish(t *Table, c *Collection, f *Field) {
+func (d *drafting) finish(t *Table, f *Field) {
 	if f.Category == "" {
 		person := f.Key && (d.isPerson(t) || d.root[t]) ||
 			slices.ContainsFunc(f.References, func(r Reference) bool { return d.root[r.Parent] })

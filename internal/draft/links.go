@@ -51,7 +51,7 @@ func (d *drafting) findLinks() {
 // userid to users, author_id to the table of persons where there is one only.
 func (d *drafting) guess(t *Table, c *Column) *link {
 	name := words(c.Name)
-	stem := ""
+	var stem string
 	switch {
 	case len(name) > 1 && name[len(name)-1] == "id":
 		stem = strings.Join(name[:len(name)-1], "")

@@ -196,7 +196,7 @@ func phone(e164 string) part {
 	code := strings.Join(strings.Split(country, ""), between)
 	form := regexp.MustCompile(`((?:(?:\+|00)` + between + `)?` + code + between + `(?:\(?0\)?` + between + `)?|\(?0\)?` + between + `)?` + core)
 	return part{form, func(text string, at Span) bool {
-		digit := func(r rune) bool { return unicode.IsDigit(r) }
+		digit := unicode.IsDigit
 		before, _ := utf8.DecodeLastRuneInString(text[:at.From])
 		after, _ := utf8.DecodeRuneInString(text[at.To:])
 		if digit(before) || digit(after) {

@@ -118,7 +118,7 @@ func fieldsOf(v *datamap.Visit) string {
 	switch n, all := len(v.Targets), len(v.Collection.Fields); {
 	case n == 0:
 		return "no field targeted"
-	case n == all && n == 1:
+	case n == all && all < 2:
 		return "its field targeted"
 	case n == all:
 		return fmt.Sprintf("all %d fields targeted", n)

@@ -141,7 +141,7 @@ func TestDrawBroad(t *testing.T) {
 func TestDrawIsTheSameAgain(t *testing.T) {
 	t.Parallel()
 	p := compile(t, shop, datamap.Access, "email")
-	if draw(t, p) != draw(t, p) {
+	if first, again := draw(t, p), draw(t, p); first != again {
 		t.Error("the same plan should give the same picture")
 	}
 }
@@ -205,7 +205,7 @@ func draw(t testing.TB, p *datamap.Plan) string {
 	d := xml.NewDecoder(strings.NewReader(b.String()))
 	for {
 		token, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return b.String()
 		}
 		if err != nil {
@@ -249,8 +249,8 @@ func large(n int) string {
 		reference := func(name string, to int) {
 			fmt.Fprintf(&b, "    - {name: %s, fides_meta: {references: [{dataset: shop, field: table_%d.id, direction: from}]}}\n", name, to)
 		}
-		switch {
-		case i == 0:
+		switch i {
+		case 0:
 			b.WriteString("    - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}\n")
 		default:
 			reference("parent_id", i/3)

@@ -14,14 +14,14 @@ import (
 func Gather(ctx context.Context, members []Member, w source.Walk, h source.Holds) ([]source.Feed, error) {
 	g := &gathering{members: members, walk: w, holds: h, base: Sum(w.Feeds),
 		heard: make([]told, len(members)), asked: make([]told, len(members))}
-	if err := g.settle(ctx, values); err != nil {
+	if err := g.settle(ctx); err != nil {
 		return nil, err
 	}
 	if err := g.others(ctx); err != nil {
 		return nil, err
 	}
 	g.settled = true
-	if err := g.settle(ctx, mine); err != nil {
+	if err := g.settle(ctx); err != nil {
 		return nil, err
 	}
 	return g.all(-1, values, mine, others, stays).feeds(), nil
@@ -185,7 +185,7 @@ func (g *gathering) all(but int, which ...kind) told {
 
 // settle asks the members until none has more of a kind to tell. A member whose
 // part in it has not changed is not asked again.
-func (g *gathering) settle(ctx context.Context, k kind) error {
+func (g *gathering) settle(ctx context.Context) error {
 	which := []kind{values}
 	said := make([]told, len(g.members)) // of mine, in this exchange
 	if g.settled {

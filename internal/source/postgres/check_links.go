@@ -66,7 +66,8 @@ func (k *checking) reference(r *datamap.Reference) {
 		return
 	}
 	ask := func(f *datamap.Field, c *column, t *table) {
-		there, do := t.indexed(f.Name, f.Collection.Controller), ""
+		there := t.indexed(f.Name, f.Collection.Controller)
+		var do string
 		if c.place != nil {
 			_, there = t.served(c)
 			do = createInside(t, c)

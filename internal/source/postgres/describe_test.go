@@ -100,7 +100,8 @@ func truth(sql string) map[string]string {
 		if m == nil {
 			continue
 		}
-		before := strings.TrimRight(line[:strings.Index(line, "--=")], ",; ")
+		before, _, _ := strings.Cut(line, "--=")
+		before = strings.TrimRight(before, ",; ")
 		if i := strings.LastIndex(before, ", "); i >= 0 {
 			before = before[i+2:] // several columns on a line: the last is meant
 		}

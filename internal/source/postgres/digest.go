@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"fmt"
-	"hash"
 	"regexp"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -50,7 +49,7 @@ func (w *writer) digest(m mask, text string) string {
 
 // padded is the HMAC's key in one of its two forms: a block, xored with a byte.
 func padded(secret []byte, bits int, with byte) []byte {
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	if bits == 512 {
 		h = sha512.New()
 	}

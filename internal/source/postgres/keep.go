@@ -170,7 +170,7 @@ func (s *stop) keepMasks() (masks []mask) {
 }
 
 // keptRows is the condition, on a reached row with its marks, that a law keeps it.
-func (s *stop) keptRows(alias string) string {
+func (s *stop) keptRows(alias string) string { //nolint:unparam // as take
 	if s.kept(alias) == "" {
 		return ""
 	}

@@ -106,7 +106,7 @@ func (w *writer) unmasked(s *stop, v variant, rel relation, looking bool) string
 func (w *writer) leftIn(s *stop, v variant, rel relation, of []mask, looking bool) string {
 	name, m := col("t", of[0].column.name), of[0]
 	switch {
-	case m.column.class == classJSON && !(m.field.Parent == nil && m.how == "null_rewrite" && len(w.elements(s, v, rel, m)) == 0):
+	case m.column.class == classJSON && (m.field.Parent != nil || m.how != "null_rewrite" || len(w.elements(s, v, rel, m)) > 0):
 		return "(" + name + " IS NOT NULL AND " + w.maskedColumn(s, v, rel, of, looking) + "::jsonb IS DISTINCT FROM " + m.column.document(name, false) + ")"
 	case m.column.class == classArray && (m.how != "null_rewrite" || len(w.elements(s, v, rel, m)) > 0):
 		return "(" + name + " IS NOT NULL AND " + w.maskedColumn(s, v, rel, of, looking) + " IS DISTINCT FROM " + name + ")"
@@ -162,7 +162,7 @@ func (w *writer) maskedColumn(s *stop, v variant, rel relation, of []mask, looki
 		if m.how == "null_rewrite" && len(ends) == 0 || m.column.element == nil {
 			return "NULL"
 		}
-		return elementwise(m.column, name, ends, func(e string) string {
+		return elementwise(name, ends, func(e string) string {
 			if m.how == "null_rewrite" {
 				return "NULL"
 			}
@@ -194,7 +194,7 @@ func (w *writer) rewrite(m mask, text string) string {
 
 // left is the condition that a text is not masked yet; "" where every one is to be masked.
 func (w *writer) left(m mask, text string, looking bool) string {
-	form := ""
+	var form string
 	switch m.how {
 	case "string_rewrite":
 		return text + " IS DISTINCT FROM " + w.constant(m, "value", m.value) + "::text"

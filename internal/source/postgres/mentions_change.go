@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,10 +112,11 @@ func (q *mentioning) change(ctx context.Context, tx pgx.Tx, c source.MentionChan
 	set := pgx.Identifier{q.c.name}.Sanitize() + " = " + q.bind(want, "text") + "::" + q.c.typ
 	var got *string
 	err = tx.QueryRow(ctx, "UPDATE "+q.t.ident()+" AS t SET "+set+" WHERE "+q.isKey([]string{c.Key})+" RETURNING "+q.text(), q.args...).Scan(&got)
-	if err != nil && err != pgx.ErrNoRows { //nolint:errorlint // pgx returns it unwrapped
+	unchanged := errors.Is(err, pgx.ErrNoRows)
+	if err != nil && !unchanged {
 		return source.MentionOutcome{}, err
 	}
-	if err != nil || got == nil || strings.TrimRight(*got, " ") != strings.TrimRight(want, " ") {
+	if unchanged || got == nil || strings.TrimRight(*got, " ") != strings.TrimRight(want, " ") {
 		return refused("A trigger of the table undoes the change."), nil
 	}
 	return source.MentionOutcome{What: source.MentionRedacted}, nil

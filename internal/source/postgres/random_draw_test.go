@@ -169,7 +169,7 @@ func (d drawer) tie(s *scheme, i int) {
 		case s.calm:
 		case d.one(8):
 			p = i
-		case d.one(8):
+		case d.IntN(8) == 0:
 			p = d.IntN(len(s.tables))
 		}
 		switch {

@@ -110,7 +110,8 @@ func leadsOn(v string) bool {
 func (s *scheme) leads(from, to spot, v string) bool {
 	key := func(at spot) bool { return slices.Contains(s.tables[at.t].pk, at.c) }
 	typ := s.tables[from.t].columns[from.c].typ
-	return leadsOn(v) && !((v == "0" || v == "-1") && typ != "text" && !key(from) && !key(to))
+	nobodys := (v == "0" || v == "-1") && typ != "text" && !key(from) && !key(to)
+	return leadsOn(v) && !nobodys
 }
 
 // matches tells whether a column holds one of the identities brought.

@@ -218,7 +218,6 @@ type demand struct {
 	walk  source.Walk // without its plan
 	holds source.Holds
 	by    []source.Walk // walks that hold, without plans
-	all   bool          // include shared
 }
 
 // demand draws who asks, what is ticked and what is held.

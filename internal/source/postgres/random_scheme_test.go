@@ -42,7 +42,6 @@ type sColumn struct {
 	def        string // DEFAULT
 	categories []string
 	identity   string
-	match      string
 	readOnly   bool
 	provided   bool
 	length     int

@@ -166,7 +166,7 @@ func (p *piece) find(path []string) *piece {
 }
 
 // elementwise rewrites a Postgres array element by element; ours is as in part.
-func elementwise(c *column, expr string, ends []end, become func(e string) string, ownOnly bool) string {
+func elementwise(expr string, ends []end, become func(e string) string, ownOnly bool) string {
 	var conditions []string
 	for _, e := range ends {
 		conditions = append(conditions, e.among("a.e::text"))

@@ -188,7 +188,7 @@ func (w *writer) byKey(s *stop, rel, filter string) string {
 }
 
 // toMask is the condition, on a reached row with its flags, that it is masked.
-func (s *stop) toMask(alias string) string {
+func (s *stop) toMask(alias string) string { //nolint:unparam // as take
 	if s.visit.Delete {
 		return s.take(alias) + " AND NOT " + alias + ".del"
 	}

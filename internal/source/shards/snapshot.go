@@ -110,7 +110,7 @@ func (n *snapshot) Rows(ctx context.Context, collection string, yield func(sourc
 func merge(streams []*stream, yield func(source.Row) error) error {
 	for _, st := range streams {
 		if st.next(); !st.on && st.err != nil {
-			return nil // Rows tells
+			return nil //nolint:nilerr // Rows tells
 		}
 	}
 	for {
@@ -129,7 +129,7 @@ func merge(streams []*stream, yield func(source.Row) error) error {
 			return err
 		}
 		if least.next(); !least.on && least.err != nil {
-			return nil
+			return nil //nolint:nilerr // Rows tells
 		}
 	}
 }

@@ -141,6 +141,9 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 			before.Objects = nil
 			n.Before = &before
 		}
+		if n.Part > 0 { // the part before it has committed
+			note.Done = addNotes(note.Done, note.Now)
+		}
 		note.Now = n
 		if unnoted = s.noteFiles(ctx, st, n.XID, files); unnoted != nil {
 			return unnoted

@@ -140,6 +140,19 @@ type Note struct {
 	// Before is what transactions of the same Erase did that are known to have
 	// committed before this one: a source of several shards commits one by one.
 	Before *Note
+	// Part counts the transactions of one large erasure, from 0. The note of a
+	// part says that those before it have committed: their counts stand.
+	Part int
+	// More: further parts follow. Until the last has committed the identities'
+	// own rows are there, so that the rest can be found.
+	More bool
+}
+
+// Erased is what a batch did of one walk. With Err nothing is known of it that
+// the notes do not say.
+type Erased struct {
+	Note Note
+	Err  error
 }
 
 // A KeptRow is one that an erasure left for a time.

@@ -12,7 +12,7 @@ var errShares = errors.New("rows are shared: to be erased in an order with other
 // restarts one of them; as a rule for all erasures it costs more than half the
 // throughput, in restarts that nobody needs.
 func (c *carriage) apart(t task, how string, res *result) error {
-	if t != toErase || how != changing {
+	if t != toErase || how != changing || c.slice > 0 { // a part of the rows says nothing of it
 		return nil
 	}
 	for _, s := range c.p.stops {

@@ -20,6 +20,8 @@ type run struct {
 	given  map[string][]string       // keys by collection, of a snapshot's rows
 	feeds  map[[2]string]source.Feed // by both ends of the reference
 	above  int64                     // more rows than these are staged
+	slice  int64                     // rows of a stop that a slice reads
+	batch  []*run                    // of a batch: each walk's own values
 	round  int32                     // of a staged walk in a circle
 }
 
@@ -51,8 +53,10 @@ type writer struct {
 	staged bool
 	// certain, in a chain, is what need not be asked of any row.
 	certain []certainty
-	v       variant // of that chain
-	giving  bool    // rows carry what the subject is given of them
+	slicing bool     // see slices.go
+	v       variant  // of that chain
+	sums    []string // counts that the statement's end reads
+	giving  bool     // rows carry what the subject is given of them
 	binds   []func(*run) any
 	names   []string
 }
@@ -99,7 +103,7 @@ func (p *program) statement(name string, write func() *statement) *statement {
 // digits of the column serves it (see Check).
 func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
 	if seed.Row {
-		return w.keyIs(s, cols("t", s.key), "seed "+seed.Identity, func(r *run) []string { return r.seeds[seed.Identity] })
+		return w.keyIs(s, s.idsOf("t"), "seed "+seed.Identity, func(r *run) []string { return r.seeds[seed.Identity] })
 	}
 	c := s.t.at(seed.Field)
 	expr := col("t", c.name)

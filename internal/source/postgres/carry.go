@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -105,6 +106,9 @@ type carriage struct {
 	r        *run
 	v        variant
 	holdings []holding
+	// sliceAbove is the number of rows above which errSlices is given; 0: none.
+	sliceAbove int64
+	slice      int64 // see stage
 }
 
 // ready binds a walk and the walks that hold rows to the tables.
@@ -133,36 +137,93 @@ func (s *Source) ready(ctx context.Context, conn *pgxpool.Conn, w source.Walk, h
 
 // staged tells whether the walk must be staged from the start.
 func (c *carriage) staged() bool {
-	return c.p.always != "" || len(c.holdings) > 0 || c.s.o.StagedAbove < 0
+	return c.p.always != "" || c.s.o.StagedAbove < 0 || slices.ContainsFunc(c.holdings, func(h holding) bool { return !c.named(h.p) })
+}
+
+// named tells whether the rows that another plan reaches have, in both, the same
+// keys, so that what it holds can be bound by them.
+func (c *carriage) named(h *program) bool {
+	return h.always == "" && !slices.ContainsFunc(h.stops, func(a *stop) bool {
+		return slices.ContainsFunc(c.p.on(a.t.oid), func(b *stop) bool { return !slices.Equal(a.key, b.key) })
+	})
+}
+
+// heldBy are the statements of the walks that hold rows, one after the other.
+func (c *carriage) heldBy(b *pgx.Batch) {
+	for _, h := range c.holdings {
+		st := h.p.chain(toHold, variant{restricted: h.r.walk.Restricted})
+		b.Queue(st.sql, st.args(h.r)...)
+	}
+}
+
+// hold takes in what these walks reached: from here on, single rows are held.
+func (c *carriage) hold(sent pgx.BatchResults) error {
+	held := map[string][]string{}
+	for name, keys := range c.r.held {
+		held[name] = slices.Clone(keys)
+	}
+	for _, h := range c.holdings {
+		res, err := scan(sent.QueryRow(), h.r)
+		if err != nil {
+			return fmt.Errorf("a walk that holds rows: %w", err)
+		}
+		if res.big {
+			return errBig
+		}
+		for _, k := range res.keys {
+			for _, at := range c.p.on(h.p.of[k.Collection].t.oid) {
+				held[at.c.FullName()] = append(held[at.c.FullName()], k.Key)
+			}
+		}
+	}
+	c.r.held = held
+	return nil
 }
 
 // do carries out a task in a transaction: as one statement where that may be,
 // staged where it must be or where the statement reached too much. finish runs
 // inside the transaction, after the task.
 func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pg.DB, *result) error) error {
-	if !c.staged() {
+	if !c.staged() && c.slice == 0 {
 		var res *result
-		err := c.s.atOnce(ctx, conn, how, c.p.chain(t, c.v), c.r, func(one *result) error {
-			if res = one; res.big {
+		v, before := c.v, c.r.held
+		v.held = v.held || len(c.holdings) > 0
+		err := c.atOnce(ctx, conn, how, c.p.chain(t, v), func(row pgx.Row) (err error) {
+			res, err = scan(row, c.r)
+			return err
+		}, func() error {
+			if res.big {
 				return errBig
 			}
-			w := &writer{p: c.p, certain: c.p.certain(c.v, false), v: c.v}
+			w := &writer{p: c.p, certain: c.p.certain(v, false), v: v}
 			if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res, w)); err != nil {
 				return err
 			}
 			return finish(conn, res)
 		})
+		c.r.held = before
 		if !errors.Is(err, errBig) {
 			return err
 		}
+		return c.stage(ctx, conn, how, t, finish)
 	}
+	return c.stage(ctx, conn, how, t, finish)
+}
+
+// whole is a transaction whose statements see one snapshot.
+func whole(how string) string {
+	if how == looking {
+		return reading
+	}
+	return how
+}
+
+// stage carries out a task in key tables.
+func (c *carriage) stage(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pg.DB, *result) error) error {
 	if err := c.prepare(ctx, conn); err != nil {
 		return err
 	}
-	if how == looking { // several statements need one snapshot
-		how = reading
-	}
-	return c.s.inTx(ctx, conn, how, func(tx pgx.Tx) error {
+	return c.s.inTx(ctx, conn, whole(how), func(tx pgx.Tx) error {
 		res, err := c.inStages(ctx, tx, t, how)
 		if err != nil {
 			return err
@@ -174,37 +235,56 @@ func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t tas
 // errBig ends a transaction whose statement reached more than it should carry.
 var errBig = errors.New("reached too many rows for one statement")
 
-// atOnce begins a transaction and runs a walk's statement in one round trip;
-// finish runs inside the transaction, which then ends in another.
-func (s *Source) atOnce(ctx context.Context, conn *pgxpool.Conn, how string, st *statement, r *run, finish func(*result) error) (err error) {
-	if err := s.settings(ctx, conn); err != nil {
+// atOnce begins a transaction and runs a walk's statement in one round trip, or
+// in two where other walks say what is held; finish runs inside the transaction,
+// which then ends in another.
+func (c *carriage) atOnce(ctx context.Context, conn *pgxpool.Conn, how string, st *statement, read func(pgx.Row) error, finish func() error) (err error) {
+	if err := c.s.settings(ctx, conn); err != nil {
 		return err
 	}
 	defer func() {
 		if err == nil {
-			err = commit(ctx, conn)
+			if err = commit(ctx, conn); err != nil && !restarting(err) {
+				err = &unsure{err}
+			}
 		}
 		if err != nil {
 			abandon(ctx, conn)
 		}
 	}()
 	var b pgx.Batch
-	b.Queue(how)
-	b.Queue(st.sql, st.args(r)...)
+	if len(c.holdings) > 0 {
+		b.Queue(whole(how))
+		c.heldBy(&b)
+	} else {
+		b.Queue(how)
+		b.Queue(st.sql, st.args(c.r)...)
+	}
 	sent := conn.SendBatch(ctx, &b)
 	_, err = sent.Exec()
-	var res *result
-	if err == nil {
-		res, err = scan(sent.QueryRow(), r)
+	switch {
+	case err != nil:
+	case len(c.holdings) > 0:
+		err = c.hold(sent)
+	default:
+		err = read(sent.QueryRow())
 	}
 	if closed := sent.Close(); err == nil {
 		err = closed
 	}
+	if err == nil && len(c.holdings) > 0 {
+		err = read(conn.QueryRow(ctx, st.sql, st.args(c.r)...))
+	}
 	if err != nil {
 		return err
 	}
-	return finish(res)
+	return finish()
 }
+
+// unsure is an error of a commit after which nobody knows here whether it happened.
+type unsure struct{ error }
+
+func (u *unsure) Unwrap() error { return u.error }
 
 // commit ends the transaction on a connection. Of one that had failed Postgres
 // says "ROLLBACK", and no error.
@@ -228,7 +308,7 @@ func abandon(ctx context.Context, conn *pgxpool.Conn) {
 
 // prepare makes the key tables of the walk and of those that hold rows.
 func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
-	if err := c.p.stage("k").prepare(ctx, c.s, conn); err != nil {
+	if err := c.keys().prepare(ctx, c.s, conn); err != nil {
 		return err
 	}
 	for _, h := range c.holdings {
@@ -239,9 +319,24 @@ func (c *carriage) prepare(ctx context.Context, conn *pgxpool.Conn) error {
 	return nil
 }
 
+// keys is the stage of the walk itself.
+func (c *carriage) keys() *stage {
+	g := c.p.stage("k")
+	g.slice, g.v, g.certain = c.slice, c.v, c.p.certain(c.v, len(c.holdings) > 0)
+	if g.slice > 0 {
+		for i := range g.certain {
+			g.certain[i].del = false // a part of the rows are read
+		}
+	}
+	if g.unasked() {
+		g.role = "u"
+	}
+	return g
+}
+
 // inStages carries out a task in key tables.
 func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task, how string) (*result, error) {
-	g := c.p.stage("k")
+	g := c.keys()
 	if err := c.walkInStages(ctx, tx); err != nil {
 		return nil, err
 	}
@@ -250,12 +345,15 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task, how string) 
 			return nil, err
 		}
 	}
-	res, err := g.count(ctx, tx, c.r, c.v, t)
+	res, err := g.count(ctx, tx, c.r, t)
 	if err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res, &writer{p: c.p, staged: true})); err != nil {
+	if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res, g.writer())); err != nil {
 		return nil, err
+	}
+	if t == toErase && c.sliceAbove > 0 && res.total() > c.sliceAbove {
+		return nil, errSlices
 	}
 	if t == toErase {
 		if err := g.change(ctx, tx, c.r, res); err != nil {
@@ -271,7 +369,7 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task, how string) 
 
 // walkInStages fills the key tables and marks what is shared, the subject's, held.
 func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
-	g := c.p.stage("k")
+	g := c.keys()
 	if err := g.fill(ctx, tx, c.r, c.v); err != nil {
 		return err
 	}
@@ -293,7 +391,7 @@ func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
 // beyond refuses an erasure that foreign keys would carry beyond the plan, or
 // that met values which strangers share.
 func (c *carriage) beyond(t task, res *result, w *writer) error {
-	if len(res.beyond) == 0 {
+	if len(res.beyond) == 0 || c.slice > 0 {
 		return nil
 	}
 	counts := res.beyond

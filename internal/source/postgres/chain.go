@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -119,10 +120,34 @@ func (p *program) chain(t task, v variant) *statement {
 		if stayed != "" {
 			with = append(with, stayed)
 		}
+		tallies := strings.Join(w.tallies(t, settled), ", ")
 		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT (SELECT yes FROM big), " + xid + ", ARRAY[" +
-			strings.Join(w.tallies(t, settled), ", ") + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], " +
-			w.strayAddresses(t, mineIn) + ", " + named + ", " + columns)
+			tallies + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], " +
+			w.strayAddresses(t, mineIn) + ", " + named + ", " + columns + w.summed())
 	})
+}
+
+// sum remembers a count and gives the name under which the statement's end
+// finds it, so that none is counted twice.
+func (w *writer) sum(sql string) string {
+	i := slices.Index(w.sums, sql)
+	if i < 0 {
+		i = len(w.sums)
+		w.sums = append(w.sums, sql)
+	}
+	return fmt.Sprintf("sums.c%d", i)
+}
+
+// summed is the FROM of the counts remembered.
+func (w *writer) summed() string {
+	if len(w.sums) == 0 {
+		return ""
+	}
+	list := make([]string, len(w.sums))
+	for i, sql := range w.sums {
+		list[i] = fmt.Sprintf("%s AS c%d", sql, i)
+	}
+	return "\nFROM (SELECT " + strings.Join(list, ", ") + " OFFSET 0) sums"
 }
 
 // walked writes the walk itself: the CTEs of the rows reached, and "big".
@@ -137,10 +162,18 @@ func (w *writer) walked(v variant) (with []string) {
 			rows = fmt.Sprintf("SELECT n.*, false AS shared, true AS mine, false AS held, %t AS del FROM (%s) n", w.certain[s.i].del, rows)
 		}
 		// More rows than these are not carried here; the rest of them need not be read.
+		if w.giving && w.plain(s, v) && !w.p.leads(s) { // read once, where it is gathered
+			// (what is gathered is counted there: see bringing)
+			with = append(with, reachedIn(s)+" AS NOT MATERIALIZED (SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1)")
+			continue
+		}
 		cte(reachedIn(s), "SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1")
-		total = append(total, "(SELECT count(*) FROM "+reachedIn(s)+")")
+		total = append(total, "SELECT FROM "+reachedIn(s))
 	}
-	cte("big", "SELECT "+strings.Join(append(total, "0"), " + ")+" > "+limit+"::int8 AS yes")
+	if len(total) == 0 {
+		total = []string{"SELECT WHERE false"}
+	}
+	cte("big", "SELECT count(*) > "+limit+"::int8 AS yes FROM ("+strings.Join(total, " UNION ALL ")+") n")
 	return with
 }
 
@@ -204,7 +237,7 @@ func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys 
 		key := keyText(cols("t", s.key)) + " AS key"
 		name := func(cte string) {
 			if s.named(w.p) {
-				keys = append(keys, w.ownKeys(s, cte, w.mineIn(w.v)))
+				keys = append(keys, w.ownKeys(s, cte, settledIn))
 			}
 		}
 		if s.visit.Delete {
@@ -212,7 +245,7 @@ func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys 
 			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, settledIn(s), "k.del"+unless)+" RETURNING "+key+")")
 			name(e)
 		}
-		if len(s.masks()) > 0 {
+		if len(s.masks()) > 0 && !(w.sure(s, w.v) && s.visit.Delete) {
 			u := fmt.Sprintf("u%d", s.i)
 			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+w.masked(s, w.v, settledIn)+" WHERE "+w.these(s, settledIn(s), s.toMask("k")+unless)+" AND "+w.unmasked(s, w.v, settledIn, false)+" RETURNING "+key+")")
 			name(u)
@@ -236,9 +269,14 @@ func (w *writer) tallies(t task, rel relation) []string {
 		if where != "" {
 			where = " WHERE " + where
 		}
-		return "(SELECT count(*) FROM " + from + where + ")"
+		return w.sum("(SELECT count(*) FROM " + from + where + ")")
 	}
 	for _, s := range w.p.stops {
+		if t == toErase && !w.staged && w.sure(s, w.v) && s.visit.Delete { // what was reached is what was deleted
+			deleted := count(fmt.Sprintf("e%d", s.i), "")
+			counts = append(counts, deleted, "0", "0", deleted, "0", "0")
+			continue
+		}
 		own, others := count(rel(s)+" k", "k.mine"), count(rel(s)+" k", "NOT k.mine")
 		if !w.staged && w.plain(s, w.v) {
 			own, others = count(rel(s), ""), "0"

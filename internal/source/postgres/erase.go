@@ -33,13 +33,15 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 	how := changing
 	for attempt := 0; ; attempt++ {
 		var refused error // what note said: not ours to clean or to retry
-		done, err = s.eraseOnce(ctx, w, h, how, func(ctx context.Context, n source.Note) error {
+		done, err = s.eraseOnce(ctx, w, h, how, part{sliceAbove: max(0, s.o.SliceAbove)}, func(ctx context.Context, n source.Note) error {
 			refused = note(ctx, n)
 			return refused
 		})
 		switch {
 		case err == nil:
 			return done, nil
+		case errors.Is(err, errSlices):
+			return s.eraseInSlices(ctx, w, h, how, note)
 		case errors.Is(err, errShares):
 			how = sharing
 			continue
@@ -54,7 +56,7 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 	}
 }
 
-func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, how string, note func(context.Context, source.Note) error) (done source.Note, err error) {
+func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, how string, of part, note func(context.Context, source.Note) error) (done source.Note, err error) {
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
 		c, err := s.ready(ctx, conn, w, h)
 		if err != nil {
@@ -66,6 +68,7 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, h
 		if err := cmp.Or(c.p.secret(w), c.p.today(w)); err != nil {
 			return err
 		}
+		c.sliceAbove, c.slice = of.sliceAbove, of.slice
 		return c.do(ctx, conn, how, toErase, func(tx pg.DB, res *result) error {
 			// Constraints that wait for the commit are checked now: the note
 			// says what will stand, and a commit has then little left to fail of.
@@ -74,8 +77,13 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, h
 					return err
 				}
 			}
-			done = source.Note{
-				XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Objects: distinct(res.files), Kept: res.stayed}
+			done = source.Note{XID: res.xid, Findings: res.findings(s.name), Keys: res.keys, Kept: res.stayed, Objects: distinct(res.files), Part: of.number, More: of.slice > 0}
+			if done.More {
+				done.Findings, done.Kept = onlyDone(done.Findings), nil
+				if changes(done.Findings) == 0 {
+					return errNoSlice
+				}
+			}
 			return note(ctx, done)
 		})
 	})

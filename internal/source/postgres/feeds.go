@@ -288,8 +288,8 @@ func (c *carriage) trace(ctx context.Context, conn *pgxpool.Conn) (trace source.
 		if err := c.walkInStages(ctx, tx); err != nil {
 			return err
 		}
-		g := c.p.stage("k")
-		st := c.p.statement("stage trace", func() *statement {
+		g := c.keys()
+		st := c.p.statement("stage trace"+g.role, func() *statement {
 			w := &writer{p: c.p, staged: true}
 			total := []string{"0"}
 			for _, at := range c.p.stops {

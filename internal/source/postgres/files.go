@@ -57,6 +57,9 @@ func (s *stop) loses(f *datamap.Field) string {
 	if slices.ContainsFunc(s.masks(), func(m mask) bool { return m.field == f }) {
 		ways = append(ways, "("+s.toMask("k")+")")
 	}
+	if kept := s.keptRows("k"); kept != "" && slices.ContainsFunc(s.keepMasks(), func(m mask) bool { return m.field == f }) {
+		ways = append(ways, kept)
+	}
 	return strings.Join(ways, " OR ")
 }
 

@@ -86,7 +86,7 @@ func (w *writer) gift(s *stop, g gift, values func(datamap.Link, []strand) strin
 		if len(g.parts)+len(g.gone)+len(ends) == 0 {
 			return c.given(name)
 		}
-		root := &part{only: len(g.parts) > 0, ownOnly: true}
+		root := &piece{only: len(g.parts) > 0, ownOnly: true}
 		for _, f := range g.parts {
 			at := root.below(f.Path())
 			at.only = false

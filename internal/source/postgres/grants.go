@@ -120,6 +120,11 @@ func (s *Source) rights(cat *catalogue, plans []*datamap.Plan, sweeps []source.S
 					at(t.oid).write[x.Field.Column().Name] = "an erasure masks it"
 				}
 			}
+			for _, k := range v.Collection.Keeps {
+				for _, f := range k.Mask {
+					at(t.oid).write[f.Column().Name] = "an erasure masks it in rows that a law keeps"
+				}
+			}
 		}
 	}
 	for _, sel := range sweeps {

@@ -57,7 +57,8 @@ func TestGrantsAreTheLeast(t *testing.T) {
 			return err
 		}
 		w.Plan = plans[1]
-		_, err = s.Erase(t.Context(), w, source.Holds{}, noNote)
+		// Rows of which nothing is known for certain: one that is held is masked, should it have to stay.
+		_, err = s.Erase(t.Context(), w, source.Holds{Rows: []source.RowKey{{Collection: "shop.orders", Key: "0"}}}, noNote)
 		return err
 	}
 	for _, g := range grants {

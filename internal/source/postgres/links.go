@@ -13,6 +13,7 @@ import (
 type strand struct {
 	from, to *column
 	loose    bool   // neither end is a key of its table, see leads
+	counts   bool   // neither column is part of a key: 0 and -1 may stand for nobody
 	form     string // of values that can be of the type declared for the far end; "" for any
 }
 
@@ -44,6 +45,7 @@ func (p *program) strands(l datamap.Link) []strand {
 	var all []strand
 	for _, pair := range pairs(l) {
 		t := strand{from: p.columnOf(pair.From), to: p.columnOf(pair.To), loose: loose}
+		t.counts = loose && !p.partOfKey(pair.From) && !p.partOfKey(pair.To)
 		if t.from.class.textual() {
 			t.form = declaredForm(pair.To)
 		}
@@ -75,6 +77,17 @@ func (p *program) unique(l datamap.Link, far bool) bool {
 		names = append(names, c.Controller)
 	}
 	return len(names) > 0 && t.isKey(names)
+}
+
+// partOfKey tells whether a column stands in a key of its table: a 0 there is a
+// number like any other.
+func (p *program) partOfKey(f *datamap.Field) bool {
+	t := p.cat.table(f.Collection)
+	if t == nil || !p.here(f.Collection) {
+		return true
+	}
+	c := t.at(f)
+	return c.place == nil && (slices.Contains(t.key, c.name) || slices.ContainsFunc(t.unique, func(u []string) bool { return slices.Contains(u, c.name) }))
 }
 
 // v is the name of a strand's value.
@@ -143,7 +156,7 @@ func valueList(ties []strand, from, where string, carried func(*column) string) 
 // leads is the condition under which a value may be followed over a strand.
 func (t strand) leads(expr string) string {
 	sql := t.from.leads(expr)
-	if t.loose && (t.from.class == classInt || t.from.class == classNumeric) {
+	if t.counts && (t.from.class == classInt || t.from.class == classNumeric) {
 		sql += " AND " + expr + " NOT IN (" + noNumbers + ")"
 	}
 	if t.form != "" {

@@ -139,7 +139,7 @@ func (w *writer) maskedColumn(s *stop, v variant, rel relation, of []mask, looki
 		if m.field.Parent == nil && m.how == "null_rewrite" && len(ends) == 0 {
 			return "NULL"
 		}
-		root := &part{}
+		root := &piece{}
 		for _, m := range of {
 			at := root.below(m.field.Path())
 			at.leaf = func(e string) string {

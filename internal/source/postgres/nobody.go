@@ -23,8 +23,8 @@ const (
 	allUUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 )
 
-// noNumbers are numbers of nobody, where neither end of a link is a key: a row
-// whose key is 0 is a row like any other.
+// noNumbers are numbers of nobody, where neither end of a link is part of a key:
+// a row whose key is 0 is a row like any other.
 const noNumbers = "0, -1"
 
 // nobodysAddress are the local parts of addresses that people type, or programs

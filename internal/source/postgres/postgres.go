@@ -34,11 +34,16 @@ type Options struct {
 	StatementTimeout time.Duration // 0: 60 s
 	LockTimeout      time.Duration // 0: 5 s; a shop goes on trading on these tables
 	// StagedAbove is the number of reached rows above which a walk is staged;
-	// 0: 20,000; negative: every walk is staged.
+	// 0: 10,000; negative: every walk is staged.
 	StagedAbove int64
 	// OverShared is the number of rows of others from which a value that leads
 	// over a link without a key is braked, see brake.go; 0: 1,000; negative: never.
 	OverShared int64
+	// SliceAbove is the number of rows above which an erasure is carried out in
+	// several transactions; 0: 100,000; negative: never.
+	SliceAbove int64
+	// SliceRows is how many rows of a collection one of these takes; 0: 20,000.
+	SliceRows int64
 	// MaxConns of a pool that Open opens; 0: the default of internal/pg.
 	MaxConns int32
 	// Shard: this database is one of several with the same schema, and a person's
@@ -78,7 +83,13 @@ func New(name string, pool *pgxpool.Pool, o Options) (*Source, error) {
 		o.LockTimeout = 5 * time.Second
 	}
 	if o.StagedAbove == 0 {
-		o.StagedAbove = 20_000
+		o.StagedAbove = 10_000
+	}
+	if o.SliceAbove == 0 {
+		o.SliceAbove = 100_000
+	}
+	if o.SliceRows <= 0 {
+		o.SliceRows = 20_000
 	}
 	if o.OverShared == 0 {
 		o.OverShared = 1_000

@@ -106,9 +106,9 @@ func leadsOn(v string) bool {
 }
 
 // leads tells whether a value is followed from one spot to another: 0 and -1
-// are numbers of nobody where neither spot is a key.
+// are numbers of nobody where neither spot is part of a key.
 func (s *scheme) leads(from, to spot, v string) bool {
-	key := func(at spot) bool { pk := s.tables[at.t].pk; return len(pk) == 1 && pk[0] == at.c }
+	key := func(at spot) bool { return slices.Contains(s.tables[at.t].pk, at.c) }
 	typ := s.tables[from.t].columns[from.c].typ
 	nobodys := (v == "0" || v == "-1") && typ != "text" && !key(from) && !key(to)
 	return leadsOn(v) && !nobodys

@@ -145,10 +145,11 @@ func (x *trial) open(t *testing.T, pool *pgxpool.Pool) {
 	x.pool = pool
 	pgtest.Exec(t, pool, x.s.ddl())
 	for _, way := range []struct {
-		name  string
-		above int64
-	}{{"one statement", 0}, {"staged", -1}, {"one statement that finds out that it must be staged", 3}} {
-		x.ways = append(x.ways, sourceOf(t, pool, "src", postgres.Options{Now: func() time.Time { return time.Unix(0, 0) }, StagedAbove: way.above}))
+		name         string
+		above, slice int64
+	}{{"one statement", 0, 0}, {"staged", -1, 0}, {"one statement that finds out that it must be staged", 3, 0}, {"several transactions", -1, 3}} {
+		x.ways = append(x.ways, sourceOf(t, pool, "src", postgres.Options{Now: func() time.Time { return time.Unix(0, 0) }, StagedAbove: way.above,
+			SliceAbove: way.slice, SliceRows: way.slice}))
 		x.wayNames = append(x.wayNames, way.name)
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
-// A part is what becomes of one key of a JSON document when the document is
+// A piece is what becomes of one key of a JSON document when the document is
 // given or masked, and of all below it. Real documents hold arrays where a map
 // does not expect them: what is said of a part goes for each of its elements.
-type part struct {
+type piece struct {
 	key   string
-	parts []*part
+	parts []*piece
 	// leaf is the new value of an element e, which is no JSON null.
 	leaf func(e string) string
 	// gone: the key is taken out of its object.
@@ -28,12 +28,12 @@ type part struct {
 }
 
 // below is the part at a path, made where it is missing.
-func (p *part) below(path []string) *part {
+func (p *piece) below(path []string) *piece {
 	for _, k := range path {
-		i := slices.IndexFunc(p.parts, func(x *part) bool { return x.key == k })
+		i := slices.IndexFunc(p.parts, func(x *piece) bool { return x.key == k })
 		if i < 0 {
 			i = len(p.parts)
-			p.parts = append(p.parts, &part{key: k, only: p.only, ownOnly: p.ownOnly})
+			p.parts = append(p.parts, &piece{key: k, only: p.only, ownOnly: p.ownOnly})
 		}
 		p = p.parts[i]
 	}
@@ -41,7 +41,7 @@ func (p *part) below(path []string) *part {
 }
 
 // rewritten is the document x with each part as it is to be.
-func (p *part) rewritten(x string, depth int) string {
+func (p *piece) rewritten(x string, depth int) string {
 	if p.leaf == nil && len(p.parts) == 0 && len(p.ours) == 0 {
 		return x
 	}
@@ -64,7 +64,7 @@ func (p *part) rewritten(x string, depth int) string {
 		" FROM jsonb_array_elements(CASE WHEN " + list + " THEN " + x + " ELSE jsonb_build_array(" + x + ") END) WITH ORDINALITY AS " + fmt.Sprintf("a%d(e, n))", depth)
 }
 
-func (p *part) element(e string, depth int) string {
+func (p *piece) element(e string, depth int) string {
 	if p.leaf != nil {
 		return "CASE WHEN jsonb_typeof(" + e + ") = 'null' THEN " + e + " ELSE " + p.leaf(e) + " END"
 	}
@@ -104,7 +104,7 @@ func (w *writer) ends(s *stop, in string, values func(datamap.Link, []strand) st
 		ties := w.p.strands(l)
 		for i, pair := range pairs(l) {
 			c := ties[i].to
-			if c.place == nil || c.place.in.name != in || whole(pair.To) {
+			if c.place == nil || c.place.in.name != in || undivided(pair.To) {
 				continue
 			}
 			all = append(all, end{c: c, among: func(text string) string {
@@ -114,7 +114,7 @@ func (w *writer) ends(s *stop, in string, values func(datamap.Link, []strand) st
 	}
 	for _, seed := range s.visit.Seeds {
 		c := s.t.at(seed.Field)
-		if c.place == nil || c.place.in.name != in || whole(seed.Field) {
+		if c.place == nil || c.place.in.name != in || undivided(seed.Field) {
 			continue
 		}
 		all = append(all, end{c: c, among: func(text string) string {
@@ -125,8 +125,8 @@ func (w *writer) ends(s *stop, in string, values func(datamap.Link, []strand) st
 	return all
 }
 
-// whole tells that the elements of an array are not to be told apart.
-func whole(f *datamap.Field) bool {
+// undivided tells that the elements of an array are not to be told apart.
+func undivided(f *datamap.Field) bool {
 	for ; f != nil; f = f.Parent {
 		if f.AllElements {
 			return true
@@ -136,7 +136,7 @@ func whole(f *datamap.Field) bool {
 }
 
 // told has the elements along the way to an end told apart.
-func (p *part) told(e end) {
+func (p *piece) told(e end) {
 	path := e.c.place.path
 	for i := 0; i <= len(path); i++ {
 		rest := path[i:]
@@ -154,9 +154,9 @@ func (p *part) told(e end) {
 }
 
 // find is the part at a path, if something is said of it.
-func (p *part) find(path []string) *part {
+func (p *piece) find(path []string) *piece {
 	for _, k := range path {
-		i := slices.IndexFunc(p.parts, func(x *part) bool { return x.key == k })
+		i := slices.IndexFunc(p.parts, func(x *piece) bool { return x.key == k })
 		if i < 0 {
 			return nil
 		}

@@ -150,7 +150,7 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 	if len(gifts) == 0 {
 		return nil
 	}
-	st := n.c.p.statement(fmt.Sprintf("rows %d %t%s", at.i, n.staged, n.c.v.name()), func() *statement {
+	st := n.c.p.statement(fmt.Sprintf("rows %d %t%s %s", at.i, n.staged, n.c.v.name(), n.c.keys().role), func() *statement {
 		w := &writer{p: n.c.p, staged: n.staged}
 		filter := "true"
 		if n.staged && !n.c.v.all {
@@ -192,7 +192,7 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 // in is where a collection's keys stand: in its key table, or bound.
 func (n *snapshot) in(w *writer, at *stop) string {
 	if n.staged {
-		return n.c.p.stage("k").in(at)
+		return n.c.keys().in(at)
 	}
 	arrays := make([]string, len(at.key))
 	for i := range at.key {

@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,6 +47,11 @@ func (n *snapshot) atOnce(ctx context.Context) (bool, error) {
 	if res.big {
 		return false, nil
 	}
+	for _, s := range n.c.p.stops {
+		if places := s.sortedHere(); places != nil {
+			slices.SortFunc(brought[s.i], byNumbers(places))
+		}
+	}
 	n.findings, n.brought = res.findings(n.s.name), brought
 	n.conn.Release()
 	n.conn = nil
@@ -60,7 +67,7 @@ func (p *program) bringing(v variant) *statement {
 		cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
 		w.marks(cte, v)
 		mineIn := w.mineIn(v)
-		var bytes, rows []string
+		var from, counts, reached, bytes, rows []string
 		for _, s := range p.stops {
 			var all, wide, order []string
 			for i, gift := range s.given() {
@@ -70,23 +77,79 @@ func (p *program) bringing(v variant) *statement {
 					wide = append(wide, "coalesce(octet_length("+g+"), 0)")
 				}
 			}
-			if len(all) == 0 {
-				rows = append(rows, "NULL::text[]")
-				continue
-			}
-			if len(wide) > 0 {
-				bytes = append(bytes, "(SELECT coalesce(sum("+strings.Join(wide, " + ")+"), 0) FROM "+mineIn(s)+" k)")
-			}
 			for i := range s.ranked(true) {
 				order = append(order, fmt.Sprintf("k.o%d", i))
 			}
-			rows = append(rows, "(SELECT array_agg(ARRAY["+strings.Join(all, ", ")+"] ORDER BY "+strings.Join(order, ", ")+") FROM "+mineIn(s)+" k WHERE "+
-				w.givenTo(s, v)+" AND k.some AND (SELECT yes FROM fits))")
+			a := fmt.Sprintf("a%d", s.i)
+			own, others := "count(*)", "0"
+			if !w.plain(s, v) {
+				own, others = "count(*) FILTER (WHERE k.mine)", "count(*) FILTER (WHERE NOT k.mine)"
+			}
+			// A row above its share of the bytes makes all of them too many, and
+			// is not gathered.
+			length := strings.Join(append(wide, "0"), " + ")
+			list := "NULL::text[] AS rows"
+			if len(all) > 0 {
+				sorted := " ORDER BY " + strings.Join(order, ", ")
+				if s.sortedHere() != nil {
+					sorted = ""
+				}
+				list = "array_agg(ARRAY[" + strings.Join(all, ", ") + "]" + sorted + ") FILTER (WHERE " +
+					w.givenTo(s, v) + " AND k.some AND " + length + " <= " + strconv.Itoa(broughtBytes/16) + ") AS rows"
+			}
+			from = append(from, fmt.Sprintf("(SELECT %s AS own, %s AS others, coalesce(sum(CASE WHEN %s > %d THEN %d ELSE %s END), 0) AS bytes, %s FROM %s k) %s",
+				own, others, length, broughtBytes/16, broughtBytes+1, length, list, mineIn(s), a))
+			counts = append(counts, a+".own", a+".others", "0", "0", "0", "0")
+			reached = append(reached, a+".own + "+a+".others")
+			bytes = append(bytes, a+".bytes")
+			rows = append(rows, "CASE WHEN z.fits THEN z.rows"+strconv.Itoa(s.i)+" END")
+			from[s.i] = strings.Replace(from[s.i], " AS rows", " AS rows"+strconv.Itoa(s.i), 1)
 		}
-		cte("fits", "SELECT NOT (SELECT yes FROM big) AND "+strings.Join(append(bytes, "0"), " + ")+" <= "+strconv.Itoa(broughtBytes)+" AS yes")
-		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT NOT (SELECT yes FROM fits), ARRAY[" +
-			strings.Join(w.tallies(toGive, mineIn), ", ") + "]::int8[], " + strings.Join(rows, ", "))
+		if len(from) == 0 {
+			return w.statement("SELECT false, ARRAY[]::int8[]")
+		}
+		// Where the walk reached too much, the marks of rows are not made, and what
+		// is counted here says nothing.
+		if slices.ContainsFunc(p.stops, func(s *stop) bool { return !w.plain(s, v) }) {
+			bytes = append(bytes, "(SELECT CASE WHEN yes THEN "+strconv.Itoa(broughtBytes+1)+" ELSE 0 END FROM big)")
+		}
+		inner := "SELECT *, " + strings.Join(reached, " + ") + " <= " + w.bind("above", func(r *run) any { return r.above }) + "::int8 AND " +
+			strings.Join(bytes, " + ") + " <= " + strconv.Itoa(broughtBytes) + " AS fits, ARRAY[" + strings.Join(counts, ", ") + "]::int8[] AS counts FROM " + strings.Join(from, ", ")
+		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT NOT z.fits, z.counts, " + strings.Join(rows, ", ") + " FROM (" + inner + " OFFSET 0) z")
 	})
+}
+
+// sortedHere are the places, among the fields given, of the key by which the rows
+// are put in order here: a quarter of the statement's time would be sorts of
+// three rows each. nil where the database must do it, because the map says how,
+// or because the key's order is not that of its numbers.
+func (s *stop) sortedHere() []int {
+	if len(s.c.Order) > 0 {
+		return nil
+	}
+	var places []int
+	for _, k := range s.key {
+		i := slices.IndexFunc(s.given(), func(g gift) bool { return g.field.Name == k })
+		if i < 0 || s.t.columns[k].class != classInt || !s.t.columns[k].notNull {
+			return nil
+		}
+		places = append(places, i)
+	}
+	return places
+}
+
+// byNumbers compares rows by whole numbers at those places.
+func byNumbers(places []int) func(a, b []*string) int {
+	return func(a, b []*string) int {
+		for _, i := range places {
+			m, _ := strconv.ParseInt(*a[i], 10, 64)
+			n, _ := strconv.ParseInt(*b[i], 10, 64)
+			if c := cmp.Compare(m, n); c != 0 {
+				return c
+			}
+		}
+		return 0
+	}
 }
 
 // wide tells whether a value may be of any length.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 // A stage is a walk in key tables, statement by statement: for plans that run
@@ -18,8 +20,14 @@ import (
 // request they would fill pg_attribute with dead rows.
 type stage struct {
 	p    *program
-	role string // "k" for the walk itself, "h" for walks that hold rows
+	role string // "k" for the walk itself, "u" where nothing is asked of single keys, "h" for walks that hold rows
 	id   string
+	// certain is what need not be asked of any row; nil: everything is.
+	certain []certainty
+	v       variant // of which it is certain
+	// slice is how many rows of a stop are read, 0 for all. Then only rows go
+	// after which nothing else could be lost (slices.go).
+	slice int64
 }
 
 // analysedAbove is the number of rows from which a key table is analysed, so
@@ -36,6 +44,27 @@ func (p *program) stage(role string) *stage {
 		}
 	}
 	return &stage{p: p, role: role, id: hex.EncodeToString(h.Sum(nil)[:8])}
+}
+
+// unasked tells whether no statement of the walk asks for a row by its key, so
+// that the key tables need no index.
+func (g *stage) unasked() bool {
+	if g.p.plan.Cyclic || g.v.held || g.slice > 0 {
+		return false
+	}
+	for _, s := range g.p.stops {
+		if c := g.certain[s.i]; !c.mine || g.p.plan.Kind == datamap.Erasure && (!c.take || s.visit.Delete && !c.del) {
+			return false
+		}
+	}
+	return true
+}
+
+func (g *stage) index(s *stop) string {
+	if g.role == "u" {
+		return ""
+	}
+	return " CREATE INDEX IF NOT EXISTS " + g.table(s) + "_key ON " + g.in(s) + " (" + strings.Join(keyNames(s), ", ") + ");"
 }
 
 // in is the key table of a stop.
@@ -64,7 +93,7 @@ func (g *stage) make(ctx context.Context, tx pgx.Tx) error {
 			", false AS seed, 0 AS round, false AS shared, false AS mine, false AS own, false AS held, false AS del FROM " + s.t.ident() + " t WITH NO DATA;" +
 			" ALTER TABLE " + g.in(s) + " ALTER round SET DEFAULT 0, ALTER shared SET DEFAULT false, ALTER mine SET DEFAULT false," +
 			" ALTER own SET DEFAULT false, ALTER held SET DEFAULT false, ALTER del SET DEFAULT false;" +
-			" CREATE INDEX IF NOT EXISTS " + g.table(s) + "_key ON " + g.in(s) + " (" + strings.Join(keyNames(s), ", ") + ");"
+			g.index(s)
 		if _, err := tx.Exec(ctx, ddl); err != nil {
 			return fmt.Errorf("make the key table of %s: %w", s.c.FullName(), err)
 		}
@@ -82,8 +111,9 @@ func keyNames(s *stop) []string {
 
 // exec runs one statement of the stage, written on first use.
 func (g *stage) exec(ctx context.Context, tx pgx.Tx, r *run, name string, write func(*writer) string) (int64, error) {
-	st := g.p.statement("stage "+g.role+" "+name, func() *statement {
-		w := &writer{p: g.p, staged: true}
+	r.slice = g.slice
+	st := g.p.statement("stage "+g.role+" "+name+g.name(), func() *statement {
+		w := g.writer()
 		return w.statement(write(w))
 	})
 	tag, err := tx.Exec(ctx, st.sql, st.args(r)...)
@@ -93,13 +123,19 @@ func (g *stage) exec(ctx context.Context, tx pgx.Tx, r *run, name string, write 
 	return tag.RowsAffected(), nil
 }
 
+// writer writes the stage's statements.
+func (g *stage) writer() *writer {
+	return &writer{p: g.p, staged: true, certain: g.certain, v: g.v, slicing: g.slice > 0}
+}
+
 // fill walks until nothing new is found. Rows of one round lead to the next.
 func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 	r.round = 0
 	for _, s := range g.p.stops {
 		n, err := g.exec(ctx, tx, r, fmt.Sprintf("fill %d%s", s.i, v.name()), func(w *writer) string {
-			return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed) SELECT " + s.carriedAs("n") + ", n.seed FROM (" +
-				w.reach(s, w.arms(s, v, g.in)) + ") n"
+			c := g.sure(s)
+			return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, mine, del) SELECT " + s.carriedAs("n") +
+				fmt.Sprintf(", n.seed, %t, %t FROM (", c.mine, c.del) + w.reach(s, g.cut(w, w.arms(s, v, g.in))) + ") n"
 		})
 		if err != nil {
 			return err
@@ -121,13 +157,14 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 				for _, l := range s.links {
 					arms = append(arms, w.linkArm(s, v, l, w.linkValues(l, variant{}, g.in, "round = "+round+"::int4 - 1")))
 				}
-				return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, round) SELECT " + s.carriedAs("n") +
-					", n.seed, " + round + "::int4 FROM (" + w.reach(s, arms) + ") n WHERE NOT " + w.isIn(s, s.fs("n", s.key), g.in(s), "")
+				c := g.sure(s)
+				return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, mine, del, round) SELECT " + s.carriedAs("n") +
+					fmt.Sprintf(", n.seed, %t, %t, ", c.mine, c.del) + round + "::int4 FROM (" + w.reach(s, g.cut(w, arms)) + ") n WHERE NOT " + w.isIn(s, s.fs("n", s.key), g.in(s), "")
 			})
 			if err != nil {
 				return err
 			}
-			again = again || n > 0
+			again = again || n > 0 && g.slice == 0 // a slice need not be all of it
 			if err := g.analyse(ctx, tx, s, n); err != nil {
 				return err
 			}
@@ -155,11 +192,13 @@ func (s *stop) carriedAs(alias string) string {
 	return strings.Join(names, ", ")
 }
 
+// analyse makes statistics of the columns carried, and none of the marks: these
+// are all alike when the table is filled, and settled only afterwards.
 func (g *stage) analyse(ctx context.Context, tx pgx.Tx, s *stop, rows int64) error {
 	if rows < analysedAbove {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, "ANALYSE "+g.in(s)); err != nil {
+	if _, err := tx.Exec(ctx, "ANALYSE "+g.in(s)+" ("+strings.Join(carriedAs(s), ", ")+")"); err != nil {
 		return fmt.Errorf("analyse the key table of %s: %w", s.c.FullName(), err)
 	}
 	return nil
@@ -182,6 +221,9 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		return changed, nil
 	}
 	for _, s := range g.p.stops {
+		if g.sure(s).mine {
+			continue
+		}
 		if _, err := each(s, "shared", func(w *writer) []condition { return w.sharedBy(s, v, g.in) }, "shared = true", "NOT k.shared"); err != nil {
 			return err
 		}
@@ -189,6 +231,9 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 	for again := true; again; {
 		again = false
 		for _, s := range g.p.stops {
+			if g.sure(s).mine {
+				continue
+			}
 			n, err := each(s, "mine", func(w *writer) []condition { return w.ownedBy(s, v, g.in) }, "mine = true", "NOT k.mine AND NOT k.shared")
 			if err != nil {
 				return err
@@ -197,8 +242,10 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		}
 	}
 	for _, s := range g.p.stops {
-		if _, err := each(s, "own", func(w *writer) []condition { return w.pointedTo(s, v, g.in) }, "own = true", "NOT k.own AND NOT k.mine"); err != nil {
-			return err
+		if !g.sure(s).mine {
+			if _, err := each(s, "own", func(w *writer) []condition { return w.pointedTo(s, v, g.in) }, "own = true", "NOT k.own AND NOT k.mine"); err != nil {
+				return err
+			}
 		}
 		if !v.held {
 			continue
@@ -238,10 +285,13 @@ func (g *stage) hold(ctx context.Context, tx pgx.Tx, by *stage) error {
 // settle marks what is deleted, children first, until nothing more must stay.
 func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 	for _, s := range g.p.stops {
-		if !s.visit.Delete {
+		if !s.visit.Delete || g.sure(s).del {
 			continue
 		}
 		if _, err := g.exec(ctx, tx, r, fmt.Sprintf("settle %d", s.i), func(w *writer) string {
+			if g.slice > 0 && !s.slices() {
+				return "UPDATE " + g.in(s) + " k SET del = false WHERE false"
+			}
 			return "UPDATE " + g.in(s) + " k SET del = true WHERE " + s.take("k")
 		}); err != nil {
 			return err
@@ -251,10 +301,19 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 		again = false
 		for _, group := range g.p.order {
 			for _, s := range group {
-				count := len((&writer{p: g.p, staged: true}).keptBy(s, g.in, g.in))
+				if g.sure(s).del {
+					continue
+				}
+				keeps := func(w *writer) []condition {
+					if g.slice > 0 {
+						return append(w.keptBy(s, g.in, g.in), w.leadsOn(s, g.in)...)
+					}
+					return w.keptBy(s, g.in, g.in)
+				}
+				count := len(keeps(g.writer()))
 				for i := range count {
 					n, err := g.exec(ctx, tx, r, fmt.Sprintf("keep %d.%d", s.i, i), func(w *writer) string {
-						return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + w.keptBy(s, g.in, g.in)[i]()
+						return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + keeps(w)[i]()
 					})
 					if err != nil {
 						return err
@@ -271,7 +330,7 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 // twice keeps no row that is to go; then children before parents.
 func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) error {
 	for _, s := range g.p.stops {
-		if len(s.masks()) == 0 {
+		if len(s.masks()) == 0 || g.sure(s).del || g.slice > 0 && !g.p.masksInSlices(s) {
 			continue
 		}
 		if err := g.collect(ctx, tx, r, res, []*stop{s}, masked, fmt.Sprintf("mask %d", s.i), func(w *writer) []string {
@@ -281,7 +340,7 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 		}
 	}
 	for _, s := range g.p.stops {
-		if !(&writer{p: g.p}).masksKept(s) {
+		if g.slice > 0 || !(&writer{p: g.p}).masksKept(s) {
 			continue
 		}
 		if err := g.collect(ctx, tx, r, res, []*stop{s}, masked, fmt.Sprintf("mask kept %d", s.i), func(w *writer) []string {
@@ -308,8 +367,8 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 // collect runs changes of several stops as one statement, and notes how many
 // rows each changed and the keys that others could still name.
 func (g *stage) collect(ctx context.Context, tx pgx.Tx, r *run, res *result, stops []*stop, what int, name string, write func(*writer) []string) error {
-	st := g.p.statement("stage "+name, func() *statement {
-		w := &writer{p: g.p, staged: true}
+	st := g.p.statement("stage "+g.role+" "+name+g.name(), func() *statement {
+		w := g.writer()
 		var with, counts, keys []string
 		for i, sql := range write(w) {
 			with = append(with, fmt.Sprintf("c%d AS (%s)", i, sql))
@@ -339,9 +398,9 @@ func (g *stage) collect(ctx context.Context, tx pgx.Tx, r *run, res *result, sto
 }
 
 // count reads the tallies of a staged walk.
-func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, v variant, t task) (*result, error) {
-	st := g.p.statement("stage count "+string(t)+v.name(), func() *statement {
-		w := &writer{p: g.p, staged: true, v: v}
+func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, t task) (*result, error) {
+	st := g.p.statement("stage "+g.role+" count "+string(t)+g.name(), func() *statement {
+		w := g.writer()
 		xid, beyond := "''", []string{}
 		if t == toErase {
 			xid = "pg_current_xact_id()::text"
@@ -354,12 +413,13 @@ func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, v variant, t task)
 		for _, b := range w.brakes(g.in) {
 			beyond = append(beyond, "("+b.count+")")
 		}
-		stayed, columns := w.stayed(t, v, g.in)
+		stayed, columns := w.stayed(t, g.v, g.in)
 		if stayed != "" {
 			stayed = "WITH " + stayed + " "
 		}
-		return w.statement(stayed + "SELECT false, " + xid + ", ARRAY[" + strings.Join(w.tallies(t, g.in), ", ") + "]::int8[], ARRAY[" +
-			strings.Join(beyond, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[], " + columns)
+		tallies := strings.Join(w.tallies(t, g.in), ", ")
+		return w.statement(stayed + "SELECT false, " + xid + ", ARRAY[" + tallies + "]::int8[], ARRAY[" +
+			strings.Join(beyond, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[], " + columns + w.summed())
 	})
 	return read(ctx, tx, st, r)
 }

@@ -110,6 +110,11 @@ dataset:
           - {name: at, data_categories: [user.behavior]}
 `
 
+// storeNames are the tables, children first.
+func storeNames() []string {
+	return []string{"lines", "payments", "orders", "replies", "tickets", "addresses", "logins", "people"}
+}
+
 // storeRows fills the tables: people from to upto, each with that many
 // orders (of two lines and a payment each), a ticket with its replies, an
 // address and logins. Three orders, three replies and two logins make twenty rows.
@@ -260,4 +265,16 @@ func size(t testing.TB, name string, usual int) int {
 		t.Fatalf("%s wants a number above nothing", name)
 	}
 	return n
+}
+
+// expectGone fails unless nothing is left of a person of the store.
+func expectGone(t testing.TB, pool *pgxpool.Pool, person int) {
+	t.Helper()
+	n := number(t, pool, fmt.Sprintf(`SELECT (SELECT count(*) FROM people WHERE id = %[1]d) + (SELECT count(*) FROM addresses WHERE person_id = %[1]d) +
+		(SELECT count(*) FROM orders WHERE person_id = %[1]d) + (SELECT count(*) FROM lines WHERE order_id / 1000000 = %[1]d) +
+		(SELECT count(*) FROM payments WHERE order_id / 1000000 = %[1]d) + (SELECT count(*) FROM tickets WHERE person_id = %[1]d) +
+		(SELECT count(*) FROM replies WHERE ticket_id = %[1]d) + (SELECT count(*) FROM logins WHERE person_id = %[1]d)`, person))
+	if n != 0 {
+		t.Errorf("expected nothing left of person %d, got %d rows", person, n)
+	}
 }

@@ -119,6 +119,9 @@ func (w *writer) goneArm(s *stop) string {
 func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) string {
 	ties := w.p.strands(l)
 	rest := w.scope(s) + w.owned(s, l, "t", col) + w.unlisted(s, v)
+	if w.slicing && w.p.masksInSlices(s) {
+		rest += " AND " + w.unmasked(s, v, nil, false) // what an earlier slice has masked
+	}
 	once := "DISTINCT "
 	if at := w.p.of[l.From.Collection.FullName()]; !v.again && at != nil && w.p.tied(l) == nil && len(at.key) == 1 && len(ties) == 1 && at.key[0] == ties[0].from.name {
 		once = "" // a key's values stand once among the rows reached
@@ -222,7 +225,8 @@ func (w *writer) isIn(s *stop, columns []string, rel, filter string) string {
 		if filter != "" {
 			equal = append(equal, "r."+filter)
 		}
-		return "EXISTS (SELECT 1 FROM " + rel + " r WHERE " + strings.Join(equal, " AND ") + ")"
+		// OFFSET 0 keeps it a look-up: joined, the key table would be hashed anew for each row.
+		return "EXISTS (SELECT 1 FROM " + rel + " r WHERE " + strings.Join(equal, " AND ") + " OFFSET 0)"
 	}
 	where := ""
 	if filter != "" {

@@ -1,16 +1,19 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"pgregory.net/rapid"
 
 	"github.com/lethe-dsr/lethe/internal/pgtest"
 )
 
-// A small world for tests and benchmarks: owners, a browser that leads to rows
+// A small world with every kind of tie: owners, a browser that leads to rows
 // without an owner, a reference in direction "to", masked rows, foreign keys and
 // references without them, and no index at all on one link.
 const worldSchema = `
@@ -84,6 +87,57 @@ dataset:
 // A world is the tables' rows: column to value, NULL left out.
 type world map[string][]map[string]string
 
+func drawWorld(t *rapid.T) world {
+	w := world{}
+	add := func(table string, n int, row func(i int) map[string]string) {
+		for i := range rapid.IntRange(0, n).Draw(t, table) {
+			r := row(i)
+			for c, v := range r {
+				if v == "NULL" {
+					delete(r, c)
+				}
+			}
+			w[table] = append(w[table], r)
+		}
+	}
+	of := func(table, key string, more ...string) string {
+		choice := slices.Clone(more)
+		for _, r := range w[table] {
+			choice = append(choice, r[key])
+		}
+		return rapid.SampledFrom(choice).Draw(t, table+" named")
+	}
+	tenant := func() string { return rapid.SampledFrom([]string{"1", "1", "1", "2"}).Draw(t, "tenant") }
+	add("places", 3, func(i int) map[string]string {
+		return map[string]string{"id": fmt.Sprint(i), "tenant": tenant(), "street": "s"}
+	})
+	add("people", 4, func(i int) map[string]string {
+		return map[string]string{"id": fmt.Sprint(i), "tenant": tenant(), "name": "n",
+			"email":    rapid.SampledFrom([]string{"a@x.example", "A@X.example", "b@x.example", "NULL", ""}).Draw(t, "email"),
+			"phone":    rapid.SampledFrom([]string{"+420 111", "00420-111", "+420222", "NULL"}).Draw(t, "phone"),
+			"place_id": of("places", "id", "NULL")}
+	})
+	add("devices", 4, func(i int) map[string]string {
+		id := fmt.Sprintf("d%d", i)
+		if i == 3 {
+			id = "unknown" // a placeholder that somebody made a row of
+		}
+		return map[string]string{"id": id, "tenant": tenant(), "person_id": of("people", "id", "NULL"), "agent": "g"}
+	})
+	add("orders", 6, func(i int) map[string]string {
+		return map[string]string{"shop": fmt.Sprint(i % 2), "no": fmt.Sprint(i), "tenant": tenant(), "what": "w",
+			"person_id": of("people", "id", "NULL", "99"), "device_id": of("devices", "id", "NULL")}
+	})
+	add("events", 6, func(i int) map[string]string {
+		return map[string]string{"id": fmt.Sprint(i), "device_id": of("devices", "id", "NULL", "", "n/a", "d9"),
+			"ip": rapid.SampledFrom([]string{"198.18.0.1", "NULL"}).Draw(t, "ip"), "word": rapid.SampledFrom([]string{"w", "NULL"}).Draw(t, "word")}
+	})
+	add("scraps", 4, func(i int) map[string]string {
+		return map[string]string{"id": fmt.Sprint(i), "event_id": of("events", "id", "NULL", "x", "7"), "body": "b"}
+	})
+	return w
+}
+
 func (w world) load(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	var sql strings.Builder
@@ -98,4 +152,18 @@ func (w world) load(t testing.TB, pool *pgxpool.Pool) {
 		}
 	}
 	pgtest.Exec(t, pool, sql.String())
+}
+
+// dump is all that stands in the tables.
+func dump(t testing.TB, pool *pgxpool.Pool) string {
+	t.Helper()
+	var all string
+	for _, table := range []string{"places", "people", "devices", "orders", "events", "scraps"} {
+		var rows string
+		if err := pool.QueryRow(context.Background(), "SELECT coalesce(string_agg(x::text, ' ' ORDER BY x::text), '') FROM "+table+" x").Scan(&rows); err != nil {
+			t.Fatal(err)
+		}
+		all += table + ": " + rows + "\n"
+	}
+	return all
 }

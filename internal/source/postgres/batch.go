@@ -1,0 +1,242 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+const (
+	// BatchMost bounds how many walks one statement carries.
+	BatchMost = 1_000
+	// batchRows bounds how many rows it may reach: their locks are held until
+	// it is over, a second or two.
+	batchRows = 100_000
+)
+
+// EraseBatch erases many walks, those together that are alike: of one plan and
+// one controller, and each with rows that nothing else touches. One that is not
+// so simple (its rows are held, shared, reached by another walk of the batch,
+// named by rows that stay, or very many) is carried out by itself by Erase. So
+// the outcome is that of one erasure after the other.
+//
+// note is called before each commit with the indexes of the walks in it and
+// their notes, which have the transaction in common; when it fails nothing of
+// these was changed. A transaction that fails is tried again in halves, so that
+// a walk that cannot be carried out does not stop the rest. The results stand in
+// the order of the walks.
+func (s *Source) EraseBatch(ctx context.Context, walks []source.Walk, h source.Holds, note func(ctx context.Context, of []int, notes []source.Note) error) []source.Erased {
+	b := &batch{s: s, walks: walks, holds: h, note: note, done: make([]source.Erased, len(walks))}
+	for _, group := range b.alike() {
+		for len(group) > 0 {
+			n := min(len(group), BatchMost)
+			b.together(ctx, group[:n])
+			group = group[n:]
+		}
+	}
+	for _, i := range b.apart {
+		b.alone(ctx, i)
+	}
+	return b.done
+}
+
+type batch struct {
+	s     *Source
+	walks []source.Walk
+	holds source.Holds
+	note  func(context.Context, []int, []source.Note) error
+	done  []source.Erased
+	apart []int // to be carried out by themselves, after the others
+}
+
+// alike sorts the walks into groups that one statement can carry.
+func (b *batch) alike() [][]int {
+	type kind struct {
+		plan       *datamap.Plan
+		scope      string
+		restricted bool
+	}
+	var groups [][]int
+	at := map[kind]int{}
+	for i, w := range b.walks {
+		if len(w.Fields) > 0 || b.s.o.StagedAbove < 0 {
+			b.apart = append(b.apart, i)
+			continue
+		}
+		k := kind{w.Plan, w.Scope, w.Restricted}
+		n, known := at[k]
+		if !known {
+			n = len(groups)
+			at[k] = n
+			groups = append(groups, nil)
+		}
+		groups[n] = append(groups[n], i)
+	}
+	return groups
+}
+
+// alone carries out one walk in the usual way.
+func (b *batch) alone(ctx context.Context, i int) {
+	b.done[i].Note, b.done[i].Err = b.s.Erase(ctx, b.walks[i], b.holds, func(ctx context.Context, n source.Note) error {
+		return b.note(ctx, []int{i}, []source.Note{n})
+	})
+}
+
+// together carries out walks of one group, or parts of them.
+func (b *batch) together(ctx context.Context, of []int) {
+	if len(of) < 2 {
+		b.apart = append(b.apart, of...)
+		return
+	}
+	var refused error
+	special, err := b.once(ctx, of, &refused)
+	var lost *unsure
+	switch {
+	case err == nil:
+		b.apart = append(b.apart, special...)
+	case refused != nil:
+		for _, i := range of {
+			b.done[i].Err = refused
+		}
+	case errors.As(err, &lost) || ctx.Err() != nil:
+		for _, i := range of {
+			b.done[i].Err = b.s.failed("erase a batch", err)
+		}
+	case errors.Is(err, errNotTogether):
+		b.apart = append(b.apart, of...)
+	default: // too many rows, rows that moved, or one walk that spoils it
+		b.together(ctx, of[:len(of)/2])
+		b.together(ctx, of[len(of)/2:])
+	}
+}
+
+// errNotTogether says that a plan's walks are carried out one by one.
+var errNotTogether = errors.New("the plan cannot be carried out for many at once")
+
+// once is one transaction for many walks. Those that are not simple come back
+// untouched.
+func (b *batch) once(ctx context.Context, of []int, refused *error) (special []int, err error) {
+	first := b.walks[of[0]]
+	if first.Plan.Kind != datamap.Erasure {
+		return nil, errNotTogether // Erase says what is wrong
+	}
+	err = b.s.on(ctx, func(conn *pgxpool.Conn) error {
+		c, err := b.s.ready(ctx, conn, first, b.holds)
+		if err != nil {
+			return err
+		}
+		if !c.p.together() || c.staged() {
+			return errNotTogether
+		}
+		c.r.above = batchRows
+		for _, i := range of {
+			c.r.batch = append(c.r.batch, newRun(b.walks[i], 0))
+		}
+		v := c.v
+		v.held = v.held || len(c.holdings) > 0
+		var t tally
+		return c.atOnce(ctx, conn, changing, c.p.batchChain(v), t.scan, func() error {
+			if t.big {
+				return errBig
+			}
+			if !t.even() {
+				return errors.New("a batch changed other rows than it reached")
+			}
+			if c.p.defers() {
+				if _, err := conn.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+					return err
+				}
+			}
+			simple, notes, rest := t.notes(c.p, b.s.name, of)
+			special = rest
+			if len(simple) == 0 {
+				return nil
+			}
+			if *refused = b.note(ctx, simple, notes); *refused != nil {
+				return *refused
+			}
+			for n, i := range simple {
+				b.done[i] = source.Erased{Note: notes[n]}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		for _, i := range of {
+			b.done[i] = source.Erased{}
+		}
+		return nil, err
+	}
+	return special, nil
+}
+
+// A tally is the one row that a batch comes back with.
+type tally struct {
+	big      bool
+	xid      string
+	special  []int32
+	of, stop []int32 // of each count: which walk, which stop
+	reached  []int64
+	changed  []int64 // by stop: rows deleted
+	masked   []int64
+	keyOf    []int32
+	keyStop  []int32
+	keys     []string
+	expected []int64 // by stop: rows that should be deleted
+}
+
+func (t *tally) scan(row pgx.Row) error {
+	if err := row.Scan(&t.big, &t.xid, &t.special, &t.of, &t.stop, &t.reached, &t.masked, &t.keyOf, &t.keyStop, &t.keys, &t.changed, &t.expected); err != nil {
+		return fmt.Errorf("walk a batch: %w", err)
+	}
+	return nil
+}
+
+// even tells whether what was to be deleted was.
+func (t *tally) even() bool {
+	for i, n := range t.expected {
+		if t.changed[i] != n {
+			return false
+		}
+	}
+	return true
+}
+
+// notes sorts the counts under the walks that were carried out; rest are the others.
+func (t *tally) notes(p *program, name string, of []int) (simple []int, notes []source.Note, rest []int) {
+	special := map[int32]bool{}
+	for _, n := range t.special {
+		special[n] = true
+	}
+	all := make([]*result, len(of))
+	for n := range of {
+		all[n] = &result{p: p, counts: make([]int64, len(p.stops)*tallied)}
+	}
+	for i, n := range t.of {
+		c := all[n].counts[int(t.stop[i])*tallied:]
+		c[mine] += t.reached[i]
+		c[masked] += t.masked[i]
+		if p.stops[t.stop[i]].visit.Delete {
+			c[deleted] += t.reached[i]
+		}
+	}
+	for i, n := range t.keyOf {
+		all[n].add(t.keyStop[i:i+1], t.keys[i:i+1])
+	}
+	for n, i := range of {
+		if special[int32(n)] {
+			rest = append(rest, i)
+			continue
+		}
+		r := all[n]
+		simple = append(simple, i)
+		notes = append(notes, source.Note{XID: t.xid, Findings: r.findings(name), Keys: r.keys[:min(len(r.keys), maxKeys)]})
+	}
+	return simple, notes, rest
+}

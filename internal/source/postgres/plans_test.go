@@ -1,0 +1,163 @@
+package postgres_test
+
+import (
+	"context"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// plans listens to the plans that Postgres makes for what runs on a pool.
+type plans struct {
+	mu  sync.Mutex
+	all []string
+}
+
+// planned is a pool whose statements' plans are heard (auto_explain).
+func planned(t testing.TB, pool *pgxpool.Pool) (*pgxpool.Pool, *plans) {
+	t.Helper()
+	heard := &plans{}
+	c, err := pgxpool.ParseConfig(pgtest.URL(pool))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.MaxConns = 2
+	c.ConnConfig.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		heard.mu.Lock()
+		defer heard.mu.Unlock()
+		heard.all = append(heard.all, n.Message)
+	}
+	c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_level = 'notice'; SET auto_explain.log_analyze = on`)
+		return err
+	}
+	p := poolOf(t, c)
+	if err := p.Ping(t.Context()); err != nil {
+		t.Skipf("this Postgres has no auto_explain: %v", err)
+	}
+	return p, heard
+}
+
+// take gives the plans heard since the last time.
+func (p *plans) take() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.all
+	p.all = nil
+	return all
+}
+
+var readsWhole = regexp.MustCompile(`Seq Scan on (people|addresses|orders|lines|payments|tickets|replies|logins)\b`)
+
+// expectLookUps fails when a plan reads a table of the store from end to end.
+func expectLookUps(t testing.TB, what string, all []string) {
+	t.Helper()
+	if len(all) == 0 {
+		t.Errorf("expected the plans of %s", what)
+	}
+	for _, plan := range all {
+		if reads := readsWhole.FindString(plan); reads != "" {
+			t.Errorf("expected %s to look every row up, got %q in\n%s", what, reads, plan)
+		}
+	}
+}
+
+// TestNoStatementReadsATable is cost by the subject's rows, not the table's:
+// whatever a walk does, in every way, each row is looked up.
+func TestNoStatementReadsATable(t *testing.T) {
+	t.Parallel()
+	full, m := store(t, 5_000)
+	pool, heard := planned(t, full)
+	erasure, access := planOf(t, m, datamap.Erasure, "email"), planOf(t, m, datamap.Access, "email")
+	ctx, next := t.Context(), 0
+	for name, o := range map[string]postgres.Options{
+		"one statement": {}, "staged": {StagedAbove: -1}, "sliced": {StagedAbove: 10, SliceAbove: 10, SliceRows: 7},
+	} {
+		o.Now = func() time.Time { return time.Unix(0, 0) }
+		s := sourceOf(t, pool, "store", o)
+		next += 10
+		with := seeds("email", address(next))
+		if _, err := s.Find(ctx, source.Walk{Plan: access, Seeds: with}); err != nil {
+			t.Fatal(err)
+		}
+		expectLookUps(t, "find, "+name, heard.take())
+		if _, err := gives(ctx, s, source.Walk{Plan: access, Seeds: with}); err != nil {
+			t.Fatal(err)
+		}
+		expectLookUps(t, "a snapshot, "+name, heard.take())
+		note, err := s.Erase(ctx, source.Walk{Plan: erasure, Seeds: with}, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expectLookUps(t, "an erasure, "+name, heard.take())
+		if _, err := s.Look(ctx, source.Walk{Plan: erasure, Seeds: with}, source.Holds{}, note.Keys); err != nil {
+			t.Fatal(err)
+		}
+		expectLookUps(t, "the second look, "+name, heard.take())
+		if name == "staged" {
+			continue
+		}
+		var many []source.Walk
+		for i := range 5 {
+			many = append(many, source.Walk{Plan: erasure, Seeds: seeds("email", address(next+i+1))})
+		}
+		for _, d := range s.EraseBatch(ctx, many, source.Holds{}, func(context.Context, []int, []source.Note) error { return nil }) {
+			if d.Err != nil {
+				t.Fatal(d.Err)
+			}
+		}
+		expectLookUps(t, "a batch, "+name, heard.take())
+	}
+}
+
+// Key tables are made once a connection: the catalogue does not grow with requests.
+func TestTheCatalogueDoesNotGrowWithRequests(t *testing.T) {
+	t.Parallel()
+	pool, m := store(t, 80)
+	c, err := pgxpool.ParseConfig(pgtest.URL(pool))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.MaxConns = 1
+	one := poolOf(t, c)
+	erasure, access := planOf(t, m, datamap.Erasure, "email"), planOf(t, m, datamap.Access, "email")
+	ctx := t.Context()
+	var sources []*postgres.Source
+	for _, above := range []int64{0, -1} {
+		sources = append(sources, sourceOf(t, one, "store", postgres.Options{StagedAbove: above, Now: func() time.Time { return time.Unix(0, 0) }}))
+	}
+	request := func(i int) {
+		for n, s := range sources {
+			with := seeds("email", address(2*i+n+1))
+			if _, err := gives(ctx, s, source.Walk{Plan: access, Seeds: with}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Erase(ctx, source.Walk{Plan: erasure, Seeds: with}, source.Holds{}, noNote); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	size := func() int64 {
+		pgtest.Exec(t, one, "SELECT pg_stat_force_next_flush()") // what this connection wrote is told when the statement ends
+		return number(t, one, "SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_sys_tables WHERE relname = 'pg_attribute'") +
+			number(t, one, "SELECT count(*) FROM pg_attribute")
+	}
+	request(0)
+	before := size()
+	for i := range 30 {
+		request(i + 1)
+	}
+	if after := size(); after != before {
+		t.Errorf("expected 60 requests to leave pg_attribute as it was: %d rows and writes before, %d after", before, after)
+	}
+}

@@ -1,0 +1,72 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// A large erasure goes in parts, the person's own row last: stopped between any
+// two of them, what is left is found and finished by the same walk.
+func TestALargeErasureStoppedBetweenItsParts(t *testing.T) {
+	t.Parallel()
+	plan := func(m *datamap.Map) *datamap.Plan { return planOf(t, m, datamap.Erasure, "email") }
+	for stopAt := range 5 {
+		pool, m := store(t, 3)
+		big := storeRows(10, 10, 40, 90, 30) // 1 + 1 + 40 + 80 + 40 + 1 + 90 + 30 rows
+		if _, err := pool.Exec(t.Context(), big); err != nil {
+			t.Fatal(err)
+		}
+		s := sourceOf(t, pool, "store", postgres.Options{StagedAbove: 50, SliceAbove: 60, SliceRows: 25})
+		w := source.Walk{Plan: plan(m), Seeds: seeds("email", address(10))}
+		killed := errors.New("killed")
+		var parts []source.Note
+		note := func(_ context.Context, n source.Note) error {
+			if n.Part != len(parts) {
+				t.Errorf("expected part %d, got %d", len(parts), n.Part)
+			}
+			if n.Part == stopAt {
+				return killed
+			}
+			for _, f := range n.Findings {
+				if f.Erased > 25 && n.More {
+					t.Errorf("expected at most 25 rows of %s in a part, got %d", f.Collection, f.Erased)
+				}
+			}
+			if number(t, pool, "SELECT count(*) FROM people WHERE id = 10") != 1 {
+				t.Error("expected the person's own row to be there until the last part")
+			}
+			parts = append(parts, n)
+			return nil
+		}
+		_, err := s.Erase(t.Context(), w, source.Holds{}, note)
+		if !errors.Is(err, killed) {
+			t.Fatalf("expected the erasure to stop at part %d of several, got %v after %d", stopAt, err, len(parts))
+		}
+		before := parts
+		stopAt, parts = 1000, nil
+		done, err := s.Erase(t.Context(), w, source.Holds{}, note)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum int64
+		for _, n := range slices.Concat(before, parts) {
+			sum += erased(n.Findings)
+		}
+		if sum != 283 {
+			t.Errorf("expected the parts' notes to add up to 283 rows, got %d", sum)
+		}
+		if len(parts) > 0 && parts[len(parts)-1].More || done.More {
+			t.Error("expected the last part to say that no more follow")
+		}
+		expectGone(t, pool, 10)
+		if n := number(t, pool, "SELECT count(*) FROM people"); n != 3 {
+			t.Errorf("expected the other three people to stay, got %d", n)
+		}
+	}
+}

@@ -3,7 +3,7 @@
 // only when the subject is to be given them, and the cost follows the subject's
 // rows, not the size of the tables.
 //
-// One walk can be carried out in two ways with one result: as one statement, a
+// One walk can be carried out in several ways with one result: as one statement, a
 // chain of CTEs (chain.go), or in key tables that a connection keeps (staged.go).
 // Both are put together from the same conditions (walk.go, stays.go), which are
 // made from a plan and the catalogue (program.go, catalog.go). Open walk.go for

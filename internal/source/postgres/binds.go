@@ -103,7 +103,7 @@ func (p *program) statement(name string, write func() *statement) *statement {
 // digits of the column serves it (see Check).
 func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
 	if seed.Row {
-		return w.keyIs(s, s.idsOf("t"), "seed "+seed.Identity, func(r *run) []string { return r.seeds[seed.Identity] })
+		return w.keyIs(s, s.tableIDs(), "seed "+seed.Identity, func(r *run) []string { return r.seeds[seed.Identity] })
 	}
 	c := s.t.at(seed.Field)
 	expr := col("t", c.name)

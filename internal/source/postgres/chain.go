@@ -245,7 +245,7 @@ func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys 
 			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, settledIn(s), "k.del"+unless)+" RETURNING "+key+")")
 			name(e)
 		}
-		if len(s.masks()) > 0 && !(w.sure(s, w.v) && s.visit.Delete) {
+		if len(s.masks()) > 0 && (!w.sure(s, w.v) || !s.visit.Delete) {
 			u := fmt.Sprintf("u%d", s.i)
 			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+w.masked(s, w.v, settledIn)+" WHERE "+w.these(s, settledIn(s), s.toMask("k")+unless)+" AND "+w.unmasked(s, w.v, settledIn, false)+" RETURNING "+key+")")
 			name(u)

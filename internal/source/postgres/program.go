@@ -291,11 +291,11 @@ func (s *stop) ids() []string {
 	return s.key
 }
 
-// idsOf are they, under an alias of the table.
-func (s *stop) idsOf(alias string) []string {
+// tableIDs are they, of the table under its alias t.
+func (s *stop) tableIDs() []string {
 	var names []string
 	for _, id := range s.ids() {
-		names = append(names, s.t.value(alias, id))
+		names = append(names, s.t.value("t", id))
 	}
 	return names
 }

@@ -86,7 +86,7 @@ func (w *writer) seedArms(s *stop, v variant) []string {
 	for _, seed := range s.visit.Seeds {
 		only := ""
 		if v.restricted {
-			only = " AND " + w.isRoot(s, s.idsOf("t"))
+			only = " AND " + w.isRoot(s, s.tableIDs())
 		}
 		arm := "SELECT " + w.carries(s) + ", true AS seed FROM " + s.t.ident() + " t WHERE " + w.match(s, seed) + w.scope(s) + only
 		if s.t.at(seed.Field).place != nil {
@@ -199,7 +199,7 @@ func (w *writer) unlisted(s *stop, v variant) string {
 	for _, seed := range s.visit.Seeds {
 		matches = append(matches, w.match(s, seed))
 	}
-	return " AND ((" + strings.Join(matches, " OR ") + ") IS NOT TRUE OR " + w.isRoot(s, s.idsOf("t")) + ")"
+	return " AND ((" + strings.Join(matches, " OR ") + ") IS NOT TRUE OR " + w.isRoot(s, s.tableIDs()) + ")"
 }
 
 // reach joins the ways to a stop; a row that several lead to is taken once.

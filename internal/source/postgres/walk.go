@@ -71,8 +71,10 @@ func (w *writer) carries(s *stop) string {
 		for i, g := range s.given() {
 			list += fmt.Sprintf(", (%s)::text AS g%d", w.gift(s, g, nil), i)
 		}
-		list += ", " + s.some() + " AS some"
-		for i, c := range s.ranked(true) {
+		if !w.light(s) {
+			list += ", " + s.some() + " AS some"
+		}
+		for i, c := range s.ranked(w.p.bearing(s).sorted == nil) {
 			list += fmt.Sprintf(", %s AS o%d", c.ranks(col("t", c.name)), i)
 		}
 	}

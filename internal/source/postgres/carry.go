@@ -185,6 +185,11 @@ func (c *carriage) hold(sent pgx.BatchResults) error {
 // inside the transaction, after the task.
 func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pg.DB, *result) error) error {
 	if !c.staged() && c.slice == 0 {
+		if t == toErase {
+			if tried, err := c.quickly(ctx, conn, how, finish); tried {
+				return err
+			}
+		}
 		var res *result
 		v, before := c.v, c.r.held
 		v.held = v.held || len(c.holdings) > 0

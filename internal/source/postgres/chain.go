@@ -120,8 +120,11 @@ func (p *program) chain(t task, v variant) *statement {
 		if stayed != "" {
 			with = append(with, stayed)
 		}
-		tallies := strings.Join(w.tallies(t, settled), ", ")
-		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT (SELECT yes FROM big), " + xid + ", ARRAY[" +
+		tallies, big := strings.Join(w.tallies(t, settled), ", "), "(SELECT yes FROM big)"
+		if v.quick {
+			big = strings.Join(w.sumNames(), " + ") + " > " + w.bind("above", func(r *run) any { return r.above }) + "::int8"
+		}
+		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT " + big + ", " + xid + ", ARRAY[" +
 			tallies + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], " +
 			w.strayAddresses(t, mineIn) + ", " + named + ", " + columns + w.summed())
 	})
@@ -136,6 +139,14 @@ func (w *writer) sum(sql string) string {
 		w.sums = append(w.sums, sql)
 	}
 	return fmt.Sprintf("sums.c%d", i)
+}
+
+// sumNames are the names of all counts remembered.
+func (w *writer) sumNames() (names []string) {
+	for i := range w.sums {
+		names = append(names, fmt.Sprintf("sums.c%d", i))
+	}
+	return names
 }
 
 // summed is the FROM of the counts remembered.
@@ -167,8 +178,19 @@ func (w *writer) walked(v variant) (with []string) {
 			with = append(with, reachedIn(s)+" AS NOT MATERIALIZED (SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1)")
 			continue
 		}
+		if v.quick { // read once, where it is deleted, unless it leads on
+			how := " AS NOT MATERIALIZED ("
+			if w.p.leads(s) {
+				how = " AS MATERIALIZED ("
+			}
+			with = append(with, reachedIn(s)+how+"SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1)")
+			continue
+		}
 		cte(reachedIn(s), "SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1")
 		total = append(total, "SELECT FROM "+reachedIn(s))
+	}
+	if v.quick {
+		return with
 	}
 	if len(total) == 0 {
 		total = []string{"SELECT WHERE false"}
@@ -230,11 +252,17 @@ func (w *writer) settle(cte func(name, body string), v variant) {
 // would go beyond the plan; what foreign keys then do could fail before it is told.
 func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys []string) {
 	unless := " AND NOT (SELECT yes FROM big)"
+	if w.v.quick {
+		unless = ""
+	}
 	if stops {
 		unless += " AND NOT (SELECT yes FROM stop)"
 	}
 	for _, s := range w.p.stops {
 		key := keyText(cols("t", s.key)) + " AS key"
+		if !s.named(w.p) {
+			key = "1"
+		}
 		name := func(cte string) {
 			if s.named(w.p) {
 				keys = append(keys, w.ownKeys(s, cte, settledIn))

@@ -26,6 +26,7 @@ type (
 	bearingKey struct{ stop int }
 	apartKey   struct{}
 	filesKey   struct{}
+	quickKey   struct{ v variant }
 )
 
 // certain settles what is certain of each stop, in their order. A walk with

@@ -14,6 +14,7 @@ type variant struct {
 	again      bool // the second look: rows erased lead on, too
 	held       bool // single rows are held
 	all        bool // shared rows are given, too
+	quick      bool // rows are counted after they are changed, see quick.go
 }
 
 func (v variant) name() string {
@@ -21,7 +22,7 @@ func (v variant) name() string {
 	for _, on := range []struct {
 		yes  bool
 		name string
-	}{{v.restricted, " restricted"}, {v.again, " again"}, {v.held, " held"}, {v.all, " all"}} {
+	}{{v.restricted, " restricted"}, {v.again, " again"}, {v.held, " held"}, {v.all, " all"}, {v.quick, " quick"}} {
 		if on.yes {
 			name += on.name
 		}

@@ -120,11 +120,8 @@ func (p *program) chain(t task, v variant) *statement {
 		if stayed != "" {
 			with = append(with, stayed)
 		}
-		tallies, big := strings.Join(w.tallies(t, settled), ", "), "(SELECT yes FROM big)"
-		if v.quick {
-			big = strings.Join(w.sumNames(), " + ") + " > " + w.bind("above", func(r *run) any { return r.above }) + "::int8"
-		}
-		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT " + big + ", " + xid + ", ARRAY[" +
+		tallies := strings.Join(w.tallies(t, settled), ", ")
+		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT (SELECT yes FROM big), " + xid + ", ARRAY[" +
 			tallies + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], " +
 			w.strayAddresses(t, mineIn) + ", " + named + ", " + columns + w.summed())
 	})
@@ -139,14 +136,6 @@ func (w *writer) sum(sql string) string {
 		w.sums = append(w.sums, sql)
 	}
 	return fmt.Sprintf("sums.c%d", i)
-}
-
-// sumNames are the names of all counts remembered.
-func (w *writer) sumNames() (names []string) {
-	for i := range w.sums {
-		names = append(names, fmt.Sprintf("sums.c%d", i))
-	}
-	return names
 }
 
 // summed is the FROM of the counts remembered.
@@ -252,9 +241,6 @@ func (w *writer) settle(cte func(name, body string), v variant) {
 // would go beyond the plan; what foreign keys then do could fail before it is told.
 func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys []string) {
 	unless := " AND NOT (SELECT yes FROM big)"
-	if w.v.quick {
-		unless = ""
-	}
 	if stops {
 		unless += " AND NOT (SELECT yes FROM stop)"
 	}

@@ -3,11 +3,14 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/source"
 )
 
 // Most erasures are of few rows, all of which go: nobody else's, kept and held by
@@ -50,11 +53,11 @@ func (c *carriage) quickly(ctx context.Context, conn *pgxpool.Conn, how string, 
 	defer func() { c.r.above = above }()
 	var res *result
 	finished := false
-	err = c.atOnce(ctx, conn, how, c.p.chain(toErase, v), func(row pgx.Row) (err error) {
-		res, err = scan(row, c.r)
+	err = c.atOnce(ctx, conn, how, c.p.quickChain(v), func(row pgx.Row) (err error) {
+		res, err = c.p.quickResult(row)
 		return err
 	}, func() error {
-		if res.big {
+		if res.total() > c.r.above {
 			return errBig
 		}
 		finished = true
@@ -64,4 +67,56 @@ func (c *carriage) quickly(ctx context.Context, conn *pgxpool.Conn, how string, 
 		return false, nil
 	}
 	return true, err
+}
+
+// quickChain writes the statement: the walk, a DELETE for each stop, and in the end
+// the transaction's number, how many rows went of the stops whose rows nobody names,
+// and the keys of those that went of each other stop.
+func (p *program) quickChain(v variant) *statement {
+	return p.statement("quick"+v.name(), func() *statement {
+		w := &writer{p: p}
+		with := w.walked(v)
+		var counts, keys []string
+		for _, s := range p.stops {
+			e, back := fmt.Sprintf("e%d", s.i), "1"
+			if s.named(p) {
+				back = keyText(cols("t", s.key)) + " AS key"
+				keys = append(keys, "(SELECT array_agg(key) FROM "+e+")")
+			} else {
+				counts = append(counts, "(SELECT count(*) FROM "+e+")")
+			}
+			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, reachedIn(s), "true")+" RETURNING "+back+")")
+		}
+		list := append([]string{"pg_current_xact_id()::text", "ARRAY[" + strings.Join(counts, ", ") + "]::int8[]"}, keys...)
+		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT " + strings.Join(list, ", "))
+	})
+}
+
+// quickResult reads what that comes back with.
+func (p *program) quickResult(row pgx.Row) (*result, error) {
+	res := &result{p: p, counts: make([]int64, len(p.stops)*tallied)}
+	var counts []int64
+	keys := make([][]string, len(p.stops))
+	into := []any{&res.xid, &counts}
+	for _, s := range p.stops {
+		if s.named(p) {
+			into = append(into, &keys[s.i])
+		}
+	}
+	if err := row.Scan(into...); err != nil {
+		return nil, fmt.Errorf("walk: %w", err)
+	}
+	for _, s := range p.stops {
+		var n int64
+		if s.named(p) {
+			n = int64(len(keys[s.i]))
+		} else {
+			n, counts = counts[0], counts[1:]
+		}
+		res.counts[s.i*tallied+mine], res.counts[s.i*tallied+deleted] = n, n
+		for _, k := range keys[s.i] {
+			res.keys = append(res.keys, source.RowKey{Collection: s.c.FullName(), Key: k})
+		}
+	}
+	return res, nil
 }

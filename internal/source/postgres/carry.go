@@ -81,7 +81,7 @@ func (res *result) add(at []int32, keys []string) {
 // A collection that the policy does not target was followed, not found; root
 // rows count all the same: they tell whether somebody is known.
 func (res *result) findings(name string) []source.Finding {
-	var all []source.Finding
+	all := make([]source.Finding, 0, len(res.p.stops))
 	for _, s := range res.p.stops {
 		if len(s.visit.Targets) == 0 && !s.visit.Delete && len(s.visit.Seeds) == 0 {
 			continue

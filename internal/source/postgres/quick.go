@@ -92,14 +92,31 @@ func (p *program) quickChain(v variant) *statement {
 	})
 }
 
+// A quickEnd is how the rows of a stop come back.
+type quickEnd struct {
+	collection string
+	named      bool
+}
+
+func (p *program) quickEnds() []quickEnd {
+	return remember(p, endsKey{}, func() []quickEnd {
+		all := make([]quickEnd, len(p.stops))
+		for _, s := range p.stops {
+			all[s.i] = quickEnd{s.c.FullName(), s.named(p)}
+		}
+		return all
+	})
+}
+
 // quickResult reads what that comes back with.
 func (p *program) quickResult(row pgx.Row) (*result, error) {
 	res := &result{p: p, counts: make([]int64, len(p.stops)*tallied)}
 	var counts []int64
 	keys := make([][]string, len(p.stops))
 	into := []any{&res.xid, &counts}
+	ends := p.quickEnds()
 	for _, s := range p.stops {
-		if s.named(p) {
+		if ends[s.i].named {
 			into = append(into, &keys[s.i])
 		}
 	}
@@ -108,14 +125,14 @@ func (p *program) quickResult(row pgx.Row) (*result, error) {
 	}
 	for _, s := range p.stops {
 		var n int64
-		if s.named(p) {
+		if ends[s.i].named {
 			n = int64(len(keys[s.i]))
 		} else {
 			n, counts = counts[0], counts[1:]
 		}
 		res.counts[s.i*tallied+mine], res.counts[s.i*tallied+deleted] = n, n
 		for _, k := range keys[s.i] {
-			res.keys = append(res.keys, source.RowKey{Collection: s.c.FullName(), Key: k})
+			res.keys = append(res.keys, source.RowKey{Collection: ends[s.i].collection, Key: k})
 		}
 	}
 	return res, nil

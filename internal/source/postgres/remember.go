@@ -26,6 +26,8 @@ type (
 	bearingKey struct{ stop int }
 	apartKey   struct{}
 	filesKey   struct{}
+	secretKey  struct{}
+	endsKey    struct{}
 	quickKey   struct{ v variant }
 )
 

@@ -130,9 +130,12 @@ func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) stri
 		once = "" // a key's values stand once among the rows reached
 	}
 	var some []string
-	for _, name := range columnsOf(ties, "q") {
-		some = append(some, name+" IS NOT NULL")
+	for i, name := range columnsOf(ties, "q") {
+		if !ties[i].from.notNull || ties[i].from.typ != ties[i].to.typ { // a value that cannot be the other's is NULL here
+			some = append(some, name+" IS NOT NULL")
+		}
 	}
+	some = append(some, "true")
 	distinct := "(SELECT " + once + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + values + ") q WHERE " + strings.Join(some, " AND ") + ") v"
 	if !s.t.servedBy(ties, s.c.Controller) {
 		list := "SELECT " + strings.Join(columnsOf(ties, "v"), ", ") + " FROM " + distinct

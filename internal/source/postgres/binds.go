@@ -63,8 +63,10 @@ type writer struct {
 	v       variant  // of that chain
 	sums    []string // counts that the statement's end reads
 	giving  bool     // rows carry what the subject is given of them
-	binds   []func(*run) any
-	names   []string
+	// placesOnly: rows carry nothing but where they stand, see quick.go.
+	placesOnly bool
+	binds      []func(*run) any
+	names      []string
 }
 
 // bind gives the placeholder of a value, "$1"; one name, one parameter.

@@ -167,19 +167,8 @@ func (w *writer) walked(v variant) (with []string) {
 			with = append(with, reachedIn(s)+" AS NOT MATERIALIZED (SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1)")
 			continue
 		}
-		if v.quick { // read once, where it is deleted, unless it leads on
-			how := " AS NOT MATERIALIZED ("
-			if w.p.leads(s) {
-				how = " AS MATERIALIZED ("
-			}
-			with = append(with, reachedIn(s)+how+"SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1)")
-			continue
-		}
 		cte(reachedIn(s), "SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1")
 		total = append(total, "SELECT FROM "+reachedIn(s))
-	}
-	if v.quick {
-		return with
 	}
 	if len(total) == 0 {
 		total = []string{"SELECT WHERE false"}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -29,12 +30,26 @@ func (p *program) quick(v variant) bool {
 		}
 		all := p.certain(v, false)
 		for _, s := range p.stops {
-			if !all[s.i].mine || !all[s.i].del || !s.visit.Delete || !s.place || p.keeping(s) {
+			if !all[s.i].mine || !all[s.i].del || !s.visit.Delete || !s.place || p.keeping(s) || !p.once(s) {
 				return false
 			}
 		}
 		f := p.foreseen(toErase, v)
 		return len(p.stops) > 0 && len(f.beyond) == 0 && len(f.brakes) == 0
+	})
+}
+
+// once tells whether it is certain that each row of a stop is reached once: then
+// as many go as were found, and none is overlooked among doubles. Where several
+// ways lead to it (reach) they are sorted out. Of texts Postgres may hold two for
+// equal that differ, and the elements of an array may name one row twice.
+func (p *program) once(s *stop) bool {
+	if len(s.visit.Seeds)+len(s.links) != 1 || len(s.links) == 0 {
+		return true
+	}
+	return !slices.ContainsFunc(p.strands(s.links[0]), func(t strand) bool {
+		exact := t.from.class == classInt || t.from.class == classUUID
+		return !exact || t.from.class != t.to.class || t.from.place != nil || t.to.place != nil
 	})
 }
 
@@ -48,12 +63,12 @@ func (c *carriage) quickly(ctx context.Context, conn *pgxpool.Conn, how string, 
 	if len(c.holdings) > 0 || !c.p.quick(c.v) {
 		return false, nil
 	}
-	v, above := c.v, c.r.above
-	v.quick, c.r.above = true, min(above, quickRows)
+	above := c.r.above
+	c.r.above = min(above, quickRows)
 	defer func() { c.r.above = above }()
 	var res *result
 	finished := false
-	err = c.atOnce(ctx, conn, how, c.p.quickChain(v), func(row pgx.Row) (err error) {
+	err = c.atOnce(ctx, conn, how, c.p.quickChain(c.v), func(row pgx.Row) (err error) {
 		res, err = c.p.quickResult(row)
 		return err
 	}, func() error {
@@ -74,9 +89,19 @@ func (c *carriage) quickly(ctx context.Context, conn *pgxpool.Conn, how string, 
 // and the keys of those that went of each other stop.
 func (p *program) quickChain(v variant) *statement {
 	return p.statement("quick"+v.name(), func() *statement {
-		w := &writer{p: p}
-		with := w.walked(v)
-		var counts, keys []string
+		w := &writer{p: p, certain: p.certain(v, false), v: v}
+		limit := " LIMIT " + w.bind("above", func(r *run) any { return r.above }) + "::int8 + 1"
+		var with, counts, keys []string
+		places := make([]string, len(p.stops)) // of the rows reached
+		for _, s := range p.stops {
+			if w.placesOnly = !p.leads(s) && len(s.visit.Seeds)+len(s.links) == 1; w.placesOnly {
+				places[s.i] = "SELECT k.place FROM (" + w.reach(s, w.arms(s, v, reachedIn)) + ") k" + limit
+				continue
+			}
+			with = append(with, reachedIn(s)+" AS MATERIALIZED (SELECT l.* FROM ("+w.reach(s, w.arms(s, v, reachedIn))+") l"+limit+")")
+			places[s.i] = "SELECT k.place FROM " + reachedIn(s) + " k"
+		}
+		w.placesOnly = false
 		for _, s := range p.stops {
 			e, back := fmt.Sprintf("e%d", s.i), "1"
 			if s.named(p) {
@@ -85,7 +110,7 @@ func (p *program) quickChain(v variant) *statement {
 			} else {
 				counts = append(counts, "(SELECT count(*) FROM "+e+")")
 			}
-			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, reachedIn(s), "true")+" RETURNING "+back+")")
+			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE t.ctid = ANY(ARRAY("+places[s.i]+")) RETURNING "+back+")")
 		}
 		list := append([]string{"pg_current_xact_id()::text", "ARRAY[" + strings.Join(counts, ", ") + "]::int8[]"}, keys...)
 		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT " + strings.Join(list, ", "))

@@ -14,7 +14,6 @@ type variant struct {
 	again      bool // the second look: rows erased lead on, too
 	held       bool // single rows are held
 	all        bool // shared rows are given, too
-	quick      bool // rows are counted after they are changed, see quick.go
 }
 
 func (v variant) name() string {
@@ -22,7 +21,7 @@ func (v variant) name() string {
 	for _, on := range []struct {
 		yes  bool
 		name string
-	}{{v.restricted, " restricted"}, {v.again, " again"}, {v.held, " held"}, {v.all, " all"}, {v.quick, " quick"}} {
+	}{{v.restricted, " restricted"}, {v.again, " again"}, {v.held, " held"}, {v.all, " all"}} {
 		if on.yes {
 			name += on.name
 		}
@@ -64,6 +63,9 @@ func (s *stop) carriesUntil(until string) string {
 
 // carries is, for a snapshot that brings the rows along, with their fields as text.
 func (w *writer) carries(s *stop) string {
+	if w.placesOnly {
+		return "t.ctid AS place"
+	}
 	list := s.carries()
 	if w.p.keeping(s) {
 		list = s.carriesUntil(w.until(s, "t"))

@@ -19,7 +19,7 @@ import (
 // are deleted where they are found, and counted as they go; should there have
 // been more than quickRows of them, all of it is rolled back and done again in the
 // usual way. What that costs is bounded: no stop gives more than quickRows rows.
-const quickRows = 1_000
+const quickRows = 200
 
 // quick tells whether it is certain beforehand that all rows reached are deleted
 // and that nothing else follows from it.

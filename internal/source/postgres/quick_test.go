@@ -21,8 +21,8 @@ func TestQuickErasureOfTooManyRows(t *testing.T) {
 	t.Parallel()
 	for name, rows := range map[string][3]int{
 		"few":               {3, 3, 2},
-		"just enough":       {0, 400, 597}, // with person, address and ticket: 1,000
-		"one too many":      {0, 400, 598},
+		"just enough":       {0, 100, 97}, // with person, address and ticket: 200
+		"one too many":      {0, 100, 98},
 		"leaves":            {3, 3, 1_500},
 		"rows that lead on": {1_200, 3, 2},
 	} {

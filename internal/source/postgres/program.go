@@ -32,6 +32,8 @@ type program struct {
 	mu         sync.Mutex
 	statements map[string]*statement
 
+	known sync.Map // see remember
+
 	overShared int64 // see brake.go; 0: no brake
 
 	ties []*tie // references whose other end may lie elsewhere, see feeds.go

@@ -36,6 +36,10 @@ func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind 
 			all.Roots = append(all.Roots, r)
 		}
 		all.Reached = append(all.Reached, found.Reached...)
+		for _, b := range found.Braked {
+			b.Source = name
+			all.Braked = append(all.Braked, b)
+		}
 	}
 	slices.Sort(all.Reached)
 	all.Reached = slices.Compact(all.Reached)

@@ -26,6 +26,7 @@ type requestView struct {
 	Unproved   int
 	ToTick     bool // the approval needs ticks
 	Texts      []mentionView
+	Keeps      []keptView
 }
 
 // rootView is one root row beside its box.
@@ -106,6 +107,7 @@ func (s *server) requestPage(w http.ResponseWriter, r *http.Request, a dsar.Acto
 			v.Unproved++
 		}
 	}
+	v.Keeps = s.keptOf(req.Findings)
 	v.ToTick = v.Can.Approve && req.Disagree
 	for i, root := range req.Roots {
 		value := rootValue(root.RowKey)

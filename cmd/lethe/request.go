@@ -123,7 +123,7 @@ func (c *requestListCmd) Run(ctx context.Context, w *world, cli *commands) error
 	}
 	t := newTable(w.out, "id", "due on", "kind", "controller", "status", "received", "waits for")
 	for _, q := range list {
-		t.row(q.ID, day(q.DueOn), q.Kind, q.Controller, q.Status, day(q.ReceivedAt), q.Waiting)
+		t.row(q.ID, day(q.DueOn), q.Kind, q.Controller, words(q.Status), day(q.ReceivedAt), strings.TrimSpace(q.Waiting+" "+q.Delayed))
 	}
 	t.flush()
 	if total > len(list) {

@@ -20,6 +20,7 @@ type requestJSON struct {
 	Policy     string         `json:"policy"`
 	Status     string         `json:"status"`
 	Waiting    string         `json:"waiting"`
+	Delayed    string         `json:"delayed,omitempty"`
 	Delivery   string         `json:"delivery"`
 	ReceivedAt time.Time      `json:"received_at"`
 	DueOn      string         `json:"due_on"`
@@ -108,7 +109,7 @@ func findingsToJSON(list []source.Finding) []findingJSON {
 
 func requestToJSON(q dsar.Request) requestJSON {
 	j := requestJSON{
-		ID: q.ID, Kind: string(q.Kind), Controller: q.Controller, Policy: q.Policy, Status: string(q.Status), Waiting: q.Waiting,
+		ID: q.ID, Kind: string(q.Kind), Controller: q.Controller, Policy: q.Policy, Status: string(q.Status), Waiting: q.Waiting, Delayed: q.Delayed,
 		Delivery: q.Delivery, ReceivedAt: q.ReceivedAt.UTC(), DueOn: day(q.DueOn), Derivation: q.Derivation, Extended: q.Extended,
 		ApprovedAt: optional(q.ApprovedAt), FinishedAt: optional(q.FinishedAt), Findings: findingsToJSON(q.Findings),
 		Steps: []stepJSON{}, Identities: []identityJSON{}, Rows: []rootJSON{}, Letters: []letterJSON{}, Asks: []askJSON{}, FirstApprovedBy: q.FirstApproval.By,
@@ -144,6 +145,9 @@ func (a *app) printRequest(ctx context.Context, w *world, id int64, asJSON bool)
 	fmt.Fprintf(out, "Request %d: %s, %s, %s.\n", q.ID, q.Kind, q.Controller, words(q.Status))
 	if q.Waiting != "" {
 		fmt.Fprintln(out, q.Waiting)
+	}
+	if q.Delayed != "" {
+		fmt.Fprintln(out, q.Delayed)
 	}
 	fmt.Fprintf(out, "Received %s, due on %s: %s\n", day(q.ReceivedAt), day(q.DueOn), q.Derivation)
 	if q.JoinedInto != 0 {

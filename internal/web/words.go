@@ -59,6 +59,8 @@ func stageWord(s string) string {
 		return "Make the archive"
 	case "erase":
 		return "Erase the rows"
+	case "mentions":
+		return "Look for mentions in other people's text"
 	}
 	return s
 }
@@ -149,6 +151,9 @@ func identityWord(t string) string {
 		return "Visitor identifier"
 	case "cookie":
 		return "Cookie value"
+	}
+	if t == datamap.Row || strings.HasPrefix(t, datamap.Row+":") {
+		return "Row that was picked"
 	}
 	return capital(strings.ReplaceAll(t, "_", " "))
 }

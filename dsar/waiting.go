@@ -54,8 +54,9 @@ func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, a
 }
 
 // delayed says what keeps an open request from going on though nobody has to do
-// anything yet: a source that is down or busy. Each such step is tried again.
-func delayed(r requestRow, steps []Step) string {
+// anything yet: a source that is down or busy, a mail server that put a letter
+// off. Each is tried again.
+func delayed(r requestRow, steps []Step, letters []LetterState) string {
 	if !r.Status.isOpen() {
 		return ""
 	}
@@ -63,6 +64,11 @@ func delayed(r requestRow, steps []Step) string {
 	for _, st := range steps {
 		if st.Status == "waiting" && st.Attempts > 0 && st.Message != "" && !slices.Contains(words, st.Message) {
 			words = append(words, st.Message)
+		}
+	}
+	for _, l := range letters {
+		if l.Status == "waiting" && l.Attempts > 0 && l.Message != "" && !slices.Contains(words, l.Message) {
+			words = append(words, l.Message)
 		}
 	}
 	if len(words) == 0 {

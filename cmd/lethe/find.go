@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
@@ -83,14 +81,13 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	}
 	t := newTable(w.out, "row", "matched by", "person")
 	for _, r := range found.Roots {
-		var person []string
-		for field, v := range r.Person {
-			person = append(person, field+" "+v)
-		}
-		slices.Sort(person)
-		t.row(r.Collection+":"+r.Key, strings.Join(r.Types, ", "), strings.Join(person, ", "))
+		t.row(r.Collection+":"+r.Key, matchedBy(r.Types), personWords(r.Person))
 	}
 	t.flush()
 	printFindings(w.out, found.Findings)
+	for _, b := range found.Braked {
+		fmt.Fprintf(w.out, "\n%s to %s in %s leads nowhere with %s, which too many rows of others hold: an erasure stops there.\n",
+			b.From, b.To, b.Source, plural(b.Values, "value", "values"))
+	}
 	return nil
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -222,18 +224,35 @@ func printRoots(out io.Writer, q dsar.Request) {
 	fmt.Fprintln(out)
 	t := newTable(out, "row", "matched by", "person", "ticked")
 	for _, r := range q.Roots {
-		var person []string
-		for field, v := range r.Person {
-			person = append(person, field+" "+v)
-		}
-		slices.Sort(person)
 		ticked := "undecided"
 		if r.Ticked != nil {
 			ticked = yes(*r.Ticked)
 		}
-		t.row(r.Collection+":"+r.Key, strings.Join(r.Types, ", "), strings.Join(person, ", "), ticked)
+		t.row(r.Collection+":"+r.Key, matchedBy(r.Types), personWords(r.Person), ticked)
 	}
 	t.flush()
+}
+
+// matchedBy are the types of identities that found a row; of one that the DPO
+// picked, that it was.
+func matchedBy(types []string) string {
+	var list []string
+	for _, t := range types {
+		if strings.HasPrefix(t, datamap.Row+":") {
+			t = "picked"
+		}
+		list = append(list, t)
+	}
+	return strings.Join(list, ", ")
+}
+
+// personWords are the values by which people are told apart, by field.
+func personWords(person map[string]string) string {
+	var list []string
+	for _, field := range slices.Sorted(maps.Keys(person)) {
+		list = append(list, field+" "+person[field])
+	}
+	return strings.Join(list, ", ")
 }
 
 func printFindings(out io.Writer, list []source.Finding) {

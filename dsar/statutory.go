@@ -37,11 +37,11 @@ func (s *Service) obliged(findings []source.Finding) []string {
 	return out
 }
 
-// lawWords is "accounting law, for 10 years from issued on".
+// lawWords is "accounting law, for 10 years, counted from “issued on”".
 func lawWords(k datamap.Keep) string {
 	long := "without a fixed end"
 	if p, err := period.Parse(k.For); k.For != "" && err == nil {
-		long = "for " + p.Words() + " from " + strings.ReplaceAll(k.From, "_", " ")
+		long = "for " + p.Words() + ", counted from “" + strings.ReplaceAll(k.From, "_", " ") + "”"
 	}
 	if k.Because == "" {
 		return long

@@ -27,6 +27,8 @@ type requestView struct {
 	ToTick     bool // the approval needs ticks
 	Texts      []mentionView
 	Keeps      []keptView
+	OpenTexts  bool // some mention is to be decided
+	OpenAsks   bool // some person is asked
 }
 
 // rootView is one root row beside its box.
@@ -132,6 +134,8 @@ func (s *server) requestPage(w http.ResponseWriter, r *http.Request, a dsar.Acto
 	if v.Texts, err = s.mentionsOf(r, a, req, f); err != nil {
 		return err
 	}
+	v.OpenTexts = slices.ContainsFunc(req.Mentions, func(m dsar.Mention) bool { return m.Open() })
+	v.OpenAsks = slices.ContainsFunc(req.Asks, func(k dsar.Ask) bool { return k.Answer == "" })
 	for i := range v.Texts {
 		v.Texts[i].DecidedBy = who(v.Texts[i].DecidedBy)
 	}

@@ -23,6 +23,7 @@ func (findCmd) Help() string {
 Example:
   lethe find --controller bota --email a@b.example
   lethe find --controller bota --phone "+420 601 234 567" --kind erasure --json
+  lethe find --controller bota --row shop.people:17
   lethe find --controller bota --email a@b.example --explain`
 }
 

@@ -39,6 +39,7 @@ func (requestSubmitCmd) Help() string {
 	return `Examples:
   lethe request submit --kind access --controller bota --email a@b.example
   lethe request submit --kind erasure --controller bota --email a@b.example --verified "passport seen" --approve --wait --json
+  lethe request submit --kind erasure --policy names-only --row shop.people:17 --verified "contract seen"
   lethe request submit --from inbox.csv --kind erasure --controller bota --verified "signed letters, seen by J. Novak" --approve
 
 The first line of a --from file names its columns: kind, controller, policy, received, verified, delivery, as, name, address and

@@ -38,11 +38,8 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		return err
 	}
 	defer a.close()
-	if c.Controller == "" {
-		if len(a.cfg.Controllers) != 1 {
-			return wrongUse("say whose data it is: --controller %s", controllerKeys(a))
-		}
-		c.Controller = a.cfg.Controllers[0].Key
+	if c.Controller, err = a.controllerOr(c.Controller); err != nil {
+		return err
 	}
 	if c.Explain {
 		return c.explain(ctx, w, a, ids)

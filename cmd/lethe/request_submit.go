@@ -80,11 +80,8 @@ func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) err
 		}
 		sub.Fields[name] = value
 	}
-	if sub.Controller == "" {
-		if len(a.cfg.Controllers) != 1 {
-			return wrongUse("say whose data it is: --controller %s", controllerKeys(a))
-		}
-		sub.Controller = a.cfg.Controllers[0].Key
+	if sub.Controller, err = a.controllerOr(sub.Controller); err != nil {
+		return err
 	}
 	if c.Received != "" {
 		sub.ReceivedAt = a.receivedOn(c.Received, sub.Controller)
@@ -128,12 +125,19 @@ func (a *app) receivedOn(day, controller string) time.Time {
 	return d.Add(12 * time.Hour).UTC()
 }
 
-func controllerKeys(a *app) string {
+// controllerOr is the controller that was given, or the only one.
+func (a *app) controllerOr(given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
 	var keys []string
 	for _, c := range a.cfg.Controllers {
 		keys = append(keys, c.Key)
 	}
-	return strings.Join(keys, "|")
+	if len(keys) != 1 {
+		return "", wrongUse("say whose data it is: --controller %s", strings.Join(keys, "|"))
+	}
+	return keys[0], nil
 }
 
 // asMisuse: a form that was filled in wrongly is wrong use.

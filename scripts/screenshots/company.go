@@ -56,7 +56,6 @@ INSERT INTO invoices VALUES
 type company struct {
 	server  *devpg.Server
 	box     *mailbox.Mailbox
-	mails   net.Listener
 	relay   *relay
 	dir     string
 	env     []string

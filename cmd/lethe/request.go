@@ -103,8 +103,8 @@ func (c *requestListCmd) Run(ctx context.Context, w *world, cli *commands) error
 		return err
 	}
 	defer a.close()
-	if c.Controller != "" && !strings.Contains("|"+controllerKeys(a)+"|", "|"+c.Controller+"|") {
-		return wrongUse("there is no controller %s in the configuration: --controller %s", c.Controller, controllerKeys(a))
+	if c.Controller != "" && !slices.Contains(controllerKeys(a), c.Controller) {
+		return wrongUse("there is no controller %s in the configuration: --controller %s", c.Controller, strings.Join(controllerKeys(a), "|"))
 	}
 	f := dsar.Filter{Controller: c.Controller, Kind: datamap.Kind(c.Kind), Limit: c.Limit, All: c.Status == "all"}
 	if c.Status != "" && c.Status != "all" {

@@ -130,14 +130,18 @@ func (a *app) controllerOr(given string) (string, error) {
 	if given != "" {
 		return given, nil
 	}
+	if len(a.cfg.Controllers) != 1 {
+		return "", wrongUse("say whose data it is: --controller %s", strings.Join(controllerKeys(a), "|"))
+	}
+	return a.cfg.Controllers[0].Key, nil
+}
+
+func controllerKeys(a *app) []string {
 	var keys []string
 	for _, c := range a.cfg.Controllers {
 		keys = append(keys, c.Key)
 	}
-	if len(keys) != 1 {
-		return "", wrongUse("say whose data it is: --controller %s", strings.Join(keys, "|"))
-	}
-	return keys[0], nil
+	return keys
 }
 
 // asMisuse: a form that was filled in wrongly is wrong use.

@@ -376,7 +376,7 @@ func whole(n source.Note) source.Note {
 func mergeFindings(found, done []source.Finding) []source.Finding {
 	out := slices.Clone(found)
 	for _, f := range done {
-		f.Rows = max(f.Rows, f.Erased+f.Masked+f.Held+f.Kept)
+		f.Rows = max(f.Rows, f.Erased+f.Held+max(f.Masked, f.Kept)) // a kept row may be masked, too
 		i := slices.IndexFunc(out, func(g source.Finding) bool { return g.Collection == f.Collection })
 		if i < 0 {
 			out = append(out, f)

@@ -295,6 +295,9 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 		if err := s.saveFindings(ctx, tx, r.ID, st.Source, merged); err != nil {
 			return err
 		}
+		if err := s.saveKept(ctx, tx, r, st.Source, done.Kept); err != nil {
+			return err
+		}
 		// The keys of what is gone have done their service.
 		if _, err := tx.Exec(ctx, `UPDATE steps SET note_cipher = NULL WHERE id = $1`, st.ID); err != nil {
 			return fmt.Errorf("forget the note of step %d: %w", st.ID, err)
@@ -346,6 +349,7 @@ func addNotes(done, more source.Note) source.Note {
 		g.Rows = max(g.Rows, f.Rows)
 	}
 	sum.Keys = append(slices.Clone(done.Keys), more.Keys...)
+	sum.Kept = keptOnce(done.Kept, more.Kept)
 	sum.Feeds = fleet.Sum(done.Feeds, more.Feeds)
 	return sum
 }

@@ -306,22 +306,33 @@ type fileCounts struct {
 	Gone, Missing, Kept int64
 }
 
-// closeFiles counts what became of a step's files, puts it into the findings
-// (source: the store, collection: files) and forgets the pieces.
-func (s *Service) closeFiles(ctx context.Context, tx pgx.Tx, st stepRow) (map[string]any, error) {
+// filesOver counts what became of a step's files and forgets the pieces.
+func filesOver(ctx context.Context, tx pgx.Tx, st stepRow) ([]fileCounts, map[string]any, error) {
 	rows, err := tx.Query(ctx, `
 		WITH gone AS (DELETE FROM step_files WHERE step_id = $1 RETURNING store, gone, missing, kept)
 		SELECT store, sum(gone)::bigint AS gone, sum(missing)::bigint AS missing, sum(kept)::bigint AS kept FROM gone GROUP BY store ORDER BY store`, st.ID)
 	if err != nil {
-		return nil, fmt.Errorf("files of step %d: %w", st.ID, err)
+		return nil, nil, fmt.Errorf("files of step %d: %w", st.ID, err)
 	}
 	counts, err := pgx.CollectRows(rows, pgx.RowToStructByName[fileCounts])
 	if err != nil {
-		return nil, fmt.Errorf("files of step %d: %w", st.ID, err)
+		return nil, nil, fmt.Errorf("files of step %d: %w", st.ID, err)
 	}
 	evidence := map[string]any{}
 	for _, c := range counts {
 		evidence[c.Store] = map[string]any{"erased": c.Gone, "missing": c.Missing, "shared": c.Kept}
+	}
+	return counts, evidence, nil
+}
+
+// closeFiles puts what became of a step's files into the findings (source: the
+// store, collection: files).
+func (s *Service) closeFiles(ctx context.Context, tx pgx.Tx, st stepRow) (map[string]any, error) {
+	counts, evidence, err := filesOver(ctx, tx, st)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range counts {
 		// Two sources may name files in one store, each in a step of its own.
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO findings AS f (request_id, source, collection, ordinal, rows, shared, erased, found_at)

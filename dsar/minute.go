@@ -39,6 +39,7 @@ func (s *Service) Minute(ctx context.Context, alive func(ctx context.Context, w 
 		{"expired archives", s.expireArchives},
 		{"broken-off archives", s.tidy},
 		{"scrub", s.scrub},
+		{"kept rows", s.claimKept},
 		{"expired links", s.expireTokens},
 		{"reconcile", func(ctx context.Context) error { return s.reconcile(ctx, alive) }},
 	}

@@ -117,9 +117,10 @@ func (s *Service) scrubRequest(ctx context.Context, id int64) error {
 		batch.Queue(`DELETE FROM feeds WHERE request_id = $1`, id)
 		batch.Queue(`UPDATE letters SET cipher = NULL, status = CASE WHEN status = 'waiting' THEN 'dropped' ELSE status END
 			WHERE request_id = $1`, id)
+		// A step of kept rows may be in the middle of its work; it forgets its note at its end.
 		// Of an archive step the note holds random names of objects; it goes with the archive.
-		batch.Queue(`UPDATE steps SET note_cipher = NULL WHERE request_id = $1 AND (stage <> 'archive' OR NOT $2)`, id, live)
-		batch.Queue(`DELETE FROM step_files WHERE step_id IN (SELECT id FROM steps WHERE request_id = $1)`, id)
+		batch.Queue(`UPDATE steps SET note_cipher = NULL WHERE request_id = $1 AND stage <> 'kept' AND (stage <> 'archive' OR NOT $2)`, id, live)
+		batch.Queue(`DELETE FROM step_files WHERE step_id IN (SELECT id FROM steps WHERE request_id = $1 AND stage <> 'kept')`, id)
 		batch.Queue(`UPDATE asks SET cipher = NULL WHERE request_id = $1`, id)
 		batch.Queue(`UPDATE uploads SET cipher = NULL WHERE ask_id IN (SELECT id FROM asks WHERE request_id = $1)`, id)
 		batch.Queue(`DELETE FROM tokens WHERE request_id = $1 AND purpose IN ('confirm', 'ask')`, id)

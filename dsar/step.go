@@ -18,6 +18,7 @@ const (
 	stageArchive  = "archive"
 	stageErase    = "erase"
 	stageMentions = "mentions"
+	stageKept     = "kept" // rows whose time has come, long after the rest
 )
 
 // noteLimit bounds what is still written of a step whose own context is over.
@@ -76,6 +77,8 @@ func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 		end, err = s.erase(ctx, st, r)
 	case stageMentions:
 		end, err = s.mentions(ctx, st, r)
+	case stageKept:
+		end, err = s.finishKept(ctx, st, r)
 	default:
 		err = &Permanent{Code: "unknown_stage", Err: errors.New("this version does not know the stage " + st.Stage)}
 	}
@@ -102,6 +105,8 @@ func wanted(st stepRow, status Status) bool {
 		return status == Received || status == InReview
 	case stageErase:
 		return status == Running || st.NoteXID != nil
+	case stageKept:
+		return true // it comes long after the request's end
 	default:
 		return status == Running
 	}

@@ -89,6 +89,8 @@ func eventText(e ledger.Entry) string {
 			text += " and files"
 		}
 		return text + "."
+	case "kept.finished":
+		return fmt.Sprintf("The time of %s in %s that were kept is over: erased.", count(e, "finished", "row", "rows"), words(e, "source"))
 	case "step.failed":
 		return fmt.Sprintf("Failed: %s (%s).", strings.TrimSpace(words(e, "stage")+" "+words(e, "source")), words(e, "code"))
 	case "rows.appeared":

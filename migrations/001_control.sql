@@ -97,7 +97,7 @@ CREATE TABLE roots (
 CREATE TABLE steps (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     request_id  bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
-    stage       text NOT NULL CHECK (stage IN ('locate', 'discover', 'ask', 'archive', 'erase', 'mentions')),
+    stage       text NOT NULL CHECK (stage IN ('locate', 'discover', 'ask', 'archive', 'erase', 'mentions', 'kept')),
     source      text NOT NULL,                   -- '' for a step over all sources
     run         int NOT NULL DEFAULT 1,
     status      text NOT NULL CHECK (status IN ('waiting', 'running', 'asked', 'done', 'failed', 'dropped')),
@@ -125,6 +125,24 @@ CREATE TABLE step_files (
     kept    bigint NOT NULL DEFAULT 0            -- rows that stay name them
 );
 CREATE INDEX step_files_step_idx ON step_files (step_id, id);
+
+-- Rows that an erasure left, because a law keeps them or they stand under a
+-- hold: each is erased once its time has come. A key is sealed on its own and
+-- outlives the scrubbing of its request; it goes when the row is dealt with.
+CREATE TABLE kept (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request_id bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
+    source     text NOT NULL,
+    collection text NOT NULL,
+    key_hmac   bytea NOT NULL,
+    cipher     bytea,                            -- the row's key; NULL once it is dealt with
+    until      timestamptz,                      -- NULL: nobody can tell, or until a hold is lifted
+    held       boolean NOT NULL,
+    looked_at  timestamptz NOT NULL,             -- when the source last said so
+    done_at    timestamptz,
+    UNIQUE (request_id, source, collection, key_hmac)
+);
+CREATE INDEX kept_open_idx ON kept (until) WHERE cipher IS NOT NULL;
 
 -- What the owner of a source that is a person's desk was asked, and answered:
 -- one row for each step of the stage ask. Its step is 'asked' meanwhile: no job

@@ -28,6 +28,7 @@ type requestCmd struct {
 	Desk     requestDeskCmd     `cmd:"" help:"Answer for the owner of a source, send the link again, or skip it."`
 	Mentions requestMentionsCmd `cmd:"" help:"Where the person stands in other people's text."`
 	Mention  requestMentionCmd  `cmd:"" help:"Decide about mentions: redact, delete or leave."`
+	Kept     requestKeptCmd     `cmd:"" help:"What an erasure left, until when and why."`
 	Archive  requestArchiveCmd  `cmd:"" help:"Take the archive to hand it over, on the record."`
 }
 

@@ -102,6 +102,7 @@ func (e *erasing) part(ctx context.Context, p Part, w source.Walk, h source.Hold
 	}
 	e.sum.Keys = append(slices.Clip(e.sum.Keys), done.Keys...)
 	e.sum.Objects = append(slices.Clip(e.sum.Objects), done.Objects...)
+	e.sum.Kept = append(slices.Clip(e.sum.Kept), done.Kept...)
 	return nil
 }
 

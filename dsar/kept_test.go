@@ -1,0 +1,166 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// killable is a real source whose process dies right after the next commit.
+type killable struct {
+	*postgres.Source
+	pool *pgxpool.Pool
+	kill bool
+}
+
+func (k *killable) Erase(ctx context.Context, w source.Walk, h Holds, note func(context.Context, source.Note) error) (source.Note, error) {
+	done, err := k.Source.Erase(ctx, w, h, note)
+	if err == nil && k.kill {
+		k.kill = false
+		panic(killed)
+	}
+	return done, err
+}
+
+// heldRows is a HoldFinder of single rows.
+type heldRows struct{ rows []source.RowKey }
+
+func (h *heldRows) Holds(context.Context, string) (Holds, error) { return Holds{Rows: h.rows}, nil }
+
+func keptBench(t *testing.T) (*workBundle, *killable) {
+	t.Helper()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id bigint PRIMARY KEY, mail text);
+		CREATE TABLE tax_bills (id bigint PRIMARY KEY, person bigint, name text, phone text, issued_on date);
+		CREATE INDEX ON people (lower(mail)); CREATE INDEX ON tax_bills (person);
+		INSERT INTO people VALUES (1, 'Pavla@example.org'), (2, 'else@example.org');
+		INSERT INTO tax_bills VALUES (1, 1, 'Pavla Ng', '+420601', '2026-01-31'), (2, 1, 'Pavla Ng', '+420601', '2025-01-31'),
+			(3, 1, 'Pavla Ng', '+420601', '1999-01-31'), (4, 2, 'Else', '+420602', '2025-01-31')`)
+	src, err := postgres.New("shop", pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &killable{Source: src, pool: pool}
+	return newWorkOver(t, keepsMap, map[string]Source{"shop": k}), k
+}
+
+// minuteAt moves the clock and lets a minute and its work pass.
+func (b *workBundle) minuteAt(t *testing.T, at string) {
+	t.Helper()
+	b.clock.set(instant(t, at))
+	if err := b.Minute(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// killedOnce plays the workers, of which one is killed at a step that another
+// then takes over.
+func (b *workBundle) killedOnce(t *testing.T, id int64, stage string) {
+	t.Helper()
+	if errs := b.work(t); len(errs) != 1 || !errors.Is(errs[0], errKilled) {
+		t.Fatalf("expected one killed job, got %v", errs)
+	}
+	if err := b.run(t, b.job(t, id, stage, "shop")); err != nil {
+		t.Fatalf("expected the second run of %s to end well, got %v", stage, err)
+	}
+	b.worked(t)
+}
+
+func (k *killable) bills(t *testing.T) (ids []int64) {
+	t.Helper()
+	var got []int64
+	if err := k.pool.QueryRow(t.Context(), `SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM tax_bills`).Scan(&got); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// Rows that a law kept are erased when their time is over, long after the
+// request was scrubbed, whatever is killed, and nobody else's with them.
+func TestKeptRowsAreErasedAtTheirEnd(t *testing.T) {
+	t.Parallel()
+	b, src := keptBench(t)
+	src.kill = true // the rows that are kept must not be lost with the process
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.killedOnce(t, id, stageErase)
+	b.expectStatus(t, id, Fulfilled)
+	kept := func() []KeptRows {
+		t.Helper()
+		list, err := b.Kept(t.Context(), operator, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	if list := kept(); len(list) != 2 || list[0].Rows != 1 || list[0].Done || list[0].Why == "" || list[0].Until.Format(time.DateOnly) != "2035-02-01" {
+		t.Fatalf("expected two bills to be kept, the first until 2035-02-01, got %+v", list)
+	}
+
+	b.minuteAt(t, "2030-01-01T09:00:00Z")
+	b.worked(t)
+	var scrubbed bool
+	if err := b.pool.QueryRow(t.Context(), `SELECT scrubbed_at IS NOT NULL FROM requests WHERE id = $1`, id).Scan(&scrubbed); err != nil || !scrubbed {
+		t.Fatalf("expected the request to be scrubbed by 2030, got %v, %v", scrubbed, err)
+	}
+	if ids := src.bills(t); len(ids) != 3 {
+		t.Fatalf("expected no bill to go before its time, got %v", ids)
+	}
+
+	src.kill = true
+	b.minuteAt(t, "2035-02-02T09:00:00Z")
+	b.killedOnce(t, id, stageKept)
+	if ids := src.bills(t); len(ids) != 2 || ids[0] != 1 || ids[1] != 4 {
+		t.Errorf("expected bill 2 alone to be gone in February 2035, left are %v", ids)
+	}
+	if list := kept(); len(list) != 2 || !list[0].Done == !list[1].Done {
+		t.Errorf("expected one bill to be done, got %+v", list)
+	}
+	b.minuteAt(t, "2036-02-02T09:00:00Z")
+	b.worked(t)
+	b.minuteAt(t, "2036-02-03T09:00:00Z")
+	b.worked(t)
+	if ids := src.bills(t); len(ids) != 1 || ids[0] != 4 {
+		t.Errorf("expected only the other person's bill to be left in 2036, got %v", ids)
+	}
+	var open, told int
+	if err := b.pool.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM kept WHERE cipher IS NOT NULL),
+		(SELECT count(*) FROM ledger WHERE type = 'kept.finished')`).Scan(&open, &told); err != nil {
+		t.Fatal(err)
+	}
+	if open != 0 || told != 2 {
+		t.Errorf("expected every key to be forgotten and two entries in the ledger, got %d and %d", open, told)
+	}
+}
+
+// A held row is erased once its hold is lifted, and not before.
+func TestHeldRowsAreErasedWhenTheHoldIsLifted(t *testing.T) {
+	t.Parallel()
+	b, src := keptBench(t)
+	holds := &heldRows{rows: []source.RowKey{{Collection: "shop.tax_bills", Key: "3"}}}
+	b.Service.c.Holds = holds
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	b.minuteAt(t, "2026-06-09T09:00:00Z")
+	b.worked(t)
+	if ids := src.bills(t); len(ids) != 4 {
+		t.Fatalf("expected the held bill to stay, left are %v", ids)
+	}
+	holds.rows = nil
+	pgtest.Exec(t, b.pool, `INSERT INTO holds (controller, collection, reason, placed_by, placed_at, released_at)
+		VALUES ('bota', 'shop.tax_bills', 'claim', 'dpo', '2026-06-01', '2026-06-10')`)
+	b.minuteAt(t, "2026-06-10T09:00:00Z")
+	b.worked(t)
+	if ids := src.bills(t); len(ids) != 3 || ids[2] != 4 {
+		t.Errorf("expected the released bill 3 to be gone, left are %v", ids)
+	}
+}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,7 +16,11 @@ import (
 )
 
 // A Grant is one GRANT and why it is needed.
-type Grant struct{ SQL, Why string }
+type Grant struct {
+	SQL, Why string
+	ask      string // SQL of whether the role of the connection has it, with args
+	args     []any
+}
 
 // A right is what one table is to be granted.
 type right struct {
@@ -28,11 +33,15 @@ type right struct {
 // selections: all rows of a mapped table are to be read, because foreign keys
 // and statements look at columns that no plan names, but only masked columns are
 // to be written. No sequence is needed, since nothing is inserted.
-func (s *Source) Grants(ctx context.Context, role string, plans []*datamap.Plan, sweeps []source.Selection) (grants []Grant, err error) {
+func (s *Source) Grants(ctx context.Context, role string, plans []*datamap.Plan, sweeps []source.Selection, texts ...datamap.MentionField) (grants []Grant, err error) {
 	defer func() { err = s.failed("list the grants", err) }()
+	return s.grants(ctx, role, plans, sweeps, texts)
+}
+
+func (s *Source) grants(ctx context.Context, role string, plans []*datamap.Plan, sweeps []source.Selection, texts []datamap.MentionField) (grants []Grant, err error) {
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
 		return s.inTx(ctx, conn, reading, func(tx pgx.Tx) error {
-			cat, err := readCatalogue(ctx, tx, s.touched(plans, sweeps))
+			cat, err := readCatalogue(ctx, tx, s.touched(plans, sweeps, texts))
 			if err != nil {
 				return err
 			}
@@ -40,7 +49,7 @@ func (s *Source) Grants(ctx context.Context, role string, plans []*datamap.Plan,
 			if err := tx.QueryRow(ctx, "SELECT current_database()::text").Scan(&database); err != nil {
 				return err
 			}
-			rights, err := s.rights(cat, plans, sweeps)
+			rights, err := s.rights(cat, plans, sweeps, texts)
 			if err != nil {
 				return err
 			}
@@ -52,7 +61,7 @@ func (s *Source) Grants(ctx context.Context, role string, plans []*datamap.Plan,
 }
 
 // touched are the collections of this source that plans and selections name.
-func (s *Source) touched(plans []*datamap.Plan, sweeps []source.Selection) []*datamap.Collection {
+func (s *Source) touched(plans []*datamap.Plan, sweeps []source.Selection, texts []datamap.MentionField) []*datamap.Collection {
 	var all []*datamap.Collection
 	add := func(c *datamap.Collection) {
 		if c != nil && s.holds(c) && !slices.Contains(all, c) {
@@ -73,10 +82,20 @@ func (s *Source) touched(plans []*datamap.Plan, sweeps []source.Selection) []*da
 			add(sel.Unless.Collection)
 		}
 	}
+	for _, x := range texts {
+		if x.Why != "" {
+			continue // it is not searched
+		}
+		add(x.Field.Collection)
+		for _, l := range x.Path {
+			add(l.To.Collection)
+			add(l.From.Collection)
+		}
+	}
 	return all
 }
 
-func (s *Source) rights(cat *catalogue, plans []*datamap.Plan, sweeps []source.Selection) (map[uint32]*right, error) {
+func (s *Source) rights(cat *catalogue, plans []*datamap.Plan, sweeps []source.Selection, texts []datamap.MentionField) (map[uint32]*right, error) {
 	rights := map[uint32]*right{}
 	at := func(oid uint32) *right {
 		if rights[oid] == nil {
@@ -85,7 +104,7 @@ func (s *Source) rights(cat *catalogue, plans []*datamap.Plan, sweeps []source.S
 		return rights[oid]
 	}
 	var lost []string
-	for _, c := range s.touched(plans, sweeps) {
+	for _, c := range s.touched(plans, sweeps, texts) {
 		t := cat.table(c)
 		if t == nil {
 			lost = append(lost, fmt.Sprintf("there is no table or view %s, or it may not be seen", c.FullName()))
@@ -142,12 +161,20 @@ func (s *Source) rights(cat *catalogue, plans []*datamap.Plan, sweeps []source.S
 			at(t.oid).write[c.Column] = "a retention rule changes it"
 		}
 		for _, name := range sel.ValueIn {
-			for _, c := range s.touched(plans, sweeps) {
+			for _, c := range s.touched(plans, sweeps, texts) {
 				if column, ok := strings.CutPrefix(name, c.FullName()+"."); ok {
 					at(cat.table(c).oid).write[column] = "a retention rule replaces its values"
 				}
 			}
 		}
+	}
+	for _, x := range texts {
+		if x.Why != "" || !s.holds(x.Field.Collection) {
+			continue
+		}
+		t := cat.table(x.Field.Collection)
+		at(t.oid).write[x.Field.Column().Name] = "the DPO takes mentions of a person out of it"
+		removed(t, "the DPO deletes rows that mention a person")
 	}
 	return rights, nil
 }
@@ -155,35 +182,75 @@ func (s *Source) rights(cat *catalogue, plans []*datamap.Plan, sweeps []source.S
 // written puts rights into SQL, in the order of the tables' names.
 func written(cat *catalogue, rights map[uint32]*right, role, database string) []Grant {
 	to := " TO " + pgx.Identifier{role}.Sanitize()
+	db := " ON DATABASE " + pgx.Identifier{database}.Sanitize() + to
 	grants := []Grant{
-		{"GRANT CONNECT ON DATABASE " + pgx.Identifier{database}.Sanitize() + to, "to connect"},
-		{"GRANT TEMPORARY ON DATABASE " + pgx.Identifier{database}.Sanitize() + to, "the keys of large walks are kept in temporary tables"},
+		{SQL: "GRANT CONNECT" + db, Why: "to connect", ask: "true"},
+		{SQL: "GRANT TEMPORARY" + db, Why: "the keys of large walks are kept in temporary tables", ask: "has_database_privilege(current_database(), 'TEMPORARY')"},
 	}
 	oids := slices.SortedFunc(maps.Keys(rights), func(a, b uint32) int { return strings.Compare(cat.tables[a].ident(), cat.tables[b].ident()) })
 	var schemas []string
 	for _, oid := range oids {
 		if t := cat.tables[oid]; !slices.Contains(schemas, t.schema) {
 			schemas = append(schemas, t.schema)
-			grants = append(grants, Grant{"GRANT USAGE ON SCHEMA " + pgx.Identifier{t.schema}.Sanitize() + to, "its tables are in the map"})
+			grants = append(grants, Grant{SQL: "GRANT USAGE ON SCHEMA " + pgx.Identifier{t.schema}.Sanitize() + to, Why: "its tables are in the map",
+				ask: "has_schema_privilege($1::text, 'USAGE')", args: []any{t.schema}})
 		}
 	}
 	for _, oid := range oids {
 		r, on := rights[oid], " ON "+cat.tables[oid].ident()+to
+		table := func(what, why string) {
+			grants = append(grants, Grant{SQL: "GRANT " + what + on, Why: why, ask: "has_table_privilege($1::oid, '" + what + "')", args: []any{oid}})
+		}
+		columns := func(what string, of map[string]string) {
+			names := slices.Sorted(maps.Keys(of))
+			grants = append(grants, Grant{SQL: "GRANT " + what + " (" + strings.Join(quoted(names), ", ") + ")" + on, Why: of[names[0]],
+				ask: "(SELECT bool_and(has_column_privilege($1::oid, c, '" + what + "')) FROM unnest($2::text[]) AS u(c))", args: []any{oid, names}})
+		}
 		switch {
 		case r.read != "":
-			grants = append(grants, Grant{"GRANT SELECT" + on, r.read})
+			table("SELECT", r.read)
 		case len(r.readColumns) > 0:
-			columns := slices.Sorted(maps.Keys(r.readColumns))
-			grants = append(grants, Grant{"GRANT SELECT (" + strings.Join(quoted(columns), ", ") + ")" + on, r.readColumns[columns[0]]})
+			columns("SELECT", r.readColumns)
 		}
-		if columns := slices.Sorted(maps.Keys(r.write)); len(columns) > 0 {
-			grants = append(grants, Grant{"GRANT UPDATE (" + strings.Join(quoted(columns), ", ") + ")" + on, r.write[columns[0]]})
+		if len(r.write) > 0 {
+			columns("UPDATE", r.write)
 		}
 		if r.remove != "" {
-			grants = append(grants, Grant{"GRANT DELETE" + on, r.remove})
+			table("DELETE", r.remove)
 		}
 	}
 	return grants
+}
+
+// Lacks are those of Grants that the role of the connection does not have,
+// column by column. A table that cannot be seen at all is left to Check.
+func (s *Source) Lacks(ctx context.Context, plans []*datamap.Plan, sweeps []source.Selection, texts ...datamap.MentionField) (lacks []Doubt, err error) {
+	defer func() { err = s.failed("ask for the rights held", err) }()
+	err = s.on(ctx, func(conn *pgxpool.Conn) error {
+		var role string
+		if err := conn.QueryRow(ctx, "SELECT current_user::text").Scan(&role); err != nil {
+			return err
+		}
+		var unfit *Unfit
+		grants, err := s.grants(ctx, role, plans, sweeps, texts)
+		if errors.As(err, &unfit) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, g := range grants {
+			var has bool
+			if err := conn.QueryRow(ctx, "SELECT "+g.ask, g.args...).Scan(&has); err != nil {
+				return fmt.Errorf("ask for a right: %w", err)
+			}
+			if !has {
+				lacks = append(lacks, Doubt{Level: Wrong, Subject: s.name, Sentence: "the role lacks a right: " + g.Why, Do: g.SQL})
+			}
+		}
+		return nil
+	})
+	return lacks, err
 }
 
 func quoted(names []string) []string {

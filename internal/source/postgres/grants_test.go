@@ -64,9 +64,27 @@ func TestGrantsAreTheLeast(t *testing.T) {
 	for _, g := range grants {
 		pgtest.Exec(t, pool, g.SQL)
 	}
+	lacking := func() []postgres.Doubt {
+		s, err := postgres.Open(t.Context(), "shop", address.String(), postgres.Options{MaxConns: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		lacks, err := s.Lacks(t.Context(), plans, []source.Selection{logs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lacks
+	}
+	if lacks := lacking(); len(lacks) > 0 {
+		t.Errorf("expected the grants to be all that is asked for, got %+v", lacks)
+	}
 	for _, g := range grants[1:] {
 		back := strings.Replace(strings.Replace(g.SQL, "GRANT ", "REVOKE ", 1), " TO "+quoted, " FROM "+quoted, 1)
 		pgtest.Exec(t, pool, back)
+		if lacks := lacking(); len(lacks) != 1 && !strings.Contains(g.SQL, "USAGE ON SCHEMA") || len(lacks) == 1 && lacks[0].Do != g.SQL {
+			t.Errorf("expected the check to ask for %s alone, got %+v", g.SQL, lacks)
+		}
 		if err := work(); err == nil {
 			t.Errorf("expected something to fail without %s", g.SQL)
 		}

@@ -262,6 +262,18 @@ func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Ma
 			if err != nil {
 				c.check(part, err, "", "")
 			}
+			// Rules or policies that cannot be read are told elsewhere.
+			if plans, sweeps, err := uses(cfg, m); err == nil {
+				lacks, err := src.Lacks(ctx, plans, sweeps, datamap.MentionFields(m)...)
+				if err != nil {
+					c.check(part, err, "", "")
+				}
+				for _, d := range lacks {
+					if !slices.ContainsFunc(doubts, func(told postgres.Doubt) bool { return told.Do == d.Do }) {
+						doubts = append(doubts, d)
+					}
+				}
+			}
 			for _, d := range doubts {
 				c.say(d.Level, part+": "+d.Subject, d.Sentence, d.Do)
 			}

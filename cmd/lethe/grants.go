@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
@@ -36,25 +37,9 @@ func (c *grantsCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	if err != nil {
 		return err
 	}
-	rules, err := loadRules(cfg, m)
+	plans, sweeps, err := uses(cfg, m)
 	if err != nil {
 		return err
-	}
-	var plans []*datamap.Plan
-	policies := append([]datamap.Policy{datamap.Builtin(datamap.Access), datamap.Builtin(datamap.Export), datamap.Builtin(datamap.Erasure)}, policiesOf(cfg)...)
-	for _, p := range policies {
-		plan, err := datamap.Compile(m, p, datamap.IdentityTypes(m))
-		if err != nil {
-			return err
-		}
-		plans = append(plans, plan)
-	}
-	var sweeps []source.Selection
-	for _, r := range rules {
-		if r.Collection != nil {
-			sweeps = append(sweeps, source.Selection{Collection: r.Collection, StartsAt: r.StartsAt, Then: r.Then, Columns: r.Columns,
-				Unless: r.Unless, ValueColumn: r.ValueColumn, ValueIn: r.ValueIn})
-		}
 	}
 	type line struct {
 		Source string `json:"source"`
@@ -77,7 +62,7 @@ func (c *grantsCmd) Run(ctx context.Context, w *world, cli *commands) error {
 					role = parsed.ConnConfig.User
 				}
 			}
-			grants, err := grantsOf(ctx, s.Name, url, role, plans, sweeps)
+			grants, err := grantsOf(ctx, s.Name, url, role, plans, sweeps, datamap.MentionFields(m))
 			if err != nil {
 				return err
 			}
@@ -105,11 +90,35 @@ func (c *grantsCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	return nil
 }
 
-func grantsOf(ctx context.Context, name, url, role string, plans []*datamap.Plan, sweeps []source.Selection) ([]postgres.Grant, error) {
+// uses are what is done with the sources: the plans of every policy, and the
+// retention rules. What grants gives for them, check asks for.
+func uses(cfg *config.Config, m *datamap.Map) (plans []*datamap.Plan, sweeps []source.Selection, err error) {
+	rules, err := loadRules(cfg, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	policies := append([]datamap.Policy{datamap.Builtin(datamap.Access), datamap.Builtin(datamap.Export), datamap.Builtin(datamap.Erasure)}, policiesOf(cfg)...)
+	for _, p := range policies {
+		plan, err := datamap.Compile(m, p, datamap.IdentityTypes(m))
+		if err != nil {
+			return nil, nil, err
+		}
+		plans = append(plans, plan)
+	}
+	for _, r := range rules {
+		if r.Collection != nil {
+			sweeps = append(sweeps, source.Selection{Collection: r.Collection, StartsAt: r.StartsAt, Then: r.Then, Columns: r.Columns,
+				Unless: r.Unless, ValueColumn: r.ValueColumn, ValueIn: r.ValueIn})
+		}
+	}
+	return plans, sweeps, nil
+}
+
+func grantsOf(ctx context.Context, name, url, role string, plans []*datamap.Plan, sweeps []source.Selection, texts []datamap.MentionField) ([]postgres.Grant, error) {
 	s, err := postgres.Open(ctx, name, url, postgres.Options{MaxConns: 1})
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
-	return s.Grants(ctx, role, plans, sweeps)
+	return s.Grants(ctx, role, plans, sweeps, texts...)
 }

@@ -24,6 +24,7 @@ type store interface {
 	fleet.Node
 	Ping(ctx context.Context) error
 	Check(ctx context.Context, m *datamap.Map) ([]postgres.Doubt, error)
+	Lacks(ctx context.Context, plans []*datamap.Plan, sweeps []source.Selection, texts ...datamap.MentionField) ([]postgres.Doubt, error)
 	Scopes(ctx context.Context, c *datamap.Collection, known []string) ([]string, error)
 	Close()
 }

@@ -212,6 +212,8 @@ func written(cat *catalogue, rights map[uint32]*right, role, database string) []
 		case len(r.readColumns) > 0:
 			columns("SELECT", r.readColumns)
 		}
+		// A column that the map alone has is for Check to tell.
+		maps.DeleteFunc(r.write, func(name, _ string) bool { return cat.tables[oid].columns[name] == nil })
 		if len(r.write) > 0 {
 			columns("UPDATE", r.write)
 		}

@@ -97,3 +97,33 @@ func TestGrantsAreTheLeast(t *testing.T) {
 		t.Errorf("expected one customer to be left, there are %d", n)
 	}
 }
+
+// Of mentions, too, exactly what is granted is enough and is asked for.
+func TestGrantsKnowMentions(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE notes (id int PRIMARY KEY, text text, other text)`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: notes
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: text, lethe: {mentions: true}}
+          - {name: other}
+`)
+	grants, err := sourceOf(t, pool, "w", postgres.Options{}).Grants(t.Context(), "r", nil, nil, datamap.MentionFields(m)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, g := range grants[3:] {
+		got = append(got, g.SQL)
+	}
+	want := `GRANT SELECT ON "public"."notes" TO "r" GRANT UPDATE ("text") ON "public"."notes" TO "r" GRANT DELETE ON "public"."notes" TO "r"`
+	if strings.Join(got, " ") != want {
+		t.Errorf("expected the rights to search, redact and delete, got %q", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
 
@@ -37,6 +38,26 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map) ([]postgres.Doubt, e
 				return nil, err
 			}
 			all = append(all, doubt...)
+		}
+	}
+	return all, nil
+}
+
+// Lacks are the rights that the roles of the shards do not have.
+func (s *Source) Lacks(ctx context.Context, plans []*datamap.Plan, sweeps []source.Selection, texts ...datamap.MentionField) ([]postgres.Doubt, error) {
+	lists := make([][]postgres.Doubt, len(s.parts))
+	err := s.each(ctx, func(ctx context.Context, i int) (err error) {
+		lists[i], err = s.parts[i].Database.Lacks(ctx, plans, sweeps, texts...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var all []postgres.Doubt
+	for i, list := range lists {
+		for _, d := range list {
+			d.Subject = s.parts[i].Name
+			all = append(all, d)
 		}
 	}
 	return all, nil

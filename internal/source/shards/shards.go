@@ -47,6 +47,7 @@ type Database interface {
 	ReadMention(ctx context.Context, m source.Mentions, key string) (source.MentionText, bool, error)
 	ChangeMention(ctx context.Context, c source.MentionChange) (source.MentionOutcome, error)
 	Check(ctx context.Context, m *datamap.Map) ([]postgres.Doubt, error)
+	Lacks(ctx context.Context, plans []*datamap.Plan, sweeps []source.Selection, texts ...datamap.MentionField) ([]postgres.Doubt, error)
 	Ping(ctx context.Context) error
 	Close()
 }

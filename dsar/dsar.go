@@ -185,6 +185,7 @@ type Request struct {
 	Policy        string
 	Status        Status
 	Waiting       string // in words, which person or other request it waits for; empty: for nobody (Lethe itself may be at work)
+	Delayed       string // in words, what keeps it from going on just now, though Lethe tries again by itself; empty: nothing
 	JoinedInto    int64  // the older request that took it in; 0: none
 	Channel       string
 	Delivery      string

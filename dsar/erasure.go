@@ -125,6 +125,7 @@ func (s *Service) settle(ctx context.Context, src Source, st stepRow) (note eras
 // source commits; without it, the source rolls back.
 func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Walk, holds Holds, note eraseNote) (eraseNote, error) {
 	before := whole(note.Now) // of a transaction whose outcome nobody knows
+	started := note.Done
 	known := func(n source.Note) source.Note {
 		if changed(n.Findings) == 0 && changed(before.Findings) > 0 {
 			return addNotes(before, n)
@@ -133,7 +134,10 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 	}
 	var unnoted error
 	done, err := src.Erase(ctx, w, holds, func(ctx context.Context, n source.Note) error {
-		n = known(n)
+		if n.Part == 0 {
+			n = known(n)
+			note.Done = started // what other shards did stands in Before, their parts as well
+		}
 		files := n.Objects
 		n.Objects = nil // they have a place of their own
 		if n.Before != nil {
@@ -141,7 +145,9 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 			before.Objects = nil
 			n.Before = &before
 		}
-		if n.Part > 0 { // the part before it has committed
+		// The part before it has committed; a part that ran again, because rows
+		// moved under it, did nothing the first time.
+		if n.Part > note.Now.Part {
 			note.Done = addNotes(note.Done, note.Now)
 		}
 		note.Now = n
@@ -157,7 +163,10 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 	if err != nil {
 		return note, &sourceError{st.Source, err}
 	}
-	note.Done, note.Now = addNotes(note.Done, known(done)), source.Note{}
+	// Erase adds up its parts itself.
+	feeds := fleet.Sum(note.Done.Feeds, note.Now.Feeds)
+	note.Done, note.Now = addNotes(started, known(done)), source.Note{}
+	note.Done.Feeds = fleet.Sum(note.Done.Feeds, feeds)
 	return note, nil
 }
 
@@ -367,7 +376,7 @@ func whole(n source.Note) source.Note {
 func mergeFindings(found, done []source.Finding) []source.Finding {
 	out := slices.Clone(found)
 	for _, f := range done {
-		f.Rows = max(f.Rows, f.Erased+f.Masked+f.Held+f.Kept)
+		f.Rows = max(f.Rows, f.Erased+f.Held+max(f.Masked, f.Kept)) // a kept row may be masked, too
 		i := slices.IndexFunc(out, func(g source.Finding) bool { return g.Collection == f.Collection })
 		if i < 0 {
 			out = append(out, f)

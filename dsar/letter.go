@@ -123,7 +123,8 @@ func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentCon
 		wanted, err := s.composeAsk(ctx, r, l.Recipient, &out)
 		return out, c, wanted, err
 	case "erased":
-		out.Findings, err = findingsOf(ctx, s.c.Pool, r.ID)
+		findings, err := findingsOf(ctx, s.c.Pool, r.ID)
+		out.Findings = s.withoutKept(findings)
 		return out, c, true, err
 	case "archive":
 		a, err := s.liveArchive(ctx, s.c.Pool, r.ID)

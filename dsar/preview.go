@@ -2,6 +2,7 @@ package dsar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind 
 		}
 		found, err := s.c.Sources[name].Find(ctx, w)
 		if err != nil {
-			return source.Found{}, fault("preview: search in source "+name, err)
+			return source.Found{}, cannotLook(name, err)
 		}
 		for _, f := range found.Findings {
 			f.Source = name
@@ -36,10 +37,25 @@ func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind 
 			all.Roots = append(all.Roots, r)
 		}
 		all.Reached = append(all.Reached, found.Reached...)
+		for _, b := range found.Braked {
+			b.Source = name
+			all.Braked = append(all.Braked, b)
+		}
 	}
 	slices.Sort(all.Reached)
 	all.Reached = slices.Compact(all.Reached)
 	return all, nil
+}
+
+// cannotLook says why a source cannot be searched to somebody who waits for it:
+// nothing is tried again by itself here, as a request's steps are.
+func cannotLook(name string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fault("preview: search in source "+name, err)
+	}
+	sentence := strings.NewReplacer(" Nothing is lost, and "+byItself+".", "", ". The other sources go on meanwhile.", ".").
+		Replace(explain(&sourceError{name, err}).sentence)
+	return &NotNow{sentence}
 }
 
 func (s *Service) previewWalk(a Actor, controller string, kind datamap.Kind, policy string, ids []Identity) (source.Walk, error) {

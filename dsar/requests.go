@@ -97,6 +97,7 @@ func (s *Service) fill(ctx context.Context, tx pgx.Tx, r requestRow, q *Request)
 		return err
 	}
 	q.Waiting = waiting(r, q.Steps, q.Letters, q.Disagree, q.Archive, undecidedOf(q.Mentions))
+	q.Delayed = delayed(r, q.Steps, q.Letters)
 	q.Missing, err = s.missing(ctx, tx, r, q.Findings)
 	return err
 }
@@ -173,6 +174,7 @@ func (s *Service) withWaiting(ctx context.Context, tx pgx.Tx, rows []requestRow)
 	for _, r := range rows {
 		q := r.request()
 		q.Waiting = waiting(r, steps[r.ID], letters[r.ID], false, nil, mentioned[r.ID])
+		q.Delayed = delayed(r, steps[r.ID], letters[r.ID])
 		list = append(list, q)
 	}
 	return list, nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
@@ -172,5 +173,11 @@ func TestPreview(t *testing.T) {
 	_, err = b.Preview(t.Context(), dpo, "bota", datamap.Access, "", ids)
 	if err == nil || !strings.Contains(err.Error(), "source crm") || strings.Contains(err.Error(), "a@example") {
 		t.Errorf("expected an error that names the source and not the identity, got %v", err)
+	}
+	b.crm.err = &pgconn.PgError{Code: "28P01", Message: "password of a@example.org"}
+	var notNow *NotNow
+	const sentence = "The source crm does not let Lethe in. Check its user and password in lethe.yaml."
+	if _, err = b.Preview(t.Context(), dpo, "bota", datamap.Access, "", ids); !errors.As(err, &notNow) || notNow.Sentence != sentence {
+		t.Errorf("expected %q, got %v", sentence, err)
 	}
 }

@@ -53,6 +53,30 @@ func waiting(r requestRow, steps []Step, letters []LetterState, disagree bool, a
 	return ""
 }
 
+// delayed says what keeps an open request from going on though nobody has to do
+// anything yet: a source that is down or busy, a mail server that put a letter
+// off. Each is tried again.
+func delayed(r requestRow, steps []Step, letters []LetterState) string {
+	if !r.Status.isOpen() {
+		return ""
+	}
+	var words []string
+	for _, st := range steps {
+		if st.Status == "waiting" && st.Attempts > 0 && st.Message != "" && !slices.Contains(words, st.Message) {
+			words = append(words, st.Message)
+		}
+	}
+	for _, l := range letters {
+		if l.Status == "waiting" && l.Attempts > 0 && l.Message != "" && !slices.Contains(words, l.Message) {
+			words = append(words, l.Message)
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "Goes on as soon as it can. " + strings.Join(words, " ")
+}
+
 // untold is what still waits for the DPO after the end: a decision that did not
 // reach the person has not been told (Art. 12(4)), and a recipient not reached
 // does not know of the erasure. Once scrubbed, Lethe can write to nobody.

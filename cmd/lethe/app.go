@@ -322,6 +322,3 @@ func (a *app) controllersInOrder() []dsar.Controller {
 	}
 	return list
 }
-
-// identityTypes are the data map's, sorted.
-func identityTypes(m *datamap.Map) []string { return datamap.IdentityTypes(m) }

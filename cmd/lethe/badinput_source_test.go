@@ -328,7 +328,7 @@ func TestPasswordsAreNeverPrinted(t *testing.T) {
 		{"the source", "SHOP_DATABASE", func(t testing.TB, s *stage) string {
 			dsn, _ := s.lookup("SHOP_DATABASE")
 			return withPassword(t, s, dsn, "hunter2")
-		}, map[string]string{"check": "cannot connect: SQLSTATE 28P01 (invalid password)", "find --controller bota --email a@b.example": "cannot connect: SQLSTATE 28P01 (invalid password)"}},
+		}, map[string]string{"check": "cannot connect: SQLSTATE 28P01 (invalid password)", "find --controller bota --email a@b.example": "The source livechat does not let Lethe in. Check its user and password in lethe.yaml."}},
 		{"mail without TLS", "MAIL_URL", func(testing.TB, *stage) string { return "smtp://lethe:hunter2@mail.example:25" }, map[string]string{
 			"check": "smtp+starttls", "work": "smtp+starttls",
 		}},

@@ -58,7 +58,7 @@ func startDemo(t *testing.T) *browser.Demo {
 	}
 	log := &safeBuffer{}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), asCommand+"=1")
+	cmd.Env = append(os.Environ(), commandEnv()...)
 	cmd.Stderr = log
 	d, err := browser.StartDemo(cmd)
 	if err != nil {

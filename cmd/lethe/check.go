@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -94,14 +95,7 @@ func (c *checkCmd) report(w *world, list []verdict) error {
 			return err
 		}
 	} else {
-		t := newTable(w.out, "state", "part", "finding")
-		for _, v := range list {
-			t.row(v.Level, v.Part, v.Sentence)
-			if v.Do != "" {
-				t.row("", "", "→ "+v.Do)
-			}
-		}
-		t.flush()
+		printVerdicts(w.out, list)
 	}
 	count := func(level string) (n int64) {
 		for _, v := range list {
@@ -118,6 +112,43 @@ func (c *checkCmd) report(w *world, list []verdict) error {
 		return doneInPart("nothing is wrong; %s doubtful", plural(count(doubtful), "thing is", "things are"))
 	}
 	return nil
+}
+
+// printVerdicts shows what was found. The indexes that are missing come last, to
+// be pasted: several findings may ask for the same one.
+func printVerdicts(out io.Writer, list []verdict) {
+	var indexes []string
+	t := newTable(out, "state", "part", "finding")
+	for _, v := range list {
+		t.row(v.Level, v.Part, v.Sentence)
+		switch {
+		case strings.HasPrefix(v.Do, "CREATE INDEX "):
+			if !slices.Contains(indexes, v.Do) {
+				indexes = append(indexes, v.Do)
+			}
+		case v.Do != "" && !strings.Contains(v.Sentence, firstWords(v.Do)):
+			t.row("", "", "→ "+v.Do)
+		}
+	}
+	t.flush()
+	// One on (a, b) serves what one on (a) would.
+	all := slices.Clone(indexes)
+	indexes = slices.DeleteFunc(indexes, func(one string) bool {
+		return slices.ContainsFunc(all, func(other string) bool { return strings.HasPrefix(other, strings.TrimSuffix(one, ")")+", ") })
+	})
+	if len(indexes) == 0 {
+		return
+	}
+	fmt.Fprintln(out, "\nIndexes that are missing, to paste; building them blocks nobody:")
+	for _, one := range indexes {
+		fmt.Fprintln(out, "  "+one+";")
+	}
+}
+
+// firstWords are the command that an advice begins with: "lethe migrate".
+func firstWords(advice string) string {
+	words := strings.Fields(advice)
+	return strings.Join(words[:min(2, len(words))], " ")
 }
 
 // eea are the members of the European Economic Area: transfers to others need a ground (Art. 44 ff.).

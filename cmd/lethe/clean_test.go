@@ -247,8 +247,8 @@ func (c *cleanStage) wrongPassword(t *testing.T) {
 	c.steps(t, 3, "locate", "status = 'failed' AND error = 'source_signin'")
 	w.end(syscall.SIGTERM)
 	found := c.lethe(t, "find", "--controller", c.people[0].Controller, "--email", c.people[0].Email)
-	if found.status != failed || !strings.Contains(found.err, "28") {
-		t.Errorf("find should fail with the SQLSTATE of a refused sign-in, it says %q", found.err)
+	if found.status != failed || !strings.Contains(found.err, "does not let Lethe in") {
+		t.Errorf("find should fail and say that the source does not let Lethe in, it says %q", found.err)
 	}
 	checked := c.lethe(t, "check")
 	for _, o := range []outcome{found, checked} {

@@ -76,7 +76,7 @@ func (c *datamapCheckCmd) Run(w *world, cli *commands) error {
 	}
 	reach := datamap.Reach(m)
 	t := newTable(w.out, "identity", "reaches")
-	for _, kind := range identityTypes(m) {
+	for _, kind := range datamap.IdentityTypes(m) {
 		for i, name := range reach[kind] {
 			if i > 0 {
 				kind = ""
@@ -121,7 +121,7 @@ func (c *datamapPlanCmd) Run(ctx context.Context, w *world, cli *commands) error
 		policy = own[i]
 	}
 	if len(c.Identity) == 0 {
-		c.Identity = identityTypes(m)
+		c.Identity = datamap.IdentityTypes(m)
 	}
 	plan, err := datamap.Compile(m, policy, c.Identity)
 	if err != nil {

@@ -126,7 +126,7 @@ func (c *datamapDraftCmd) tell(w *world, d *draft.Draft) {
 			reached++
 		}
 	}
-	fmt.Fprintf(w.err, "%s, %d of them reached by an identity.\n", plural(int64(len(d.Collections)), "table", "tables"), reached)
+	fmt.Fprintf(w.err, "%s, %d reached by an identity.\n", plural(int64(len(d.Collections)), "table", "tables"), reached)
 	if reached == 0 {
 		fmt.Fprintln(w.err, "No column was taken for a mail address or telephone number: give one an identity.")
 	}

@@ -37,7 +37,7 @@ func demoProcess(ctx context.Context, t *testing.T, args ...string) (cmd *exec.C
 	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
 	id = fmt.Sprintf("%s=%d-%s", mark, os.Getpid(), filepath.Base(tmp))
 	cmd = exec.CommandContext(ctx, self, append([]string{"demo"}, args...)...)
-	cmd.Env = append(os.Environ(), asCommand+"=1", "TMPDIR="+tmp, id)
+	cmd.Env = append(append(os.Environ(), commandEnv()...), "TMPDIR="+tmp, id)
 	return cmd, tmp, id
 }
 

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
@@ -25,6 +23,7 @@ func (findCmd) Help() string {
 Example:
   lethe find --controller bota --email a@b.example
   lethe find --controller bota --phone "+420 601 234 567" --kind erasure --json
+  lethe find --controller bota --row shop.people:17
   lethe find --controller bota --email a@b.example --explain`
 }
 
@@ -39,11 +38,8 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		return err
 	}
 	defer a.close()
-	if c.Controller == "" {
-		if len(a.cfg.Controllers) != 1 {
-			return wrongUse("say whose data it is: --controller %s", controllerKeys(a))
-		}
-		c.Controller = a.cfg.Controllers[0].Key
+	if c.Controller, err = a.controllerOr(c.Controller); err != nil {
+		return err
 	}
 	if c.Explain {
 		return c.explain(ctx, w, a, ids)
@@ -83,14 +79,13 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	}
 	t := newTable(w.out, "row", "matched by", "person")
 	for _, r := range found.Roots {
-		var person []string
-		for field, v := range r.Person {
-			person = append(person, field+" "+v)
-		}
-		slices.Sort(person)
-		t.row(r.Collection+":"+r.Key, strings.Join(r.Types, ", "), strings.Join(person, ", "))
+		t.row(r.Collection+":"+r.Key, matchedBy(r.Types), personWords(r.Person))
 	}
 	t.flush()
 	printFindings(w.out, found.Findings)
+	for _, b := range found.Braked {
+		fmt.Fprintf(w.out, "\n%s to %s in %s leads nowhere with %s, which too many rows of others hold: an erasure stops there.\n",
+			b.From, b.To, b.Source, plural(b.Values, "value", "values"))
+	}
 	return nil
 }

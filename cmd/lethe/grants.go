@@ -43,7 +43,7 @@ func (c *grantsCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	var plans []*datamap.Plan
 	policies := append([]datamap.Policy{datamap.Builtin(datamap.Access), datamap.Builtin(datamap.Export), datamap.Builtin(datamap.Erasure)}, policiesOf(cfg)...)
 	for _, p := range policies {
-		plan, err := datamap.Compile(m, p, identityTypes(m))
+		plan, err := datamap.Compile(m, p, datamap.IdentityTypes(m))
 		if err != nil {
 			return err
 		}

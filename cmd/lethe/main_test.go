@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -23,7 +27,19 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	flag.Parse()
+	if n := flag.Lookup("test.parallel"); n.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		// Tests here wait for most of their time: for processes, for mails that a
+		// server put off, for jobs to be rescued. On two cores, two at once would idle.
+		_ = flag.Set("test.parallel", strconv.Itoa(max(6, runtime.GOMAXPROCS(0))))
+	}
 	pgtest.Main(m)
+}
+
+// commandEnv makes the test binary behave as lethe. The race detector sleeps a
+// second before each process ends unless told otherwise.
+func commandEnv() []string {
+	return []string{asCommand + "=1", "GORACE=" + strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=20")}
 }
 
 // stage is a shop, a mailbox and a configuration, as processes see them.
@@ -70,13 +86,13 @@ func setStageWith(t testing.TB, o mailbox.Options, fill func(context.Context, *p
 	if _, err := keys.Create(key); err != nil {
 		t.Fatal(err)
 	}
-	s.env = []string{
-		asCommand + "=1", "LETHE_CONFIG=" + filepath.Join(s.dir, "lethe.yaml"),
+	s.env = append(commandEnv(), []string{
+		"LETHE_CONFIG=" + filepath.Join(s.dir, "lethe.yaml"),
 		"LETHE_DATABASE=" + pgtest.URL(pgtest.Control(t)), "SHOP_DATABASE=" + pgtest.URL(shop),
 		"SHOP_FILES=file://" + filepath.Join(s.dir, "attachments"),
 		"MAIL_URL=smtp://" + s.box.SMTPAddr(), "STORAGE=file://" + filepath.Join(s.dir, "archives"), "KEY_FILE=" + key,
 		"LISTEN=127.0.0.1:0", "PUBLIC_URL=http://localhost:8080",
-	}
+	}...)
 	return s
 }
 

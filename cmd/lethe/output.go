@@ -5,46 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/term"
 )
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
-
-// table prints aligned columns; a header of capitals, two blanks between columns.
-type table struct{ w *tabwriter.Writer }
-
-func newTable(out io.Writer, header ...string) *table {
-	t := &table{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-	if len(header) > 0 {
-		cells := make([]any, len(header))
-		for i, h := range header {
-			cells[i] = strings.ToUpper(h)
-		}
-		t.row(cells...)
-	}
-	return t
-}
-
-func (t *table) row(cells ...any) {
-	for i, c := range cells {
-		if i > 0 {
-			fmt.Fprint(t.w, "\t")
-		}
-		switch v := c.(type) {
-		case time.Time:
-			fmt.Fprint(t.w, instant(v))
-		default:
-			fmt.Fprint(t.w, v)
-		}
-	}
-	fmt.Fprintln(t.w)
-}
-
-func (t *table) flush() { _ = t.w.Flush() }
 
 // printJSON writes one document: snake_case, RFC 3339 in UTC, two blanks of indent.
 func printJSON(out io.Writer, v any) error {

@@ -103,8 +103,8 @@ func (c *requestListCmd) Run(ctx context.Context, w *world, cli *commands) error
 		return err
 	}
 	defer a.close()
-	if c.Controller != "" && !strings.Contains("|"+controllerKeys(a)+"|", "|"+c.Controller+"|") {
-		return wrongUse("there is no controller %s in the configuration: --controller %s", c.Controller, controllerKeys(a))
+	if c.Controller != "" && !slices.Contains(controllerKeys(a), c.Controller) {
+		return wrongUse("there is no controller %s in the configuration: --controller %s", c.Controller, strings.Join(controllerKeys(a), "|"))
 	}
 	f := dsar.Filter{Controller: c.Controller, Kind: datamap.Kind(c.Kind), Limit: c.Limit, All: c.Status == "all"}
 	if c.Status != "" && c.Status != "all" {
@@ -123,7 +123,7 @@ func (c *requestListCmd) Run(ctx context.Context, w *world, cli *commands) error
 	}
 	t := newTable(w.out, "id", "due on", "kind", "controller", "status", "received", "waits for")
 	for _, q := range list {
-		t.row(q.ID, day(q.DueOn), q.Kind, q.Controller, q.Status, day(q.ReceivedAt), q.Waiting)
+		t.row(q.ID, day(q.DueOn), q.Kind, q.Controller, words(q.Status), day(q.ReceivedAt), strings.TrimSpace(q.Waiting+" "+q.Delayed))
 	}
 	t.flush()
 	if total > len(list) {

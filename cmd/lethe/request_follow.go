@@ -49,7 +49,7 @@ func (a *app) follow(ctx context.Context, w *world, id int64, f following) error
 		case !f.toTheEnd && !f.approve:
 			return nil
 		}
-		if !hinted && a.now().Sub(began) > 10*time.Second && untouched(q) {
+		if err == nil && !hinted && a.now().Sub(began) > 10*time.Second && untouched(q) {
 			hinted = true
 			fmt.Fprintln(w.err, "lethe: nobody has begun to work on it yet; does lethe serve or lethe work run?")
 		}

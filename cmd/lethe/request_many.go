@@ -102,7 +102,7 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string) (lines []line
 		say(1, "the first line names the columns, such as kind,email")
 		return nil, wrong
 	}
-	types := identityTypes(a.datamap)
+	types := datamap.IdentityTypes(a.datamap)
 	for i := range header {
 		header[i] = strings.ToLower(strings.TrimSpace(header[i]))
 		if !slices.Contains(submissionColumns, header[i]) && !slices.Contains(types, header[i]) {

@@ -105,12 +105,7 @@ func printMention(out io.Writer, m dsar.Mention, text source.MentionText, found 
 	}
 	b.WriteString(text.Text[from:])
 	for _, line := range strings.Split(b.String(), "\n") {
-		fmt.Fprintln(out, "  "+strings.Map(func(r rune) rune {
-			if r < ' ' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-				return '\ufffd'
-			}
-			return r
-		}, line))
+		fmt.Fprintln(out, "  "+printable(strings.ReplaceAll(line, "\t", "    ")))
 	}
 }
 

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -20,6 +22,7 @@ type requestJSON struct {
 	Policy     string         `json:"policy"`
 	Status     string         `json:"status"`
 	Waiting    string         `json:"waiting"`
+	Delayed    string         `json:"delayed,omitempty"`
 	Delivery   string         `json:"delivery"`
 	ReceivedAt time.Time      `json:"received_at"`
 	DueOn      string         `json:"due_on"`
@@ -108,7 +111,7 @@ func findingsToJSON(list []source.Finding) []findingJSON {
 
 func requestToJSON(q dsar.Request) requestJSON {
 	j := requestJSON{
-		ID: q.ID, Kind: string(q.Kind), Controller: q.Controller, Policy: q.Policy, Status: string(q.Status), Waiting: q.Waiting,
+		ID: q.ID, Kind: string(q.Kind), Controller: q.Controller, Policy: q.Policy, Status: string(q.Status), Waiting: q.Waiting, Delayed: q.Delayed,
 		Delivery: q.Delivery, ReceivedAt: q.ReceivedAt.UTC(), DueOn: day(q.DueOn), Derivation: q.Derivation, Extended: q.Extended,
 		ApprovedAt: optional(q.ApprovedAt), FinishedAt: optional(q.FinishedAt), Findings: findingsToJSON(q.Findings),
 		Steps: []stepJSON{}, Identities: []identityJSON{}, Rows: []rootJSON{}, Letters: []letterJSON{}, Asks: []askJSON{}, FirstApprovedBy: q.FirstApproval.By,
@@ -144,6 +147,9 @@ func (a *app) printRequest(ctx context.Context, w *world, id int64, asJSON bool)
 	fmt.Fprintf(out, "Request %d: %s, %s, %s.\n", q.ID, q.Kind, q.Controller, words(q.Status))
 	if q.Waiting != "" {
 		fmt.Fprintln(out, q.Waiting)
+	}
+	if q.Delayed != "" {
+		fmt.Fprintln(out, q.Delayed)
 	}
 	fmt.Fprintf(out, "Received %s, due on %s: %s\n", day(q.ReceivedAt), day(q.DueOn), q.Derivation)
 	if q.JoinedInto != 0 {
@@ -218,18 +224,35 @@ func printRoots(out io.Writer, q dsar.Request) {
 	fmt.Fprintln(out)
 	t := newTable(out, "row", "matched by", "person", "ticked")
 	for _, r := range q.Roots {
-		var person []string
-		for field, v := range r.Person {
-			person = append(person, field+" "+v)
-		}
-		slices.Sort(person)
 		ticked := "undecided"
 		if r.Ticked != nil {
 			ticked = yes(*r.Ticked)
 		}
-		t.row(r.Collection+":"+r.Key, strings.Join(r.Types, ", "), strings.Join(person, ", "), ticked)
+		t.row(r.Collection+":"+r.Key, matchedBy(r.Types), personWords(r.Person), ticked)
 	}
 	t.flush()
+}
+
+// matchedBy are the types of identities that found a row; of one that the DPO
+// picked, that it was.
+func matchedBy(types []string) string {
+	var list []string
+	for _, t := range types {
+		if strings.HasPrefix(t, datamap.Row+":") {
+			t = "picked"
+		}
+		list = append(list, t)
+	}
+	return strings.Join(list, ", ")
+}
+
+// personWords are the values by which people are told apart, by field.
+func personWords(person map[string]string) string {
+	var list []string
+	for _, field := range slices.Sorted(maps.Keys(person)) {
+		list = append(list, field+" "+person[field])
+	}
+	return strings.Join(list, ", ")
 }
 
 func printFindings(out io.Writer, list []source.Finding) {

@@ -39,6 +39,7 @@ func (requestSubmitCmd) Help() string {
 	return `Examples:
   lethe request submit --kind access --controller bota --email a@b.example
   lethe request submit --kind erasure --controller bota --email a@b.example --verified "passport seen" --approve --wait --json
+  lethe request submit --kind erasure --policy names-only --row shop.people:17 --verified "contract seen"
   lethe request submit --from inbox.csv --kind erasure --controller bota --verified "signed letters, seen by J. Novak" --approve
 
 The first line of a --from file names its columns: kind, controller, policy, received, verified, delivery, as, name, address and
@@ -79,11 +80,8 @@ func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) err
 		}
 		sub.Fields[name] = value
 	}
-	if sub.Controller == "" {
-		if len(a.cfg.Controllers) != 1 {
-			return wrongUse("say whose data it is: --controller %s", controllerKeys(a))
-		}
-		sub.Controller = a.cfg.Controllers[0].Key
+	if sub.Controller, err = a.controllerOr(sub.Controller); err != nil {
+		return err
 	}
 	if c.Received != "" {
 		sub.ReceivedAt = a.receivedOn(c.Received, sub.Controller)
@@ -127,12 +125,23 @@ func (a *app) receivedOn(day, controller string) time.Time {
 	return d.Add(12 * time.Hour).UTC()
 }
 
-func controllerKeys(a *app) string {
+// controllerOr is the controller that was given, or the only one.
+func (a *app) controllerOr(given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	if len(a.cfg.Controllers) != 1 {
+		return "", wrongUse("say whose data it is: --controller %s", strings.Join(controllerKeys(a), "|"))
+	}
+	return a.cfg.Controllers[0].Key, nil
+}
+
+func controllerKeys(a *app) []string {
 	var keys []string
 	for _, c := range a.cfg.Controllers {
 		keys = append(keys, c.Key)
 	}
-	return strings.Join(keys, "|")
+	return keys
 }
 
 // asMisuse: a form that was filled in wrongly is wrong use.

@@ -45,7 +45,10 @@ func TestScripts(t *testing.T) {
 	isShop := func(file string) bool { return strings.HasPrefix(filepath.Base(file), "shop-") }
 	setup := func(e *testscript.Env) {
 		e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-		e.Setenv(asCommand, "1")
+		for _, pair := range commandEnv() {
+			name, value, _ := strings.Cut(pair, "=")
+			e.Setenv(name, value)
+		}
 	}
 	for _, file := range slices.DeleteFunc(slices.Clone(files), func(f string) bool { return !isShop(f) }) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {

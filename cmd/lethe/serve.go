@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/web"
 	"github.com/lethe-dsr/lethe/jobs"
@@ -171,11 +172,22 @@ func stopped(c *jobs.Client) error {
 func (a *app) pages(ctx context.Context, client *jobs.Client, s serving) (http.Handler, error) {
 	conf := web.Config{
 		Requests: a.requests, Retention: a.retention, Staff: web.NewStaff(a.pool), Controllers: a.controllersInOrder(),
-		Identities: identityTypes(a.datamap), PublicURL: a.cfg.PublicURL, Proxies: a.cfg.Proxies, Now: a.now, Rand: rand.Reader, Log: a.log, Demo: s.demo,
+		Identities: datamap.IdentityTypes(a.datamap), PublicURL: a.cfg.PublicURL, Proxies: a.cfg.Proxies, Now: a.now, Rand: rand.Reader, Log: a.log, Demo: s.demo,
 	}
+	for _, p := range a.cfg.Policies {
+		conf.Policies = append(conf.Policies, web.Policy{Name: p.Name, Kind: datamap.Kind(p.Kind)})
+	}
+	conf.Keeps = map[string][]web.Keep{}
 	for _, d := range a.datamap.Datasets {
 		for _, c := range d.Collections {
-			conf.Collections = append(conf.Collections, c.FullName())
+			name := c.FullName()
+			conf.Collections = append(conf.Collections, name)
+			if !c.Skip && len(c.PrimaryKey()) > 0 {
+				conf.Pickable = append(conf.Pickable, name)
+			}
+			for _, k := range c.Keeps {
+				conf.Keeps[name] = append(conf.Keeps[name], web.Keep{For: k.For, From: k.From, Because: k.Because})
+			}
 		}
 	}
 	if client != nil {

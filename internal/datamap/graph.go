@@ -32,20 +32,24 @@ func newGraph(m *Map) *graph {
 	all := m.collections()
 	g := &graph{
 		m: m, all: all,
-		number:  make(map[*Collection]int, len(all)),
-		seeds:   make(map[string][]*Field),
-		key:     make(map[*Collection]*Field, len(all)),
-		linking: make(map[*Field]bool, 2*len(all)),
+		number: make(map[*Collection]int, len(all)),
+		seeds:  make(map[string][]*Field),
+		key:    make(map[*Collection]*Field, len(all)),
 	}
 	g.ways, g.referrer = make([][]way, len(g.all)), make([][]Link, len(g.all))
+	references := 0 // a map that grows is filled several times over
 	for i, c := range g.all {
 		g.number[c] = i
 		if key := c.PrimaryKey(); len(key) == 1 {
 			g.key[c] = key[0]
 		}
+		for _, f := range c.AllFields() {
+			references += len(f.References)
+		}
 	}
+	g.linking = make(map[*Field]bool, 2*references)
 	tied := g.composites()
-	refers := make(map[[2]*Field]bool)
+	refers := make(map[[2]*Field]bool, references)
 	for _, c := range g.all {
 		for _, f := range c.AllFields() {
 			if f.Identity != "" {

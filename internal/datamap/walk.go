@@ -47,7 +47,7 @@ func (g *graph) walk(identities []string, skip bool) trail {
 		}
 	}
 	taken := make([]bool, g.loose+1)
-	known := make(map[[2]*Field]int) // place in links of the target
+	known := make(map[[2]*Field]int, len(g.linking)) // place in links of the target
 	for i := 0; i < len(t.order); i++ {
 		for _, w := range g.ways[t.order[i]] {
 			if skip && g.all[w.node].Skip || taken[w.loose] {

@@ -187,8 +187,10 @@ func (d *drafting) direct() {
 		for _, l := range d.links[t] {
 			switch {
 			case l.parent == t:
-				l.why = "a row's parent: what hangs on one's own row may be somebody else's"
-				if !d.hasOwner(t) {
+				l.owner, l.why = false, "a row's parent: what hangs on one's own row may be somebody else's"
+				if d.root[t] {
+					l.why = "names another row that is a person by itself (who recommended them, whom they report to)"
+				} else if !d.hasOwner(t) {
 					l.from, l.why = true, ""
 				}
 			case l.owner && d.actor(l, subject > 0):

@@ -43,19 +43,23 @@ func TestS3(t *testing.T) { //nolint:paralleltest // it sets the environment
 	t.Setenv("AWS_ACCESS_KEY_ID", "tester")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "hunter2-hunter2")
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	product := binary(t) // before the S3 server, which changes the folder that the process is in
 	g := startS3(t)
+	g.product = product
 	t.Run("conformance", func(t *testing.T) { //nolint:paralleltest // its parts are
 		sourcetest.Run(t, g.conforming)
 	})
-	t.Run("a bucket of another name", g.strangeBucket)   //nolint:paralleltest // see above
-	t.Run("archive storage", g.archives)                 //nolint:paralleltest // see above
-	t.Run("attachments of the live chat", g.attachments) //nolint:paralleltest // see above
+	t.Run("a bucket of another name", g.strangeBucket)         //nolint:paralleltest // see above
+	t.Run("archive storage", g.archives)                       //nolint:paralleltest // see above
+	t.Run("attachments of the live chat", g.attachments)       //nolint:paralleltest // see above
+	t.Run("a worker killed before the files", g.killedBetween) //nolint:paralleltest // see above
 }
 
 // A gateway is the S3 server.
 type gateway struct {
 	dir, address string
 	buckets      int
+	product      string // the binary
 }
 
 func startS3(t *testing.T) *gateway {

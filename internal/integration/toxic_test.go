@@ -141,7 +141,7 @@ func TestNothingIsLost(t *testing.T) {
 		{"latency", "latency", `"latency": 60, "jitter": 30`},
 		{"reset", "reset_peer", `"timeout": 0`},
 		{"black hole", "timeout", `"timeout": 0`},
-		{"cut off", "limit_data", `"bytes": 40`},
+		{"cut off", "limit_data", `"bytes": 10`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -14,11 +14,12 @@ import (
 func TestMentionsOfARequest(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
-	s.requests.requests[17] = dsar.Request{ID: 17, Controller: "bota", Kind: datamap.Erasure, Status: dsar.Running, DueOn: date(2026, 12, 23),
+	s.requests.requests[17] = dsar.Request{ID: 17, Controller: "bota", Kind: datamap.Erasure, Status: dsar.Running, DueOn: date(2026, 12, 23), Waiting: "1 mention.", Delayed: "Goes on as soon as it can. The source shop cannot be reached.",
 		Mentions: []dsar.Mention{{ID: 4, Source: "shop", Collection: "shop.notes", Field: "words", Key: "99", Passages: 1}}}
 	s.addStaff("dpo@bota.example", "dpo", "bota")
 	b := s.signedIn("dpo@bota.example")
-	page := b.get("/requests/17")
+	page := b.get("/requests/17").count(".waits a[href='#mentions']", 1).count("#mentions", 1).has(".waits.slow", "The source shop cannot be reached")
+	b.get("/").has(".waiting", "1 mention.").has(".waiting", "The source shop cannot be reached")
 	if n := len(s.requests.named("ShowMention")); n != 0 || strings.Contains(page.body, "jana@example.org") {
 		t.Errorf("expected no text before the DPO asks for it, it was read %d times", n)
 	}

@@ -26,6 +26,9 @@ type requestView struct {
 	Unproved   int
 	ToTick     bool // the approval needs ticks
 	Texts      []mentionView
+	Keeps      []keptView
+	OpenTexts  bool // some mention is to be decided
+	OpenAsks   bool // some person is asked
 }
 
 // rootView is one root row beside its box.
@@ -106,6 +109,7 @@ func (s *server) requestPage(w http.ResponseWriter, r *http.Request, a dsar.Acto
 			v.Unproved++
 		}
 	}
+	v.Keeps = s.keptOf(req.Findings)
 	v.ToTick = v.Can.Approve && req.Disagree
 	for i, root := range req.Roots {
 		value := rootValue(root.RowKey)
@@ -130,6 +134,8 @@ func (s *server) requestPage(w http.ResponseWriter, r *http.Request, a dsar.Acto
 	if v.Texts, err = s.mentionsOf(r, a, req, f); err != nil {
 		return err
 	}
+	v.OpenTexts = slices.ContainsFunc(req.Mentions, func(m dsar.Mention) bool { return m.Open() })
+	v.OpenAsks = slices.ContainsFunc(req.Asks, func(k dsar.Ask) bool { return k.Answer == "" })
 	for i := range v.Texts {
 		v.Texts[i].DecidedBy = who(v.Texts[i].DecidedBy)
 	}

@@ -37,11 +37,11 @@ var (
 
 // requestFields are the fields of the DPO's form, in the page's order.
 func (s *server) requestFields() []string {
-	names := []string{"controller", "kind"}
+	names := []string{"controller", "kind", "policy"}
 	for _, t := range s.Identities {
 		names = append(names, identityField+t)
 	}
-	return append(names, "requester", "requester_name", "requester_address", "mandate", "received", "delivery", "verified")
+	return append(names, "rows", "requester", "requester_name", "requester_address", "mandate", "received", "delivery", "verified")
 }
 
 // askFields are those of a subject's form.
@@ -68,7 +68,11 @@ func (s *server) submission(f *form, controller, channel string) dsar.Submission
 			sub.Identities = append(sub.Identities, dsar.Identity{Type: t, Value: v})
 		}
 	}
-	if len(sub.Identities) == 0 && len(s.Identities) > 0 {
+	if channel == "console" {
+		sub.Policy = s.chosenPolicy(f, sub.Kind)
+		sub.Identities = append(sub.Identities, s.pickedRows(f)...)
+	}
+	if len(sub.Identities) == 0 && len(s.Identities) > 0 && f.Problem("rows") == "" {
 		f.wrong(identityField+s.Identities[0], "Fill in at least one of these: without any, nobody can be found.")
 	}
 	sub.Requester.As = f.text("requester")
@@ -142,13 +146,18 @@ func (s *server) renames(sub dsar.Submission) func(string) string {
 				continue
 			}
 			if i, err := strconv.Atoi(rest); err == nil && i >= 0 && i < len(sub.Identities) {
+				if sub.Identities[i].Type == datamap.Row {
+					return "rows"
+				}
 				return identityField + sub.Identities[i].Type
 			}
 			return identityField + rest
 		}
 		switch name {
+		case datamap.Row:
+			return "rows"
 		case "identities", "identity":
-			if len(sub.Identities) > 0 {
+			if len(sub.Identities) > 0 && sub.Identities[0].Type != datamap.Row {
 				return identityField + sub.Identities[0].Type
 			}
 			return identityField + s.Identities[0]

@@ -14,7 +14,10 @@ import (
 // requestNewView is the DPO's form, with what the preview found.
 type requestNewView struct {
 	Controllers, Kinds, Requesters, Deliveries []option
+	Policies                                   []option // none: there is nothing to choose
 	Identities                                 []field
+	Rows                                       *field // none: rows cannot be picked
+	Pickable                                   []string
 	Found                                      *source.Found
 	Proof                                      bool // how it was verified is filled in
 }
@@ -37,7 +40,7 @@ func (s *server) requestForm(w http.ResponseWriter, r *http.Request, a dsar.Acto
 	}
 	s.render(w, r, status, "request_new", page{Title: title, Section: "new", Form: f, Flash: s.flash(r), Data: requestNewView{
 		Controllers: controllerOptions(s.controllersOf(a)), Kinds: kindOptions, Requesters: requesterOptions, Deliveries: deliveryOptions,
-		Identities: s.identityInputs(f), Found: found, Proof: f.text("verified") != "",
+		Policies: s.policyOptions(), Identities: s.identityInputs(f), Rows: s.rowsInput(f), Pickable: s.Pickable, Found: found, Proof: f.text("verified") != "",
 	}})
 }
 

@@ -136,7 +136,7 @@ const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>{{.}}`
 func hostileRequest() dsar.Request {
 	r := inReview()
 	r.ID = 66
-	r.Policy, r.Waiting, r.Derivation, r.Reason, r.Delivery, r.Channel, r.MandateBy, r.ApprovedBy = hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile
+	r.Policy, r.Waiting, r.Delayed, r.Derivation, r.Reason, r.Delivery, r.Channel, r.MandateBy, r.ApprovedBy = hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile
 	r.ApprovedAt = r.ReceivedAt
 	r.Kind, r.Status = datamap.Kind(hostile), dsar.InReview
 	r.Requester = dsar.Requester{As: hostile, Name: hostile, Address: hostile, Mandate: hostile}

@@ -14,6 +14,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 // Config is what the pages are made of. Every field is needed unless it says otherwise.
@@ -28,7 +29,14 @@ type Config struct {
 	// Collections are the full names of the data map's collections, for the
 	// form of holds. Empty: the name is typed.
 	Collections []string
-	PublicURL   string
+	// Policies are those of the configuration, beside the usual one of each kind.
+	Policies []Policy
+	// Pickable are the full names of collections of which the DPO may pick rows
+	// by their key. Empty: rows cannot be picked.
+	Pickable []string
+	// Keeps are, by a collection's full name, the laws that keep rows of it from erasure.
+	Keeps     map[string][]Keep
+	PublicURL string
 	// Queue is the queue's own page, mounted at /queue/ for the processor's
 	// staff. It has no sign-in of its own. nil: none.
 	Queue http.Handler
@@ -38,6 +46,19 @@ type Config struct {
 	Rand    io.Reader // crypto/rand.Reader
 	Log     *slog.Logger
 	Demo    bool // says on every page that the data are invented
+}
+
+// A Policy is one that the DPO may choose instead of the usual one of its kind.
+type Policy struct {
+	Name string
+	Kind datamap.Kind
+}
+
+// A Keep is why and for how long a law keeps rows of a collection (Art. 17(3)).
+type Keep struct {
+	For     string // ISO 8601; empty: without end
+	From    string // the column of the start
+	Because string
 }
 
 // server holds what the handlers share. It is not changed after New.

@@ -20,7 +20,7 @@ func words() template.FuncMap {
 		"letter": letterWord, "stepstate": stepWord, "letterstate": letterState, "event": eventWord,
 		"identity": identityWord, "answer": answerWord, "limit": megabytes, "capital": capital, "as": requesterWord, "delivery": deliveryWord,
 		"day": day, "isoday": isoDay, "moment": moment, "iso": iso, "there": there,
-		"size": size, "count": count, "plural": plural, "total": total, "anyshared": anyShared,
+		"size": size, "count": count, "plural": plural, "total": total, "changed": changed, "anyshared": anyShared, "brake": brakeWord,
 		"period": periodWord, "action": actionWord, "act": actWord, "sorted": sortedPairs, "contains": strings.Contains, "dict": dict,
 	}
 }
@@ -59,6 +59,8 @@ func stageWord(s string) string {
 		return "Make the archive"
 	case "erase":
 		return "Erase the rows"
+	case "mentions":
+		return "Look for mentions in other people's text"
 	}
 	return s
 }
@@ -149,6 +151,9 @@ func identityWord(t string) string {
 		return "Visitor identifier"
 	case "cookie":
 		return "Cookie value"
+	}
+	if t == datamap.Row || strings.HasPrefix(t, datamap.Row+":") {
+		return "Row that was picked"
 	}
 	return capital(strings.ReplaceAll(t, "_", " "))
 }
@@ -270,10 +275,58 @@ func total(list []source.Finding) source.Finding {
 		t.Rows += f.Rows
 		t.Shared += f.Shared
 		t.Held += f.Held
+		t.Kept += f.Kept
 		t.Erased += f.Erased
 		t.Masked += f.Masked
 	}
 	return t
+}
+
+// changed tells whether findings say what an erasure did, and not only what was found.
+func changed(list []source.Finding) bool {
+	t := total(list)
+	return t.Held+t.Kept+t.Erased+t.Masked > 0
+}
+
+// A keptView is what a law keeps of one collection.
+type keptView struct {
+	Collection string
+	Rows       int64
+	Laws       []string // in words
+}
+
+// keptOf lists the collections of which rows are kept, with the laws that keep them.
+func (s *server) keptOf(findings []source.Finding) []keptView {
+	var list []keptView
+	for _, f := range findings {
+		if f.Kept == 0 {
+			continue
+		}
+		v := keptView{Collection: f.Collection, Rows: f.Kept}
+		for _, k := range s.Keeps[f.Collection] {
+			v.Laws = append(v.Laws, keepWord(k))
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+// keepWord says how long a law keeps rows, and which: "for 10 years from
+// issued_on (accounting law)".
+func keepWord(k Keep) string {
+	words := "without end"
+	if k.For != "" {
+		words = "for " + periodWord(k.For) + " from " + k.From
+	}
+	if k.Because != "" {
+		words += " (" + k.Because + ")"
+	}
+	return words
+}
+
+// brakeWord says which link led nowhere, and with how many values.
+func brakeWord(b source.Brake) string {
+	return fmt.Sprintf("%s to %s in %s: %s", b.From, b.To, b.Source, plural(b.Values, "value", "values"))
 }
 
 func anyShared(list []source.Finding) bool { return total(list).Shared > 0 }

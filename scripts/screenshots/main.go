@@ -3,7 +3,9 @@
 // Chromium, and saves each page 1280 and 390 pixels wide. Every page is audited on
 // the way (internal/browser/audit.js); a fault ends it with exit status 1, after the last picture.
 //
-// Run it with `make screenshots`. Open walk.go for what is walked through.
+// Run it with `make screenshots`; `go run ./scripts/screenshots company` takes only
+// those that need more than the demo has. Open walk.go and walk_company.go for
+// what is walked through.
 package main
 
 import (
@@ -16,9 +18,12 @@ import (
 	"path/filepath"
 
 	"github.com/lethe-dsr/lethe/internal/browser"
+	"github.com/lethe-dsr/lethe/internal/devpg"
+	"github.com/lethe-dsr/lethe/internal/sample"
 )
 
 func main() {
+	devpg.Supervise()
 	if err := walkThrough(); err != nil {
 		fmt.Fprintln(os.Stderr, "screenshots:", err)
 		os.Exit(1)
@@ -54,8 +59,17 @@ func walkThrough() (err error) {
 		return err
 	}
 	defer w.close()
-	walked := w.all()
-	for _, t := range []*browser.Tab{w.subject, w.dpo} {
+	var walked error
+	if len(os.Args) < 2 || os.Args[1] != "company" {
+		walked = w.all()
+	}
+	tabs := []*browser.Tab{w.subject, w.dpo}
+	if walked == nil {
+		var more []*browser.Tab
+		more, walked = walkCompany(ctx, b, a, w.people)
+		tabs = append(tabs, more...)
+	}
+	for _, t := range tabs {
 		for _, c := range t.Complaints() {
 			a.faults = append(a.faults, "the browser's console: "+c)
 		}
@@ -68,6 +82,20 @@ func walkThrough() (err error) {
 		return errors.Join(walked, fmt.Errorf("%d faults of the pages", len(a.faults)))
 	}
 	return walked
+}
+
+// walkCompany takes the pictures that need more than the demo has.
+func walkCompany(ctx context.Context, b *browser.Browser, a *album, people *sample.Shop) ([]*browser.Tab, error) {
+	c, err := openCompany(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	t, err := newTour(ctx, b, c, a, people)
+	if err != nil {
+		return nil, err
+	}
+	return []*browser.Tab{t.dpo, t.second, t.owner}, t.all()
 }
 
 // album is where the pictures go, and what was wrong with the pages.

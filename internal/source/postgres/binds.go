@@ -27,7 +27,10 @@ type run struct {
 
 // newRun sorts a walk's values. A seed that is a placeholder matches nobody.
 func newRun(w source.Walk, above int64) *run {
-	r := &run{walk: w, seeds: map[string][]string{}, roots: byCollection(w.Roots), above: above, feeds: map[[2]string]source.Feed{}}
+	r := &run{walk: w, seeds: make(map[string][]string, len(w.Seeds)), roots: byCollection(w.Roots), above: above}
+	if len(w.Feeds) > 0 {
+		r.feeds = make(map[[2]string]source.Feed, len(w.Feeds))
+	}
 	for _, f := range w.Feeds {
 		r.feeds[[2]string{f.From, f.To}] = f
 	}
@@ -40,6 +43,9 @@ func newRun(w source.Walk, above int64) *run {
 }
 
 func byCollection(keys []source.RowKey) map[string][]string {
+	if len(keys) == 0 {
+		return nil
+	}
 	by := map[string][]string{}
 	for _, k := range keys {
 		by[k.Collection] = append(by[k.Collection], k.Key)
@@ -57,8 +63,10 @@ type writer struct {
 	v       variant  // of that chain
 	sums    []string // counts that the statement's end reads
 	giving  bool     // rows carry what the subject is given of them
-	binds   []func(*run) any
-	names   []string
+	// placesOnly: rows carry nothing but where they stand, see quick.go.
+	placesOnly bool
+	binds      []func(*run) any
+	names      []string
 }
 
 // bind gives the placeholder of a value, "$1"; one name, one parameter.
@@ -103,7 +111,7 @@ func (p *program) statement(name string, write func() *statement) *statement {
 // digits of the column serves it (see Check).
 func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
 	if seed.Row {
-		return w.keyIs(s, s.idsOf("t"), "seed "+seed.Identity, func(r *run) []string { return r.seeds[seed.Identity] })
+		return w.keyIs(s, s.tableIDs(), "seed "+seed.Identity, func(r *run) []string { return r.seeds[seed.Identity] })
 	}
 	c := s.t.at(seed.Field)
 	expr := col("t", c.name)

@@ -81,7 +81,7 @@ func (res *result) add(at []int32, keys []string) {
 // A collection that the policy does not target was followed, not found; root
 // rows count all the same: they tell whether somebody is known.
 func (res *result) findings(name string) []source.Finding {
-	var all []source.Finding
+	all := make([]source.Finding, 0, len(res.p.stops))
 	for _, s := range res.p.stops {
 		if len(s.visit.Targets) == 0 && !s.visit.Delete && len(s.visit.Seeds) == 0 {
 			continue
@@ -185,6 +185,11 @@ func (c *carriage) hold(sent pgx.BatchResults) error {
 // inside the transaction, after the task.
 func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pg.DB, *result) error) error {
 	if !c.staged() && c.slice == 0 {
+		if t == toErase {
+			if tried, err := c.quickly(ctx, conn, how, finish); tried {
+				return err
+			}
+		}
 		var res *result
 		v, before := c.v, c.r.held
 		v.held = v.held || len(c.holdings) > 0
@@ -195,8 +200,10 @@ func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t tas
 			if res.big {
 				return errBig
 			}
-			w := &writer{p: c.p, certain: c.p.certain(v, false), v: v}
-			if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res, w)); err != nil {
+			if err := c.apart(t, how, res); err != nil {
+				return err
+			}
+			if err := c.beyond(t, res, func() foreseen { return c.p.foreseen(t, v) }); err != nil {
 				return err
 			}
 			return finish(conn, res)
@@ -324,6 +331,7 @@ func (c *carriage) keys() *stage {
 	g := c.p.stage("k")
 	g.slice, g.v, g.certain = c.slice, c.v, c.p.certain(c.v, len(c.holdings) > 0)
 	if g.slice > 0 {
+		g.certain = slices.Clone(g.certain)
 		for i := range g.certain {
 			g.certain[i].del = false // a part of the rows are read
 		}
@@ -349,7 +357,7 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task, how string) 
 	if err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res, g.writer())); err != nil {
+	if err := cmp.Or(c.apart(t, how, res), c.beyond(t, res, func() foreseen { return g.writer().foreseen(t) })); err != nil {
 		return nil, err
 	}
 	if t == toErase && c.sliceAbove > 0 && res.total() > c.sliceAbove {
@@ -390,22 +398,19 @@ func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
 
 // beyond refuses an erasure that foreign keys would carry beyond the plan, or
 // that met values which strangers share.
-func (c *carriage) beyond(t task, res *result, w *writer) error {
+func (c *carriage) beyond(t task, res *result, of func() foreseen) error {
 	if len(res.beyond) == 0 || c.slice > 0 {
 		return nil
 	}
-	counts := res.beyond
-	if t != toFind && t != toGive {
-		all := w.beyond(settledIn)
-		if t == toErase {
-			if err := c.p.told(all, counts[:len(all)]); err != nil {
-				return err
-			}
+	counts, all := res.beyond, of()
+	if t == toErase {
+		if err := c.p.told(all.beyond, counts[:len(all.beyond)]); err != nil {
+			return err
 		}
-		counts = counts[len(all):]
 	}
+	counts = counts[len(all.beyond):]
 	braked := &Braked{Source: c.s.name, Limit: c.p.overShared}
-	for i, b := range w.brakes(settledIn) {
+	for i, b := range all.brakes {
 		if i < len(counts) && counts[i] > 0 {
 			res.braked = append(res.braked, source.Brake{Source: c.s.name, From: b.link.From.FullName(), To: b.link.To.FullName(), Values: counts[i]})
 			braked.Links = append(braked.Links, between(b.link))

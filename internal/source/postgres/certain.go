@@ -59,9 +59,8 @@ type certainty struct {
 	del  bool // an erasure deletes every row reached
 }
 
-// certain settles what is certain of each stop, in their order. A walk with
-// holds can be sure of nothing that an erasure does.
-func (p *program) certain(v variant, holds bool) []certainty {
+// ascertain does the work of certain.
+func (p *program) ascertain(v variant, holds bool) []certainty {
 	all := make([]certainty, len(p.stops))
 	for _, s := range p.stops {
 		// What comes from elsewhere is asked of each row.

@@ -162,7 +162,7 @@ func (w *writer) walked(v variant) (with []string) {
 			rows = fmt.Sprintf("SELECT n.*, false AS shared, true AS mine, false AS held, %t AS del FROM (%s) n", w.certain[s.i].del, rows)
 		}
 		// More rows than these are not carried here; the rest of them need not be read.
-		if w.giving && w.plain(s, v) && !w.p.leads(s) { // read once, where it is gathered
+		if w.giving && w.light(s) && !w.p.leads(s) { // read once, where it is gathered
 			// (what is gathered is counted there: see bringing)
 			with = append(with, reachedIn(s)+" AS NOT MATERIALIZED (SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1)")
 			continue
@@ -235,6 +235,9 @@ func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys 
 	}
 	for _, s := range w.p.stops {
 		key := keyText(cols("t", s.key)) + " AS key"
+		if !s.named(w.p) {
+			key = "1"
+		}
 		name := func(cte string) {
 			if s.named(w.p) {
 				keys = append(keys, w.ownKeys(s, cte, settledIn))
@@ -245,7 +248,7 @@ func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys 
 			with = append(with, e+" AS (DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, settledIn(s), "k.del"+unless)+" RETURNING "+key+")")
 			name(e)
 		}
-		if len(s.masks()) > 0 && !(w.sure(s, w.v) && s.visit.Delete) {
+		if len(s.masks()) > 0 && (!w.sure(s, w.v) || !s.visit.Delete) {
 			u := fmt.Sprintf("u%d", s.i)
 			with = append(with, u+" AS (UPDATE "+s.t.ident()+" t SET "+w.masked(s, w.v, settledIn)+" WHERE "+w.these(s, settledIn(s), s.toMask("k")+unless)+" AND "+w.unmasked(s, w.v, settledIn, false)+" RETURNING "+key+")")
 			name(u)

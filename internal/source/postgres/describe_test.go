@@ -235,3 +235,31 @@ func TestDraftOfStrangeNames(t *testing.T) {
 		t.Error("expected the same draft of the same database")
 	}
 }
+
+// Whom somebody recommended is not theirs: a table of persons that names its own
+// rows leads to nobody else.
+func TestDraftLeavesOtherPersonsAlone(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE patients (id int PRIMARY KEY, first_name text, email text, recommended_by int REFERENCES patients);
+		CREATE TABLE staff (id int PRIMARY KEY, name text, email text, manager_id int REFERENCES staff);
+		INSERT INTO patients VALUES (1, 'Anna', 'anna@x.example', NULL), (2, 'Ben', 'ben@x.example', 1), (3, 'Cem', 'cem@x.example', 2);
+		INSERT INTO staff VALUES (1, 'Dana', 'dana@x.example', NULL), (2, 'Emil', 'emil@x.example', 1);`)
+	s := sourceOf(t, pool, "clinic", postgres.Options{})
+	db, _, err := s.Describe(t.Context(), postgres.Describing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	yaml := string(draft.Make(db, draft.Options{Source: "clinic"}).YAML())
+	m := mapOf(t, yaml)
+	for address, table := range map[string]string{"anna@x.example": "patients", "dana@x.example": "staff"} {
+		found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", address)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := by(found.Findings)[table]; f.Rows != 1 || f.Shared != 0 {
+			t.Errorf("expected the person's own row of %s alone, got %+v\n%s", table, f, yaml)
+		}
+	}
+}

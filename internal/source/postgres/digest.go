@@ -66,14 +66,22 @@ func (p *program) secret(w source.Walk) error {
 	if len(w.Secret) >= 16 || p.plan.Kind != datamap.Erasure {
 		return nil
 	}
+	if how := remember(p, secretKey{}, p.secretly); how != "" {
+		return &Unfit{Source: p.source, Reasons: []string{"it masks with a secret of the request (" + how + "), and the request brings none"}}
+	}
+	return nil
+}
+
+// secretly is the first masking that needs a secret; "" for none.
+func (p *program) secretly() string {
 	for _, s := range p.stops {
 		for _, m := range s.masks() {
 			if m.bits > 0 {
-				return &Unfit{Source: p.source, Reasons: []string{"it masks with a secret of the request (" + m.how + "), and the request brings none"}}
+				return m.how
 			}
 		}
 	}
-	return nil
+	return ""
 }
 
 // quoteMeta makes a part of a regular expression of Postgres' that stands for itself.

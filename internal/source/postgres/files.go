@@ -71,7 +71,9 @@ type named struct {
 
 // files are all such columns of an erasure, in a fixed order. In the rows that a
 // statement returns, their keys stand under the numbers after those of the stops.
-func (p *program) files() []named {
+func (p *program) files() []named { return remember(p, filesKey{}, p.losing) }
+
+func (p *program) losing() []named {
 	var all []named
 	for _, s := range p.stops {
 		for _, f := range s.names() {

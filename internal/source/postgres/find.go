@@ -67,7 +67,7 @@ func (c *carriage) rootsOf(ctx context.Context, tx pg.DB, at *stop, v variant) (
 			values = append(values, at.t.columns[f.Name].text(col("t", f.Name)))
 		}
 		rows := "(" + w.reach(at, w.seedArms(at, v)) + ")"
-		return w.statement("SELECT " + keyText(at.idsOf("t")) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
+		return w.statement("SELECT " + keyText(at.tableIDs()) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
 			strings.Join(values, ", ") + "]::text[] FROM " + at.t.ident() + " t WHERE " + w.these(at, rows, "true") +
 			fmt.Sprintf(" ORDER BY key LIMIT %d", source.MaxRoots))
 	})

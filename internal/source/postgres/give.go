@@ -111,6 +111,10 @@ func (w *writer) gift(s *stop, g gift, values func(datamap.Link, []strand) strin
 // toldApart says whether elements of an array, by which a row was reached, are
 // given or left out one by one.
 func (p *program) toldApart() bool {
+	return remember(p, apartKey{}, p.tellsApart)
+}
+
+func (p *program) tellsApart() bool {
 	w := &writer{p: p}
 	for _, s := range p.stops {
 		for _, g := range s.given() {

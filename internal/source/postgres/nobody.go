@@ -42,6 +42,9 @@ func (c *column) leads(expr string) string {
 	case c.class == classUUID:
 		return expr + " NOT IN ('" + noUUID + "'::uuid, '" + allUUID + "'::uuid)"
 	}
+	if c.notNull {
+		return "true"
+	}
 	return expr + " IS NOT NULL"
 }
 

@@ -32,6 +32,8 @@ type program struct {
 	mu         sync.Mutex
 	statements map[string]*statement
 
+	known sync.Map // see remember
+
 	overShared int64 // see brake.go; 0: no brake
 
 	ties []*tie // references whose other end may lie elsewhere, see feeds.go
@@ -291,11 +293,11 @@ func (s *stop) ids() []string {
 	return s.key
 }
 
-// idsOf are they, under an alias of the table.
-func (s *stop) idsOf(alias string) []string {
+// tableIDs are they, of the table under its alias t.
+func (s *stop) tableIDs() []string {
 	var names []string
 	for _, id := range s.ids() {
-		names = append(names, s.t.value(alias, id))
+		names = append(names, s.t.value("t", id))
 	}
 	return names
 }

@@ -90,7 +90,7 @@ type snapshot struct {
 	conn *pgxpool.Conn
 	tx   pgx.Tx
 	// brought are the rows of a small subject, by stop, which came with the walk.
-	brought [][][]*string
+	brought [][][]cell
 	closed  bool
 }
 

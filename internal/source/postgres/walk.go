@@ -63,6 +63,9 @@ func (s *stop) carriesUntil(until string) string {
 
 // carries is, for a snapshot that brings the rows along, with their fields as text.
 func (w *writer) carries(s *stop) string {
+	if w.placesOnly {
+		return "t.ctid AS place"
+	}
 	list := s.carries()
 	if w.p.keeping(s) {
 		list = s.carriesUntil(w.until(s, "t"))
@@ -71,8 +74,10 @@ func (w *writer) carries(s *stop) string {
 		for i, g := range s.given() {
 			list += fmt.Sprintf(", (%s)::text AS g%d", w.gift(s, g, nil), i)
 		}
-		list += ", " + s.some() + " AS some"
-		for i, c := range s.ranked(true) {
+		if !w.light(s) {
+			list += ", " + s.some() + " AS some"
+		}
+		for i, c := range s.ranked(w.p.bearing(s).sorted == nil) {
 			list += fmt.Sprintf(", %s AS o%d", c.ranks(col("t", c.name)), i)
 		}
 	}
@@ -86,7 +91,7 @@ func (w *writer) seedArms(s *stop, v variant) []string {
 	for _, seed := range s.visit.Seeds {
 		only := ""
 		if v.restricted {
-			only = " AND " + w.isRoot(s, s.idsOf("t"))
+			only = " AND " + w.isRoot(s, s.tableIDs())
 		}
 		arm := "SELECT " + w.carries(s) + ", true AS seed FROM " + s.t.ident() + " t WHERE " + w.match(s, seed) + w.scope(s) + only
 		if s.t.at(seed.Field).place != nil {
@@ -127,9 +132,12 @@ func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) stri
 		once = "" // a key's values stand once among the rows reached
 	}
 	var some []string
-	for _, name := range columnsOf(ties, "q") {
-		some = append(some, name+" IS NOT NULL")
+	for i, name := range columnsOf(ties, "q") {
+		if !ties[i].from.notNull || ties[i].from.typ != ties[i].to.typ { // a value that cannot be the other's is NULL here
+			some = append(some, name+" IS NOT NULL")
+		}
 	}
+	some = append(some, "true")
 	distinct := "(SELECT " + once + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + values + ") q WHERE " + strings.Join(some, " AND ") + ") v"
 	if !s.t.servedBy(ties, s.c.Controller) {
 		list := "SELECT " + strings.Join(columnsOf(ties, "v"), ", ") + " FROM " + distinct
@@ -199,7 +207,7 @@ func (w *writer) unlisted(s *stop, v variant) string {
 	for _, seed := range s.visit.Seeds {
 		matches = append(matches, w.match(s, seed))
 	}
-	return " AND ((" + strings.Join(matches, " OR ") + ") IS NOT TRUE OR " + w.isRoot(s, s.idsOf("t")) + ")"
+	return " AND ((" + strings.Join(matches, " OR ") + ") IS NOT TRUE OR " + w.isRoot(s, s.tableIDs()) + ")"
 }
 
 // reach joins the ways to a stop; a row that several lead to is taken once.

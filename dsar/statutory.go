@@ -1,0 +1,82 @@
+package dsar
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/period"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// obliged are the letter's sentences about rows that a law keeps (Art. 17(3)):
+// how many, for how long, which law. Whoever asked for an erasure has to be
+// told the reasons for what was not erased (Art. 12(4)).
+func (s *Service) obliged(findings []source.Finding) []string {
+	var out []string
+	for _, f := range findings {
+		if f.Kept == 0 {
+			continue
+		}
+		sentence := plainName(f.Collection) + ": " + plural(f.Kept, "entry", "entries") + ", because the law obliges us (Article 17(3) GDPR)"
+		var laws []string
+		masked := false
+		for _, k := range s.keepsOf(f.Collection) {
+			laws = append(laws, lawWords(k))
+			masked = masked || len(k.Mask) > 0
+		}
+		if len(laws) > 0 {
+			sentence += ": " + strings.Join(laws, "; or ")
+		}
+		sentence += "."
+		if masked {
+			sentence += " What the law does not ask for was removed from them."
+		}
+		out = append(out, sentence+" They are used for nothing else.")
+	}
+	return out
+}
+
+// lawWords is "accounting law, for 10 years, counted from “issued on”".
+func lawWords(k datamap.Keep) string {
+	long := "without a fixed end"
+	if p, err := period.Parse(k.For); k.For != "" && err == nil {
+		long = "for " + p.Words() + ", counted from “" + strings.ReplaceAll(k.From, "_", " ") + "”"
+	}
+	if k.Because == "" {
+		return long
+	}
+	return k.Because + ", " + long
+}
+
+// withoutKept are the findings as the letter counts them: a kept row of which
+// something was masked is one that was kept, not one whose data were removed.
+func (s *Service) withoutKept(findings []source.Finding) []source.Finding {
+	out := slices.Clone(findings)
+	for i, f := range out {
+		if slices.ContainsFunc(s.keepsOf(f.Collection), func(k datamap.Keep) bool { return len(k.Mask) > 0 }) {
+			out[i].Masked = max(0, f.Masked-f.Kept)
+		}
+	}
+	return out
+}
+
+func (s *Service) keepsOf(collection string) []datamap.Keep {
+	for _, d := range s.c.Map.Datasets {
+		for _, c := range d.Collections {
+			if c.FullName() == collection {
+				return c.Keeps
+			}
+		}
+	}
+	return nil
+}
+
+// plainName is "order items (shop)" for "shop.order_items", as letters have it.
+func plainName(collection string) string {
+	dataset, name, ok := strings.Cut(strings.ReplaceAll(collection, "_", " "), ".")
+	if !ok {
+		return dataset
+	}
+	return name + " (" + dataset + ")"
+}

@@ -1,0 +1,64 @@
+package dsar
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+const keepsMap = `
+dataset:
+  - fides_key: shop
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true, data_type: integer}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: tax_bills
+        lethe: {keep: [{for: P10Y, from: issued_on, because: accounting law, mask: [phone]}]}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true, data_type: integer}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: name, data_categories: [user.name]}
+          - {name: phone, data_categories: [user.contact.phone_number]}
+          - {name: issued_on, data_categories: [system.operations]}
+`
+
+// Rows that a law keeps are told as kept, with the law and its time, and never
+// as entries from which the person's data were removed: the name is still there.
+func TestTheLetterNamesTheLaw(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id bigint PRIMARY KEY, mail text);
+		CREATE TABLE tax_bills (id bigint PRIMARY KEY, person bigint, name text, phone text, issued_on date);
+		CREATE INDEX ON people (lower(mail)); CREATE INDEX ON tax_bills (person);
+		INSERT INTO people VALUES (1, 'Pavla@example.org');
+		INSERT INTO tax_bills VALUES (1, 1, 'Pavla Ng', '+420601', '2026-01-31'), (2, 1, 'Pavla Ng', '+420601', '2025-01-31'), (3, 1, 'Pavla Ng', '+420601', '1999-01-31');`)
+	src, err := postgres.New("shop", pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newWorkOver(t, keepsMap, map[string]Source{"shop": src})
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.worked(t)
+	q := b.expectStatus(t, id, Fulfilled)
+	if f := findingIn(t, q.Findings, "shop.tax_bills"); f.Rows != 3 || f.Kept != 2 || f.Erased != 1 || f.Masked != 2 {
+		t.Errorf("expected three bills, of which two are kept and masked and one is erased, got %+v", f)
+	}
+	letter := b.mail.one(t, "erased")
+	const sentence = "tax bills (shop): 2 entries, because the law obliges us (Article 17(3) GDPR): accounting law, for 10 years, counted from “issued on”. What the law does not ask for was removed from them."
+	if len(letter.Kept) != 1 || !strings.HasPrefix(letter.Kept[0], sentence) {
+		t.Errorf("expected the letter to name the law and its time, got %q", letter.Kept)
+	}
+	for _, f := range letter.Findings {
+		if f.Collection == "shop.tax_bills" && f.Masked != 0 {
+			t.Errorf("expected no entry to be told as emptied while the name stands in it, got %+v", f)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package postgres_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// asRole opens the pool's database as a role of the test's own, with these rights.
+func asRole(t *testing.T, pool *pgxpool.Pool, grants string) *pgxpool.Pool {
+	t.Helper()
+	role := fmt.Sprintf("seer_%d", number(t, pool, `SELECT oid::bigint FROM pg_database WHERE datname = current_database()`))
+	pgtest.Exec(t, pool, "CREATE ROLE "+role+";"+strings.ReplaceAll(grants, "ROLE", role))
+	t.Cleanup(func() { pgtest.Exec(t, pool, "DROP OWNED BY "+role+"; DROP ROLE "+role) })
+	conf := pool.Config()
+	conf.ConnConfig.RuntimeParams["role"] = role
+	own, err := pgxpool.NewWithConfig(t.Context(), conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(own.Close)
+	return own
+}
+
+const tenantMap = `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: f}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: orders
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: note, data_categories: [user.content]}
+`
+
+// TestRowSecurity: under row-level security a walk sees what its role sees, and
+// check says that rows may be hidden. A hidden row that needs a seen one stops
+// the erasure: nothing is half done, and the row that is not seen stays.
+func TestRowSecurity(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TABLE people (id int PRIMARY KEY, tenant int, email text);
+			CREATE TABLE orders (id int PRIMARY KEY, tenant int, person int REFERENCES people, note text);
+			CREATE INDEX ON people (lower(email)); CREATE INDEX ON orders (person);
+			INSERT INTO people VALUES (1, 1, 'a@x.example'), (2, 2, 'a@x.example'), (3, 1, 'c@x.example');
+			INSERT INTO orders VALUES (10, 1, 1, 'mine'), (20, 2, 2, 'of the other tenant'), (30, 2, 3, 'hidden, of a seen person');
+			ALTER TABLE people ENABLE ROW LEVEL SECURITY; ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
+			CREATE POLICY p ON people USING (tenant = 1); CREATE POLICY p ON orders USING (tenant = 1);`)
+		m := mapOf(t, tenantMap)
+		s := sourceOf(t, asRole(t, pool, "GRANT SELECT, UPDATE, DELETE ON people, orders TO ROLE"), "shop", o)
+
+		doubts, err := s.Check(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := fmt.Sprint(doubts)
+		for _, table := range []string{"people", "orders"} {
+			if !strings.Contains(said, `row-level security hides rows of "`+table+`"`) {
+				t.Errorf("expected check to say that rows of %s may be hidden, it says %s", table, said)
+			}
+		}
+		walk := func(kind datamap.Kind, email string) source.Walk {
+			return source.Walk{Plan: planOf(t, m, kind, "email"), Seeds: seeds("email", email)}
+		}
+		found, err := s.Find(t.Context(), walk(datamap.Access, "a@x.example"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, by(found.Findings)["people"], 1, 0, 0, 0)
+		expect(t, by(found.Findings)["orders"], 1, 0, 0, 0)
+		note, err := s.Erase(t.Context(), walk(datamap.Erasure, "a@x.example"), source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, by(note.Findings)["people"], 1, 0, 1, 0)
+		if n := number(t, pool, `SELECT count(*) FROM people WHERE id = 2`) + number(t, pool, `SELECT count(*) FROM orders WHERE id = 20`); n != 2 {
+			t.Errorf("expected the other tenant's rows to stay, %d of 2 are left", n)
+		}
+
+		_, err = s.Erase(t.Context(), walk(datamap.Erasure, "c@x.example"), source.Holds{}, noNote)
+		if err == nil || strings.Contains(err.Error(), "c@x") || strings.Contains(err.Error(), "hidden, of") {
+			t.Errorf("expected an erasure that a hidden row forbids to fail without contents, got %v", err)
+		}
+		if n := number(t, pool, `SELECT count(*) FROM people WHERE id = 3`) + number(t, pool, `SELECT count(*) FROM orders WHERE id = 30`); n != 2 {
+			t.Errorf("expected nothing to be half done, %d of 2 are left", n)
+		}
+	})
+}
+
+// TestViews: a view is read, found by and given like a table; an erasure that
+// would have to change one that Postgres cannot change says so before a row is touched.
+func TestViews(t *testing.T) {
+	t.Parallel()
+	const schema = `
+		CREATE TABLE people (id int PRIMARY KEY, email text);
+		CREATE TABLE calls (id int PRIMARY KEY, person int, note text);
+		CREATE INDEX ON people (lower(email)); CREATE INDEX ON calls (person);
+		INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example');
+		INSERT INTO calls VALUES (1, 1, 'about boots'), (2, 2, 'not hers'), (3, 1, 'about laces');
+		CREATE VIEW orders AS SELECT id, person, note FROM calls;
+		CREATE VIEW sums AS SELECT person, count(*) AS calls, max(note) AS last FROM calls GROUP BY person;
+		CREATE MATERIALIZED VIEW frozen AS SELECT id, person, note FROM calls;`
+	const more = `
+      - name: sums
+        fields:
+          - {name: person, fides_meta: {primary_key: true, references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: calls, data_categories: [user.behavior]}
+          - {name: last, data_categories: [user.content]}
+      - name: frozen
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: note, data_categories: [user.content]}
+`
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, schema)
+		m := mapOf(t, tenantMap+more)
+		s := sourceOf(t, pool, "shop", o)
+		w := source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")}
+		found, err := s.Find(t.Context(), w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, n := range map[string]int64{"people": 1, "orders": 2, "sums": 1, "frozen": 2} {
+			expect(t, by(found.Findings)[name], n, 0, 0, 0)
+		}
+		snap, err := s.Snapshot(t.Context(), w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = snap.Close(t.Context()) }()
+		var notes []string
+		if err := snap.Rows(t.Context(), "shop.orders", func(r source.Row) error {
+			notes = append(notes, fmt.Sprint(r.Values[len(r.Values)-1]))
+			return nil
+		}); err != nil || strings.Join(notes, ",") != "about boots,about laces" {
+			t.Errorf("expected the rows of the view, got %v, %v", notes, err)
+		}
+
+		_, err = s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote)
+		if err == nil {
+			t.Error("expected an erasure that has to change a view of sums to be refused")
+		}
+		if n := number(t, pool, `SELECT count(*) FROM people`) + number(t, pool, `SELECT count(*) FROM calls`); n != 5 {
+			t.Errorf("expected nothing to be touched, %d of 5 rows are left", n)
+		}
+		doubts, cerr := s.Check(t.Context(), m)
+		if cerr != nil {
+			t.Fatal(cerr)
+		}
+		for _, name := range []string{"sums", "frozen"} {
+			if !strings.Contains(fmt.Sprint(doubts), "shop."+name) {
+				t.Errorf("expected check to say that %s cannot be changed, it says %v", name, doubts)
+			}
+		}
+	})
+}

@@ -1,0 +1,100 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"testing"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// withChoices is a console whose map and configuration leave something to choose.
+func withChoices(t *testing.T) (*site, *browser) {
+	t.Helper()
+	s := newSite(t, func(c *Config) {
+		c.Policies = []Policy{{"names-only", datamap.Erasure}, {"contact", datamap.Erasure}, {"short", datamap.Access}}
+		c.Pickable = []string{"crm.people", "crm.Visits"}
+		c.Keeps = map[string][]Keep{"crm.bills": {{For: "P10Y", From: "issued_on", Because: "accounting law"}, {Because: "a court's order"}}}
+	})
+	s.addStaff("dana@bota.example", RoleProcessor)
+	return s, s.signedIn("dana@bota.example")
+}
+
+func TestPolicyIsChosen(t *testing.T) {
+	t.Parallel()
+	s, b := withChoices(t)
+	b.get("/requests/new").status(http.StatusOK).count("#f-policy option", 4).has("#f-policy option:nth-child(2)", "names-only (erasure)")
+
+	form := url.Values{"controller": {"bota"}, "kind": {"erasure"}, "identity.email": {"a@b.example"}, "requester": {"self"}, "policy": {"names-only"}, "do": {"submit"}}
+	b.post("/requests/new", form).to("/requests/17")
+	if got := s.requests.named("Submit")[0].arg.(dsar.Submission).Policy; got != "names-only" {
+		t.Errorf("expected the policy that was chosen, got %q", got)
+	}
+	form.Set("kind", "access")
+	b.post("/requests/new", form).status(http.StatusUnprocessableEntity).has("#f-policy-problem", "the usual one, short.").
+		has("#f-policy option[selected]", "names-only").count(".problems a[href='#f-policy']", 1)
+	form.Set("kind", "export")
+	b.post("/requests/new", form).status(http.StatusUnprocessableEntity).has("#f-policy-problem", "there is only the usual one")
+
+	// The public form has no such choice, whatever somebody sends.
+	form.Set("kind", "erasure")
+	s.browser().post("/c/bota", form)
+	all := s.requests.named("Submit")
+	if got := all[len(all)-1].arg.(dsar.Submission); got.Channel != "form" || got.Policy != "" {
+		t.Errorf("expected the public form to know no policy, got %q", got.Policy)
+	}
+	// Where nothing is configured, nothing is asked.
+	_, plain := console(t)
+	plain.get("/requests/new").count("#f-policy", 0).count("#f-rows", 0)
+}
+
+func TestRowsArePicked(t *testing.T) {
+	t.Parallel()
+	s, b := withChoices(t)
+	b.get("/requests/new").status(http.StatusOK).count("textarea#f-rows", 1).has("#f-rows-hint", "crm.people:1").has(".names", "crm.Visits")
+
+	form := url.Values{"controller": {"bota"}, "kind": {"erasure"}, "requester": {"self"}, "rows": {" crm.people:1 \r\n\r\ncrm.Visits:(4,b:c)"}, "do": {"preview"}}
+	s.requests.found = source.Found{Findings: []source.Finding{{Source: "crm", Collection: "crm.people", Rows: 1}},
+		Braked: []source.Brake{{Source: "crm", From: "crm.people.token", To: "crm.visits.token", Values: 1}}}
+	b.post("/requests/new", form).status(http.StatusOK).has("#found", "crm.people").has("#found .note.warn", "crm.people.token to crm.visits.token in crm: 1 value")
+	want := []dsar.Identity{{Type: datamap.Row, Value: "crm.people:1"}, {Type: datamap.Row, Value: "crm.Visits:(4,b:c)"}}
+	if got := s.requests.named("Preview")[0].arg.([]dsar.Identity); !slices.Equal(got, want) {
+		t.Errorf("expected both rows as identities, got %d", len(got))
+	}
+
+	// A key is proved by nobody's link.
+	form.Set("do", "submit")
+	b.post("/requests/new", form).status(http.StatusUnprocessableEntity).has("#f-verified-problem", "how you know").has("#f-rows", "crm.people:1")
+	form.Set("verified", "passport seen")
+	b.post("/requests/new", form).to("/requests/17")
+
+	for rows, sentence := range map[string]string{
+		"crm.people:1\ncrm.people": "Line 2 is no row",
+		"\n\ncrm.peple:1":          "Line 1 names no collection", // the form's text begins with its first word
+		":1":                       "Line 1 is no row",
+	} {
+		form.Set("rows", rows)
+		b.post("/requests/new", form).status(http.StatusUnprocessableEntity).has("#f-rows-problem", sentence).count("details[open] .names", 1)
+	}
+	form.Set("rows", "crm.people:1")
+	s.requests.fail = &dsar.Invalid{Fields: map[string]string{"row": "That key cannot be one."}}
+	b.post("/requests/new", form).status(http.StatusUnprocessableEntity).has("#f-rows-problem", "cannot be one").count(".problems a[href='#f-rows']", 1)
+}
+
+func TestKeptRowsSayWhy(t *testing.T) {
+	t.Parallel()
+	s, b := withChoices(t)
+	r := fulfilled()
+	r.Findings = []source.Finding{{Source: "crm", Collection: "crm.people", Rows: 2, Erased: 2}, {Source: "crm", Collection: "crm.bills", Rows: 3, Kept: 3, Masked: 3}}
+	s.requests.requests[9] = r
+	b.get("/requests/9").status(http.StatusOK).has(".figures thead", "Kept").has(".figures tbody tr:nth-child(2) [data-label=Kept]", "3").
+		has(".kept li", "3 rows of crm.bills, for 10 years from issued_on (accounting law), without end (a court's order)")
+	// Before anything has been done, there is nothing to say of it.
+	r = inReview()
+	r.Kind = datamap.Erasure
+	s.requests.requests[17] = r
+	b.get("/requests/17").status(http.StatusOK).count(".figures [data-label=Kept]", 0).count(".kept", 0)
+}

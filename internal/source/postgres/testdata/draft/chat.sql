@@ -1,5 +1,5 @@
--- A chat for support. Facts (tables, columns, keys) as in Chatwoot's public
--- migrations (github.com/chatwoot/chatwoot, db/schema.rb), with hardly any foreign
+-- A chat for support. Facts (tables, columns, keys) after Chatwoot's public
+-- migrations (github.com/chatwoot/chatwoot, db/schema.rb) as known to the authors, abridged; hardly any foreign
 -- keys; the rows are made up. Behind a column stands what a person calls it.
 CREATE TABLE accounts (id serial PRIMARY KEY, name varchar NOT NULL, domain varchar, support_email varchar(100), locale int);
 CREATE TABLE users (

@@ -1,5 +1,5 @@
--- A forum. Facts (tables, columns, keys) as in Discourse's public migrations
--- (github.com/discourse/discourse, db/migrate), which declare no foreign keys;
+-- A forum. Facts (tables, columns, keys) after Discourse's public migrations
+-- (github.com/discourse/discourse, db/migrate) as known to the authors, abridged; no foreign keys;
 -- the rows are made up. Behind a column stands what a person calls it.
 CREATE TABLE users (
   id serial PRIMARY KEY,

@@ -1,5 +1,5 @@
--- A shop. Facts (tables, columns, keys) as in Spree's public migrations
--- (github.com/spree/spree, core/db/migrate), which declare hardly any foreign
+-- A shop. Facts (tables, columns, keys) after Spree's public migrations
+-- (github.com/spree/spree, core/db/migrate) as known to the authors, abridged; hardly any foreign
 -- keys; the rows are made up. Behind a column stands what a person calls it.
 CREATE TABLE spree_countries (id bigserial PRIMARY KEY, iso_name varchar, iso varchar NOT NULL, name varchar);
 CREATE TABLE spree_states (id bigserial PRIMARY KEY, name varchar, abbr varchar, country_id bigint);

@@ -88,8 +88,9 @@ func (t *sTable) maskOf(p datamap.Policy, i int, linking bool) *sMask {
 }
 
 // masked is what stands in a column afterwards, and whether that is a change.
-// Random letters are written as what they must look like.
-func masked(m *sMask, c *sColumn, v string) (string, bool) {
+// Random letters are written as what they must look like. place names the field
+// of the row, as nothing else is named.
+func masked(m *sMask, c *sColumn, v, place string) (string, bool) {
 	limit := 1000
 	if c.length > 0 {
 		limit = c.length
@@ -114,18 +115,33 @@ func masked(m *sMask, c *sColumn, v string) (string, bool) {
 		n = 30
 	}
 	suffix := cut(m.suffix)
-	n = min(n, limit-len(suffix))
-	form := randomly + "^[a-p]{" + itoa(n) + "}" + regexp.QuoteMeta(suffix) + "$"
-	return form, !regexp.MustCompile(strings.TrimPrefix(form, randomly)).MatchString(v)
+	if n = min(n, limit-len(suffix)); n == 0 {
+		return suffix, suffix != v
+	}
+	form := "^[a-p]{" + itoa(n) + "}" + regexp.QuoteMeta(suffix) + "$"
+	before, random := formOf(v)
+	already := random && before == form || !random && regexp.MustCompile(form).MatchString(v)
+	// A few letters may be somebody's name; 20 of them were written by an erasure before this one.
+	return randomly + place + randomly + form, n < 20 || !already
 }
 
-// randomly begins what stands for random letters in the reference.
+// randomly begins what stands for random letters in the reference: where they
+// stand, so that no two values are the same, and what they must look like.
 const randomly = "\x02"
+
+// formOf is what random letters of the reference look like.
+func formOf(v string) (form string, random bool) {
+	if !strings.HasPrefix(v, randomly) {
+		return "", false
+	}
+	_, form, random = strings.Cut(v[1:], randomly)
+	return form, random
+}
 
 // alike compares a row of the database with one of the reference.
 func alike(got, want record) bool {
 	return slices.EqualFunc(got, want, func(g, w string) bool {
-		if form, random := strings.CutPrefix(w, randomly); random {
+		if form, random := formOf(w); random {
 			return regexp.MustCompile(form).MatchString(g)
 		}
 		return g == w

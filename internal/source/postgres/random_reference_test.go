@@ -368,7 +368,7 @@ func (v view) erase(p datamap.Policy, holds source.Holds, by []view) answer {
 			changed := false
 			for c := range t.columns {
 				if m := t.maskOf(p, c, v.s.linking(spot{i, c})); m != nil && taken(at) {
-					to, change := masked(m, t.columns[c], r[c])
+					to, change := masked(m, t.columns[c], r[c], t.name+" "+t.key(r)+" "+t.columns[c].name)
 					next[c] = to
 					changed = changed || change
 				}

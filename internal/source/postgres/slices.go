@@ -121,7 +121,7 @@ func (s *stop) slices() bool { return s.visit.Delete && len(s.visit.Seeds) == 0 
 // part need not read it again. A hash cannot, and would be hashed once more.
 func (p *program) masksInSlices(s *stop) bool {
 	told := !slices.ContainsFunc(s.masks(), func(m mask) bool {
-		return m.bits > 0 || m.column.class == classJSON || m.column.class == classArray
+		return !m.told() || m.column.class == classJSON || m.column.class == classArray
 	})
 	return !s.visit.Delete && len(s.visit.Seeds) == 0 && len(s.masks()) > 0 && !p.leads(s) && told && !p.keeping(s)
 }

@@ -118,10 +118,12 @@ func (s *stop) slices() bool { return s.visit.Delete && len(s.visit.Seeds) == 0 
 
 // masksInSlices tells whether rows of the stop are masked by parts: nothing is
 // found through them, and what is masked can be told from what is not, so that a
-// part need not read it again. A hash cannot, and would be hashed once more.
+// part need not read it again. A hash cannot, and would be hashed once more. And
+// they are found as before: no column is masked by which they are.
 func (p *program) masksInSlices(s *stop) bool {
 	told := !slices.ContainsFunc(s.masks(), func(m mask) bool {
-		return !m.told() || m.column.class == classJSON || m.column.class == classArray
+		found := slices.Contains(s.carried, m.column.name) || m.column.name == s.c.Controller
+		return found || !m.told() || m.column.class == classJSON || m.column.class == classArray
 	})
 	return !s.visit.Delete && len(s.visit.Seeds) == 0 && len(s.masks()) > 0 && !p.leads(s) && told && !p.keeping(s)
 }

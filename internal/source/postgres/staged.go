@@ -292,7 +292,11 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 			if g.slice > 0 && !s.slices() {
 				return "UPDATE " + g.in(s) + " k SET del = false WHERE false"
 			}
-			return "UPDATE " + g.in(s) + " k SET del = true WHERE " + s.take("k")
+			alone := ""
+			if g.slice > 0 { // what seems to be shared may not be so: the last part tells, and counts it
+				alone = " AND k.mine"
+			}
+			return "UPDATE " + g.in(s) + " k SET del = true WHERE " + s.take("k") + alone
 		}); err != nil {
 			return err
 		}

@@ -236,15 +236,19 @@ func (w *writer) notSimple(v variant) []string {
 			continue
 		}
 		for _, k := range s.t.children {
+			only := ""
 			if at := w.p.childOf(s, k, v); at != nil && at.visit.Delete {
-				continue
+				if !s.nobodys(k) {
+					continue
+				}
+				only = s.nobody(k, "k") + " AND "
 			}
 			child := w.p.cat.tables[k.child]
 			equal := make([]string, len(k.columns))
 			for i, c := range k.columns {
 				equal[i] = col("d", c) + " = k." + s.f(k.references[i])
 			}
-			all = append(all, "SELECT k.r FROM "+rows+" k WHERE EXISTS (SELECT 1 FROM "+child.ident()+" d WHERE "+strings.Join(equal, " AND ")+
+			all = append(all, "SELECT k.r FROM "+rows+" k WHERE "+only+"EXISTS (SELECT 1 FROM "+child.ident()+" d WHERE "+strings.Join(equal, " AND ")+
 				w.notOfWalk(k.child, true)+k.apart(child)+")")
 		}
 	}

@@ -99,7 +99,7 @@ func (p *program) keepsNothing(s *stop, v variant, all []certainty) bool {
 	}
 	for _, k := range s.t.children {
 		at := p.childOf(s, k, v)
-		if at == nil || !all[at.i].del {
+		if at == nil || !all[at.i].del || s.nobodys(k) {
 			return false
 		}
 	}
@@ -107,7 +107,7 @@ func (p *program) keepsNothing(s *stop, v variant, all []certainty) bool {
 }
 
 // childOf returns the stop that reaches every row which a foreign key ties to a
-// reached row of s, or nil.
+// reached row of s, or nil. Save rows tied to a key that is nobody's (nobodys).
 func (p *program) childOf(s *stop, k fkey, v variant) *stop {
 	if len(k.columns) != 1 {
 		return nil
@@ -119,6 +119,20 @@ func (p *program) childOf(s *stop, k fkey, v variant) *stop {
 		}
 	}
 	return nil
+}
+
+// nobodys tells whether the key of a row of the stop can be a placeholder, such
+// as a code "unknown" or the UUID of zeros. Such a value leads nowhere, though a
+// foreign key ties rows to it: whether it does is asked of those keys alone.
+func (s *stop) nobodys(k fkey) bool {
+	c := s.t.columns[k.references[0]]
+	return c.class.textual() || c.class == classUUID
+}
+
+// nobody is the condition that the key of a reached row, under an alias, is one.
+func (s *stop) nobody(k fkey, alias string) string {
+	c := s.t.columns[k.references[0]]
+	return "(" + c.leads(alias+"."+s.f(c.name)) + ") IS NOT TRUE"
 }
 
 // byPlace tells whether a row reached can be changed by its place (ctid) in the

@@ -45,11 +45,15 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 		if k.takes() && len(w.p.on(k.child)) == 0 {
 			continue // see beyond
 		}
+		first := ""
 		if w.goesWith(s, k) {
-			continue
+			if !s.nobodys(k) {
+				continue
+			}
+			first = s.nobody(k, "k") + " AND "
 		}
 		conditions = append(conditions, func() string {
-			sql := w.references(s, k, "k", kept, deleted)
+			sql := first + w.references(s, k, "k", kept, deleted)
 			if k.takes() {
 				sql += " AND " + w.reached(k, kept) // the child's "del" may not be settled yet
 			}
@@ -60,7 +64,7 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 }
 
 // goesWith tells whether every row that a foreign key ties to a row of the stop
-// is known to be deleted with it.
+// is known to be deleted with it, if its key is not nobody's.
 func (w *writer) goesWith(s *stop, k fkey) bool {
 	if w.certain == nil {
 		return false
@@ -128,8 +132,12 @@ func (w *writer) beyond(deleted relation) []reachBeyond {
 			continue
 		}
 		for _, k := range s.t.children {
-			if !k.takes() || w.goesWith(s, k) {
+			only := ""
+			switch {
+			case !k.takes(), w.goesWith(s, k) && !s.nobodys(k):
 				continue
+			case w.goesWith(s, k):
+				only = " AND " + s.nobody(k, "k")
 			}
 			child := w.p.cat.tables[k.child]
 			equal := make([]string, len(k.columns))
@@ -141,7 +149,7 @@ func (w *writer) beyond(deleted relation) []reachBeyond {
 				from += " AND NOT " + w.reached(k, deleted)
 			}
 			all = append(all, reachBeyond{key: k, table: child, parent: s,
-				count: "SELECT count(*) " + from + k.apart(child) + ") u WHERE k.del"})
+				count: "SELECT count(*) " + from + k.apart(child) + ") u WHERE k.del" + only})
 		}
 	}
 	return all

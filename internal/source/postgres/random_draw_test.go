@@ -55,6 +55,14 @@ func (d drawer) scheme(name string) *scheme {
 		t.sharedErase = d.one(6)
 	}
 	s.dropUnreachable()
+	for _, t := range s.tables { // drawn last: the seeds of old failures still draw what they drew
+		t.parted = d.one(6)
+		for _, c := range t.columns {
+			if c.mask != nil && c.mask.strategy == "random_string_rewrite" && c.mask.suffix == "" && d.one(2) {
+				c.mask = &sMask{strategy: "hash"}
+			}
+		}
+	}
 	return s
 }
 

@@ -110,6 +110,9 @@ func masked(m *sMask, c *sColumn, v, place string) (string, bool) {
 		to := cut(m.value + m.suffix)
 		return to, to != v
 	}
+	if m.strategy == "hash" { // of the same value the same; whatever stands there is hashed
+		return randomly + "hash " + strings.ReplaceAll(v, randomly, "\x03") + randomly + "^[0-9a-f]{" + itoa(min(limit, 64)) + "}$", true
+	}
 	n := m.length
 	if n == 0 {
 		n = 30

@@ -225,7 +225,7 @@ func (d drawer) demand(s *scheme, c contents, types []string) demand {
 	var q demand
 	who := d.somebody(s, c, types)
 	q.walk.Seeds = append(d.seeds(s, types, who), d.picks(s, c, types)...)
-	q.walk.Scope = "1"
+	q.walk.Scope, q.walk.Secret = "1", make([]byte, 32) // a secret that nobody need guess
 	if d.one(10) {
 		q.walk.Scope = of(d, "2", "2", "", "x")
 	}

@@ -34,6 +34,7 @@ type sTable struct {
 	people            bool // rows stand for persons
 	place             bool // in calm schemes: what others point to
 	indexed           []int
+	parted            bool // the table has two partitions
 }
 
 type sColumn struct {
@@ -100,7 +101,14 @@ func (s *scheme) ddl() string {
 			}
 			b.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "PRIMARY KEY (%s));\n", s.names(t, t.pk))
+		fmt.Fprintf(&b, "PRIMARY KEY (%s))", s.names(t, t.pk))
+		if t.parted {
+			fmt.Fprintf(&b, " PARTITION BY HASH (%s)", s.names(t, t.pk[:1]))
+			for n := range 2 {
+				fmt.Fprintf(&b, ";\nCREATE TABLE %s PARTITION OF %s FOR VALUES WITH (MODULUS 2, REMAINDER %d)", quoted(s.name, fmt.Sprintf("%s part %d", t.name, n)), quoted(s.name, t.name), n)
+			}
+		}
+		b.WriteString(";\n")
 		for _, c := range t.indexed {
 			fmt.Fprintf(&b, "CREATE INDEX ON %s (%s);\n", quoted(s.name, t.name), s.names(t, []int{c}))
 		}

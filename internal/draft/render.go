@@ -132,14 +132,19 @@ func (c *Collection) keys() []string {
 	return keys
 }
 
+// Names writes names as the items of a list in brackets.
+func Names(list []string) string {
+	names := make([]string, len(list))
+	for i, n := range list {
+		names[i] = scalar(n)
+	}
+	return strings.Join(names, ", ")
+}
+
 func allOf(lists [][]string) string {
 	var all []string
 	for _, l := range lists {
-		var names []string
-		for _, n := range l {
-			names = append(names, scalar(n))
-		}
-		all = append(all, "["+strings.Join(names, ", ")+"]")
+		all = append(all, "["+Names(l)+"]")
 	}
 	if len(all) == 1 {
 		return all[0]

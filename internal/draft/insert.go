@@ -35,10 +35,6 @@ var errUnclear = errors.New("a list does not end where its brackets or its inden
 // insert adds items to a file. No byte that stands there is changed: what people
 // wrote, their comments and their order stay because nothing is written anew.
 func insert(data []byte, edits []edit) ([]byte, error) {
-	newline := "\n"
-	if bytes.Contains(data, []byte("\r\n")) {
-		newline = "\r\n"
-	}
 	text := bytes.SplitAfter(data, []byte("\n"))
 	var all []insertion
 	for _, e := range edits {
@@ -52,7 +48,6 @@ func insert(data []byte, edits []edit) ([]byte, error) {
 		if !ok {
 			return nil, errUnclear
 		}
-		one.text = strings.ReplaceAll(one.text, "\n", newline)
 		all = append(all, one)
 	}
 	slices.SortStableFunc(all, func(a, b insertion) int {
@@ -64,7 +59,7 @@ func insert(data []byte, edits []edit) ([]byte, error) {
 		out.Write(data[at:one.offset])
 		at = one.offset
 		if one.deep > 0 && out.Len() > 0 && out.Bytes()[out.Len()-1] != '\n' {
-			out.WriteString(newline) // the last line of the file had no end
+			out.WriteByte('\n') // the last line of the file had no end
 		}
 		out.WriteString(one.text)
 	}

@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,6 +53,38 @@ func (a Addition) DatasetKey() string { return a.Collection[:strings.LastIndexBy
 // Renew adds to a map what is new in the database. The files are only added to;
 // what is gone is told and stays. Run again, it changes nothing.
 func Renew(db *Database, m *datamap.Map, files []datamap.File, o Options, p datamap.ParseOptions) (*Update, error) {
+	plain, windows := unixEnds(files)
+	if len(windows) > 0 {
+		if same, _ := datamap.Parse(plain, p); same != nil {
+			m, files = same, plain
+		}
+	}
+	u, err := renew(db, m, files, o, p)
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range u.Files {
+		if windows[f.Name] {
+			u.Files[i].Data = bytes.ReplaceAll(f.Data, []byte("\n"), []byte("\r\n"))
+		}
+	}
+	return u, nil
+}
+
+// unixEnds gives files whose lines all end in CR LF with LF alone, because the
+// YAML library counts lines and columns right in those only.
+func unixEnds(files []datamap.File) (plain []datamap.File, windows map[string]bool) {
+	plain, windows = slices.Clone(files), map[string]bool{}
+	for i, f := range files {
+		ends := bytes.Count(f.Data, []byte("\r\n"))
+		if ends > 0 && ends == bytes.Count(f.Data, []byte("\n")) {
+			plain[i].Data, windows[f.Name] = bytes.ReplaceAll(f.Data, []byte("\r\n"), []byte("\n")), true
+		}
+	}
+	return plain, windows
+}
+
+func renew(db *Database, m *datamap.Map, files []datamap.File, o Options, p datamap.ParseOptions) (*Update, error) {
 	o.Map = m
 	k := knownOf(db, m, o.Source)
 	if len(k.datasets) == 0 {

@@ -146,7 +146,7 @@ func TestHeldRowsAreErasedWhenTheHoldIsLifted(t *testing.T) {
 	t.Parallel()
 	b, src := keptBench(t)
 	holds := &heldRows{rows: []source.RowKey{{Collection: "shop.tax_bills", Key: "3"}}}
-	b.Service.c.Holds = holds
+	b.c.Holds = holds
 	id := b.approved(t, datamap.Erasure, "pavla@example.org")
 	b.worked(t)
 	b.expectStatus(t, id, Fulfilled)

@@ -63,14 +63,31 @@ func loadConfig(w *world, path string) (*config.Config, error) {
 
 // loadMap reads the data map; warnings go to the log.
 func loadMap(cfg *config.Config) (*datamap.Map, []datamap.Problem, error) {
+	files, err := readMapFiles(cfg.Datamap)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, list := datamap.Parse(files, mapOptions(cfg))
+	if serious := slices.DeleteFunc(slices.Clone(list), func(p datamap.Problem) bool { return p.Warning }); len(serious) > 0 {
+		return nil, list, problems("the data map cannot be used; nothing was done", serious)
+	}
+	return m, list, nil
+}
+
+func readMapFiles(paths []string) ([]datamap.File, error) {
 	var files []datamap.File
-	for _, path := range cfg.Datamap {
+	for _, path := range paths {
 		data, err := readFile(path, "the data map")
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		files = append(files, datamap.File{Name: path, Data: data})
 	}
+	return files, nil
+}
+
+// mapOptions are what a map is read against.
+func mapOptions(cfg *config.Config) datamap.ParseOptions {
 	names, stores := []string{}, []string{}
 	for _, s := range cfg.Sources {
 		switch {
@@ -80,11 +97,7 @@ func loadMap(cfg *config.Config) (*datamap.Map, []datamap.Problem, error) {
 			stores = append(stores, s.Name)
 		}
 	}
-	m, list := datamap.Parse(files, datamap.ParseOptions{Sources: names, Stores: stores})
-	if serious := slices.DeleteFunc(slices.Clone(list), func(p datamap.Problem) bool { return p.Warning }); len(serious) > 0 {
-		return nil, list, problems("the data map cannot be used; nothing was done", serious)
-	}
-	return m, list, nil
+	return datamap.ParseOptions{Sources: names, Stores: stores}
 }
 
 // loadRules reads the retention rules; no file is no rules.

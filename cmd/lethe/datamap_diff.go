@@ -120,13 +120,9 @@ func readMap(path string) (*datamap.Map, error) {
 			return nil, errors.New("the folder " + path + " holds no .yaml file")
 		}
 	}
-	var files []datamap.File
-	for _, p := range paths {
-		data, err := readFile(p, "the data map")
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, datamap.File{Name: p, Data: data})
+	files, err := readMapFiles(paths)
+	if err != nil {
+		return nil, err
 	}
 	m, list := datamap.Parse(files, datamap.ParseOptions{})
 	if m == nil {

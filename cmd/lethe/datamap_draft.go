@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/draft"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
@@ -19,6 +20,10 @@ type datamapDraftCmd struct {
 	Out      string   `placeholder:"FILE" help:"A new file for the map; standard output unless set."`
 	Sample   int      `default:"200" help:"How many rows of each table are looked at."`
 	NoSample bool     `name:"no-sample" help:"Look at no contents: names, types and keys only."`
+	Update   bool     `help:"Add what is new in the database to the map that is there already; what people wrote stays."`
+	Map      []string `placeholder:"FILE" help:"With --update: the map's files; those of the configuration unless set."`
+	DryRun   bool     `name:"dry-run" help:"With --update: show what would be added, and write nothing."`
+	JSON     bool     `name:"json" help:"With --update: the summary as JSON."`
 }
 
 // Help is the longer text of -h.
@@ -29,7 +34,14 @@ each with its reason as a comment. Reads only; no value that was looked at leave
 
 Example:
   lethe datamap draft --source shop --out datamap.yaml
-  lethe datamap draft --database postgres://reader@db/shop --schema public --no-sample`
+  lethe datamap draft --database postgres://reader@db/shop --schema public --no-sample
+
+With --update the map that is there is added to: tables and columns that it lacks, each marked
+as new. Nothing that stands in it changes, and what is gone from the database is told, not taken
+out. What is not to come back is named under lethe: {draft: {ignore: [table, table.column]}} of
+its dataset.
+
+  lethe datamap draft --source shop --update --dry-run`
 }
 
 // Run drafts.
@@ -41,6 +53,12 @@ func (c *datamapDraftCmd) Run(ctx context.Context, w *world, cli *commands) erro
 		return wrongUse("--name goes with --database; a source of the configuration has its name")
 	case c.Sample < 1 || c.Sample > 10_000:
 		return wrongUse("--sample takes 1 to 10000 rows; --no-sample looks at none")
+	case c.Update && c.Out != "":
+		return wrongUse("--out writes a new map, and --update adds to the one that is there; choose one")
+	case !c.Update && (c.DryRun || c.JSON || len(c.Map) > 0):
+		return wrongUse("--map, --dry-run and --json go with --update")
+	case c.Update && c.Database != "" && (c.Name == "" || len(c.Map) == 0):
+		return wrongUse("an update of a database that is in no configuration needs --name, the source's name in the map, and --map, its files")
 	}
 	name, url := c.Source, c.Database
 	if url != "" && name == "" {
@@ -48,10 +66,15 @@ func (c *datamapDraftCmd) Run(ctx context.Context, w *world, cli *commands) erro
 			name = "shop"
 		}
 	}
+	paths, options := c.Map, datamap.ParseOptions{}
 	if c.Source != "" {
 		cfg, err := loadConfig(w, cli.Config)
 		if err != nil {
 			return err
+		}
+		options = mapOptions(cfg)
+		if len(paths) == 0 {
+			paths = cfg.Datamap
 		}
 		for _, s := range cfg.Sources {
 			if s.Name == c.Source && len(s.Postgres) > 0 {
@@ -61,6 +84,9 @@ func (c *datamapDraftCmd) Run(ctx context.Context, w *world, cli *commands) erro
 		if url == "" {
 			return wrongUse("there is no Postgres source %s in the configuration", c.Source)
 		}
+	}
+	if c.Update {
+		return c.update(ctx, w, draftUpdate{name: name, url: url, paths: paths, options: options})
 	}
 	db, err := c.describe(ctx, w, name, url)
 	if err != nil {
@@ -106,7 +132,7 @@ func (c *datamapDraftCmd) write(w *world, yaml []byte) error {
 	}
 	f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a map holds names of columns, and is for others to read
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("there is a file %s already, and it is not written over; choose another name, and compare the two with lethe datamap diff", c.Out)
+		return fmt.Errorf("there is a file %s already, and it is not written over; add to it with --update, or choose another name and compare the two with lethe datamap diff", c.Out)
 	}
 	if err != nil {
 		return fmt.Errorf("the map cannot be written: %w", err)

@@ -3,8 +3,8 @@ package datamap
 import "slices"
 
 // dataset reads one entry of dataset:.
-func (p *mapReader) dataset(r *reader, item pair) {
-	d := &Dataset{Pos: item.pos}
+func (p *mapReader) dataset(r *reader, item pair, among List) {
+	d := &Dataset{Pos: item.pos, Among: among}
 	var collections pair
 	for _, q := range r.pairs(item, datasetKeys()) {
 		switch q.key {
@@ -44,6 +44,7 @@ func (p *mapReader) dataset(r *reader, item pair) {
 	}
 	p.m.Datasets = append(p.m.Datasets, d)
 	p.tables[d] = make(map[string]*Collection)
+	d.Items = r.listOf(collections.value)
 	items, ok := r.list(collections)
 	if ok && len(items) == 0 {
 		r.out.fail(d.Pos, "dataset %q has no collections", d.Key)
@@ -81,6 +82,10 @@ func (p *mapReader) datasetsAfter(r *reader, q pair) []string {
 
 func (p *mapReader) letheDataset(r *reader, lethe pair, d *Dataset) {
 	for _, q := range r.pairs(lethe, letheDatasetKeys()) {
+		if q.key == "draft" {
+			p.draft(r, q, d)
+			continue
+		}
 		if q.key != "source" {
 			p.legal(r, q, &d.Legal, &d.Legal)
 			continue
@@ -153,6 +158,7 @@ func (p *mapReader) collection(r *reader, item pair, d *Dataset) {
 		p.tables[d][c.Name] = c
 	}
 	d.Collections = append(d.Collections, c)
+	c.Items = r.listOf(fields.value)
 	items, ok := r.list(fields)
 	if ok && len(items) == 0 {
 		r.out.fail(c.Pos, "collection %q has no fields", c.Name)

@@ -25,7 +25,7 @@ func levels() []levelKeys {
 	return []levelKeys{
 		topKeys(), categoryKeys(), datasetKeys(), datasetMetaKeys(), namespaceKeys(), collectionKeys(), collectionMetaKeys(),
 		fieldKeys(), fieldMetaKeys(), referenceKeys(), maskingKeys(), configurationKeys(), preservationKeys(),
-		letheDatasetKeys(), letheCollectionKeys(), letheFieldKeys(), keepKeys(),
+		letheDatasetKeys(), letheCollectionKeys(), letheFieldKeys(), keepKeys(), draftKeys(),
 	}
 }
 
@@ -145,7 +145,7 @@ func preservationKeys() levelKeys {
 }
 
 func letheDatasetKeys() levelKeys {
-	return levelKeys{what: "lethe of a dataset", read: []string{"source", "basis", "consent", "origin", "kept"}, strict: true}
+	return levelKeys{what: "lethe of a dataset", read: []string{"source", "basis", "consent", "origin", "kept", "draft"}, strict: true}
 }
 
 func letheCollectionKeys() levelKeys {
@@ -166,6 +166,10 @@ func letheFieldKeys() levelKeys {
 
 func keepKeys() levelKeys {
 	return levelKeys{what: "keep", read: []string{"where", "for", "from", "because", "mask"}, strict: true}
+}
+
+func draftKeys() levelKeys {
+	return levelKeys{what: "draft", read: []string{"ignore"}, strict: true}
 }
 
 // pairs reads a mapping of one level, reports the keys that do not belong

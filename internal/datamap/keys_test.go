@@ -74,6 +74,8 @@ func keyCases() map[string]keyCase {
 		"fides_meta of a dataset: namespace": {text: onDataset("fides_meta: {namespace: {schema: s, database_name: d}}"), holds: func(m *Map) bool { return theDataset(m).Schema == "s" }},
 		"fides_meta of a dataset: redact":    {text: onDataset("fides_meta: {redact: name}"), says: "redact: name has no effect: an archive shows the names"},
 		"namespace: schema":                  {text: onDataset("fides_meta: {namespace: {schema: s}}"), holds: func(m *Map) bool { return theDataset(m).Schema == "s" }},
+		"lethe of a dataset: draft":          {text: onDataset("lethe: {draft: {}}"), holds: func(m *Map) bool { return theDataset(m).Ignored == nil }},
+		"draft: ignore":                      {text: onDataset("lethe: {draft: {ignore: [visits, visits.agent]}}"), holds: func(m *Map) bool { return slices.Equal(theDataset(m).Ignored, []string{"visits", "visits.agent"}) }},
 
 		"a collection: name":            {text: onField(""), holds: func(m *Map) bool { return theCollection(m).Name == "c" }},
 		"a collection: description":     {text: onCollection("description: d"), holds: func(m *Map) bool { return theCollection(m).Description == "d" }},

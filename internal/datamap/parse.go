@@ -115,7 +115,7 @@ func (p *mapReader) file(f File) {
 			for _, item := range items {
 				one := pair{key: q.key, pos: r.pos(first(item)), value: item}
 				if q.key == "dataset" {
-					p.dataset(r, one)
+					p.dataset(r, one, r.listOf(q.value))
 				} else {
 					p.category(r, one)
 				}

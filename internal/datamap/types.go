@@ -31,6 +31,11 @@ type Dataset struct {
 	Legal       Legal
 	After       []string
 	Collections []*Collection
+	// Ignored are tables ("visits") and columns ("visits.agent") that
+	// `datamap draft --update` does not add again: lethe: {draft: {ignore: […]}}.
+	Ignored []string
+	Among   List // the list that the dataset stands in
+	Items   List // its collections
 }
 
 // Legal is what letters say of a dataset, collection or field; each empty part
@@ -67,6 +72,7 @@ type Collection struct {
 	AllOf []*Field
 	allOf [][]*Field
 	Keeps []Keep // lethe: {keep: […]}: rows that a law keeps (Art. 17(3))
+	Items List   // its fields
 }
 
 // A Keep names rows that an erasure leaves, because a law keeps them: those

@@ -14,6 +14,13 @@ import "strings"
 // A Database is what is known of one database.
 type Database struct {
 	Tables []*Table // by schema and name
+	// Only are the schemas that were looked at; empty: all.
+	Only []string
+	// Path are the schemas in which a table without a schema is looked for, in order.
+	Path []string
+	// Others are relations, as schema and name, that are there and are not described:
+	// partitions, what belongs to an extension, what the role may not read.
+	Others [][2]string
 }
 
 // A Table is a table or view.
@@ -25,6 +32,7 @@ type Table struct {
 	Key          []string   // primary key, in its order
 	Unique       [][]string // columns of unique indexes
 	Links        []ForeignKey
+	Unread       []string // columns that the role may not read
 }
 
 // A Column of a table.
@@ -102,4 +110,14 @@ func (t *Table) Column(name string) *Column {
 		}
 	}
 	return nil
+}
+
+// hasAll tells whether a table has all of the columns.
+func (t *Table) hasAll(names []string) bool {
+	for _, n := range names {
+		if t.Column(n) == nil {
+			return false
+		}
+	}
+	return true
 }

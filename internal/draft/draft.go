@@ -9,8 +9,10 @@ import (
 
 // Options of a draft.
 type Options struct {
-	Source  string // of lethe.yaml, or a name of the draft's own
-	Product string // what the first line says the draft was made from; no address, no password
+	Source string // of lethe.yaml, or a name of the draft's own
+	// Map is what is written already, for an update: a draft of what it has not.
+	Map *datamap.Map
+	New string // the day that marks what an update adds
 }
 
 // A Draft is a map in the making.
@@ -22,6 +24,12 @@ type Draft struct {
 	Unreached []string
 	// Left are tables that no map can name, each with the reason.
 	Left []string
+	// Loose are composite foreign keys that an update cannot add to a collection
+	// that is written already, in a sentence each.
+	Loose []string
+
+	added string            // the day of an update
+	keys  map[*Table]string // fides_key of the dataset of each table, in an update
 }
 
 // A Collection is one table as drafted.
@@ -33,6 +41,8 @@ type Collection struct {
 	Owner   string
 	AllOf   [][]string
 	Fields  []*Field
+	Written *datamap.Collection // of an update: the map has it already, and Fields are those that it has not
+	Loose   []string            // see Draft.Loose
 }
 
 // A Field is one column as drafted.
@@ -57,6 +67,7 @@ type Reference struct {
 
 type drafting struct {
 	db      *Database
+	known   *known
 	links   map[*Table][]*link
 	called  map[*Table][]string
 	judged  map[*Column]judgement
@@ -69,31 +80,46 @@ type drafting struct {
 
 // Make drafts a map.
 func Make(db *Database, o Options) *Draft {
-	out := &Draft{Source: o.Source}
+	known := knownOf(db, o.Map, o.Source)
+	out := &Draft{Source: o.Source, added: o.New, keys: map[*Table]string{}}
 	clean := &Database{}
 	for _, t := range db.Tables {
 		if why := unnameable(t); why != "" {
 			out.Left = append(out.Left, t.FullName()+" "+why)
 			continue
 		}
+		if known.leaves(t, "") {
+			continue
+		}
 		kept := *t
 		kept.Columns = nil
 		for _, c := range t.Columns {
+			if known.leaves(t, c.Name) {
+				continue
+			}
 			if strings.Contains(c.Name, ".") {
 				out.Left = append(out.Left, t.FullName()+": a column has a point in its name, which no map can hold")
 				continue
 			}
 			kept.Columns = append(kept.Columns, c)
 		}
+		if len(kept.Columns) == 0 {
+			continue // each of them is left out on purpose
+		}
+		if !kept.hasAll(kept.Key) {
+			kept.Key = nil
+		}
+		kept.Unique = slices.DeleteFunc(slices.Clone(kept.Unique), func(u []string) bool { return !kept.hasAll(u) })
 		clean.Tables = append(clean.Tables, &kept)
 	}
-	d := &drafting{db: clean, links: map[*Table][]*link{}, called: map[*Table][]string{}, judged: map[*Column]judgement{},
+	d := &drafting{db: clean, known: known, links: map[*Table][]*link{}, called: map[*Table][]string{}, judged: map[*Column]judgement{},
 		root: map[*Table]bool{}, about: map[*Table]bool{}, reached: map[*Table]bool{}, kept: map[*Table]string{}}
 	d.names()
 	d.findLinks()
 	d.judgeAll()
 	d.findRoots()
 	d.direct()
+	d.heed()
 	d.walk()
 	d.keep()
 	for _, t := range d.order {
@@ -104,9 +130,12 @@ func Make(db *Database, o Options) *Draft {
 			continue
 		}
 		out.Collections = append(out.Collections, d.collection(t))
-		if d.looksPersonal(t) || d.keyless(t) {
+		if d.known.collection(t) == nil && (d.looksPersonal(t) || d.keyless(t)) {
 			out.Unreached = append(out.Unreached, t.FullName())
 		}
+	}
+	for _, c := range out.Collections {
+		out.Loose = append(out.Loose, c.Loose...)
 	}
 	return out
 }
@@ -183,8 +212,9 @@ func (d *drafting) identityOf(t *Table) bool {
 
 func (d *drafting) findRoots() {
 	for _, t := range d.db.Tables {
-		if slices.ContainsFunc(t.Columns, func(c *Column) bool { return d.identity(t, c) != "" }) {
-			d.root[t] = true
+		d.root[t] = slices.ContainsFunc(t.Columns, func(c *Column) bool { return !d.known.has(t, c.Name) && d.identity(t, c) != "" })
+		if d.known.collection(t) != nil {
+			d.root[t] = !d.known.skipped(t) && (d.root[t] || d.known.seeded(t))
 		}
 	}
 	for _, t := range d.db.Tables {
@@ -201,9 +231,15 @@ func (d *drafting) findRoots() {
 func (d *drafting) walk() {
 	var queue []*Table
 	add := func(t *Table) {
-		if !d.reached[t] && t.Kind == "table" && len(keyOf(t)) > 0 {
+		known := d.known.collection(t)
+		if !d.reached[t] && (known != nil && !known.Skip || known == nil && t.Kind == "table" && len(keyOf(t)) > 0) {
 			d.reached[t] = true
 			queue = append(queue, t)
+		}
+	}
+	for _, t := range d.db.Tables {
+		if c := d.known.collection(t); c != nil && d.known.reached[c] {
+			add(t)
 		}
 	}
 	for _, person := range []bool{true, false} {
@@ -234,7 +270,14 @@ func (d *drafting) walk() {
 
 // keep finds the tables whose rows are masked rather than deleted.
 func (d *drafting) keep() {
+	deleted := func(t *Table) bool { c := d.known.collection(t); return c != nil && c.Delete }
 	for _, t := range d.order {
+		if c := d.known.collection(t); c != nil {
+			if !c.Delete {
+				d.kept[t] = "as the map has it"
+			}
+			continue
+		}
 		subjects := map[*Table]bool{}
 		n := 0
 		for _, l := range d.links[t] {
@@ -253,7 +296,7 @@ func (d *drafting) keep() {
 	}
 	for _, c := range d.db.Tables {
 		for _, l := range d.links[c] {
-			if p := l.parent; p != c && d.reached[p] && d.kept[p] == "" && !l.to && (!d.reached[c] || !l.from) {
+			if p := l.parent; p != c && d.reached[p] && !deleted(p) && d.kept[p] == "" && !l.to && (!d.reached[c] || !l.from) {
 				d.kept[p] = "rows of " + c.Name + " point here and are not the person's"
 			}
 		}
@@ -265,7 +308,7 @@ func (d *drafting) keep() {
 				continue
 			}
 			for _, l := range d.links[c] {
-				if p := l.parent; p != c && d.reached[p] && d.kept[p] == "" {
+				if p := l.parent; p != c && d.reached[p] && !deleted(p) && d.kept[p] == "" {
 					d.kept[p], changed = "rows of "+c.Name+" are kept and point here", true
 				}
 			}
@@ -284,9 +327,13 @@ func (d *drafting) looksPersonal(t *Table) bool {
 	return t.Kind == "table" && sure > 0 && (!d.isHouse(t) || sure > 2)
 }
 
+// collection is a table as drafted; of one that the map has, what it has not.
 func (d *drafting) collection(t *Table) *Collection {
-	c := &Collection{Table: t, Reached: d.reached[t]}
+	known := d.known.collection(t)
+	c := &Collection{Table: t, Reached: d.reached[t], Written: known}
 	switch {
+	case known != nil:
+		c.Reached = !known.Skip
 	case t.Kind != "table":
 		c.Why = "a " + t.Kind + ": what it shows lies in tables"
 	case d.keyless(t):
@@ -301,6 +348,9 @@ func (d *drafting) collection(t *Table) *Collection {
 		c.Delete = true
 	}
 	key := keyOf(t)
+	if known != nil && slices.ContainsFunc(known.PrimaryKey(), func(f *datamap.Field) bool { return !slices.Contains(key, f.Name) }) {
+		key = nil // a person chose other columns
+	}
 	byColumn := map[string]*Field{}
 	for _, col := range t.Columns {
 		f := &Field{Column: col, Key: slices.Contains(key, col.Name), Identity: d.identity(t, col)}
@@ -308,7 +358,9 @@ func (d *drafting) collection(t *Table) *Collection {
 			f.Category, f.Why = j.category, append(f.Why, j.why)
 		}
 		byColumn[col.Name] = f
-		c.Fields = append(c.Fields, f)
+		if !d.known.has(t, col.Name) {
+			c.Fields = append(c.Fields, f)
+		}
 	}
 	if c.Reached {
 		d.tie(t, c, byColumn)
@@ -335,107 +387,4 @@ func keyOf(t *Table) []string {
 // keyless tells that a table would be reached, had it a key.
 func (d *drafting) keyless(t *Table) bool {
 	return t.Kind == "table" && len(keyOf(t)) == 0 && (d.root[t] || slices.ContainsFunc(d.links[t], func(l *link) bool { return l.from && d.reached[l.parent] }))
-}
-
-// tie puts references on fields.
-func (d *drafting) tie(t *Table, c *Collection, byColumn map[string]*Field) {
-	owners, ways := []*link{}, 0
-	for _, l := range d.links[t] {
-		if l.owner && l.from && len(l.columns) == 1 {
-			owners = append(owners, l)
-		}
-		if l.from && d.reached[l.parent] {
-			ways++
-		}
-		if l.why != "" && !l.from && !l.to || !d.reached[l.parent] {
-			if l.why != "" && d.reached[l.parent] {
-				f := byColumn[l.columns[0]]
-				f.Why = append(f.Why, l.parent.Name+"."+strings.Join(l.references, ", ")+" is not followed: "+l.why)
-			}
-			continue
-		}
-		for i, column := range l.columns {
-			f := byColumn[column]
-			f.add(l, i)
-			if i > 0 {
-				continue
-			}
-			if l.guessed {
-				f.Why = append(f.Why, "no foreign key, "+l.parent.Name+" by its name")
-			}
-			if l.why != "" {
-				f.Why = append(f.Why, l.why)
-			}
-		}
-		if len(l.columns) > 1 && !slices.ContainsFunc(c.AllOf, func(a []string) bool { return slices.Equal(a, l.columns) }) {
-			c.AllOf = append(c.AllOf, l.columns)
-		}
-	}
-	for _, f := range c.Fields {
-		if f.Identity != "" {
-			ways++
-		}
-	}
-	for _, o := range d.db.Tables {
-		for _, l := range d.links[o] {
-			if l.to && l.parent == t && d.reached[o] {
-				ways++
-			}
-		}
-	}
-	if len(owners) == 1 && ways > 1 && !slices.ContainsFunc(owners[0].columns, func(col string) bool { return d.satellite(owners[0]) }) {
-		c.Owner = owners[0].columns[0]
-	}
-}
-
-func (f *Field) add(l *link, i int) {
-	directions := []datamap.Direction{}
-	if l.from {
-		directions = append(directions, datamap.From)
-	}
-	if l.to {
-		directions = append(directions, datamap.To)
-	}
-	for _, way := range directions {
-		r := Reference{l.parent, l.references[i], way}
-		if !slices.Contains(f.References, r) {
-			f.References = append(f.References, r)
-		}
-	}
-}
-
-// finish gives what is left of a reached row's columns a category, so that a
-// person is given the whole row, and each masked column a value that it can hold.
-func (d *drafting) finish(t *Table, f *Field) {
-	if f.Category == "" {
-		person := f.Key && (d.isPerson(t) || d.root[t]) ||
-			slices.ContainsFunc(f.References, func(r Reference) bool { return d.root[r.Parent] })
-		f.Category = "system.operations"
-		if person {
-			f.Category = "user.unique_id"
-		}
-	}
-	if !strings.HasPrefix(f.Category, "user") || f.Key || len(f.References) > 0 {
-		return
-	}
-	single := slices.ContainsFunc(t.Unique, func(u []string) bool { return slices.Equal(u, []string{f.Column.Name}) })
-	switch col := f.Column; {
-	case col.Generated:
-		f.Masking = "preserve"
-		f.Why = append(f.Why, "generated, follows the columns that it is made from")
-	case !col.NotNull:
-	case col.Class == Text && f.Category == "user.contact.email":
-		f.Masking, f.Suffix = "random_string_rewrite", "@erased.invalid"
-	case col.Class == Text && single:
-		f.Masking = "random_string_rewrite"
-	case col.Class == Text:
-		f.Masking, f.Value = "string_rewrite", "erased"
-	case col.Class == JSON && strings.HasPrefix(col.Type, "json"):
-		f.Masking, f.Value = "string_rewrite", "{}"
-	case col.Class == Inet:
-		f.Masking, f.Value = "string_rewrite", "0.0.0.0"
-	default:
-		f.Masking = "preserve"
-		f.Why = append(f.Why, "NOT NULL: say what an erasure puts here")
-	}
 }

@@ -15,6 +15,7 @@ type link struct {
 	from, to      bool     // parent to child; child to parent
 	why           string
 	owner         bool // the parent is a person whom the row is about
+	old           bool // of columns that the map has at both ends: it stays as the map has it
 }
 
 // links gathers every table's, foreign keys first, and those that names tell of:
@@ -28,7 +29,7 @@ func (d *drafting) findLinks() {
 		taken := map[string]bool{}
 		for _, k := range t.Links {
 			p := byName[k.Schema+"."+k.Table]
-			if p == nil || len(k.Columns) != len(k.References) {
+			if p == nil || len(k.Columns) != len(k.References) || !t.hasAll(k.Columns) || !p.hasAll(k.References) {
 				continue
 			}
 			for _, c := range k.Columns {

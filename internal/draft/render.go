@@ -75,7 +75,27 @@ func (d *Draft) dataset(b *strings.Builder, schema string) {
 func (d *Draft) collection(c *Collection, indent string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, indent+format+"\n", args...) }
-	said := []string{rows(c.Table.Rows)}
+	for _, s := range d.said(c) {
+		line("# %s.", s)
+	}
+	line("- name: %s", scalar(c.Table.Name))
+	for _, key := range c.keys() {
+		line("  %s", key)
+	}
+	line("  fields:")
+	for _, f := range c.Fields {
+		b.WriteString(d.field(f, indent+"    ", ""))
+	}
+	return b.String()
+}
+
+// said is what a comment says of a collection.
+func (d *Draft) said(c *Collection) []string {
+	var said []string
+	if d.added != "" {
+		said = append(said, "New "+d.added)
+	}
+	said = append(said, rows(c.Table.Rows))
 	switch {
 	case c.Delete:
 		said = append(said, "An erasure deletes the rows: only the person's")
@@ -84,15 +104,20 @@ func (d *Draft) collection(c *Collection, indent string) string {
 	default:
 		said = append(said, upper(c.Why))
 	}
-	for _, s := range said {
-		line("# %s.", oneLine(s))
+	for i := range said {
+		said[i] = oneLine(said[i])
 	}
-	line("- name: %s", scalar(c.Table.Name))
+	return said
+}
+
+// keys are a collection's keys between its name and its fields.
+func (c *Collection) keys() []string {
+	var keys []string
 	if c.Delete {
-		line("  fides_meta: {masking_strategy_override: {strategy: delete}}")
+		keys = append(keys, "fides_meta: {masking_strategy_override: {strategy: delete}}")
 	}
 	if !c.Reached {
-		line("  skip_processing: true")
+		keys = append(keys, "skip_processing: true")
 	}
 	var own []string
 	if c.Owner != "" {
@@ -102,23 +127,24 @@ func (d *Draft) collection(c *Collection, indent string) string {
 		own = append(own, "all_of: "+allOf(c.AllOf))
 	}
 	if len(own) > 0 {
-		line("  lethe: {%s}", strings.Join(own, ", "))
+		keys = append(keys, "lethe: {"+strings.Join(own, ", ")+"}")
 	}
-	line("  fields:")
-	for _, f := range c.Fields {
-		b.WriteString(d.field(f, indent+"    "))
+	return keys
+}
+
+// Names writes names as the items of a list in brackets.
+func Names(list []string) string {
+	names := make([]string, len(list))
+	for i, n := range list {
+		names[i] = scalar(n)
 	}
-	return b.String()
+	return strings.Join(names, ", ")
 }
 
 func allOf(lists [][]string) string {
 	var all []string
 	for _, l := range lists {
-		var names []string
-		for _, n := range l {
-			names = append(names, scalar(n))
-		}
-		all = append(all, "["+strings.Join(names, ", ")+"]")
+		all = append(all, "["+Names(l)+"]")
 	}
 	if len(all) == 1 {
 		return all[0]
@@ -126,16 +152,35 @@ func allOf(lists [][]string) string {
 	return "[" + strings.Join(all, ", ") + "]"
 }
 
-// field is one field, its reason behind it.
-func (d *Draft) field(f *Field, indent string) string {
+// field is one field, its reason behind it; mark stands before the reason.
+func (d *Draft) field(f *Field, indent, mark string) string {
+	keys := d.fieldKeys(f)
 	var b strings.Builder
-	b.WriteString(indent + "- name: " + scalar(f.Column.Name))
-	if len(f.Why) > 0 {
-		b.WriteString("  # " + oneLine(strings.Join(f.Why, "; ")))
+	b.WriteString(indent + "- " + keys[0])
+	if why := reason(f, mark); why != "" {
+		b.WriteString("  # " + why)
 	}
 	b.WriteString("\n")
+	for _, key := range keys[1:] {
+		b.WriteString(indent + "  " + key + "\n")
+	}
+	return b.String()
+}
+
+// reason is why a field is as it is, on one line.
+func reason(f *Field, mark string) string {
+	why := f.Why
+	if mark != "" {
+		why = append([]string{mark}, why...)
+	}
+	return oneLine(strings.Join(why, "; "))
+}
+
+// fieldKeys are a field's keys, its name first.
+func (d *Draft) fieldKeys(f *Field) []string {
+	keys := []string{"name: " + scalar(f.Column.Name)}
 	if f.Category != "" {
-		b.WriteString(indent + "  data_categories: [" + f.Category + "]\n")
+		keys = append(keys, "data_categories: ["+f.Category+"]")
 	}
 	var meta []string
 	if f.Key {
@@ -148,7 +193,7 @@ func (d *Draft) field(f *Field, indent string) string {
 		var refs []string
 		for _, r := range f.References {
 			refs = append(refs, fmt.Sprintf("{dataset: %s, field: %s, direction: %s}",
-				scalar(d.key(r.Parent.Schema)), scalar(r.Parent.Name+"."+r.Field), r.Direction))
+				scalar(d.datasetOf(r.Parent)), scalar(r.Parent.Name+"."+r.Field), r.Direction))
 		}
 		meta = append(meta, "references: ["+strings.Join(refs, ", ")+"]")
 	}
@@ -168,9 +213,17 @@ func (d *Draft) field(f *Field, indent string) string {
 		meta = append(meta, "masking_strategy_override: {"+m+"}")
 	}
 	if len(meta) > 0 {
-		b.WriteString(indent + "  fides_meta: {" + strings.Join(meta, ", ") + "}\n")
+		keys = append(keys, "fides_meta: {"+strings.Join(meta, ", ")+"}")
 	}
-	return b.String()
+	return keys
+}
+
+// datasetOf is the fides_key of a table's dataset.
+func (d *Draft) datasetOf(t *Table) string {
+	if key, ok := d.keys[t]; ok {
+		return key
+	}
+	return d.key(t.Schema)
 }
 
 // rows is the planner's estimate in round numbers: a draft made again on a quiet

@@ -32,6 +32,7 @@ type table struct {
 	triggers     []string // enabled user triggers that fire on UPDATE or DELETE
 	children     []fkey   // foreign keys that reference it, of whatever table
 	can          map[string]bool
+	writes       int // what can be done to its rows, a bit a command: 4 is UPDATE, 16 DELETE (pg_relation_is_updatable)
 }
 
 type column struct {
@@ -129,7 +130,8 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	// the statements name the schema.
 	rows, err := db.Query(ctx, `
 		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relhassubclass, c.reltuples::float8,
-		       has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE')
+		       has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'),
+		       CASE WHEN c.relkind IN ('r', 'p') THEN 28 ELSE pg_relation_is_updatable(c.oid, true) END
 		FROM unnest($1::text[]) AS w(name)
 		JOIN pg_class c ON c.oid = to_regclass(w.name)
 		JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -141,7 +143,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	var name string
 	var t table
 	var sel, upd, del bool
-	if _, err := pgx.ForEachRow(rows, []any{&name, &t.oid, &t.schema, &t.name, &t.kind, &t.heirs, &t.estimate, &sel, &upd, &del}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&name, &t.oid, &t.schema, &t.name, &t.kind, &t.heirs, &t.estimate, &sel, &upd, &del, &t.writes}, func() error {
 		known := c.tables[t.oid]
 		if known == nil {
 			n := t

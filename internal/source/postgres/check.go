@@ -208,9 +208,9 @@ func (k *checking) children(c *datamap.Collection, t *table) {
 	for _, f := range t.children {
 		child := k.cat.tables[f.child]
 		name := child.schema + "." + child.name
-		if !child.indexed(f.columns[0], "") && (child.kind == "r" || child.kind == "p") {
+		if child.real() && !child.servedByAll(f.columns, "") {
 			k.say(Doubtful, c.FullName(), "no index serves the foreign key "+f.name+": Postgres reads all of "+name+" for each row deleted",
-				create(child, pgx.Identifier(f.columns[:1]).Sanitize()))
+				create(child, strings.Join(quoted(t.inKeyOrder(f)), ", ")))
 		}
 		switch {
 		case mapped[f.child]:
@@ -222,6 +222,27 @@ func (k *checking) children(c *datamap.Collection, t *table) {
 				"add "+name+" to the data map")
 		}
 	}
+}
+
+// inKeyOrder are the columns of a foreign key in the order in which the key that
+// they reference has them, so that both indexes begin alike: people who look up a
+// tenant's rows, or a row by all of its key, are served by either.
+func (t *table) inKeyOrder(f fkey) []string {
+	for _, key := range append([][]string{t.key}, t.unique...) {
+		if len(key) != len(f.references) {
+			continue
+		}
+		var ordered []string
+		for _, name := range key {
+			if i := slices.Index(f.references, name); i >= 0 {
+				ordered = append(ordered, f.columns[i])
+			}
+		}
+		if len(ordered) == len(f.columns) {
+			return ordered
+		}
+	}
+	return f.columns
 }
 
 // hidden looks for row-level security, under which a walk would miss rows in silence.

@@ -61,22 +61,6 @@ func (k *checking) masks(ctx context.Context, conn *pgxpool.Conn) error {
 	return nil
 }
 
-// changeable looks whether rows of a view or foreign table can be changed at all.
-func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datamap.Visit, t *table) error {
-	if t.real() || !v.Delete && len(v.Targets) == 0 {
-		return nil
-	}
-	var can int // a bit for each command: 4 is UPDATE, 16 DELETE (pg_relation_is_updatable)
-	if err := conn.QueryRow(ctx, "SELECT pg_relation_is_updatable($1::oid, false)", t.oid).Scan(&can); err != nil {
-		return fmt.Errorf("ask whether %s can be changed: %w", v.Collection.FullName(), err)
-	}
-	if v.Delete && can&16 == 0 || len(v.Targets) > 0 && can&4 == 0 {
-		k.say(Wrong, v.Collection.FullName(), "it is a view whose rows cannot be changed: they can be given, not erased",
-			"map the tables that it reads, or give its personal fields masking_strategy_override: {strategy: preserve}")
-	}
-	return nil
-}
-
 // refused says why a column cannot hold its masked value, or "".
 func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
 	if why := cannotHold(t, m); why != "" {

@@ -134,6 +134,48 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// TestCheckNamesEveryColumnOfAKey: an index for a foreign key of several columns
+// holds them all, in the order of the key that they reference.
+func TestCheckNamesEveryColumnOfAKey(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (tenant int, nr int, email text, PRIMARY KEY (tenant, nr));
+		CREATE TABLE orders (id int PRIMARY KEY, person int, tenant int, FOREIGN KEY (person, tenant) REFERENCES people (nr, tenant));
+		CREATE INDEX ON orders (tenant);
+		CREATE TABLE calls (id int PRIMARY KEY, person int, tenant int, FOREIGN KEY (person, tenant) REFERENCES people (nr, tenant));
+		CREATE INDEX ON calls (person, tenant, id);`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: tenant, fides_meta: {primary_key: true}}
+          - {name: nr, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+`)
+	doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, d := range doubts {
+		if !strings.Contains(d.Do, "CREATE INDEX") || d.Subject != "w.people" {
+			continue
+		}
+		told++
+		if d.Do != `CREATE INDEX CONCURRENTLY ON "public"."orders" ("tenant", "person")` {
+			t.Errorf("expected an index of both columns in the key's order, got %s", d.Do)
+		}
+	}
+	if told != 1 {
+		t.Errorf("expected one missing index to be told, got %d: %+v", told, doubts)
+	}
+}
+
 // TestCheckMasks: what a column cannot hold is found before anything runs.
 func TestCheckMasks(t *testing.T) {
 	t.Parallel()

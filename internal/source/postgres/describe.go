@@ -29,9 +29,14 @@ const sampleTimeout = 2 * time.Second
 // are looked at and forgotten. Told are also the tables that were not sampled.
 func (s *Source) Describe(ctx context.Context, o Describing) (db *draft.Database, unsampled []string, err error) {
 	defer func() { err = s.failed("describe the database", err) }()
-	db = &draft.Database{}
+	db = &draft.Database{Only: o.Schemas}
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
-		err := s.inTx(ctx, conn, reading, func(tx pgx.Tx) error { return describe(ctx, tx, o.Schemas, db) })
+		err := s.inTx(ctx, conn, reading, func(tx pgx.Tx) error {
+			if err := describe(ctx, tx, o.Schemas, db); err != nil {
+				return err
+			}
+			return describeOthers(ctx, tx, db)
+		})
 		if err != nil || o.Sample <= 0 {
 			return err
 		}
@@ -92,18 +97,24 @@ func describe(ctx context.Context, tx pgx.Tx, schemas []string, db *draft.Databa
 func describeColumns(ctx context.Context, tx pgx.Tx, oids []uint32, byOID map[uint32]*draft.Table) error {
 	rows, err := tx.Query(ctx, `
 		SELECT a.attrelid, a.attname::text, format_type(b.oid, NULL), a.attnotnull OR t.typnotnull, a.attgenerated <> '',
-		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND greatest(a.atttypmod, t.typtypmod) > 4 THEN greatest(a.atttypmod, t.typtypmod) - 4 ELSE 0 END
+		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND greatest(a.atttypmod, t.typtypmod) > 4 THEN greatest(a.atttypmod, t.typtypmod) - 4 ELSE 0 END,
+		       has_column_privilege(a.attrelid, a.attnum, 'SELECT')
 		FROM pg_attribute a
 		JOIN pg_type t ON t.oid = a.atttypid
 		JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
-		WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+		WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped
 		ORDER BY a.attrelid, a.attnum`, oids)
 	if err != nil {
 		return fmt.Errorf("list the columns: %w", err)
 	}
 	var rel uint32
 	var c draft.Column
-	if _, err := pgx.ForEachRow(rows, []any{&rel, &c.Name, &c.Type, &c.NotNull, &c.Generated, &c.Length}, func() error {
+	var readable bool
+	if _, err := pgx.ForEachRow(rows, []any{&rel, &c.Name, &c.Type, &c.NotNull, &c.Generated, &c.Length, &readable}, func() error {
+		if !readable {
+			byOID[rel].Unread = append(byOID[rel].Unread, c.Name)
+			return nil
+		}
 		n := c
 		n.Class = draft.ClassOf(n.Type)
 		byOID[rel].Columns = append(byOID[rel].Columns, &n)
@@ -160,6 +171,34 @@ func describeKeys(ctx context.Context, tx pgx.Tx, oids []uint32, byOID map[uint3
 		return nil
 	}); err != nil {
 		return fmt.Errorf("list the foreign keys: %w", err)
+	}
+	return nil
+}
+
+// describeOthers lists what is there and not described, so that an update of a
+// map does not take it for gone, and where a table without a schema is looked for.
+func describeOthers(ctx context.Context, tx pgx.Tx, db *draft.Database) error {
+	if err := tx.QueryRow(ctx, `SELECT current_schemas(false)::text[]`).Scan(&db.Path); err != nil {
+		return fmt.Errorf("read the search path: %w", err)
+	}
+	known := make(map[[2]string]bool, len(db.Tables))
+	for _, t := range db.Tables {
+		known[[2]string{t.Schema, t.Name}] = true
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'`)
+	if err != nil {
+		return fmt.Errorf("list what else is there: %w", err)
+	}
+	var one [2]string
+	if _, err := pgx.ForEachRow(rows, []any{&one[0], &one[1]}, func() error {
+		if !known[one] {
+			db.Others = append(db.Others, one)
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("list what else is there: %w", err)
 	}
 	return nil
 }

@@ -210,12 +210,17 @@ func (t *table) servedBy(ties []strand, scope string) bool {
 		}
 		plain = append(plain, tie.to.name)
 	}
+	return len(plain) > 0 && t.servedByAll(plain, scope)
+}
+
+// servedByAll tells whether an index finds rows by all of the columns at once.
+func (t *table) servedByAll(plain []string, scope string) bool {
 	if len(plain) == 1 {
 		return t.indexed(plain[0], scope)
 	}
 	// An index that begins with all of them, in whatever order, the
 	// controller's column among or before them.
-	return len(plain) > 1 && slices.ContainsFunc(t.indexes, func(x index) bool {
+	return slices.ContainsFunc(t.indexes, func(x index) bool {
 		if x.partial || x.gin {
 			return false
 		}

@@ -176,6 +176,9 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 			reasons = append(reasons, why)
 		}
 		reasons = append(reasons, st.unnameable()...)
+		if plan.Kind == datamap.Erasure {
+			reasons = append(reasons, st.unchangeable()...)
+		}
 		if p.keeping(st) {
 			reasons = append(reasons, st.keepMisfits()...)
 		}

@@ -167,7 +167,7 @@ func (r *renewing) home() {
 		taken[d.Key] = true
 	}
 	for _, c := range r.draft.Collections {
-		key := ""
+		var key string
 		switch d := r.known.dataset(c.Table); {
 		case c.Written != nil:
 			key = c.Written.Dataset.Key

@@ -55,6 +55,7 @@ func (d drawer) scheme(name string) *scheme {
 		t.sharedErase = d.one(6)
 	}
 	s.dropUnreachable()
+	d.compose(s)
 	for _, t := range s.tables { // drawn last: the seeds of old failures still draw what they drew
 		t.parted = d.one(6)
 		for _, c := range t.columns {
@@ -292,6 +293,20 @@ func (d drawer) direct(s *scheme, child *sTable, at int, parent *sTable, key int
 		r.direction = map[string]string{"from": "to", "to": "from", "": ""}[r.direction]
 	}
 	return r
+}
+
+// compose makes one link (all_of) of two ties that together name a composite key.
+func (d drawer) compose(s *scheme) {
+	for _, a := range s.ties {
+		for _, b := range s.ties {
+			pk := s.tables[a.names.t].pk
+			both := a.on.t == b.on.t && a.names.t == b.names.t && b.on.c == a.on.c+1 && len(pk) == 2 && a.names.c == pk[0] && b.names.c == pk[1]
+			if both && a.and == nil && !a.half && !b.half && b.and == nil && !d.one(3) {
+				a.and, b.half, b.direction = b, true, a.direction
+			}
+		}
+	}
+	s.dropUnreachable()
 }
 
 // dropUnreachable takes what a policy could target from the tables that no

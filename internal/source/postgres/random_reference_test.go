@@ -18,7 +18,8 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // A lead is one way from the value of a column to the rows that hold it.
 type lead struct {
 	from, to spot
-	own      bool // a row points there: direction "to", from the end that holds the other's key
+	own      bool  // a row points there: direction "to", from the end that holds the other's key
+	and      *lead // of a composite link: what must agree, too
 }
 
 // A trail is which tables a set of identity types reaches, and how.
@@ -72,6 +73,9 @@ func (s *scheme) trail(types []string) trail {
 	taken := map[*tie]bool{}
 	for n := 0; n < len(t.reached); n++ {
 		for _, r := range s.tiesInOrder() {
+			if r.half {
+				continue
+			}
 			holds, _ := s.holder(r)
 			for _, l := range []lead{{from: r.on, to: r.names, own: r.direction == "to" && holds == r.on}, {from: r.names, to: r.on}} {
 				forward := l.from == r.on
@@ -82,6 +86,12 @@ func (s *scheme) trail(types []string) trail {
 					continue
 				}
 				taken[r] = true
+				if r.and != nil {
+					l.and = &lead{from: r.and.on, to: r.and.names}
+					if !forward {
+						l.and = &lead{from: r.and.names, to: r.and.on}
+					}
+				}
 				t.leads = append(t.leads, l)
 				reach(l.to.t)
 			}
@@ -199,14 +209,14 @@ func (v view) each(f func(rowID)) {
 func (v view) led(at rowID, in map[rowID]bool, only func(lead) bool) bool {
 	t, r := v.s.tables[at.t], v.c[at.t][at.j]
 	for _, l := range v.trail.leads {
-		if l.to.t != at.t || !only(l) || !v.s.leads(l.from, l.to, r[l.to.c]) {
+		if l.to.t != at.t || !only(l) || !v.s.leads(l.from, l.to, r[l.to.c]) || l.and != nil && !v.s.leads(l.and.from, l.and.to, r[l.and.to.c]) {
 			continue
 		}
 		if t.owner >= 0 && l.to.c != t.owner && leadsOn(r[t.owner]) {
 			continue // an owned row is taken only through its owner
 		}
 		for j, from := range v.c[l.from.t] {
-			if in[rowID{l.from.t, j}] && from[l.from.c] == r[l.to.c] {
+			if in[rowID{l.from.t, j}] && from[l.from.c] == r[l.to.c] && (l.and == nil || from[l.and.from.c] == r[l.and.to.c]) {
 				return true
 			}
 		}
@@ -251,11 +261,12 @@ func (v view) shared(in map[rowID]bool) map[rowID]bool {
 func (v view) namedBy(at rowID, f func(rowID) bool) bool {
 	for _, r := range v.s.ties {
 		holds, held := v.s.holder(r)
-		if held.t != at.t || !v.s.leads(held, holds, v.c[at.t][at.j][held.c]) {
+		row := v.c[at.t][at.j]
+		if r.half || held.t != at.t || !v.s.leads(held, holds, row[held.c]) || r.and != nil && !v.s.leads(r.and.names, r.and.on, row[r.and.names.c]) {
 			continue
 		}
 		for j, by := range v.c[holds.t] {
-			if by[holds.c] == v.c[at.t][at.j][held.c] && f(rowID{holds.t, j}) {
+			if by[holds.c] == row[held.c] && (r.and == nil || by[r.and.on.c] == row[r.and.names.c]) && f(rowID{holds.t, j}) {
 				return true
 			}
 		}
@@ -447,7 +458,10 @@ func (v view) rows(p datamap.Policy, a answer, t *sTable) (names []string, rows 
 	}
 	var places []int
 	for i, c := range t.columns {
-		links := slices.ContainsFunc(v.trail.leads, func(l lead) bool { return l.from == spot{t.i, i} || l.to == spot{t.i, i} })
+		links := slices.ContainsFunc(v.trail.leads, func(l lead) bool {
+			here := spot{t.i, i}
+			return l.from == here || l.to == here || l.and != nil && (l.and.from == here || l.and.to == here)
+		})
 		follows := (links || t.marked && slices.Contains(t.pk, i)) && p.Links != datamap.LinksOmit
 		if slices.Contains(asked, i) || follows {
 			places, names = append(places, i), append(names, c.name)

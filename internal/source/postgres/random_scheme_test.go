@@ -62,6 +62,8 @@ type spot struct{ t, c int }
 type tie struct {
 	on, names spot
 	direction string // from, to or none
+	and       *tie   // the other half of a composite link (all_of)
+	half      bool   // it is such a half
 }
 
 // A foreign is a foreign key, to the primary key of its parent.
@@ -139,6 +141,15 @@ func (s *scheme) yaml() string {
 		}
 		if t.sharedErase {
 			own = append(own, "shared: erase")
+		}
+		var composites []string
+		for _, r := range s.ties {
+			if r.and != nil && r.on.t == t.i {
+				composites = append(composites, fmt.Sprintf("[%q, %q]", t.columns[r.on.c].name, t.columns[r.and.on.c].name))
+			}
+		}
+		if len(composites) > 0 {
+			own = append(own, "all_of: ["+strings.Join(composites, ", ")+"]")
 		}
 		if len(own) > 0 {
 			fmt.Fprintf(&b, "        lethe: {%s}\n", strings.Join(own, ", "))

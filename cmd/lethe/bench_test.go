@@ -85,32 +85,42 @@ func BenchmarkIdle(b *testing.B) {
 
 // BenchmarkQueueFull takes in as many requests at once as the queue is to hold,
 // approves each when its findings are there, and waits until all are fulfilled;
-// beside it the queue alone, with the same client, workers and database, whose
-// jobs do nothing.
+// beside it a bare skeleton of jobs and mails (bench_skeleton_test.go), and the
+// queue alone, with the same client, workers and database, whose jobs do nothing.
+// "of-skeleton" is the ratio of the medians.
 func BenchmarkQueueFull(b *testing.B) {
 	n := fromEnv("LETHE_BENCH_REQUESTS", 2000)
 	t := newTrack(b)
 	t.shop(b, n)
-	kinds := []datamap.Kind{datamap.Access, datamap.Erasure}
+	product := func(kind datamap.Kind) func(*testing.B) float64 {
+		return func(b *testing.B) float64 { return float64(n) / t.requests(b, kind, n).Seconds() }
+	}
+	ways := []struct {
+		name, unit string
+		run        func(*testing.B) float64
+	}{
+		{"noop", "jobs/s", func(b *testing.B) float64 { return t.noop(b, 5*n) }},
+		{"skeleton", "requests/s", func(b *testing.B) float64 { return t.skeleton(b, n) }},
+		{string(datamap.Access), "requests/s", product(datamap.Access)},
+		{string(datamap.Erasure), "requests/s", product(datamap.Erasure)},
+	}
 	perSecond := map[string][]float64{}
 	for round := range fromEnv("LETHE_BENCH_ROUNDS", 3) {
-		for i := range 1 + len(kinds) { // another one begins each round
-			way := (round + i) % (1 + len(kinds))
-			if way == 0 {
-				rate := t.noop(b, 5*n)
-				perSecond["noop"] = append(perSecond["noop"], rate)
-				b.Logf("round %d: no-op %.0f jobs/s", round+1, rate)
-				continue
-			}
-			kind := kinds[way-1]
-			in, all := t.requests(b, kind, n)
-			perSecond[string(kind)] = append(perSecond[string(kind)], float64(n)/all.Seconds())
-			b.Logf("round %d: %s %.1f requests/s; taken in %.0f/s", round+1, kind, float64(n)/all.Seconds(), float64(n)/in.Seconds())
+		for i := range ways { // another one begins each round
+			way := ways[(round+i)%len(ways)]
+			rate := way.run(b)
+			perSecond[way.name] = append(perSecond[way.name], rate)
+			b.Logf("round %d: %s %.1f %s", round+1, way.name, rate, way.unit)
 		}
 	}
-	report(b, "noop", map[string]float64{"jobs/s": median(perSecond["noop"])})
-	for _, kind := range kinds {
-		report(b, string(kind), map[string]float64{"requests/s": median(perSecond[string(kind)])})
+	skeleton := median(perSecond["skeleton"])
+	for _, way := range ways {
+		rate := median(perSecond[way.name])
+		metrics := map[string]float64{way.unit: rate}
+		if way.unit == "requests/s" {
+			metrics["of-skeleton"] = rate / skeleton
+		}
+		report(b, way.name, metrics)
 	}
 }
 
@@ -321,8 +331,8 @@ func (t *track) pool(b *testing.B, database string, conns int32) *pgxpool.Pool {
 }
 
 // requests takes n requests in, then lets the workers begin. It returns how long
-// the intake took, and how long everything did, to the last request's end.
-func (t *track) requests(b *testing.B, kind datamap.Kind, n int) (in, all time.Duration) {
+// everything took, from the first one's intake to the last one's end.
+func (t *track) requests(b *testing.B, kind datamap.Kind, n int) (all time.Duration) {
 	b.Helper()
 	t.round(b, func(r product) {
 		began := time.Now()
@@ -333,7 +343,7 @@ func (t *track) requests(b *testing.B, kind datamap.Kind, n int) (in, all time.D
 			})
 			return err
 		})
-		in = time.Since(began)
+		b.Logf("%s: taken in %.0f/s", kind, float64(n)/time.Since(began).Seconds())
 		ctx, cancel := context.WithCancel(b.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- r.app.serve(ctx, serving{work: true}) }()
@@ -346,7 +356,7 @@ func (t *track) requests(b *testing.B, kind datamap.Kind, n int) (in, all time.D
 			b.Fatal(err)
 		}
 	})
-	return in, all
+	return all
 }
 
 // wholeTables fails when the work has read a table from end to end once per

@@ -52,7 +52,7 @@ func keptDueBench(t *testing.T) (*workBundle, *killable, *stumbling, int64) {
 	t.Helper()
 	b, k := keptBench(t)
 	s := &stumbling{Source: k.Source}
-	b.Service.c.Sources["shop"] = s
+	b.c.Sources["shop"] = s
 	id := b.approved(t, datamap.Erasure, "pavla@example.org")
 	b.worked(t)
 	b.expectStatus(t, id, Fulfilled)

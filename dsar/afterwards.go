@@ -53,7 +53,11 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return err
 	}
-	return s.answer(ctx, tx, r, "erased", letterContent{Kept: slices.Concat(s.obliged(findings), kept, stays, skipped), ByHand: byHand, Mentions: removed})
+	ends, err := keptEndsOf(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	return s.answer(ctx, tx, r, "erased", letterContent{Kept: slices.Concat(s.obliged(findings, ends), kept, stays, skipped), ByHand: byHand, Mentions: removed})
 }
 
 // namedTo are the identities by which a recipient can find the person. The key

@@ -316,6 +316,17 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 		if len(files) > 0 {
 			evidence["files"] = files
 		}
+		noted, err := notedOf(ctx, tx, r.ID)
+		if err != nil {
+			return fmt.Errorf("kept rows of request %d: %w", r.ID, err)
+		}
+		var many int64
+		for _, k := range unnoted(done.Findings, func(_, collection string) int64 { return noted(st.Source, collection) }) {
+			many += k.Rows
+		}
+		if many > 0 {
+			evidence["unnoted"] = many
+		}
 		if err := s.note(ctx, tx, "step.erased", r.ID, system, evidence); err != nil {
 			return err
 		}

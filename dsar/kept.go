@@ -302,6 +302,7 @@ type KeptRows struct {
 	Until              time.Time // zero: nobody can tell, or until a hold is lifted
 	Held               bool
 	Done               bool   // their time is over, and they were dealt with
+	Unnoted            bool   // they were too many: nothing will finish them
 	Why                string // a sentence
 }
 
@@ -327,6 +328,14 @@ func (s *Service) Kept(ctx context.Context, a Actor, requestID int64) ([]KeptRow
 	if err != nil {
 		return nil, fmt.Errorf("kept rows of request %d: %w", requestID, pg.Clean(err))
 	}
+	findings, err := findingsOf(ctx, s.c.Pool, requestID)
+	if err != nil {
+		return nil, fmt.Errorf("kept rows of request %d: %w", requestID, pg.Clean(err))
+	}
+	noted, err := notedOf(ctx, s.c.Pool, requestID)
+	if err != nil {
+		return nil, fmt.Errorf("kept rows of request %d: %w", requestID, pg.Clean(err))
+	}
 	all := make([]KeptRows, 0, len(list))
 	for _, x := range list {
 		k := KeptRows{Source: x.Source, Collection: x.Collection, Rows: x.Rows, Until: orNever(x.Until), Held: x.Held, Done: x.Done}
@@ -339,5 +348,5 @@ func (s *Service) Kept(ctx context.Context, a Actor, requestID int64) ([]KeptRow
 		}
 		all = append(all, k)
 	}
-	return all, nil
+	return append(all, unnoted(findings, noted)...), nil
 }

@@ -10,9 +10,9 @@ import (
 )
 
 // obliged are the letter's sentences about rows that a law keeps (Art. 17(3)):
-// how many, for how long, which law. Whoever asked for an erasure has to be
+// how many, for how long, which law, and until which day where that is known. Whoever asked for an erasure has to be
 // told the reasons for what was not erased (Art. 12(4)).
-func (s *Service) obliged(findings []source.Finding) []string {
+func (s *Service) obliged(findings []source.Finding, ends map[string][]keptEnd) []string {
 	var out []string
 	for _, f := range findings {
 		if f.Kept == 0 {
@@ -32,6 +32,7 @@ func (s *Service) obliged(findings []source.Finding) []string {
 		if masked {
 			sentence += " What the law does not ask for was removed from them."
 		}
+		sentence += endWords(f.Kept, ends[f.Collection])
 		out = append(out, sentence+" They are used for nothing else.")
 	}
 	return out

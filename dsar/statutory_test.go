@@ -52,7 +52,7 @@ func TestTheLetterNamesTheLaw(t *testing.T) {
 		t.Errorf("expected three bills, of which two are kept and masked and one is erased, got %+v", f)
 	}
 	letter := b.mail.one(t, "erased")
-	const sentence = "tax bills (shop): 2 entries, because the law obliges us (Article 17(3) GDPR): accounting law, for 10 years, counted from “issued on”. What the law does not ask for was removed from them."
+	const sentence = "tax bills (shop): 2 entries, because the law obliges us (Article 17(3) GDPR): accounting law, for 10 years, counted from “issued on”. What the law does not ask for was removed from them. They are kept until 31 January 2035 and 31 January 2036, and then erased."
 	if len(letter.Kept) != 1 || !strings.HasPrefix(letter.Kept[0], sentence) {
 		t.Errorf("expected the letter to name the law and its time, got %q", letter.Kept)
 	}

@@ -88,6 +88,9 @@ func eventText(e ledger.Entry) string {
 		if files, _ := e.Data["files"].(map[string]any); len(files) > 0 {
 			text += " and files"
 		}
+		if e.Data["unnoted"] != nil {
+			text += ". " + count(e, "unnoted", "row", "rows") + " left there will not be erased by themselves: they are more than one erasure takes note of"
+		}
 		return text + "."
 	case "kept.finished":
 		return fmt.Sprintf("The time of %s in %s that were kept is over: erased.", count(e, "finished", "row", "rows"), words(e, "source"))

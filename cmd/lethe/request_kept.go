@@ -28,6 +28,7 @@ type keptJSON struct {
 	Until      *time.Time `json:"until"` // null: nobody can tell, or until a hold is lifted
 	Held       bool       `json:"held"`
 	Done       bool       `json:"done"`
+	Unnoted    bool       `json:"unnoted"` // too many: nothing will finish them
 	Why        string     `json:"why"`
 }
 
@@ -45,7 +46,7 @@ func (c *requestKeptCmd) Run(ctx context.Context, w *world, cli *commands) error
 	if c.JSON {
 		out := []keptJSON{}
 		for _, k := range list {
-			j := keptJSON{Source: k.Source, Collection: k.Collection, Rows: k.Rows, Held: k.Held, Done: k.Done, Why: k.Why}
+			j := keptJSON{Source: k.Source, Collection: k.Collection, Rows: k.Rows, Held: k.Held, Done: k.Done, Unnoted: k.Unnoted, Why: k.Why}
 			if !k.Until.IsZero() {
 				j.Until = &k.Until
 			}
@@ -67,6 +68,9 @@ func (c *requestKeptCmd) Run(ctx context.Context, w *world, cli *commands) error
 		}
 		if k.Done {
 			state = "erased"
+		}
+		if k.Unnoted {
+			until, state = "-", "not noted"
 		}
 		t.row(k.Source, k.Collection, thousands(k.Rows), until, state, k.Why)
 	}

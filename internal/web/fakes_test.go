@@ -16,6 +16,7 @@ import (
 
 // fakeRequests answers what a test has put into it and remembers what it was asked.
 type fakeRequests struct {
+	kept     map[int64][]dsar.KeptRows
 	mu       sync.Mutex
 	requests map[int64]dsar.Request
 	tokens   map[string]dsar.TokenInfo // "purpose/token"
@@ -76,6 +77,10 @@ func (f *fakeRequests) Preview(_ context.Context, a dsar.Actor, controller strin
 		return source.Found{}, err
 	}
 	return f.found, nil
+}
+
+func (f *fakeRequests) Kept(_ context.Context, _ dsar.Actor, id int64) ([]dsar.KeptRows, error) {
+	return f.kept[id], nil
 }
 
 func (f *fakeRequests) Get(_ context.Context, a dsar.Actor, id int64) (dsar.Request, error) {

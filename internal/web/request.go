@@ -27,8 +27,9 @@ type requestView struct {
 	ToTick     bool // the approval needs ticks
 	Texts      []mentionView
 	Keeps      []keptView
-	OpenTexts  bool // some mention is to be decided
-	OpenAsks   bool // some person is asked
+	Left       []dsar.KeptRows // what the erasure left, by collection and end
+	OpenTexts  bool            // some mention is to be decided
+	OpenAsks   bool            // some person is asked
 }
 
 // rootView is one root row beside its box.
@@ -110,6 +111,11 @@ func (s *server) requestPage(w http.ResponseWriter, r *http.Request, a dsar.Acto
 		}
 	}
 	v.Keeps = s.keptOf(req.Findings)
+	if changed(req.Findings) {
+		if v.Left, err = s.Requests.Kept(r.Context(), a, id); err != nil {
+			return err
+		}
+	}
 	v.ToTick = v.Can.Approve && req.Disagree
 	for i, root := range req.Roots {
 		value := rootValue(root.RowKey)

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -90,6 +91,12 @@ func TestKeptRowsSayWhy(t *testing.T) {
 	r := fulfilled()
 	r.Findings = []source.Finding{{Source: "crm", Collection: "crm.people", Rows: 2, Erased: 2}, {Source: "crm", Collection: "crm.bills", Rows: 3, Kept: 3, Masked: 3}}
 	s.requests.requests[9] = r
+	s.requests.kept = map[int64][]dsar.KeptRows{9: {
+		{Collection: "crm.bills", Rows: 2, Until: time.Date(2031, 3, 4, 0, 0, 0, 0, time.UTC), Why: "A law keeps them."},
+		{Collection: "crm.bills", Rows: 1, Unnoted: true, Why: "Too many."},
+	}}
+	b.get("/requests/9").has("#left tbody tr:nth-child(1)", "4 Mar 2031").has("#left tbody tr:nth-child(1)", "A law keeps them.").
+		has("#left tbody tr:nth-child(2)", "not by itself")
 	b.get("/requests/9").status(http.StatusOK).has(".figures thead", "Kept").has(".figures tbody tr:nth-child(2) [data-label=Kept]", "3").
 		has(".kept li", "3 rows of crm.bills, for 10 years from issued_on (accounting law), without end (a court's order)")
 	// Before anything has been done, there is nothing to say of it.

@@ -171,6 +171,7 @@ func openApp(ctx context.Context, w *world, cfg *config.Config, log *slog.Logger
 	if a.sender, err = mail.New(mail.Options{URL: cfg.Mail.URL, From: cfg.Mail.From, Now: w.now}); err != nil {
 		return
 	}
+	a.closers = append(a.closers, a.sender.Close)
 	if a.queue, err = jobs.NewInserter(a.pool, migrations.Schema, log); err != nil {
 		return
 	}

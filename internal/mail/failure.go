@@ -8,13 +8,9 @@ import (
 	"strings"
 
 	"github.com/wneessen/go-mail"
-	"github.com/wneessen/go-mail/smtp"
 
 	"github.com/lethe-dsr/lethe/dsar"
 )
-
-// session is one connection to a server.
-type session struct{ smtp *smtp.Client }
 
 // failure keeps what may be kept of an error: the code. It is final when, and
 // only when, the server said 5xx: 421, a cut line and a time-out are not.
@@ -30,6 +26,14 @@ func failure(doing string, err error) *dsar.MailError {
 	}
 	e.Final = e.Code >= 500
 	return e
+}
+
+// sendFailure is failure for a letter, or nil.
+func sendFailure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failure("sending", err)
 }
 
 // dialFailure tells the ways apart in which a connection does not come about.

@@ -10,7 +10,8 @@
 // Nothing of what a server says is kept but its code: its texts quote addresses.
 //
 // Open letters.go for the texts, failure.go for what an answer means, url.go for
-// how a server is named.
+// how a server is named,
+// session.go for connections.
 package mail
 
 import (
@@ -18,9 +19,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	netmail "net/mail"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/wneessen/go-mail"
@@ -47,6 +48,8 @@ type Options struct {
 	From string
 	// Timeout limits a whole send, DialTimeout the way to a greeting; 0: the defaults.
 	Timeout, DialTimeout time.Duration
+	// Idle is how long a connection is kept for the next letter; 0: five seconds.
+	Idle time.Duration
 	// MaxAttachment in bytes; 0: the default.
 	MaxAttachment int64
 	// TLS is for servers with a private authority; nil: the system's.
@@ -54,14 +57,18 @@ type Options struct {
 	Now func() time.Time
 }
 
-// A Sender sends letters through one server. It holds no connection, and may be
-// used by many at once.
+// A Sender sends letters through one server, and may be used by many at once. It
+// keeps connections open for the next letter, for some seconds: Close ends them.
 type Sender struct {
 	o       Options
 	server  server
 	from    *netmail.Address
 	letters *letters
 	helo    string
+
+	mu     sync.Mutex
+	kept   []*session // used last: last
+	closed bool
 }
 
 // New checks the options. Errors never hold the password.
@@ -83,6 +90,9 @@ func New(o Options) (*Sender, error) {
 	if s.o.DialTimeout <= 0 {
 		s.o.DialTimeout = min(dialTimeout, s.o.Timeout)
 	}
+	if s.o.Idle <= 0 {
+		s.o.Idle = idleTime
+	}
 	if s.o.MaxAttachment <= 0 {
 		s.o.MaxAttachment = maxAttachment
 	}
@@ -97,96 +107,76 @@ func New(o Options) (*Sender, error) {
 
 // Send returns nil once the server has accepted the letter. A final refusal
 // (5xx) is a *dsar.MailError with Final set; one without it may be tried again.
-func (s *Sender) Send(ctx context.Context, l dsar.Letter) error {
-	msg, err := s.message(ctx, l)
+func (s *Sender) Send(parent context.Context, l dsar.Letter) error {
+	msg, err := s.message(parent, l)
 	if err != nil {
 		return fmt.Errorf("mail: letter %d: %w", l.ID, err)
 	}
-	err = s.connected(ctx, func(c *mail.Client, session *session) error {
-		if err := c.SendWithSMTPClient(session.smtp, msg); err != nil && !msg.IsDelivered() {
-			return failure("sending", err)
-		}
-		return nil
-	})
-	if msg.IsDelivered() {
-		// Accepted. What failed after that (a time-out, a cut line, QUIT) changes nothing.
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("mail: letter %d: %w", l.ID, err)
-	}
-	return nil
-}
-
-// Check connects, greets, turns TLS on, signs in where there is a user, and
-// leaves. It sends nothing.
-func (s *Sender) Check(ctx context.Context) error {
-	err := s.connected(ctx, func(_ *mail.Client, session *session) error {
-		if err := session.smtp.Noop(); err != nil {
-			return failure("checking", err)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("mail: %w", err)
-	}
-	return nil
-}
-
-// connected runs f on a connection, and closes it. The limit of a whole send
-// closes the connection under whatever waits on it: a server may take a letter's
-// data and never answer.
-func (s *Sender) connected(parent context.Context, f func(*mail.Client, *session) error) error {
 	ctx, cancel := context.WithTimeout(parent, s.o.Timeout)
 	defer cancel()
-	err := s.dialled(ctx, f)
-	if err != nil && parent.Err() != nil {
-		return fmt.Errorf("%w (%w)", err, context.Cause(parent))
+	if err := s.send(ctx, msg); err != nil {
+		return fmt.Errorf("mail: letter %d: %w", l.ID, because(parent, err))
+	}
+	return nil
+}
+
+// send uses a connection that is kept, where there is one, and a new one where
+// the kept one turns out to be of no more use.
+func (s *Sender) send(ctx context.Context, msg *mail.Msg) error {
+	if o := s.take(); o != nil {
+		if err := s.sendOn(ctx, o, msg); !unheard(err) {
+			return sendFailure(err)
+		}
+	}
+	o, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	return sendFailure(s.sendOn(ctx, o, msg))
+}
+
+// sendOn sends on a connection and keeps it, if all went well.
+func (s *Sender) sendOn(ctx context.Context, o *session, msg *mail.Msg) error {
+	stop := o.within(ctx)
+	err := o.client.SendWithSMTPClient(o.smtp, msg)
+	o.letters++
+	if stop() && err == nil {
+		s.keep(o)
+	} else {
+		o.cut()
+	}
+	if msg.IsDelivered() {
+		// Accepted. What failed after that (a time-out, a cut line) changes nothing.
+		return nil
 	}
 	return err
 }
 
-func (s *Sender) dialled(ctx context.Context, f func(*mail.Client, *session) error) error {
-	var conns []net.Conn
-	defer func() {
-		// The library leaves the connection open when a greeting or sign-in fails.
-		for _, c := range conns {
-			_ = c.Close()
+// Check connects, greets, turns TLS on, signs in where there is a user, and
+// leaves. It sends nothing.
+func (s *Sender) Check(parent context.Context) error {
+	ctx, cancel := context.WithTimeout(parent, s.o.Timeout)
+	defer cancel()
+	o, err := s.dial(ctx)
+	if err == nil {
+		defer o.within(ctx)()
+		defer o.quit()
+		if noop := o.smtp.Noop(); noop != nil {
+			err = failure("checking", noop)
 		}
-	}()
-	handshake := false
-	dial := func(dialCtx context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(dialCtx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		conns = append(conns, conn)
-		context.AfterFunc(ctx, func() { _ = conn.Close() })
-		if s.server.mode != implicitTLS {
-			return conn, nil
-		}
-		// The type *tls.Conn tells the library that a password may be sent.
-		secure := tls.Client(conn, s.tls())
-		if err := secure.HandshakeContext(dialCtx); err != nil {
-			handshake = true
-			return nil, err
-		}
-		return secure, nil
 	}
-	c, err := s.client(dial)
 	if err != nil {
-		return fmt.Errorf("client for the server: %w", failure("connecting", err))
+		return fmt.Errorf("mail: %w", because(parent, err))
 	}
-	// The library reckons its deadlines from the dial; the whole send has one limit.
-	smtp, err := c.DialToSMTPClientWithContext(ctx)
-	if err != nil {
-		return dialFailure(err, handshake)
-	}
-	if err := f(c, &session{smtp: smtp}); err != nil {
-		return err
-	}
-	_ = smtp.Quit() // polite; the letter is accepted, or was none
 	return nil
+}
+
+// because adds that the caller wanted no more, where that is so.
+func because(parent context.Context, err error) error {
+	if parent.Err() != nil {
+		return fmt.Errorf("%w (%w)", err, context.Cause(parent))
+	}
+	return err
 }
 
 // client makes go-mail's client: cheap, and its state is per connection.
@@ -194,7 +184,8 @@ func (s *Sender) client(dial mail.DialContextFunc) (*mail.Client, error) {
 	options := []mail.Option{
 		mail.WithPort(s.server.port), mail.WithHELO(s.helo), mail.WithDialContextFunc(dial),
 		mail.WithTLSConfig(s.tls()), mail.WithTimeout(s.o.Timeout),
-		// Without NOOP before and RSET after each letter: a connection carries one.
+		// Without NOOP before and RSET after each letter: a letter's end resets a
+		// session by itself (RFC 5321, 4.1.1.4), and one that failed ends it.
 		mail.WithoutNoop(), mail.WithoutRset(),
 	}
 	switch s.server.mode {

@@ -44,6 +44,7 @@ func newSender(t *testing.T, url string, change ...func(*Options)) *Sender {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.Close)
 	return s
 }
 

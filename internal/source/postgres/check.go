@@ -63,6 +63,9 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map) (doubts []Doubt, err
 		if err := k.hidden(ctx, conn); err != nil {
 			return err
 		}
+		if err := k.mentions(ctx, conn); err != nil {
+			return err
+		}
 		doubts = k.doubts
 		return nil
 	})

@@ -98,6 +98,9 @@ func TestMentionsSearched(t *testing.T) {
 	if err != nil || slice.Skipped == "" || len(slice.Found) > 0 {
 		t.Errorf("expected a column of nobody knows whom not to be searched, and said, got %+v, %v", slice, err)
 	}
+	if advice := advised(t, s, fields[0]); advice != `CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX CONCURRENTLY ON "public"."posts" USING gin ("body" gin_trgm_ops)` {
+		t.Errorf("expected check to advise a trigram index, got %q", advice)
+	}
 	for _, index := range []string{"body gin_trgm_ops", "lower(body) gin_trgm_ops"} {
 		pgtest.Exec(t, pool, `CREATE EXTENSION IF NOT EXISTS pg_trgm; DROP INDEX IF EXISTS posts_words; CREATE INDEX posts_words ON posts USING gin (`+index+`)`)
 		before := scans(t, pool)
@@ -108,7 +111,25 @@ func TestMentionsSearched(t *testing.T) {
 		if after := scans(t, pool); after != before {
 			t.Errorf("%s: expected no sequential scan of the posts, there were %d", index, after-before)
 		}
+		if advice := advised(t, s, fields[0]); advice != "" {
+			t.Errorf("%s: expected check to be content with it, got %q", index, advice)
+		}
 	}
+}
+
+// advised is what check would have done about the search of a column.
+func advised(t *testing.T, s *postgres.Source, f datamap.MentionField) string {
+	t.Helper()
+	doubts, err := s.Check(t.Context(), mapOf(t, forumMap))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range doubts {
+		if d.Subject == f.Field.FullName() && d.Level == postgres.Doubtful {
+			return d.Do
+		}
+	}
+	return ""
 }
 
 // scans counts the sequential scans of the posts, as the server's own statistics have it.

@@ -6,7 +6,7 @@
 -- which a person is looked up, and on every foreign key. Without the second,
 -- Postgres scans the whole child table for each parent row that is deleted.
 -- Foreign keys do not cascade: what is erased is what the data map names. And
--- one trigram index, for a text that is searched for other people's mentions.
+-- trigram indexes, for a text that is searched for other people's mentions.
 --
 -- Columns with personal data admit NULL, so that a row which has to stay (under
 -- a hold, or because somebody else's row needs it) can be emptied.
@@ -141,8 +141,9 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_conversation_id_idx ON messages (conversation_id);
 CREATE INDEX messages_agent_id_idx ON messages (agent_id);
--- What people wrote is searched for the names of others (mentions).
+-- What people wrote is searched for the addresses and numbers of others (mentions).
 CREATE INDEX messages_content_text_idx ON messages USING gin (content_text gin_trgm_ops);
+CREATE INDEX messages_content_digits_idx ON messages USING gin (regexp_replace(content_text, '[^0-9+]', '', 'g') gin_trgm_ops);
 
 CREATE TABLE attachments (
     id         bigint PRIMARY KEY,

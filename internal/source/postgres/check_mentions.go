@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -9,9 +10,11 @@ import (
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
-// mentions asks for the index that other people's text is searched by. Without
-// one every erasure reads the column from end to end, in bounded pieces.
+// mentions asks for the indexes that other people's text is searched by: one of
+// the text, and, where people are known by telephone numbers, one of its digits.
+// Without them erasures read the column from end to end, in bounded pieces.
 func (k *checking) mentions(ctx context.Context, conn *pgxpool.Conn) error {
+	phones := slices.Contains(datamap.IdentityTypes(k.m), datamap.Phone)
 	return k.s.inTx(ctx, conn, reading, func(tx pgx.Tx) error {
 		for _, f := range datamap.MentionFields(k.m) {
 			t := k.cat.table(f.Field.Collection)
@@ -22,9 +25,16 @@ func (k *checking) mentions(ctx context.Context, conn *pgxpool.Conn) error {
 			if err != nil {
 				return err
 			}
-			if by == trigramNone {
-				k.say(Doubtful, f.Field.FullName(), "no trigram index serves the search for mentions: each erasure reads the whole column, in pieces",
-					"CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX CONCURRENTLY ON "+t.ident()+" USING gin ("+pgx.Identifier{f.Field.Name}.Sanitize()+" gin_trgm_ops)")
+			column := pgx.Identifier{f.Field.Name}.Sanitize()
+			advise := func(what, expression string) {
+				k.say(Doubtful, f.Field.FullName(), "no trigram index serves the search for "+what+" in it: each erasure of a person who has one reads the whole column, in pieces",
+					"CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX CONCURRENTLY ON "+t.ident()+" USING gin ("+expression+" gin_trgm_ops)")
+			}
+			if by.words == trigramNone {
+				advise("mentions", column)
+			}
+			if phones && !by.digits {
+				advise("telephone numbers", digitsOf(column))
 			}
 		}
 		return nil

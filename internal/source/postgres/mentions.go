@@ -183,10 +183,10 @@ func (q *mentioning) text() string { return col("t", q.c.name) + "::text" }
 
 var likeSigns = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// may is the condition that a text may hold an identity; by is the spelling of
-// the column that an index knows, "" for none. A telephone number's digits stand
-// apart in too many ways for trigrams: it has no indexed condition.
-func (q *mentioning) may(n source.Seed, by trigram) (condition string, ok bool) {
+// may is the condition that a text may hold an identity; by says what indexes
+// know of the column. A telephone number's digits stand apart in too many ways
+// for an index of the text: it takes one of the digits alone.
+func (q *mentioning) may(n source.Seed, by trigrams) (condition string, ok bool) {
 	like := func(left, how, v string) string {
 		return left + " " + how + " " + q.bind("%"+likeSigns.Replace(v)+"%", "text")
 	}
@@ -194,10 +194,17 @@ func (q *mentioning) may(n source.Seed, by trigram) (condition string, ok bool) 
 	switch n.Type {
 	case datamap.Phone:
 		_, national := mentions.Dialled(n.Value)
-		return q.text() + " ~ " + q.bind(strings.Join(strings.Split(national, ""), "[^0-9]{0,3}"), "text"), by == trigramNone
+		apart := q.text() + " ~ " + q.bind(strings.Join(strings.Split(national, ""), "[^0-9]{0,3}"), "text")
+		if !by.digits {
+			return apart, by.words == trigramNone
+		}
+		return "(" + like(digitsOf(q.text()), "LIKE", national) + " AND " + apart + ")", true
 	case datamap.Email:
+		if by.words == trigramNone && by.digits {
+			return "", false
+		}
 		left, how := low, "LIKE"
-		if by == trigramPlain {
+		if by.words == trigramPlain {
 			left, how = q.text(), "ILIKE"
 		}
 		var ways []string
@@ -207,18 +214,18 @@ func (q *mentioning) may(n source.Seed, by trigram) (condition string, ok bool) 
 		return "(" + strings.Join(ways, " OR ") + ")", true
 	}
 	v := strings.TrimSpace(n.Value)
-	if by == trigramLower {
+	if by.words == trigramLower {
 		// lower() of Postgres and of Go may differ outside of ASCII.
 		if strings.ContainsFunc(v, func(r rune) bool { return r > 127 }) {
 			return "", false
 		}
 		return like(low, "LIKE", strings.ToLower(v)), true
 	}
-	return like(q.text(), "LIKE", v), true
+	return like(q.text(), "LIKE", v), by.words != trigramNone || !by.digits
 }
 
 // holding is the condition over all identities; ok is false where the index cannot serve it.
-func (q *mentioning) holding(by trigram) (string, bool) {
+func (q *mentioning) holding(by trigrams) (string, bool) {
 	var ways []string
 	for _, n := range q.m.Needles {
 		if !mentions.Searchable(mentions.Needle(n)) {
@@ -236,6 +243,12 @@ func (q *mentioning) holding(by trigram) (string, bool) {
 	return "(" + strings.Join(ways, " OR ") + ")", true
 }
 
+// trigrams are the indexes of pg_trgm that stand on a column.
+type trigrams struct {
+	words  trigram
+	digits bool // one on digitsOf it
+}
+
 // trigram says over which spelling of the column a trigram index stands.
 type trigram int
 
@@ -245,8 +258,8 @@ const (
 	trigramLower
 )
 
-// trigrams looks for an index of pg_trgm on the column.
-func (q *mentioning) trigrams(ctx context.Context, tx pgx.Tx) (trigram, error) {
+// trigrams looks for the indexes of pg_trgm on the column.
+func (q *mentioning) trigrams(ctx context.Context, tx pgx.Tx) (best trigrams, err error) {
 	rows, err := tx.Query(ctx, `
 		SELECT coalesce(a.attname::text, ''), coalesce(pg_get_indexdef(x.indexrelid, k.i::int, true), '')
 		FROM pg_index x
@@ -255,16 +268,19 @@ func (q *mentioning) trigrams(ctx context.Context, tx pgx.Tx) (trigram, error) {
 		LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.num AND k.num > 0
 		WHERE x.indrelid = $1 AND x.indisvalid AND x.indislive AND x.indpred IS NULL AND o.opcname IN ('gin_trgm_ops', 'gist_trgm_ops')`, q.t.oid)
 	if err != nil {
-		return trigramNone, err
+		return best, err
 	}
-	best := trigramNone
+	column := pgx.Identifier{q.c.name}.Sanitize()
 	var name, expression string
 	_, err = pgx.ForEachRow(rows, []any{&name, &expression}, func() error {
 		switch {
 		case name == q.c.name:
-			best = trigramPlain
-		case name == "" && best == trigramNone && plain(expression) == plain("lower("+pgx.Identifier{q.c.name}.Sanitize()+")"):
-			best = trigramLower
+			best.words = trigramPlain
+		case name != "":
+		case best.words == trigramNone && plain(expression) == plain("lower("+column+")"):
+			best.words = trigramLower
+		case plain(expression) == plain(digitsOf(column)):
+			best.digits = true
 		}
 		return nil
 	})
@@ -285,7 +301,7 @@ func (q *mentioning) piece(ctx context.Context, tx pgx.Tx, from string) (source.
 	}
 	q.args = nil
 	to := min(begin+mentionWindow, end)
-	holding, _ := q.holding(trigramNone)
+	holding, _ := q.holding(trigrams{})
 	found, _, err := q.run(ctx, tx, "t.ctid >= "+q.bind(tid(begin), "tid")+" AND t.ctid < "+q.bind(tid(to), "tid")+" AND "+holding, 0)
 	slice := source.MentionSlice{Found: found}
 	if to < end {
@@ -297,7 +313,7 @@ func (q *mentioning) piece(ctx context.Context, tx pgx.Tx, from string) (source.
 // byIndex is the whole search in one statement, where an index serves it.
 func (q *mentioning) byIndex(ctx context.Context, tx pgx.Tx) (found []source.Mention, done bool, err error) {
 	by, err := q.trigrams(ctx, tx)
-	if err != nil || by == trigramNone {
+	if err != nil || by == (trigrams{}) {
 		return nil, false, err
 	}
 	holding, ok := q.holding(by)

@@ -5,6 +5,7 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,7 +32,23 @@ const rollbackLimit = 5 * time.Second
 // BEGIN and COMMIT are cleaned; f's own error comes back as it is, so that the
 // caller's sentinels keep their text: f (or the exported method around it)
 // applies Clean to what the database told it.
+//
+// Work of a convoy (Together) shares its transaction: f may then be called a
+// second time, after a first time that was rolled back.
 func InTx(ctx context.Context, db Beginner, o pgx.TxOptions, f func(pgx.Tx) error) error {
+	if p, ok := db.(Pool); ok && o == (pgx.TxOptions{}) {
+		if c := member(ctx); c != nil && c.pool == p.Pool {
+			err := c.inTx(ctx, f)
+			if errors.Is(err, errApart) {
+				Away(ctx, func() { err = inTx(ctx, p.Pool, o, f) })
+			}
+			return err
+		}
+	}
+	return inTx(ctx, db, o, f)
+}
+
+func inTx(ctx context.Context, db Beginner, o pgx.TxOptions, f func(pgx.Tx) error) error {
 	tx, err := db.BeginTx(ctx, o)
 	if err != nil {
 		return Clean(err)
@@ -45,8 +62,12 @@ func InTx(ctx context.Context, db Beginner, o pgx.TxOptions, f func(pgx.Tx) erro
 		defer cancel()
 		_ = tx.Rollback(ctx) // a lost connection has rolled back already
 	}()
-	if err := f(tx); err != nil {
+	own := &ownTx{Tx: tx}
+	if err := f(own); err != nil {
 		return err
+	}
+	if err := own.d.flush(ctx, tx); err != nil {
+		return Clean(err)
 	}
 	err = tx.Commit(ctx)
 	done = true // whatever the outcome, pgx has ended the transaction

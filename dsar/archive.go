@@ -13,6 +13,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/archive"
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -51,7 +52,7 @@ func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, e
 	if err != nil {
 		return nil, err
 	}
-	defer p.close(ctx)
+	defer pg.Away(ctx, func() { p.close(ctx) })
 	if p.empty() {
 		return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 			return s.answer(ctx, tx, r, "nothing", letterContent{})
@@ -65,7 +66,10 @@ func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, e
 	if err := s.noteStep(ctx, st, nil, note); err != nil {
 		return nil, err
 	}
-	sum, size, made, err := s.store(ctx, object, p)
+	var sum []byte
+	var size int64
+	var made archive.Manifest
+	pg.Away(ctx, func() { sum, size, made, err = s.store(ctx, object, p) })
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +252,7 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 	}()
 	var all []source.Finding
 	for _, name := range s.sources {
-		w, err := s.tickedWalk(ctx, s.c.Pool, r, name, draft)
+		w, err := s.tickedWalk(ctx, s.db, r, name, draft)
 		if err != nil {
 			return nil, err
 		}
@@ -265,7 +269,8 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 		if err != nil {
 			return nil, err
 		}
-		snap, err := src.Snapshot(ctx, w)
+		var snap source.Snapshot
+		pg.Away(ctx, func() { snap, err = src.Snapshot(ctx, w) })
 		if err != nil {
 			return nil, &sourceError{name, err}
 		}
@@ -274,10 +279,10 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 		all = append(all, snap.Findings()...)
 		p.tables = append(p.tables, s.tables(name, snap, w.Plan)...)
 	}
-	if p.files, p.skipped, err = s.handedOver(ctx, s.c.Pool, r.ID, draft); err != nil {
+	if p.files, p.skipped, err = s.handedOver(ctx, s.db, r.ID, draft); err != nil {
 		return nil, err
 	}
-	p.letter, err = s.letter(ctx, s.c.Pool, r, all)
+	p.letter, err = s.letter(ctx, s.db, r, all)
 	return p, err
 }
 

@@ -189,7 +189,7 @@ func (s *Service) writeToOwner(ctx context.Context, tx pgx.Tx, r requestRow, a a
 // composeAsk fills in what a letter to an owner says, and tells whether it is
 // still wanted: once they have answered, it is not.
 func (s *Service) composeAsk(ctx context.Context, r requestRow, src string, out *Letter) (wanted bool, err error) {
-	list, err := asksOf(ctx, s.c.Pool, r.ID)
+	list, err := asksOf(ctx, s.db, r.ID)
 	if err != nil {
 		return false, err
 	}

@@ -288,7 +288,7 @@ func (s *Service) dropUpload(ctx context.Context, id int64, object string) error
 	if err := s.c.Storage.Delete(ctx, object); err != nil {
 		return fmt.Errorf("upload %d: %w", id, &storageError{err})
 	}
-	_, err := s.c.Pool.Exec(ctx, `UPDATE uploads SET deleted_at = $2, cipher = NULL WHERE id = $1 AND deleted_at IS NULL`, id, s.now())
+	_, err := s.db.Exec(ctx, `UPDATE uploads SET deleted_at = $2, cipher = NULL WHERE id = $1 AND deleted_at IS NULL`, id, s.now())
 	if err != nil {
 		return fmt.Errorf("upload %d: %w", id, pg.Clean(err))
 	}
@@ -299,7 +299,7 @@ func (s *Service) dropUpload(ctx context.Context, id int64, object string) error
 // off, and those of requests that have ended. By then they are in the archive,
 // which has an end of its own.
 func (s *Service) expireUploads(ctx context.Context) error {
-	rows, err := s.c.Pool.Query(ctx, `
+	rows, err := s.db.Query(ctx, `
 		SELECT u.id, u.object FROM uploads u JOIN asks a ON a.id = u.ask_id JOIN requests r ON r.id = a.request_id
 		WHERE u.deleted_at IS NULL AND (u.removed_at IS NOT NULL OR u.size IS NULL AND u.begun_at <= @broken
 			OR r.status NOT IN ('received', 'in_review', 'running'))

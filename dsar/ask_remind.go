@@ -12,7 +12,7 @@ import (
 // due day, on the first working day after it, and then each week. Reminders
 // that were missed while nothing ran are sent once, not once each.
 func (s *Service) remindOwners(ctx context.Context) error {
-	rows, err := s.c.Pool.Query(ctx, `SELECT id, request_id FROM asks WHERE remind_at <= @now ORDER BY remind_at LIMIT @batch`,
+	rows, err := s.db.Query(ctx, `SELECT id, request_id FROM asks WHERE remind_at <= @now ORDER BY remind_at LIMIT @batch`,
 		pgx.StrictNamedArgs{"now": s.now(), "batch": minuteBatch})
 	if err != nil {
 		return err

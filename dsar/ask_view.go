@@ -75,7 +75,7 @@ func (v Ask) Used() (n int64) {
 
 // LookAsk looks at an owner's link without using it: nothing personal.
 func (s *Service) LookAsk(ctx context.Context, token string) (AskView, error) {
-	r, a, err := s.loadAsk(ctx, s.c.Pool, AskRef{Token: token}, false)
+	r, a, err := s.loadAsk(ctx, s.db, AskRef{Token: token}, false)
 	if err != nil {
 		return AskView{}, fault("look at a link", err)
 	}

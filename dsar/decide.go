@@ -18,7 +18,7 @@ import (
 // An erasure whose subject also asked for a copy stays in review, approved,
 // until that request has ended.
 func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) error {
-	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		// The awaited request is locked before this one, as where it ends: no deadlock.
 		waitsFor, err := s.lockAwaited(ctx, tx, id)
 		if err != nil {
@@ -148,7 +148,7 @@ func (s *Service) Refuse(ctx context.Context, a Actor, id int64, reason string) 
 	if err != nil {
 		return err
 	}
-	err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err = pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		r, err := s.loadFor(ctx, tx, a, id, true, true)
 		if err != nil {
 			return err
@@ -173,7 +173,7 @@ func (s *Service) Extend(ctx context.Context, a Actor, id int64, reason string) 
 	if err != nil {
 		return err
 	}
-	err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err = pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		r, err := s.loadFor(ctx, tx, a, id, true, true)
 		if err != nil {
 			return err
@@ -210,7 +210,7 @@ func (s *Service) Extend(ctx context.Context, a Actor, id int64, reason string) 
 
 // Withdraw ends a request on the subject's word to the DPO.
 func (s *Service) Withdraw(ctx context.Context, a Actor, id int64) error {
-	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if _, err := s.loadFor(ctx, tx, a, id, true, true); err != nil {
 			return err
 		}

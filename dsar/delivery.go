@@ -63,7 +63,7 @@ func (s *Service) Download(ctx context.Context, token string, begin func(name st
 	var a archiveRow
 	var delivery int64
 	hash := tokenHash(token)
-	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		var requestID int64
 		err := tx.QueryRow(ctx, `
 			UPDATE tokens SET uses_left = uses_left - 1, used_at = @now
@@ -87,7 +87,7 @@ func (s *Service) Download(ctx context.Context, token string, begin func(name st
 	in, err := s.c.Storage.Open(ctx, a.Object)
 	if err != nil {
 		// Nothing has left: the person keeps the turn.
-		_, undo := s.c.Pool.Exec(context.WithoutCancel(ctx), `
+		_, undo := s.db.Exec(context.WithoutCancel(ctx), `
 			UPDATE tokens SET uses_left = uses_left + 1 WHERE hash = @hash`, pgx.StrictNamedArgs{"hash": hash})
 		return errors.Join(fmt.Errorf("download archive %d: %w", a.ID, &storageError{err}), pg.Clean(undo))
 	}
@@ -97,7 +97,7 @@ func (s *Service) Download(ctx context.Context, token string, begin func(name st
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
 	defer cancel()
-	return fault(fmt.Sprintf("note delivery %d", delivery), pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return fault(fmt.Sprintf("note delivery %d", delivery), pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		return s.endDelivery(ctx, tx, a, delivery, "link", subject)
 	}))
 }
@@ -120,7 +120,7 @@ func pour(out io.Writer, in io.Reader, a archiveRow) error {
 func (s *Service) HandOver(ctx context.Context, a Actor, id int64, w io.Writer) error {
 	var ar archiveRow
 	var delivery int64
-	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		r, err := s.loadFor(ctx, tx, a, id, true, true)
 		if err != nil {
 			return err
@@ -151,7 +151,7 @@ func (s *Service) HandOver(ctx context.Context, a Actor, id int64, w io.Writer) 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
 	defer cancel()
-	return fault(fmt.Sprintf("note delivery %d", delivery), pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return fault(fmt.Sprintf("note delivery %d", delivery), pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		r, err := loadRequest(ctx, tx, id, true)
 		if err != nil {
 			return err
@@ -175,7 +175,7 @@ func (s *Service) HandOver(ctx context.Context, a Actor, id int64, w io.Writer) 
 // Draft writes the archive as it would be now, unsealed, for the DPO's eyes.
 func (s *Service) Draft(ctx context.Context, a Actor, id int64, w io.Writer) error {
 	var r requestRow
-	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		var err error
 		if r, err = s.loadFor(ctx, tx, a, id, true, true); err != nil {
 			return err

@@ -18,7 +18,7 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 	if err != nil {
 		return nil, err
 	}
-	ids, err := s.identitiesOf(ctx, s.c.Pool, r.ID)
+	ids, err := s.identitiesOf(ctx, s.db, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 			return nil, err
 		}
 		feeds = w.Feeds
-		if found, err = src.Find(ctx, w); err != nil {
+		if found, err = find(ctx, src, w); err != nil {
 			return nil, &sourceError{st.Source, err}
 		}
 		if err := tooManyRoots(st.Source, found); err != nil {

@@ -45,7 +45,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		if err != nil {
 			return nil, err
 		}
-		w, err := s.tickedWalk(ctx, s.c.Pool, r, st.Source, false)
+		w, err := s.tickedWalk(ctx, s.db, r, st.Source, false)
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +67,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		if err := s.eraseFiles(ctx, st, src); err != nil {
 			return nil, err
 		}
-		rest, err := src.Look(ctx, w, holds, note.Done.Keys)
+		rest, err := look(ctx, src, w, holds, note.Done.Keys)
 		if err != nil {
 			return nil, &sourceError{st.Source, err}
 		}
@@ -101,7 +101,8 @@ func (s *Service) settle(ctx context.Context, src Source, st stepRow) (note eras
 	if st.NoteXID == nil {
 		return note, false, nil
 	}
-	outcome, err := src.Outcome(ctx, *st.NoteXID)
+	var outcome source.Outcome
+	pg.Away(ctx, func() { outcome, err = src.Outcome(ctx, *st.NoteXID) })
 	if err != nil {
 		return note, false, &sourceError{st.Source, err}
 	}
@@ -133,7 +134,7 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 		return n
 	}
 	var unnoted error
-	done, err := src.Erase(ctx, w, holds, func(ctx context.Context, n source.Note) error {
+	done, err := eraseIn(ctx, src, w, holds, func(ctx context.Context, n source.Note) error {
 		if n.Part == 0 {
 			n = known(n)
 			note.Done = started // what other shards did stands in Before, their parts as well
@@ -176,7 +177,7 @@ func (s *Service) noteStep(ctx context.Context, st stepRow, xid *string, note an
 	if err != nil {
 		return err
 	}
-	tag, err := s.c.Pool.Exec(ctx, `
+	tag, err := s.db.Exec(ctx, `
 		UPDATE steps SET note_xid = @xid, note_cipher = @note
 		WHERE id = @id AND run = @run AND attempts = @attempts AND status = 'running'`,
 		pgx.StrictNamedArgs{"id": st.ID, "run": st.Run, "attempts": st.Attempts, "xid": xid, "note": cipher})
@@ -194,7 +195,9 @@ func (s *Service) holds(ctx context.Context, r requestRow) (Holds, error) {
 	if s.c.Holds == nil {
 		return Holds{}, nil
 	}
-	h, err := s.c.Holds.Holds(ctx, r.Controller)
+	var h Holds
+	var err error
+	pg.Away(ctx, func() { h, err = s.c.Holds.Holds(ctx, r.Controller) })
 	if err != nil {
 		return Holds{}, fmt.Errorf("holds of controller %s: %w", r.Controller, err)
 	}
@@ -207,7 +210,7 @@ func (s *Service) undecided(ctx context.Context, r requestRow, src string, match
 	if len(matched) == 0 {
 		return nil, nil
 	}
-	roots, _, err := s.rootsOf(ctx, s.c.Pool, r.ID)
+	roots, _, err := s.rootsOf(ctx, s.db, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +227,7 @@ func (s *Service) undecided(ctx context.Context, r requestRow, src string, match
 // same person as the ticked ones is ticked, too, on the record; one that does not
 // stops the step: erasing a row that the DPO has not seen is not ours to do.
 func (s *Service) decideRows(ctx context.Context, st stepRow, r requestRow, fresh []source.Root) error {
-	roots, _, err := s.rootsOf(ctx, s.c.Pool, r.ID)
+	roots, _, err := s.rootsOf(ctx, s.db, r.ID)
 	if err != nil {
 		return err
 	}
@@ -235,7 +238,7 @@ func (s *Service) decideRows(ctx context.Context, st stepRow, r requestRow, fres
 		yes := true
 		tick = &yes
 	}
-	err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err = pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if err := stillOurs(ctx, tx, st); err != nil {
 			return err
 		}

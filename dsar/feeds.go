@@ -54,7 +54,8 @@ func (s *Service) fed(ctx context.Context, w source.Walk, src string) (source.Wa
 		return w, nil
 	}
 	var err error
-	if w.Feeds, err = fleet.Gather(ctx, members, w, Holds{}); err != nil {
+	pg.Away(ctx, func() { w.Feeds, err = fleet.Gather(ctx, members, w, Holds{}) })
+	if err != nil {
 		return w, elsewhere(err)
 	}
 	return w, nil
@@ -67,7 +68,9 @@ func (s *Service) fedHolds(ctx context.Context, h Holds, src string) (Holds, err
 		if members == nil {
 			continue
 		}
-		feeds, err := fleet.Gather(ctx, members, hw, Holds{})
+		var feeds []source.Feed
+		var err error
+		pg.Away(ctx, func() { feeds, err = fleet.Gather(ctx, members, hw, Holds{}) })
 		if err != nil {
 			return h, elsewhere(err)
 		}
@@ -103,7 +106,7 @@ func (s *Service) fedErasure(ctx context.Context, st stepRow, r requestRow, w so
 			w.Feeds = kept.Feeds
 		}
 		var feeds []source.Feed
-		feeds, err = gatherSoon(ctx, members, w, h, kept.Ticked)
+		pg.Away(ctx, func() { feeds, err = gatherSoon(ctx, members, w, h, kept.Ticked) })
 		var m *fleet.MemberError
 		if errors.As(err, &m) && m.Member != st.Source && kept.Ticked && ctx.Err() == nil {
 			// That source waits; this one goes on with what it said before.
@@ -118,7 +121,7 @@ func (s *Service) fedErasure(ctx context.Context, st stepRow, r requestRow, w so
 		before := begun
 		if begun, err = s.begun(ctx, r.ID); err == nil && begun == before {
 			w.Feeds = feeds
-			return w, h, s.keepFeeds(ctx, s.c.Pool, r.ID, keptFeeds{feeds, true})
+			return w, h, s.keepFeeds(ctx, s.db, r.ID, keptFeeds{feeds, true})
 		}
 	}
 	return w, h, err
@@ -135,7 +138,7 @@ func gatherSoon(ctx context.Context, members []fleet.Member, w source.Walk, h Ho
 
 // begun tells whether any source of an erasure may have lost rows already.
 func (s *Service) begun(ctx context.Context, requestID int64) (begun bool, err error) {
-	err = s.c.Pool.QueryRow(ctx, `
+	err = s.db.QueryRow(ctx, `
 		SELECT EXISTS (SELECT FROM steps WHERE request_id = $1 AND stage = 'erase' AND (note_xid IS NOT NULL OR status = 'done'))`,
 		requestID).Scan(&begun)
 	if err != nil {
@@ -150,7 +153,7 @@ func (s *Service) begun(ctx context.Context, requestID int64) (begun bool, err e
 func (s *Service) keptFeeds(ctx context.Context, r requestRow) (kept keptFeeds, err error) {
 	var cipher []byte
 	var left bool
-	err = s.c.Pool.QueryRow(ctx, `
+	err = s.db.QueryRow(ctx, `
 		SELECT cipher, EXISTS (SELECT FROM roots WHERE request_id = $1 AND proved AND ticked IS NOT TRUE)
 		FROM feeds WHERE request_id = $1`, r.ID).Scan(&cipher, &left)
 	switch {

@@ -144,7 +144,7 @@ func (s *Service) noteFiles(ctx context.Context, st stepRow, xid string, files [
 	for _, o := range files {
 		by[o.Store] = append(by[o.Store], o.Key)
 	}
-	return pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if err := stillOurs(ctx, tx, st); err != nil {
 			return err
 		}
@@ -202,7 +202,7 @@ func (s *Service) eraseFiles(ctx context.Context, st stepRow, src Source) error 
 
 // settleFiles drops the keys of transactions that were rolled back.
 func (s *Service) settleFiles(ctx context.Context, st stepRow, src Source) error {
-	rows, err := s.c.Pool.Query(ctx, `SELECT DISTINCT xid FROM step_files WHERE step_id = $1 AND cipher IS NOT NULL`, st.ID)
+	rows, err := s.db.Query(ctx, `SELECT DISTINCT xid FROM step_files WHERE step_id = $1 AND cipher IS NOT NULL`, st.ID)
 	if err != nil {
 		return fmt.Errorf("files of step %d: %w", st.ID, err)
 	}
@@ -211,7 +211,8 @@ func (s *Service) settleFiles(ctx context.Context, st stepRow, src Source) error
 		return fmt.Errorf("files of step %d: %w", st.ID, err)
 	}
 	for _, xid := range xids {
-		outcome, err := src.Outcome(ctx, xid)
+		var outcome source.Outcome
+		pg.Away(ctx, func() { outcome, err = src.Outcome(ctx, xid) })
 		switch {
 		case err != nil:
 			return &sourceError{st.Source, err}
@@ -220,7 +221,7 @@ func (s *Service) settleFiles(ctx context.Context, st stepRow, src Source) error
 		case outcome != source.Aborted:
 			continue
 		}
-		if _, err := s.c.Pool.Exec(ctx, `DELETE FROM step_files WHERE step_id = $1 AND xid = $2`, st.ID, xid); err != nil {
+		if _, err := s.db.Exec(ctx, `DELETE FROM step_files WHERE step_id = $1 AND xid = $2`, st.ID, xid); err != nil {
 			return fmt.Errorf("files of step %d: %w", st.ID, err)
 		}
 	}
@@ -228,7 +229,7 @@ func (s *Service) settleFiles(ctx context.Context, st stepRow, src Source) error
 }
 
 func (s *Service) nextPiece(ctx context.Context, st stepRow) (piece, bool, error) {
-	rows, err := s.c.Pool.Query(ctx, `
+	rows, err := s.db.Query(ctx, `
 		SELECT id, store, cipher FROM step_files WHERE step_id = $1 AND cipher IS NOT NULL ORDER BY id LIMIT 1`, st.ID)
 	if err != nil {
 		return piece{}, false, fmt.Errorf("files of step %d: %w", st.ID, err)
@@ -264,7 +265,7 @@ func (s *Service) erasePiece(ctx context.Context, st stepRow, p piece) error {
 	if err != nil {
 		return &storeError{p.Store, err}
 	}
-	return pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if err := stillOurs(ctx, tx, st); err != nil {
 			return err
 		}

@@ -100,7 +100,7 @@ func (s *Service) dueArgs(more pgx.StrictNamedArgs) pgx.StrictNamedArgs {
 // claimKept makes a step wherever the time of kept rows has come. One that
 // failed is left to retry: it says why, and a person has to look.
 func (s *Service) claimKept(ctx context.Context) error {
-	rows, err := s.c.Pool.Query(ctx, `
+	rows, err := s.db.Query(ctx, `
 		SELECT DISTINCT k.request_id, k.source FROM kept k JOIN requests r ON r.id = k.request_id
 		WHERE r.finished_at IS NOT NULL AND `+keptDue+`
 			AND NOT EXISTS (SELECT FROM steps t WHERE t.request_id = k.request_id AND t.stage = 'kept' AND t.source = k.source
@@ -143,7 +143,7 @@ type keptOpen struct {
 }
 
 func (s *Service) keptOpen(ctx context.Context, st stepRow, r requestRow) ([]keptOpen, error) {
-	rows, err := s.c.Pool.Query(ctx, `
+	rows, err := s.db.Query(ctx, `
 		SELECT k.id, k.collection, k.key_hmac, k.cipher FROM kept k JOIN requests r ON r.id = k.request_id
 		WHERE k.request_id = @request AND k.source = @source AND `+keptDue+` ORDER BY k.looked_at, k.id LIMIT @most`,
 		s.dueArgs(pgx.StrictNamedArgs{"request": r.ID, "source": st.Source, "most": keptInRun}))
@@ -208,7 +208,7 @@ func (s *Service) finishKept(ctx context.Context, st stepRow, r requestRow) (fin
 			if err := s.eraseFiles(ctx, st, src); err != nil {
 				return nil, err
 			}
-			rest, err := src.Look(ctx, w, holds, nil)
+			rest, err := look(ctx, src, w, holds, nil)
 			if err != nil {
 				return nil, &sourceError{st.Source, err}
 			}
@@ -308,10 +308,10 @@ type KeptRows struct {
 
 // Kept lists what an erasure left until when and why. It names no row.
 func (s *Service) Kept(ctx context.Context, a Actor, requestID int64) ([]KeptRows, error) {
-	if _, err := s.loadFor(ctx, s.c.Pool, a, requestID, false, false); err != nil {
+	if _, err := s.loadFor(ctx, s.db, a, requestID, false, false); err != nil {
 		return nil, err
 	}
-	rows, err := s.c.Pool.Query(ctx, `
+	rows, err := s.db.Query(ctx, `
 		SELECT source, collection, count(*) AS rows, until, held, cipher IS NULL AS done FROM kept
 		WHERE request_id = $1 GROUP BY source, collection, until, held, cipher IS NULL
 		ORDER BY source, collection, done, until NULLS LAST, held LIMIT 1000`, requestID)
@@ -328,11 +328,11 @@ func (s *Service) Kept(ctx context.Context, a Actor, requestID int64) ([]KeptRow
 	if err != nil {
 		return nil, fmt.Errorf("kept rows of request %d: %w", requestID, pg.Clean(err))
 	}
-	findings, err := findingsOf(ctx, s.c.Pool, requestID)
+	findings, err := findingsOf(ctx, s.db, requestID)
 	if err != nil {
 		return nil, fmt.Errorf("kept rows of request %d: %w", requestID, pg.Clean(err))
 	}
-	noted, err := notedOf(ctx, s.c.Pool, requestID)
+	noted, err := notedOf(ctx, s.db, requestID)
 	if err != nil {
 		return nil, fmt.Errorf("kept rows of request %d: %w", requestID, pg.Clean(err))
 	}

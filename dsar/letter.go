@@ -16,6 +16,7 @@ type letterRow struct {
 	ID        int64
 	RequestID int64
 	Run       int
+	Carrier   *int64
 	Kind      string
 	Recipient string
 	Cipher    []byte
@@ -29,7 +30,7 @@ type sentContent struct {
 	Again bool `json:"again,omitempty"`
 }
 
-// SendLetter sends one letter, unless it is sent. A final refusal of the mail
+// sendLetter sends one letter, unless it is sent. A final refusal of the mail
 // server (5xx) is a *Permanent error: the letter stays failed, in the DPO's
 // sight, until retry. What else comes back is worth another try, later.
 //
@@ -37,8 +38,8 @@ type sentContent struct {
 // only way to a second copy is that the process or the connection dies between
 // the server's acceptance and our note; the copy then has the same Message-ID,
 // so that mail programs show it once.
-func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) error {
-	l, found, err := s.claimLetter(ctx, id, run)
+func (s *Service) sendLetter(ctx context.Context, id int64, run int, carrier int64, m Mailer) error {
+	l, found, err := s.claimLetter(ctx, id, run, carrier)
 	if err != nil {
 		return fmt.Errorf("claim letter %d: %w", id, pg.Clean(err))
 	}
@@ -50,17 +51,18 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 		return fmt.Errorf("compose letter %d: %w", id, pg.Clean(err))
 	}
 	if !wanted {
-		_, err := s.c.Pool.Exec(ctx, `UPDATE letters SET status = 'dropped' WHERE id = $1 AND run = $2 AND status = 'waiting'`, l.ID, l.Run)
+		_, err := s.db.Exec(ctx, `UPDATE letters SET status = 'dropped' WHERE id = $1 AND run = $2 AND status = 'waiting'`, l.ID, l.Run)
 		return fault(fmt.Sprintf("drop letter %d", id), err)
 	}
 	started := s.now()
-	if err := m.Send(ctx, letter); err != nil {
+	pg.Away(ctx, func() { err = m.Send(ctx, letter) })
+	if err != nil {
 		return s.notSent(ctx, l, c, err)
 	}
 	// Accepted: this must be noted, even when the job's own time is over.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
 	defer cancel()
-	err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err = pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		r, err := loadRequest(ctx, tx, l.RequestID, true)
 		if err != nil {
 			return err
@@ -85,10 +87,10 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 }
 
 // claimLetter counts an attempt, if the letter still waits.
-func (s *Service) claimLetter(ctx context.Context, id int64, run int) (letterRow, bool, error) {
-	rows, err := s.c.Pool.Query(ctx, `
-		UPDATE letters SET attempts = attempts + 1 WHERE id = @id AND run = @run AND status = 'waiting'
-		RETURNING id, request_id, run, kind, recipient, cipher, message_id`, pgx.StrictNamedArgs{"id": id, "run": run})
+func (s *Service) claimLetter(ctx context.Context, id int64, run int, carrier int64) (letterRow, bool, error) {
+	rows, err := s.db.Query(ctx, `
+		UPDATE letters SET attempts = attempts + 1 WHERE id = @id AND run = @run AND status = 'waiting' AND carrier IS NOT DISTINCT FROM nullif(@carrier::bigint, 0)
+		RETURNING id, request_id, run, carrier, kind, recipient, cipher, message_id`, pgx.StrictNamedArgs{"id": id, "run": run, "carrier": carrier})
 	if err != nil {
 		return letterRow{}, false, err
 	}
@@ -103,7 +105,7 @@ func (s *Service) claimLetter(ctx context.Context, id int64, run int) (letterRow
 // contents are scrubbed, when there is nothing left to confirm, or when the
 // archive that it announces is gone.
 func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentContent, wanted bool, err error) {
-	r, err := loadRequest(ctx, s.c.Pool, l.RequestID, false)
+	r, err := loadRequest(ctx, s.db, l.RequestID, false)
 	if err != nil || l.Cipher == nil {
 		return Letter{}, c, false, err
 	}
@@ -123,11 +125,11 @@ func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentCon
 		wanted, err := s.composeAsk(ctx, r, l.Recipient, &out)
 		return out, c, wanted, err
 	case "erased":
-		findings, err := findingsOf(ctx, s.c.Pool, r.ID)
+		findings, err := findingsOf(ctx, s.db, r.ID)
 		out.Findings = s.withoutKept(findings)
 		return out, c, true, err
 	case "archive":
-		a, err := s.liveArchive(ctx, s.c.Pool, r.ID)
+		a, err := s.liveArchive(ctx, s.db, r.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return out, c, false, nil
 		}
@@ -192,14 +194,20 @@ func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause
 		}
 	}
 	if !mail.Final {
-		_, err := s.c.Pool.Exec(ctx, `UPDATE letters SET smtp_code = nullif($3, 0), trouble = $4 WHERE id = $1 AND run = $2 AND status = 'waiting'`,
-			l.ID, l.Run, mail.Code, mail.Doing)
+		err := s.inTx(ctx, func(tx pgx.Tx) error {
+			tag, err := tx.Exec(ctx, `UPDATE letters SET smtp_code = nullif($3, 0), trouble = $4 WHERE id = $1 AND run = $2 AND status = 'waiting'`,
+				l.ID, l.Run, mail.Code, mail.Doing)
+			if err != nil || tag.RowsAffected() == 0 || l.Carrier == nil {
+				return err
+			}
+			return s.ownJob(ctx, tx, Work{Kind: "letter", ID: l.ID, Run: l.Run})
+		})
 		if err != nil {
 			return fmt.Errorf("note the failure of letter %d: %w", l.ID, pg.Clean(err))
 		}
 		return fmt.Errorf("letter %d: %w", l.ID, mail)
 	}
-	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		r, err := loadRequest(ctx, tx, l.RequestID, true)
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
 // moves is the whole life of a request: from each status, where it may go.
@@ -116,6 +117,9 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, id int64) error {
 		return fmt.Errorf("release what waits for request %d: %w", id, err)
 	}
 	for _, w := range waiting {
+		if err := pg.Claim(tx, requestKey(w.ID)); err != nil {
+			return err
+		}
 		if err := s.link(ctx, tx, w); err != nil { // perhaps to another one
 			return err
 		}

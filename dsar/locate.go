@@ -42,7 +42,7 @@ func (s *Service) locate(ctx context.Context, st stepRow, r requestRow) (finish,
 	if err != nil {
 		return nil, err
 	}
-	ids, err := s.identitiesOf(ctx, s.c.Pool, r.ID)
+	ids, err := s.identitiesOf(ctx, s.db, r.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (s *Service) locate(ctx context.Context, st stepRow, r requestRow) (finish,
 		if w, err = s.fed(ctx, w, st.Source); err != nil {
 			return nil, err
 		}
-		found, err := src.Find(ctx, w)
+		found, err := find(ctx, src, w)
 		if err != nil {
 			return nil, &sourceError{st.Source, err}
 		}

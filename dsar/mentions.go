@@ -173,7 +173,7 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 	if !ok {
 		return nil, &Permanent{Code: "no_mentions", Err: fmt.Errorf("the source %s cannot be searched for mentions. Take mentions: true out of the data map", st.Source)}
 	}
-	needles, short, err := s.needles(ctx, s.c.Pool, r)
+	needles, short, err := s.needles(ctx, s.db, r)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 	}
 	texts := s.textsIn(st.Source)
 	for began := s.now(); !note.Over; {
-		waiting, err := s.undecidedIn(ctx, s.c.Pool, r.ID, st.Source)
+		waiting, err := s.undecidedIn(ctx, s.db, r.ID, st.Source)
 		if err != nil {
 			return nil, err
 		}
@@ -211,7 +211,8 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 			break
 		}
 		m := source.Mentions{Field: texts[note.Field], Scope: s.c.Controllers[r.Controller].Scope, Needles: needles, Own: own}
-		slice, err := src.SearchMentions(ctx, m, note.Next)
+		var slice source.MentionSlice
+		pg.Away(ctx, func() { slice, err = src.SearchMentions(ctx, m, note.Next) })
 		if err != nil {
 			return nil, &sourceError{st.Source, err}
 		}
@@ -246,7 +247,7 @@ func (s *Service) searched(st stepRow) finish {
 
 // saveMentions writes what a slice found, and how far the search has come.
 func (s *Service) saveMentions(ctx context.Context, st stepRow, r requestRow, found []source.Mention, m source.Mentions, note mentionNote) error {
-	return pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if err := stillOurs(ctx, tx, st); err != nil {
 			return err
 		}
@@ -342,7 +343,7 @@ func (s *Service) needles(ctx context.Context, db pg.DB, r requestRow) (needles 
 // kept by a law, shared): the rows ticked, by their keys, since of those that
 // were masked nothing else leads on.
 func (s *Service) ownWalk(ctx context.Context, r requestRow, src string) ([]source.Walk, error) {
-	w, err := s.tickedWalk(ctx, s.c.Pool, r, src, false)
+	w, err := s.tickedWalk(ctx, s.db, r, src, false)
 	if err != nil || len(w.Roots) == 0 {
 		return nil, err
 	}

@@ -135,7 +135,7 @@ func (s *Service) wakeMentions(ctx context.Context, tx pgx.Tx, requestID int64, 
 // carryOut does in the source what was decided. A kill between the source's
 // commit and ours runs a change again, and the source tells that it has happened.
 func (s *Service) carryOut(ctx context.Context, st stepRow, r requestRow, src MentionSource, needles []source.Seed) error {
-	list, err := s.mentionsOf(ctx, s.c.Pool, r.ID)
+	list, err := s.mentionsOf(ctx, s.db, r.ID)
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (s *Service) textOf(m Mention) (datamap.MentionField, bool) {
 
 // carriedOut writes down what became of a decision.
 func (s *Service) carriedOut(ctx context.Context, st stepRow, r requestRow, m Mention, out source.MentionOutcome) error {
-	return pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if err := stillOurs(ctx, tx, st); err != nil {
 			return err
 		}

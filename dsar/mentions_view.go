@@ -124,11 +124,11 @@ func (s *Service) undecidedIn(ctx context.Context, db pg.DB, requestID int64, sr
 // whoever has to decide; that it was read stands in the record. found is false
 // where row or controller's claim to it is gone.
 func (s *Service) ShowMention(ctx context.Context, a Actor, id, mention int64) (text source.MentionText, found bool, err error) {
-	r, err := s.loadFor(ctx, s.c.Pool, a, id, true, false)
+	r, err := s.loadFor(ctx, s.db, a, id, true, false)
 	if err != nil {
 		return text, false, fault(fmt.Sprintf("show a mention of request %d", id), err)
 	}
-	list, err := s.mentionsOf(ctx, s.c.Pool, id)
+	list, err := s.mentionsOf(ctx, s.db, id)
 	if err != nil {
 		return text, false, fault(fmt.Sprintf("show a mention of request %d", id), err)
 	}
@@ -145,7 +145,7 @@ func (s *Service) ShowMention(ctx context.Context, a Actor, id, mention int64) (
 	if !ok || !known {
 		return text, false, &NotNow{fmt.Sprintf("The data map no longer says that %s.%s is searched for mentions: put that back.", m.Collection, m.Field)}
 	}
-	needles, _, err := s.needles(ctx, s.c.Pool, r)
+	needles, _, err := s.needles(ctx, s.db, r)
 	if err != nil {
 		return text, false, fault(fmt.Sprintf("show a mention of request %d", id), err)
 	}
@@ -164,10 +164,10 @@ func (s *Service) ShowMention(ctx context.Context, a Actor, id, mention int64) (
 
 // SkippedMentions are sentences about what was not searched, and why.
 func (s *Service) SkippedMentions(ctx context.Context, a Actor, id int64) ([]string, error) {
-	if _, err := s.loadFor(ctx, s.c.Pool, a, id, false, false); err != nil {
+	if _, err := s.loadFor(ctx, s.db, a, id, false, false); err != nil {
 		return nil, fault(fmt.Sprintf("read request %d", id), err)
 	}
-	notes, err := s.mentionNotes(ctx, s.c.Pool, id)
+	notes, err := s.mentionNotes(ctx, s.db, id)
 	if err != nil {
 		return nil, fault(fmt.Sprintf("read request %d", id), err)
 	}

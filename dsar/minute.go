@@ -54,13 +54,13 @@ func (s *Service) Minute(ctx context.Context, alive func(ctx context.Context, w 
 
 // inTx runs f in a transaction of the control database.
 func (s *Service) inTx(ctx context.Context, f func(pgx.Tx) error) error {
-	return pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, f)
+	return pg.InTx(ctx, s.db, pgx.TxOptions{}, f)
 }
 
 // due lists the requests that a condition names, oldest first.
 func (s *Service) due(ctx context.Context, condition string, args pgx.StrictNamedArgs) ([]int64, error) {
 	args["batch"] = minuteBatch
-	rows, err := s.c.Pool.Query(ctx, `SELECT r.id FROM requests r WHERE `+condition+` ORDER BY r.id LIMIT @batch`, args)
+	rows, err := s.db.Query(ctx, `SELECT r.id FROM requests r WHERE `+condition+` ORDER BY r.id LIMIT @batch`, args)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (s *Service) lapse(ctx context.Context) error {
 
 // expireTokens deletes links that work no more.
 func (s *Service) expireTokens(ctx context.Context) error {
-	_, err := s.c.Pool.Exec(ctx, `
+	_, err := s.db.Exec(ctx, `
 		DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE expires_at <= @now LIMIT 1000)`,
 		pgx.StrictNamedArgs{"now": s.now()})
 	return err
@@ -135,20 +135,24 @@ func (s *Service) reconcile(ctx context.Context, alive func(context.Context, []W
 	if alive == nil {
 		return nil
 	}
-	rows, err := s.c.Pool.Query(ctx, `
-		(SELECT 'step' AS kind, id, run FROM steps
-		 WHERE status IN ('waiting', 'running') AND coalesce(started_at, created_at) <= @before ORDER BY created_at LIMIT @batch)
+	rows, err := s.db.Query(ctx, `
+		(SELECT 'step' AS kind, t.id, t.run, coalesce(c.id, t.id) AS by, coalesce(c.run, t.run) AS by_run
+		 FROM steps t LEFT JOIN steps c ON c.id = t.carrier
+		 WHERE t.status IN ('waiting', 'running') AND coalesce(t.started_at, t.created_at) <= @before ORDER BY t.created_at LIMIT @batch)
 		UNION ALL
-		(SELECT 'letter', id, run FROM letters
-		 WHERE status = 'waiting' AND created_at <= @before ORDER BY created_at LIMIT @batch)`,
+		(SELECT 'letter', t.id, t.run, coalesce(c.id, t.id), coalesce(c.run, t.run)
+		 FROM letters t LEFT JOIN letters c ON c.id = t.carrier
+		 WHERE t.status = 'waiting' AND t.created_at <= @before ORDER BY t.created_at LIMIT @batch)`,
 		pgx.StrictNamedArgs{"before": s.now().Add(-lostAfter), "batch": minuteBatch})
 	if err != nil {
 		return err
 	}
 	type row struct {
-		Kind string
-		ID   int64
-		Run  int
+		Kind  string
+		ID    int64
+		Run   int
+		By    int64 // whose job does it
+		ByRun int
 	}
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
 	if err != nil || len(list) == 0 {
@@ -156,16 +160,16 @@ func (s *Service) reconcile(ctx context.Context, alive func(context.Context, []W
 	}
 	work := make([]Work, 0, len(list))
 	for _, x := range list {
-		work = append(work, Work{Kind: x.Kind, ID: x.ID, Run: x.Run})
+		work = append(work, Work{Kind: x.Kind, ID: x.By, Run: x.ByRun})
 	}
 	living, err := alive(ctx, work)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, w := range work {
-		if !living[w] {
-			errs = append(errs, s.requeue(ctx, w))
+	for i, x := range list {
+		if !living[work[i]] {
+			errs = append(errs, s.requeue(ctx, Work{Kind: x.Kind, ID: x.ID, Run: x.Run}))
 		}
 	}
 	return errors.Join(errs...)
@@ -174,10 +178,10 @@ func (s *Service) reconcile(ctx context.Context, alive func(context.Context, []W
 // requeue gives a step or letter its next run. What its earlier runs have
 // noted stays: an erasure asks for the outcome of its transaction first.
 func (s *Service) requeue(ctx context.Context, w Work) error {
-	sql := `UPDATE steps SET run = run + 1, status = 'waiting', started_at = NULL
+	sql := `UPDATE steps SET run = run + 1, status = 'waiting', started_at = NULL, carrier = NULL
 		WHERE id = @id AND run = @run AND status IN ('waiting', 'running') RETURNING run`
 	if w.Kind == "letter" {
-		sql = `UPDATE letters SET run = run + 1 WHERE id = @id AND run = @run AND status = 'waiting' RETURNING run`
+		sql = `UPDATE letters SET run = run + 1, carrier = NULL WHERE id = @id AND run = @run AND status = 'waiting' RETURNING run`
 	}
 	return s.inTx(ctx, func(tx pgx.Tx) error {
 		next := Work{Kind: w.Kind, ID: w.ID}

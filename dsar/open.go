@@ -20,7 +20,7 @@ const openSeeds = 200
 // request goes, which is the widest plan. Open requests of one controller walk
 // together: what they reach is the union, and a sweep asks for nothing else.
 func (s *Service) OpenWalks(ctx context.Context) ([]source.Walk, error) {
-	rows, err := s.c.Pool.Query(ctx, `
+	rows, err := s.db.Query(ctx, `
 		SELECT i.id, i.type, i.cipher, r.controller
 		FROM requests r JOIN identities i ON i.request_id = r.id
 		WHERE r.status IN ('received', 'in_review', 'running') AND i.cipher IS NOT NULL

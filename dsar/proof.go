@@ -36,7 +36,7 @@ type proof struct {
 func (s *Service) withProof(ctx context.Context, requestID int64, p proof, f func(pgx.Tx, requestRow) error) error {
 	var err error
 	for range 5 {
-		err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		err = pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 			r, err := loadRequest(ctx, tx, requestID, false)
 			if err != nil {
 				return err
@@ -70,11 +70,17 @@ func (s *Service) withProof(ctx context.Context, requestID int64, p proof, f fun
 // lockProof takes the transaction's lock over one set of proved identities.
 func lockProof(ctx context.Context, tx pgx.Tx, sums [][]byte) error {
 	key := int64(binary.BigEndian.Uint64(sums[0])) //nolint:gosec // any 64 bits do
+	if err := pg.Claim(tx, proofKey(key)); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, key); err != nil {
 		return fmt.Errorf("lock a set of proved identities: %w", err)
 	}
 	return nil
 }
+
+// proofKey stands for a set of proved identities where its lock is claimed.
+type proofKey int64
 
 // proofSums are the HMACs, under every key and the primary's first, of the
 // sorted identities of a request that are proved, or would be with these.
@@ -188,6 +194,9 @@ func (s *Service) join(ctx context.Context, tx pgx.Tx, r requestRow, sums [][]by
 		return 0, fmt.Errorf("look for requests like %d: %w", r.ID, err)
 	}
 	for _, other := range others {
+		if err := pg.Claim(tx, requestKey(other.ID)); err != nil {
+			return 0, err
+		}
 		if other.ID < r.ID {
 			return other.ID, s.joinInto(ctx, tx, r, other)
 		}

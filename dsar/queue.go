@@ -22,15 +22,12 @@ func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage
 		VALUES ($1, $2, $3, 'waiting', $4)
 		ON CONFLICT (request_id, stage, source) DO UPDATE
 		SET run = steps.run + 1, status = 'waiting', attempts = 0, error = NULL, message = NULL,
-		    started_at = NULL, finished_at = NULL
+		    started_at = NULL, finished_at = NULL, carrier = NULL
 		RETURNING id, run`, requestID, stage, source, s.now()).Scan(&id, &run)
 	if err != nil {
 		return 0, fmt.Errorf("add step %s of request %d: %w", stage, requestID, err)
 	}
-	if err := s.c.Queue.Insert(ctx, tx, Work{Kind: "step", ID: id, Run: run}); err != nil {
-		return 0, fmt.Errorf("queue step %d: %w", id, err)
-	}
-	return id, nil
+	return id, s.enqueue(ctx, tx, Work{Kind: "step", ID: id, Run: run}, stage+" "+source)
 }
 
 // letterContent is what of a letter is personal or secret. It is sealed in
@@ -69,7 +66,7 @@ func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, requestID int64, kin
 		INSERT INTO letters (request_id, kind, ordinal, recipient, message_id, status, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (request_id, kind, recipient, ordinal) DO UPDATE
-		SET run = letters.run + 1, status = excluded.status, attempts = 0, smtp_code = NULL, trouble = NULL, created_at = excluded.created_at
+		SET run = letters.run + 1, status = excluded.status, attempts = 0, carrier = NULL, smtp_code = NULL, trouble = NULL, created_at = excluded.created_at
 		WHERE letters.status <> 'sent'
 		RETURNING id, run`,
 		requestID, kind, ordinal, recipient, s.messageID(r, kind, recipient, ordinal), status, s.now()).Scan(&id, &run)
@@ -98,10 +95,7 @@ func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, requestID int64, kin
 		}
 		return id, nil
 	}
-	if err := s.c.Queue.Insert(ctx, tx, Work{Kind: "letter", ID: id, Run: run}); err != nil {
-		return 0, fmt.Errorf("queue letter %d: %w", id, err)
-	}
-	return id, nil
+	return id, s.enqueue(ctx, tx, Work{Kind: "letter", ID: id, Run: run}, kind)
 }
 
 // messageID is the same whenever the same letter is made again, so that a

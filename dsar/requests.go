@@ -22,7 +22,7 @@ const maxEvents = 1000
 func (s *Service) Get(ctx context.Context, a Actor, id int64) (Request, error) {
 	var q Request
 	readOnly := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err := pg.InTx(ctx, s.c.Pool, readOnly, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, readOnly, func(tx pgx.Tx) error {
 		r, err := s.loadFor(ctx, tx, a, id, false, false)
 		if err != nil {
 			return err
@@ -126,7 +126,7 @@ func (s *Service) List(ctx context.Context, a Actor, f Filter) ([]Request, int, 
 	var list []Request
 	var total int
 	readOnly := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err := pg.InTx(ctx, s.c.Pool, readOnly, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, readOnly, func(tx pgx.Tx) error {
 		count := pgx.StrictNamedArgs{}
 		for k, v := range args {
 			if k != "limit" && k != "offset" {

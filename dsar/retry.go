@@ -79,7 +79,7 @@ func (s *Service) retrySteps(ctx context.Context, tx pgx.Tx, r requestRow, a Act
 
 func (s *Service) retryLetters(ctx context.Context, tx pgx.Tx, r requestRow) (int, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id, request_id, run, kind, recipient, cipher, message_id FROM letters
+		SELECT id, request_id, run, carrier, kind, recipient, cipher, message_id FROM letters
 		WHERE request_id = $1 AND status = 'failed' AND cipher IS NOT NULL ORDER BY id`, r.ID)
 	if err != nil {
 		return 0, fmt.Errorf("failed letters: %w", err)
@@ -102,12 +102,12 @@ func (s *Service) retryLetters(ctx context.Context, tx pgx.Tx, r requestRow) (in
 			return 0, err
 		}
 		if _, err := tx.Exec(ctx, `
-			UPDATE letters SET status = 'waiting', run = run + 1, attempts = 0, smtp_code = NULL, trouble = NULL, cipher = $2, created_at = $3
+			UPDATE letters SET status = 'waiting', run = run + 1, attempts = 0, carrier = NULL, smtp_code = NULL, trouble = NULL, cipher = $2, created_at = $3
 			WHERE id = $1`, l.ID, cipher, s.now()); err != nil {
 			return 0, fmt.Errorf("retry letter %d: %w", l.ID, err)
 		}
-		if err := s.c.Queue.Insert(ctx, tx, Work{Kind: "letter", ID: l.ID, Run: l.Run + 1}); err != nil {
-			return 0, fmt.Errorf("queue letter %d: %w", l.ID, err)
+		if err := s.enqueue(ctx, tx, Work{Kind: "letter", ID: l.ID, Run: l.Run + 1}, l.Kind); err != nil {
+			return 0, err
 		}
 	}
 	return len(failed), nil

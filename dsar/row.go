@@ -60,6 +60,9 @@ func loadRequest(ctx context.Context, db pg.DB, id int64, forUpdate bool) (reque
 	sql := `SELECT ` + requestColumns + ` FROM requests WHERE id = $1`
 	if forUpdate {
 		sql += ` FOR UPDATE`
+		if err := pg.Claim(db, requestKey(id)); err != nil {
+			return requestRow{}, err
+		}
 	}
 	rows, err := db.Query(ctx, sql, id)
 	if err != nil {
@@ -74,6 +77,9 @@ func loadRequest(ctx context.Context, db pg.DB, id int64, forUpdate bool) (reque
 	}
 	return r, nil
 }
+
+// requestKey stands for a request's row where its lock is claimed (pg.Claim).
+type requestKey int64
 
 // isOpen tells whether a request in this status still asks for something.
 func (st Status) isOpen() bool { return st == Received || st == InReview || st == Running }

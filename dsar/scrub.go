@@ -13,7 +13,7 @@ import (
 // note of it after, so that a kill in between deletes once too often and not
 // once too little.
 func (s *Service) expireArchives(ctx context.Context) error {
-	rows, err := s.c.Pool.Query(ctx, `
+	rows, err := s.db.Query(ctx, `
 		SELECT id, request_id, object, size FROM archives
 		WHERE deleted_at IS NULL AND expires_at <= @now ORDER BY expires_at LIMIT @batch`,
 		pgx.StrictNamedArgs{"now": s.now(), "batch": minuteBatch})
@@ -54,7 +54,7 @@ func (s *Service) expireArchive(ctx context.Context, a archiveRow) error {
 func (s *Service) deleteObjects(ctx context.Context, requestID int64, objects ...string) error {
 	var step int64
 	var cipher []byte
-	err := s.c.Pool.QueryRow(ctx, `
+	err := s.db.QueryRow(ctx, `
 		SELECT id, note_cipher FROM steps
 		WHERE request_id = $1 AND stage = 'archive' AND note_cipher IS NOT NULL AND status IN ('done', 'failed', 'dropped')`,
 		requestID).Scan(&step, &cipher)
@@ -93,7 +93,7 @@ func (s *Service) scrub(ctx context.Context) error {
 
 func (s *Service) scrubRequest(ctx context.Context, id int64) error {
 	var live bool
-	err := s.c.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM archives WHERE request_id = $1 AND deleted_at IS NULL)`, id).Scan(&live)
+	err := s.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM archives WHERE request_id = $1 AND deleted_at IS NULL)`, id).Scan(&live)
 	if err != nil {
 		return fmt.Errorf("request %d: %w", id, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/archive"
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/keys"
+	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
 // Config is what a Service is made of. Every field is needed unless it says otherwise.
@@ -44,6 +45,7 @@ type Notify struct{ Name, Address string }
 // use by many goroutines.
 type Service struct {
 	c       Config
+	db      pg.Pool                // the control database; work of a convoy goes there together
 	sources []string               // names, sorted
 	types   []string               // identity types that the map knows, sorted
 	texts   []datamap.MentionField // columns that are searched for mentions, in the map's order
@@ -82,7 +84,7 @@ func New(c Config) (*Service, error) {
 		return nil, err
 	}
 	return &Service{
-		c: c, sources: slices.Sorted(maps.Keys(c.Sources)), types: datamap.IdentityTypes(c.Map),
+		c: c, db: pg.Pool{Pool: c.Pool}, sources: slices.Sorted(maps.Keys(c.Sources)), types: datamap.IdentityTypes(c.Map),
 		texts: texts, plans: map[string]*datamap.Plan{},
 	}, nil
 }

@@ -38,6 +38,7 @@ type stepRow struct {
 	Source     string
 	Run        int
 	Attempts   int
+	Carrier    *int64
 	NoteXID    *string `db:"note_xid"`
 	NoteCipher []byte
 }
@@ -47,18 +48,16 @@ type stepRow struct {
 // sees the first one's end, and exactly one of them goes on to what follows.
 type finish func(ctx context.Context, tx pgx.Tx, r requestRow) error
 
-// RunStep carries out one step. It is safe to run again after a kill at any point.
-// A *Permanent error is not retried; what else comes back is, ErrMore at once and without counting. A stale run number, a step that is done
-// and a request that has ended in the meantime are no errors: there is nothing to do.
-func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
-	st, found, err := s.claimStep(ctx, id, run)
+// runStep carries out one step; carrier is the one whose job does it, 0 for its own.
+func (s *Service) runStep(ctx context.Context, id int64, run int, carrier int64) error {
+	st, found, err := s.claimStep(ctx, id, run, carrier)
 	if err != nil {
 		return fmt.Errorf("claim step %d: %w", id, pg.Clean(err))
 	}
 	if !found {
 		return nil
 	}
-	r, err := loadRequest(ctx, s.c.Pool, st.RequestID, false)
+	r, err := loadRequest(ctx, s.db, st.RequestID, false)
 	if err != nil {
 		return s.failStep(ctx, st, err)
 	}
@@ -114,12 +113,12 @@ func wanted(st stepRow, status Status) bool {
 
 // claimStep marks a step running. A step that is running already is claimed
 // too: the queue runs a job twice only when it has given the first one up.
-func (s *Service) claimStep(ctx context.Context, id int64, run int) (stepRow, bool, error) {
-	rows, err := s.c.Pool.Query(ctx, `
+func (s *Service) claimStep(ctx context.Context, id int64, run int, carrier int64) (stepRow, bool, error) {
+	rows, err := s.db.Query(ctx, `
 		UPDATE steps SET status = 'running', started_at = @now, finished_at = NULL, attempts = attempts + 1
-		WHERE id = @id AND run = @run AND status IN ('waiting', 'running')
-		RETURNING id, request_id, stage, source, run, attempts, note_xid, note_cipher`,
-		pgx.StrictNamedArgs{"id": id, "run": run, "now": s.now()})
+		WHERE id = @id AND run = @run AND status IN ('waiting', 'running') AND carrier IS NOT DISTINCT FROM nullif(@carrier::bigint, 0)
+		RETURNING id, request_id, stage, source, run, attempts, carrier, note_xid, note_cipher`,
+		pgx.StrictNamedArgs{"id": id, "run": run, "carrier": carrier, "now": s.now()})
 	if err != nil {
 		return stepRow{}, false, err
 	}
@@ -144,7 +143,7 @@ func stillOurs(ctx context.Context, tx pgx.Tx, st stepRow) error {
 
 // endStep writes results, ledger entry and follow-up work in one transaction.
 func (s *Service) endStep(ctx context.Context, st stepRow, end finish) error {
-	return pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		r, err := loadRequest(ctx, tx, st.RequestID, true)
 		if err != nil {
 			return err
@@ -161,7 +160,7 @@ func (s *Service) endStep(ctx context.Context, st stepRow, end finish) error {
 
 // dropStep leaves a step undone whose request has ended.
 func (s *Service) dropStep(ctx context.Context, st stepRow) error {
-	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		return s.setStep(ctx, tx, st, "dropped", "", "")
 	})
 	if err != nil && !errors.Is(err, errSuperseded) {
@@ -172,7 +171,7 @@ func (s *Service) dropStep(ctx context.Context, st stepRow) error {
 
 // pauseStep puts a step back that has more to do than one job may.
 func (s *Service) pauseStep(ctx context.Context, st stepRow) error {
-	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		return s.setStep(ctx, tx, st, "waiting", "", "")
 	})
 	switch {
@@ -190,7 +189,7 @@ func (s *Service) failStep(ctx context.Context, st stepRow, cause error) error {
 	f := explain(cause)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
 	defer cancel()
-	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if f.passing {
 			return s.setStep(ctx, tx, st, "waiting", f.code, f.sentence)
 		}
@@ -219,6 +218,9 @@ func (s *Service) setStep(ctx context.Context, tx pgx.Tx, st stepRow, status, co
 		pgx.StrictNamedArgs{"id": st.ID, "run": st.Run, "attempts": st.Attempts, "status": status, "code": code, "sentence": sentence, "now": s.now()})
 	if err == nil && tag.RowsAffected() == 0 {
 		return errSuperseded
+	}
+	if err == nil && status == "waiting" && st.Carrier != nil {
+		return s.ownJob(ctx, tx, Work{Kind: "step", ID: st.ID, Run: st.Run})
 	}
 	return err
 }

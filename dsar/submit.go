@@ -23,7 +23,7 @@ func (s *Service) Submit(ctx context.Context, a Actor, sub Submission) (Submitte
 		return Submitted{}, fault("submit", err)
 	}
 	var out Submitted
-	err = pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err = pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		var err error
 		out, err = s.admit(ctx, tx, a, in)
 		return err

@@ -100,7 +100,7 @@ type TokenInfo struct {
 // Token looks at a link without using it. Wrong, used, expired and foreign
 // tokens all give ErrNoToken.
 func (s *Service) Token(ctx context.Context, token, purpose string) (TokenInfo, error) {
-	row, err := s.loadToken(ctx, s.c.Pool, token, purpose, false)
+	row, err := s.loadToken(ctx, s.db, token, purpose, false)
 	if err != nil {
 		return TokenInfo{}, fault("look at a link", err)
 	}
@@ -164,7 +164,7 @@ func (s *Service) tokenInfo(t tokenRow) TokenInfo {
 // Confirm uses a confirmation link: it proves the identities that the link was
 // made for, and no others.
 func (s *Service) Confirm(ctx context.Context, token string) (TokenInfo, error) {
-	row, err := s.loadToken(ctx, s.c.Pool, token, "confirm", false)
+	row, err := s.loadToken(ctx, s.db, token, "confirm", false)
 	if err != nil {
 		return TokenInfo{}, fault("confirm", err)
 	}
@@ -203,7 +203,7 @@ func (s *Service) Confirm(ctx context.Context, token string) (TokenInfo, error) 
 // person's name, wait until that person's own request is joined into it, and
 // end both.
 func (s *Service) WithdrawByToken(ctx context.Context, token string) error {
-	err := pg.InTx(ctx, s.c.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		row, err := s.loadToken(ctx, tx, token, "status", false)
 		if err != nil {
 			return err

@@ -106,11 +106,14 @@ CREATE TABLE steps (
     message     text,                            -- the sentence that a person reads; no contents
     note_xid    text,
     note_cipher bytea,                           -- {findings, keys, objects} of a source.Note
+    carrier     bigint,                          -- the step whose job carries this one out; NULL: a job of its own does
     created_at  timestamptz NOT NULL,
     started_at  timestamptz,
     finished_at timestamptz,
     UNIQUE (request_id, stage, source)
 );
+CREATE INDEX steps_free_idx ON steps (stage, source, id) WHERE status = 'waiting' AND carrier IS NULL AND attempts = 0;
+CREATE INDEX steps_carrier_idx ON steps (carrier) WHERE status IN ('waiting', 'running') AND carrier IS NOT NULL;
 CREATE INDEX steps_open_idx ON steps (status, created_at) WHERE status IN ('waiting', 'running');
 
 -- Files that the rows named which an erase step erased: to be deleted after its source has committed.
@@ -260,10 +263,12 @@ CREATE TABLE letters (
     attempts    int NOT NULL DEFAULT 0,
     smtp_code   int,
     trouble     text,                            -- what could not be done at the last attempt, in Lethe's words
+    carrier     bigint,                          -- the letter whose job sends this one; NULL: a job of its own does
     created_at  timestamptz NOT NULL,
     sent_at     timestamptz,
     UNIQUE (request_id, kind, recipient, ordinal)
 );
+CREATE INDEX letters_carrier_idx ON letters (carrier) WHERE status = 'waiting' AND carrier IS NOT NULL;
 CREATE INDEX letters_waiting_idx ON letters (created_at) WHERE status = 'waiting';
 
 CREATE TABLE tokens (

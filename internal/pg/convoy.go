@@ -47,6 +47,7 @@ type shared struct {
 	conn    *pgxpool.Conn
 	tx      pgx.Tx
 	later   deferred
+	claims  map[any]*memberTx
 }
 
 // An ask is what one member waits for.

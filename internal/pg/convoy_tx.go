@@ -137,6 +137,27 @@ func (m *memberTx) Prepare(context.Context, string, string) (*pgconn.StatementDe
 	return nil, errNotHere
 }
 
+// Claim makes sure that of those who share a transaction only one works on what
+// key stands for: a row's lock keeps others out, but not those. Call it beside
+// what locks. The others are then carried out apart, and wait for the lock.
+func Claim(db DB, key any) error {
+	m, ok := db.(*memberTx)
+	if !ok {
+		return nil
+	}
+	m.c.mu.Lock()
+	defer m.c.mu.Unlock()
+	if by := m.t.claims[key]; by != nil && by != m {
+		m.t.failed = true
+		return errApart
+	}
+	if m.t.claims == nil {
+		m.t.claims = map[any]*memberTx{}
+	}
+	m.t.claims[key] = m
+	return nil
+}
+
 func (m *memberTx) later(l lateness, v any) {
 	m.c.mu.Lock()
 	defer m.c.mu.Unlock()

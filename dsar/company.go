@@ -1,0 +1,236 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
+)
+
+// Where many requests wait for the same, one job carries them out together: the
+// step (or letter) whose job begins takes others along that wait at its stage
+// and source, as their carrier. Each is carried out by the same code as alone,
+// with its own findings, record and letter; what they ask of the databases goes
+// there together (pg.Together). One that fails gets a job of its own, and stops
+// none of the rest. A kill leaves the carrier's job to be run again: it finds
+// those that it carried by its number.
+
+const (
+	companySteps   = 31
+	companyLetters = 31
+	// lettersAtOnce are sent at once by one job: a server counts connections, and
+	// a kill leaves so many letters of which nobody knows whether they were taken.
+	lettersAtOnce = 2
+	// ownJobAfter gives what could not be done in company a moment's rest.
+	ownJobAfter = 2 * time.Second
+)
+
+// RunStep carries out one step, and others like it that wait. It is safe to run again after a kill at any point.
+// A *Permanent error is not retried; what else comes back is, ErrMore at once and without counting. A stale run number, a step that is done
+// and a request that has ended in the meantime are no errors: there is nothing to do.
+func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
+	others, err := s.company(ctx, "step", `
+		WITH own AS (SELECT stage, source FROM steps WHERE id = @id AND run = @run AND carrier IS NULL AND stage <> 'kept'),
+		carried AS (
+			SELECT id FROM steps WHERE carrier = @id AND status IN ('waiting', 'running') ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
+		free AS (
+			SELECT t.id FROM steps t, own
+			WHERE t.stage = own.stage AND t.source = own.source AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
+			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
+		UPDATE steps SET carrier = @id
+		WHERE id IN (SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried))) RETURNING id, run`,
+		id, run, companySteps)
+	if err != nil {
+		return err
+	}
+	errs := pg.Together(ctx, s.c.Pool, 1+len(others), func(ctx context.Context, i int) error {
+		if i == 0 {
+			return s.runStep(ctx, id, run, 0)
+		}
+		return s.runStep(ctx, others[i-1].ID, others[i-1].Run, id)
+	})
+	return s.parted(ctx, "step", id, others, errs)
+}
+
+// SendLetter sends one letter, and others that wait. Its errors are those of the
+// letter whose number is given.
+func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) error {
+	others, err := s.company(ctx, "letter", `
+		WITH own AS (SELECT kind FROM letters WHERE id = @id AND run = @run AND carrier IS NULL),
+		carried AS (
+			SELECT id FROM letters WHERE carrier = @id AND status = 'waiting' ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
+		free AS (
+			SELECT t.id FROM letters t, own
+			WHERE t.kind = own.kind AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
+			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
+		UPDATE letters SET carrier = @id
+		WHERE id IN (SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried))) RETURNING id, run`,
+		id, run, companyLetters)
+	if err != nil {
+		return err
+	}
+	turns := make(chan struct{}, lettersAtOnce)
+	errs := pg.Together(ctx, s.c.Pool, 1+len(others), func(ctx context.Context, i int) error {
+		if i == 0 {
+			return s.sendLetter(ctx, id, run, 0, inTurn{m, turns})
+		}
+		return s.sendLetter(ctx, others[i-1].ID, others[i-1].Run, id, inTurn{m, turns})
+	})
+	return s.parted(ctx, "letter", id, others, errs)
+}
+
+// inTurn sends so many letters at once as its turns hold.
+type inTurn struct {
+	Mailer
+	turns chan struct{}
+}
+
+// Send sends a letter when its turn has come.
+func (t inTurn) Send(ctx context.Context, l Letter) error {
+	select {
+	case t.turns <- struct{}{}:
+	case <-ctx.Done():
+		return &MailError{Doing: "connecting"}
+	}
+	defer func() { <-t.turns }()
+	return t.Mailer.Send(ctx, l)
+}
+
+// company takes others along, by a statement that names them.
+func (s *Service) company(ctx context.Context, kind, sql string, id int64, run, most int) ([]Work, error) {
+	rows, err := s.c.Pool.Query(ctx, sql, pgx.StrictNamedArgs{"id": id, "run": run, "most": most})
+	if err != nil {
+		return nil, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
+	}
+	others, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Work, error) {
+		w := Work{Kind: kind}
+		return w, row.Scan(&w.ID, &w.Run)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
+	}
+	slices.SortFunc(others, func(a, b Work) int { return int(a.ID - b.ID) })
+	return others, nil
+}
+
+// parted gives those of a company that still wait jobs of their own, and
+// returns what the carrier's job has to be told.
+func (s *Service) parted(ctx context.Context, kind string, id int64, others []Work, errs []error) error {
+	if len(others) > 0 && slices.ContainsFunc(errs[1:], func(err error) bool { return err != nil }) {
+		// The job's own time may be over: that is often why something failed.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
+		defer cancel()
+		err := s.inTx(ctx, func(tx pgx.Tx) error {
+			sql := `SELECT id, run FROM steps WHERE carrier = $1 AND status IN ('waiting', 'running') AND id = ANY($2) ORDER BY id FOR UPDATE`
+			if kind == "letter" {
+				sql = `SELECT id, run FROM letters WHERE carrier = $1 AND status = 'waiting' AND id = ANY($2) ORDER BY id FOR UPDATE`
+			}
+			var ids []int64
+			for _, w := range others {
+				ids = append(ids, w.ID)
+			}
+			rows, err := tx.Query(ctx, sql, id, ids)
+			if err != nil {
+				return err
+			}
+			left, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Work, error) {
+				w := Work{Kind: kind}
+				return w, row.Scan(&w.ID, &w.Run)
+			})
+			if err != nil {
+				return err
+			}
+			for _, w := range left {
+				if err := s.ownJob(ctx, tx, w); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil && errs[0] == nil {
+			errs[0] = fmt.Errorf("part the company of %s %d: %w", kind, id, pg.Clean(err)) // the job runs again, and finds them
+		}
+	}
+	if errors.Is(errs[0], pg.ErrPanic) {
+		panic(errs[0])
+	}
+	return errs[0]
+}
+
+// ownJob gives a step or letter that was carried, and waits, a job of its own.
+func (s *Service) ownJob(ctx context.Context, tx pgx.Tx, w Work) error {
+	sql := `UPDATE steps SET run = run + 1, carrier = NULL, status = 'waiting' WHERE id = $1 AND run = $2 RETURNING run`
+	if w.Kind == "letter" {
+		sql = `UPDATE letters SET run = run + 1, carrier = NULL WHERE id = $1 AND run = $2 RETURNING run`
+	}
+	if err := tx.QueryRow(ctx, sql, w.ID, w.Run).Scan(&w.Run); err != nil {
+		return fmt.Errorf("job of %s %d: %w", w.Kind, w.ID, err)
+	}
+	w.At = s.now().Add(ownJobAfter)
+	return s.enqueue(ctx, tx, w, "")
+}
+
+// A queued is work to be queued at the end of a transaction. What is of one
+// group may have one job; "": it has its own.
+type queued struct {
+	Work
+	group string
+}
+
+type queueing struct{}
+
+// enqueue queues work in the transaction of the change that needs it.
+func (s *Service) enqueue(ctx context.Context, tx pgx.Tx, w Work, group string) error {
+	return pg.Later(ctx, tx, queueing{}, queued{w, w.Kind + " " + group}, s.insertJobs)
+}
+
+// insertJobs queues the work of a transaction. Where much of it is alike, one
+// job carries several from the start.
+func (s *Service) insertJobs(ctx context.Context, tx pgx.Tx, all []queued) error {
+	var jobs []Work
+	groups := map[string][]Work{}
+	var names []string
+	for _, q := range all {
+		if !q.At.IsZero() {
+			jobs = append(jobs, q.Work)
+			continue
+		}
+		if groups[q.group] == nil {
+			names = append(names, q.group)
+		}
+		groups[q.group] = append(groups[q.group], q.Work)
+	}
+	for _, name := range names {
+		alike := groups[name]
+		if len(alike) < companyFrom {
+			jobs = append(jobs, alike...)
+			continue
+		}
+		for part := range slices.Chunk(alike, companySteps+1) {
+			jobs = append(jobs, part[0])
+			var ids []int64
+			for _, w := range part[1:] {
+				ids = append(ids, w.ID)
+			}
+			sql := `UPDATE steps SET carrier = $1 WHERE id = ANY($2)`
+			if part[0].Kind == "letter" {
+				sql = `UPDATE letters SET carrier = $1 WHERE id = ANY($2)`
+			}
+			if _, err := tx.Exec(ctx, sql, part[0].ID, ids); err != nil {
+				return fmt.Errorf("carry %d of a kind: %w", len(ids), err)
+			}
+		}
+	}
+	if err := s.c.Queue.Insert(ctx, tx, jobs...); err != nil {
+		return fmt.Errorf("queue %d jobs: %w", len(jobs), err)
+	}
+	return nil
+}
+
+// companyFrom is how many of a kind are worth one job.
+const companyFrom = 4

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -51,7 +52,7 @@ func (s *Source) SearchMentions(ctx context.Context, m source.Mentions, from str
 			if _, err := tx.Exec(ctx, "set local plan_cache_mode = force_custom_plan"); err != nil {
 				return err
 			}
-			q, err := s.mentioning(ctx, tx, m)
+			q, err := s.mentioning(ctx, tx, m, false)
 			if err != nil {
 				return err
 			}
@@ -74,23 +75,60 @@ type mentioning struct {
 	t       *table
 	c       *column
 	at      *stop // for its key
+	by      trigrams
 	finder  *mentions.Finder
 	own     []string // keys of rows that are the person's own
 	args    []any
 	skipped string
 }
 
-func (s *Source) mentioning(ctx context.Context, tx pgx.Tx, m source.Mentions) (*mentioning, error) {
+// A textRead is what the search of a column rests on.
+type textRead struct {
+	cat *catalogue
+	by  trigrams
+	at  time.Time
+}
+
+// textRead reads the catalogue, or takes what was read while it is fresh.
+func (s *Source) textRead(ctx context.Context, tx pgx.Tx, f *datamap.Field, collections []*datamap.Collection, anew bool) (textRead, error) {
+	s.mu.Lock()
+	known := s.texts[f]
+	s.mu.Unlock()
+	if !anew && known.cat != nil && s.o.Now().Sub(known.at) < catalogueLife {
+		return known, nil
+	}
+	cat, err := readCatalogue(ctx, tx, collections)
+	if err != nil {
+		return known, err
+	}
+	known = textRead{cat: cat}
+	if t := cat.table(f.Collection); t != nil && t.columns[f.Name] != nil {
+		if known.by, err = (&mentioning{t: t, c: t.columns[f.Name]}).trigrams(ctx, tx); err != nil {
+			return known, err
+		}
+	}
+	if s.o.Now != nil {
+		known.at = s.o.Now()
+		s.mu.Lock()
+		s.texts[f] = known
+		s.mu.Unlock()
+	}
+	return known, nil
+}
+
+// mentioning binds a search to its tables, for a change by a catalogue read anew.
+func (s *Source) mentioning(ctx context.Context, tx pgx.Tx, m source.Mentions, fresh bool) (*mentioning, error) {
 	f := m.Field.Field
 	collections := []*datamap.Collection{f.Collection}
 	for _, l := range m.Field.Path {
 		collections = append(collections, l.To.Collection)
 	}
-	cat, err := readCatalogue(ctx, tx, collections)
+	known, err := s.textRead(ctx, tx, f, collections, fresh)
 	if err != nil {
 		return nil, err
 	}
-	q := &mentioning{m: m, cat: cat, t: cat.table(f.Collection)}
+	cat := known.cat
+	q := &mentioning{m: m, cat: cat, t: cat.table(f.Collection), by: known.by}
 	skip := func(format string, args ...any) (*mentioning, error) {
 		q.skipped = fmt.Sprintf("%s is not searched for mentions: ", f.FullName()) + fmt.Sprintf(format, args...)
 		return q, nil
@@ -312,11 +350,10 @@ func (q *mentioning) piece(ctx context.Context, tx pgx.Tx, from string) (source.
 
 // byIndex is the whole search in one statement, where an index serves it.
 func (q *mentioning) byIndex(ctx context.Context, tx pgx.Tx) (found []source.Mention, done bool, err error) {
-	by, err := q.trigrams(ctx, tx)
-	if err != nil || by == (trigrams{}) {
-		return nil, false, err
+	if q.by == (trigrams{}) {
+		return nil, false, nil
 	}
-	holding, ok := q.holding(by)
+	holding, ok := q.holding(q.by)
 	if !ok {
 		return nil, false, nil
 	}
@@ -326,10 +363,13 @@ func (q *mentioning) byIndex(ctx context.Context, tx pgx.Tx) (found []source.Men
 		return nil, false, err
 	}
 	found, rows, err := q.run(ctx, tx, holding, mentionsByIndex)
+	if err != nil || rows < mentionsByIndex {
+		return found, true, err
+	}
 	if _, err := tx.Exec(ctx, "set local enable_seqscan = on"); err != nil {
 		return nil, false, err
 	}
-	return found, rows < mentionsByIndex, err
+	return nil, false, nil
 }
 
 // blocks reads a position, or begins with the table's size (of a partitioned
@@ -387,7 +427,7 @@ func (s *Source) ReadMention(ctx context.Context, m source.Mentions, key string)
 	defer func() { err = s.failed("read a mention in "+m.Field.Field.FullName(), err) }()
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
 		return s.inTx(ctx, conn, looking, func(tx pgx.Tx) error {
-			q, err := s.mentioning(ctx, tx, m)
+			q, err := s.mentioning(ctx, tx, m, false)
 			if err != nil || q.skipped != "" {
 				return err
 			}

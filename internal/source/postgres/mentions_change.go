@@ -40,7 +40,7 @@ func (s *Source) ChangeMention(ctx context.Context, c source.MentionChange) (out
 			if _, err := tx.Exec(ctx, "set local plan_cache_mode = auto"); err != nil {
 				return err
 			}
-			q, err := s.mentioning(ctx, tx, c.Mentions)
+			q, err := s.mentioning(ctx, tx, c.Mentions, true)
 			if err != nil {
 				return err
 			}

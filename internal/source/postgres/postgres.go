@@ -26,6 +26,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
@@ -69,6 +70,7 @@ type Source struct {
 
 	mu       sync.Mutex
 	programs map[string]*program // by the plan's digest
+	texts    map[*datamap.Field]textRead
 }
 
 // New makes a source of a pool. The pool stays the caller's to close.
@@ -95,7 +97,7 @@ func New(name string, pool *pgxpool.Pool, o Options) (*Source, error) {
 		o.OverShared = 1_000
 	}
 	o.OverShared = max(o.OverShared, 0)
-	return &Source{name: name, pool: pool, o: o, programs: map[string]*program{}}, nil
+	return &Source{name: name, pool: pool, o: o, programs: map[string]*program{}, texts: map[*datamap.Field]textRead{}}, nil
 }
 
 // Open opens a pool and makes a source of it; Close closes both. It does not

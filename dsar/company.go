@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,8 +22,7 @@ import (
 // those that it carried by its number.
 
 const (
-	companySteps   = 31
-	companyLetters = 31
+	companyMost = 31 // besides the carrier
 	// lettersAtOnce are sent at once by one job: a server counts connections, and
 	// a kill leaves so many letters of which nobody knows whether they were taken.
 	lettersAtOnce = 2
@@ -30,12 +30,75 @@ const (
 	ownJobAfter = 2 * time.Second
 )
 
-// RunStep carries out one step, and others like it that wait. It is safe to run again after a kill at any point.
+// RunStep carries out one step, and where many wait others like it. It is safe to run again after a kill at any point.
 // A *Permanent error is not retried; what else comes back is, ErrMore at once and without counting. A stale run number, a step that is done
 // and a request that has ended in the meantime are no errors: there is nothing to do.
 func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
-	others, err := s.company(ctx, "step", `
-		WITH own AS (SELECT stage, source FROM steps WHERE id = @id AND run = @run AND carrier IS NULL AND stage <> 'kept'),
+	st, found, err := s.claimStep(ctx, id, run, 0)
+	if err != nil {
+		return err
+	}
+	leave, many := s.gates.enter(ctx, st.Stage+" "+st.Source)
+	defer leave()
+	var others []Work
+	if found && st.Stage != stageKept && (many || st.Carries) || !found {
+		if others, err = s.company(ctx, "step", id, run); err != nil {
+			return err
+		}
+	}
+	errs := pg.Together(ctx, s.c.Pool, 1+len(others), func(ctx context.Context, i int) error {
+		st, found := st, found
+		if i > 0 {
+			var err error
+			if st, found, err = s.claimStep(ctx, others[i-1].ID, others[i-1].Run, id); err != nil {
+				return err
+			}
+		}
+		if !found {
+			return nil
+		}
+		return s.runStep(ctx, st)
+	})
+	return s.parted(ctx, "step", id, others, errs)
+}
+
+// SendLetter sends one letter, and where many wait others. Its errors are those
+// of the letter whose number is given.
+func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) error {
+	l, found, err := s.claimLetter(ctx, id, run, 0)
+	if err != nil {
+		return err
+	}
+	leave, many := s.gates.enter(ctx, "letters "+l.Kind)
+	defer leave()
+	var others []Work
+	if many || l.Carries || !found {
+		if others, err = s.company(ctx, "letter", id, run); err != nil {
+			return err
+		}
+	}
+	m = inTurn{m, make(chan struct{}, lettersAtOnce)}
+	errs := pg.Together(ctx, s.c.Pool, 1+len(others), func(ctx context.Context, i int) error {
+		l, found := l, found
+		if i > 0 {
+			var err error
+			if l, found, err = s.claimLetter(ctx, others[i-1].ID, others[i-1].Run, id); err != nil {
+				return err
+			}
+		}
+		if !found {
+			return nil
+		}
+		return s.sendLetter(ctx, l, m)
+	})
+	return s.parted(ctx, "letter", id, others, errs)
+}
+
+// companions names those whom a job takes along: what it carries already, and
+// what is alike and waits for its first attempt.
+var companions = map[string]string{
+	"step": `
+		WITH own AS (SELECT stage, source FROM steps WHERE id = @id AND run = @run AND carrier IS NULL AND status = 'running'),
 		carried AS (
 			SELECT id FROM steps WHERE carrier = @id AND status IN ('waiting', 'running') ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
 		free AS (
@@ -44,24 +107,8 @@ func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
 		UPDATE steps SET carrier = @id
 		WHERE id IN (SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried))) RETURNING id, run`,
-		id, run, companySteps)
-	if err != nil {
-		return err
-	}
-	errs := pg.Together(ctx, s.c.Pool, 1+len(others), func(ctx context.Context, i int) error {
-		if i == 0 {
-			return s.runStep(ctx, id, run, 0)
-		}
-		return s.runStep(ctx, others[i-1].ID, others[i-1].Run, id)
-	})
-	return s.parted(ctx, "step", id, others, errs)
-}
-
-// SendLetter sends one letter, and others that wait. Its errors are those of the
-// letter whose number is given.
-func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) error {
-	others, err := s.company(ctx, "letter", `
-		WITH own AS (SELECT kind FROM letters WHERE id = @id AND run = @run AND carrier IS NULL),
+	"letter": `
+		WITH own AS (SELECT kind FROM letters WHERE id = @id AND run = @run AND carrier IS NULL AND status = 'waiting'),
 		carried AS (
 			SELECT id FROM letters WHERE carrier = @id AND status = 'waiting' ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
 		free AS (
@@ -70,18 +117,6 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
 		UPDATE letters SET carrier = @id
 		WHERE id IN (SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried))) RETURNING id, run`,
-		id, run, companyLetters)
-	if err != nil {
-		return err
-	}
-	turns := make(chan struct{}, lettersAtOnce)
-	errs := pg.Together(ctx, s.c.Pool, 1+len(others), func(ctx context.Context, i int) error {
-		if i == 0 {
-			return s.sendLetter(ctx, id, run, 0, inTurn{m, turns})
-		}
-		return s.sendLetter(ctx, others[i-1].ID, others[i-1].Run, id, inTurn{m, turns})
-	})
-	return s.parted(ctx, "letter", id, others, errs)
 }
 
 // inTurn sends so many letters at once as its turns hold.
@@ -101,9 +136,9 @@ func (t inTurn) Send(ctx context.Context, l Letter) error {
 	return t.Mailer.Send(ctx, l)
 }
 
-// company takes others along, by a statement that names them.
-func (s *Service) company(ctx context.Context, kind, sql string, id int64, run, most int) ([]Work, error) {
-	rows, err := s.c.Pool.Query(ctx, sql, pgx.StrictNamedArgs{"id": id, "run": run, "most": most})
+// company takes others along.
+func (s *Service) company(ctx context.Context, kind string, id int64, run int) ([]Work, error) {
+	rows, err := s.c.Pool.Query(ctx, companions[kind], pgx.StrictNamedArgs{"id": id, "run": run, "most": companyMost})
 	if err != nil {
 		return nil, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
 	}
@@ -211,7 +246,7 @@ func (s *Service) insertJobs(ctx context.Context, tx pgx.Tx, all []queued) error
 			jobs = append(jobs, alike...)
 			continue
 		}
-		for part := range slices.Chunk(alike, companySteps+1) {
+		for part := range slices.Chunk(alike, companyMost+1) {
 			jobs = append(jobs, part[0])
 			var ids []int64
 			for _, w := range part[1:] {
@@ -234,3 +269,46 @@ func (s *Service) insertJobs(ctx context.Context, tx pgx.Tx, all []queued) error
 
 // companyFrom is how many of a kind are worth one job.
 const companyFrom = 4
+
+// gates tell when it is time to take others along: only so many jobs of a kind
+// are at work at once, and one that had to wait for its turn is not alone.
+type gates struct {
+	mu   sync.Mutex
+	open map[string]chan struct{}
+}
+
+const (
+	gateWidth = 2
+	// gateWait bounds what a job waits for its turn: others may be at something large.
+	gateWait = 250 * time.Millisecond
+)
+
+// enter waits for a turn at a kind of work; leave ends it. many: others wait, or
+// may.
+func (g *gates) enter(ctx context.Context, kind string) (leave func(), many bool) {
+	g.mu.Lock()
+	if g.open == nil {
+		g.open = map[string]chan struct{}{}
+	}
+	gate := g.open[kind]
+	if gate == nil {
+		gate = make(chan struct{}, gateWidth)
+		g.open[kind] = gate
+	}
+	g.mu.Unlock()
+	leave = func() { <-gate }
+	select {
+	case gate <- struct{}{}:
+		return leave, false
+	default:
+	}
+	limit := time.NewTimer(gateWait)
+	defer limit.Stop()
+	select {
+	case gate <- struct{}{}:
+		return leave, true
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	return func() {}, true
+}

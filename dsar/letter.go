@@ -17,6 +17,7 @@ type letterRow struct {
 	RequestID int64
 	Run       int
 	Carrier   *int64
+	Carries   bool // others
 	Kind      string
 	Recipient string
 	Cipher    []byte
@@ -30,7 +31,7 @@ type sentContent struct {
 	Again bool `json:"again,omitempty"`
 }
 
-// sendLetter sends one letter, unless it is sent. A final refusal of the mail
+// sendLetter sends a letter that was claimed. A final refusal of the mail
 // server (5xx) is a *Permanent error: the letter stays failed, in the DPO's
 // sight, until retry. What else comes back is worth another try, later.
 //
@@ -38,14 +39,8 @@ type sentContent struct {
 // only way to a second copy is that the process or the connection dies between
 // the server's acceptance and our note; the copy then has the same Message-ID,
 // so that mail programs show it once.
-func (s *Service) sendLetter(ctx context.Context, id int64, run int, carrier int64, m Mailer) error {
-	l, found, err := s.claimLetter(ctx, id, run, carrier)
-	if err != nil {
-		return fmt.Errorf("claim letter %d: %w", id, pg.Clean(err))
-	}
-	if !found {
-		return nil
-	}
+func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
+	id := l.ID
 	letter, c, wanted, err := s.compose(ctx, l)
 	if err != nil {
 		return fmt.Errorf("compose letter %d: %w", id, pg.Clean(err))
@@ -90,15 +85,19 @@ func (s *Service) sendLetter(ctx context.Context, id int64, run int, carrier int
 func (s *Service) claimLetter(ctx context.Context, id int64, run int, carrier int64) (letterRow, bool, error) {
 	rows, err := s.db.Query(ctx, `
 		UPDATE letters SET attempts = attempts + 1 WHERE id = @id AND run = @run AND status = 'waiting' AND carrier IS NOT DISTINCT FROM nullif(@carrier::bigint, 0)
-		RETURNING id, request_id, run, carrier, kind, recipient, cipher, message_id`, pgx.StrictNamedArgs{"id": id, "run": run, "carrier": carrier})
-	if err != nil {
-		return letterRow{}, false, err
+		RETURNING id, request_id, run, carrier, kind, recipient, cipher, message_id,
+			EXISTS (SELECT FROM letters c WHERE c.carrier = @id AND c.status = 'waiting') AS carries`, pgx.StrictNamedArgs{"id": id, "run": run, "carrier": carrier})
+	var l letterRow
+	if err == nil {
+		l, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[letterRow])
 	}
-	l, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[letterRow])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return letterRow{}, false, nil
 	}
-	return l, err == nil, err
+	if err != nil {
+		return letterRow{}, false, fmt.Errorf("claim letter %d: %w", id, pg.Clean(err))
+	}
+	return l, true, nil
 }
 
 // compose makes the letter from its row. It is not wanted any more when its

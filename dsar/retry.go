@@ -79,7 +79,7 @@ func (s *Service) retrySteps(ctx context.Context, tx pgx.Tx, r requestRow, a Act
 
 func (s *Service) retryLetters(ctx context.Context, tx pgx.Tx, r requestRow) (int, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id, request_id, run, carrier, kind, recipient, cipher, message_id FROM letters
+		SELECT id, request_id, run, carrier, false AS carries, kind, recipient, cipher, message_id FROM letters
 		WHERE request_id = $1 AND status = 'failed' AND cipher IS NOT NULL ORDER BY id`, r.ID)
 	if err != nil {
 		return 0, fmt.Errorf("failed letters: %w", err)

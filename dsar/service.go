@@ -52,6 +52,8 @@ type Service struct {
 
 	mu    sync.Mutex
 	plans map[string]*datamap.Plan // by kind, policy and identity types
+
+	gates gates
 }
 
 // New checks the configuration: everything is there, and every controller sits

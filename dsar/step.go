@@ -39,6 +39,7 @@ type stepRow struct {
 	Run        int
 	Attempts   int
 	Carrier    *int64
+	Carries    bool    // others
 	NoteXID    *string `db:"note_xid"`
 	NoteCipher []byte
 }
@@ -48,15 +49,8 @@ type stepRow struct {
 // sees the first one's end, and exactly one of them goes on to what follows.
 type finish func(ctx context.Context, tx pgx.Tx, r requestRow) error
 
-// runStep carries out one step; carrier is the one whose job does it, 0 for its own.
-func (s *Service) runStep(ctx context.Context, id int64, run int, carrier int64) error {
-	st, found, err := s.claimStep(ctx, id, run, carrier)
-	if err != nil {
-		return fmt.Errorf("claim step %d: %w", id, pg.Clean(err))
-	}
-	if !found {
-		return nil
-	}
+// runStep carries out a step that was claimed.
+func (s *Service) runStep(ctx context.Context, st stepRow) error {
 	r, err := loadRequest(ctx, s.db, st.RequestID, false)
 	if err != nil {
 		return s.failStep(ctx, st, err)
@@ -117,16 +111,20 @@ func (s *Service) claimStep(ctx context.Context, id int64, run int, carrier int6
 	rows, err := s.db.Query(ctx, `
 		UPDATE steps SET status = 'running', started_at = @now, finished_at = NULL, attempts = attempts + 1
 		WHERE id = @id AND run = @run AND status IN ('waiting', 'running') AND carrier IS NOT DISTINCT FROM nullif(@carrier::bigint, 0)
-		RETURNING id, request_id, stage, source, run, attempts, carrier, note_xid, note_cipher`,
+		RETURNING id, request_id, stage, source, run, attempts, carrier, note_xid, note_cipher,
+			EXISTS (SELECT FROM steps c WHERE c.carrier = @id AND c.status IN ('waiting', 'running')) AS carries`,
 		pgx.StrictNamedArgs{"id": id, "run": run, "carrier": carrier, "now": s.now()})
-	if err != nil {
-		return stepRow{}, false, err
+	var st stepRow
+	if err == nil {
+		st, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[stepRow])
 	}
-	st, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[stepRow])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return stepRow{}, false, nil
 	}
-	return st, err == nil, err
+	if err != nil {
+		return stepRow{}, false, fmt.Errorf("claim step %d: %w", id, pg.Clean(err))
+	}
+	return st, true, nil
 }
 
 // stillOurs locks the step's row, or says that it was taken over.

@@ -41,7 +41,13 @@ func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 	leave, many := s.gates.enter(ctx, st.Stage+" "+st.Source)
 	defer leave()
 	var others []Work
-	if found && st.Stage != stageKept && (many || st.Carries) || !found {
+	if !found { // its own work is done, perhaps not that of others
+		st.Carries, err = s.carries(ctx, "step", id)
+	}
+	if err != nil {
+		return err
+	}
+	if st.Carries || many && found && st.Stage != stageKept {
 		if others, err = s.company(ctx, "step", id, run); err != nil {
 			return err
 		}
@@ -72,7 +78,13 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 	leave, many := s.gates.enter(ctx, "letters "+l.Kind)
 	defer leave()
 	var others []Work
-	if many || l.Carries || !found {
+	if !found {
+		l.Carries, err = s.carries(ctx, "letter", id)
+	}
+	if err != nil {
+		return err
+	}
+	if l.Carries || many && found {
 		if others, err = s.company(ctx, "letter", id, run); err != nil {
 			return err
 		}
@@ -106,7 +118,7 @@ var companions = map[string]string{
 			WHERE t.stage = own.stage AND t.source = own.source AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
 			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
 		UPDATE steps SET carrier = @id
-		WHERE id IN (SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried))) RETURNING id, run`,
+		WHERE id = ANY(ARRAY(SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried)))) RETURNING id, run`,
 	"letter": `
 		WITH own AS (SELECT kind FROM letters WHERE id = @id AND run = @run AND carrier IS NULL AND status = 'waiting'),
 		carried AS (
@@ -116,7 +128,7 @@ var companions = map[string]string{
 			WHERE t.kind = own.kind AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
 			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
 		UPDATE letters SET carrier = @id
-		WHERE id IN (SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried))) RETURNING id, run`,
+		WHERE id = ANY(ARRAY(SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried)))) RETURNING id, run`,
 }
 
 // inTurn sends so many letters at once as its turns hold.
@@ -134,6 +146,18 @@ func (t inTurn) Send(ctx context.Context, l Letter) error {
 	}
 	defer func() { <-t.turns }()
 	return t.Mailer.Send(ctx, l)
+}
+
+// carries tells whether others are left that this one's job carries.
+func (s *Service) carries(ctx context.Context, kind string, id int64) (yes bool, err error) {
+	sql := `SELECT EXISTS (SELECT FROM steps WHERE carrier = $1 AND status IN ('waiting', 'running'))`
+	if kind == "letter" {
+		sql = `SELECT EXISTS (SELECT FROM letters WHERE carrier = $1 AND status = 'waiting')`
+	}
+	if err := s.c.Pool.QueryRow(ctx, sql, id).Scan(&yes); err != nil {
+		return false, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
+	}
+	return yes, nil
 }
 
 // company takes others along.

@@ -58,7 +58,9 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
 	defer cancel()
 	err = pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		r, err := loadRequest(ctx, tx, l.RequestID, true)
+		// Only one that may end the request needs its row: a notice to somebody else
+		// does not wait for the answer to the person.
+		r, err := loadRequest(ctx, tx, l.RequestID, l.Kind != "notice")
 		if err != nil {
 			return err
 		}

@@ -564,7 +564,7 @@ func each(b *testing.B, atOnce, n int, f func(int) error) {
 // poll waits until something has come about.
 func poll(b *testing.B, there func() (bool, error)) {
 	b.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(10 * time.Minute)
 	for {

@@ -49,9 +49,6 @@ func (s *Source) SearchMentions(ctx context.Context, m source.Mentions, from str
 			return err
 		}
 		return s.inTx(ctx, conn, "begin isolation level read committed read only", func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "set local plan_cache_mode = force_custom_plan"); err != nil {
-				return err
-			}
 			q, err := s.mentioning(ctx, tx, m, false)
 			if err != nil {
 				return err
@@ -332,6 +329,9 @@ func (q *mentioning) piece(ctx context.Context, tx pgx.Tx, from string) (source.
 		if err != nil || done {
 			return source.MentionSlice{Found: found}, err
 		}
+	}
+	if _, err := tx.Exec(ctx, "set local plan_cache_mode = force_custom_plan"); err != nil {
+		return source.MentionSlice{}, err
 	}
 	begin, end, err := q.blocks(ctx, tx, from)
 	if err != nil {

@@ -181,21 +181,43 @@ func (c *requestSubmitCmd) submission(a *app, header, cells, types []string) (su
 	return sub, ""
 }
 
+// linesAtOnce is how many lines are taken in between two reports of a failure.
+const linesAtOnce = 200
+
 // takeIn submits the lines. All are taken in before the first is waited for,
 // so that their work runs together.
 func (c *requestSubmitCmd) takeIn(ctx context.Context, w *world, a *app, lines []line) error {
 	list := make([]taken, 0, len(lines))
-	for _, l := range lines {
-		got, err := a.requests.Submit(ctx, operator, l.sub)
-		if err != nil {
+	for part := range slices.Chunk(lines, linesAtOnce) {
+		subs := make([]dsar.Submission, len(part))
+		for i, l := range part {
+			subs[i] = l.sub
+		}
+		all, errs := a.requests.SubmitMany(ctx, operator, subs)
+		var failed []error
+		var first int
+		for i, got := range all {
+			if errs[i] != nil {
+				if failed = append(failed, errs[i]); len(failed) == 1 {
+					first = part[i].number
+				}
+				continue
+			}
+			t := taken{Line: part[i].number, ID: got.ID, Joined: got.Joined}
+			if got.Joined && got.Into != 0 {
+				t.ID = got.Into
+			}
+			list = append(list, t)
+		}
+		if len(failed) == len(part) {
 			c.report(w, list)
-			return doneInPart("line %d could not be taken in: %w. Those before it are; go on with --after %d", l.number, err, l.number-1)
+			return doneInPart("line %d could not be taken in: %w. Those before it are; go on with --after %d", first, failed[0], first-1)
 		}
-		t := taken{Line: l.number, ID: got.ID, Joined: got.Joined}
-		if got.Joined && got.Into != 0 {
-			t.ID = got.Into
+		if last := part[len(part)-1].number; len(failed) > 0 {
+			c.report(w, list)
+			return doneInPart("%d of the lines from %d to %d could not be taken in, the first of them line %d: %w. The others up to line %d are; submit those by themselves, and go on with --after %d",
+				len(failed), part[0].number, last, first, failed[0], last, last)
 		}
-		list = append(list, t)
 	}
 	waiting := 0
 	for i := range list {

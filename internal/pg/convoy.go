@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -236,7 +237,7 @@ func (c *convoy) step(ctx context.Context) {
 // disband sends the members of a failed transaction their own ways.
 func (c *convoy) disband(t *shared) {
 	c.mu.Lock()
-	all := append(t.asks, t.ready...)
+	all := slices.Concat(t.asks, t.ready)
 	t.asks, t.ready = nil, nil
 	c.mu.Unlock()
 	for _, a := range all {
@@ -333,7 +334,7 @@ func send(ctx context.Context, db interface {
 }
 
 // inTx is InTx for a member.
-func (c *convoy) inTx(ctx context.Context, f func(pgx.Tx) error) error {
+func (c *convoy) inTx(f func(pgx.Tx) error) error {
 	c.mu.Lock()
 	if c.tx == nil {
 		c.tx = &shared{}

@@ -38,7 +38,7 @@ const rollbackLimit = 5 * time.Second
 func InTx(ctx context.Context, db Beginner, o pgx.TxOptions, f func(pgx.Tx) error) error {
 	if p, ok := db.(Pool); ok && o == (pgx.TxOptions{}) {
 		if c := member(ctx); c != nil && c.pool == p.Pool {
-			err := c.inTx(ctx, f)
+			err := c.inTx(f)
 			if errors.Is(err, errApart) {
 				Away(ctx, func() { err = inTx(ctx, p.Pool, o, f) })
 			}

@@ -1,0 +1,299 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// crowdOf is a shop of many people, of whom one cannot be erased.
+func crowdOf(t *testing.T, n int) (*workBundle, *poisoned) {
+	t.Helper()
+	var people, browsers []map[string]string
+	for i := range n {
+		mail := fmt.Sprintf("person%d@example.org", i)
+		people = append(people, map[string]string{"id": fmt.Sprint(i + 1), "firm": "1", "name": fmt.Sprintf("Person %d", i), "mail": mail})
+		if i%2 == 0 {
+			browsers = append(browsers, map[string]string{"id": fmt.Sprint("v", i), "mail": mail})
+		}
+	}
+	crm := &poisoned{memory: newMemory("crm", map[string][]map[string]string{"crm.people": people})}
+	web := newMemory("web", map[string][]map[string]string{"web.browsers": browsers})
+	b := newWorkOver(t, intakeMap, map[string]Source{"crm": crm, "web": web})
+	b.people, b.web = crm.memory, web
+	return b, crm
+}
+
+// poisoned refuses one person's erasure for good.
+type poisoned struct {
+	*memory
+	who string
+}
+
+type refusedRow struct{}
+
+func (refusedRow) Error() string   { return "a trigger said no" }
+func (refusedRow) Permanent() bool { return true }
+
+func (p *poisoned) Erase(ctx context.Context, w source.Walk, h Holds, note func(context.Context, source.Note) error) (source.Note, error) {
+	if p.who != "" && slices.ContainsFunc(w.Seeds, func(s source.Seed) bool { return s.Value == p.who }) {
+		return source.Note{}, refusedRow{}
+	}
+	return p.memory.Erase(ctx, w, h, note)
+}
+
+// crowd are the submissions: erasures and one access, one subject twice, one who
+// is not there.
+func crowd(n int) []Submission {
+	var subs []Submission
+	for i := range n {
+		kind := datamap.Erasure
+		if i == 1 {
+			kind = datamap.Access
+		}
+		subs = append(subs, verified(ask(kind, "email", fmt.Sprintf("person%d@example.org", i))))
+	}
+	return append(subs, verified(ask(datamap.Erasure, "email", "person2@example.org")), verified(ask(datamap.Erasure, "email", "nobody@example.org")))
+}
+
+// end tells of each person's requests how they ended: status, findings, failed
+// steps, letters, and what stands in the record, without numbers.
+func (b *workBundle) ends(t *testing.T, ids []int64) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	for _, id := range ids {
+		q := b.get(t, id)
+		var words []string
+		for _, f := range q.Findings {
+			words = append(words, fmt.Sprintf("%s %d %d %d", f.Collection, f.Rows, f.Erased, f.Masked))
+		}
+		for _, st := range q.Steps {
+			words = append(words, st.Stage+" "+st.Source+" "+st.Status+" "+st.Message)
+		}
+		for _, l := range q.Letters {
+			words = append(words, l.Kind+" "+l.Status)
+		}
+		entries, err := ledger.List(t.Context(), b.pool, id, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var types []string
+		for _, e := range entries {
+			types = append(types, e.Type)
+		}
+		slices.Sort(types) // two sources' steps end in any order
+		slices.Sort(words)
+		who := q.Identities[0].Value
+		out[who] = append(out[who], string(q.Status)+": "+strings.Join(append(words, types...), ", "))
+	}
+	for _, list := range out {
+		slices.Sort(list)
+	}
+	return out
+}
+
+// What is carried out together ends, for each, as it would have alone.
+func TestTogetherAsAlone(t *testing.T) {
+	t.Parallel()
+	const n = 12
+	play := func(b *workBundle, crm *poisoned, submit func([]Submission) []int64, approve func([]int64)) map[string][]string {
+		crm.who = "person5@example.org"
+		ids := submit(crowd(n))
+		b.work(t)
+		var ready []int64
+		for _, id := range ids {
+			if b.get(t, id).Status == InReview {
+				ready = append(ready, id)
+			}
+		}
+		approve(ready)
+		b.work(t)
+		return b.ends(t, ids)
+	}
+	alone, crm := crowdOf(t, n)
+	want := play(alone, crm, func(subs []Submission) (ids []int64) {
+		for _, sub := range subs {
+			ids = append(ids, alone.submit(t, dpo, sub).ID)
+		}
+		return ids
+	}, func(ids []int64) {
+		for _, id := range ids {
+			if err := alone.Approve(t.Context(), dpo, id, Approval{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	together, crm := crowdOf(t, n)
+	jobs := 0
+	got := play(together, crm, func(subs []Submission) (ids []int64) {
+		out, errs := together.SubmitMany(t.Context(), dpo, subs)
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range out {
+			ids = append(ids, s.ID)
+		}
+		if err := together.pool.QueryRow(t.Context(), `SELECT count(*) FROM test_queue`).Scan(&jobs); err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}, func(ids []int64) {
+		if err := errors.Join(together.ApproveMany(t.Context(), dpo, ids)...); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if jobs == 0 || jobs > 10 {
+		t.Errorf("expected few jobs for the discovery of many, got %d", jobs)
+	}
+	for who, ends := range want {
+		if !slices.Equal(got[who], ends) {
+			t.Errorf("%s: expected as alone\n%s\ngot\n%s", who, strings.Join(ends, "\n"), strings.Join(got[who], "\n"))
+		}
+	}
+	if want, got := len(alone.mail.letters("erased")), len(together.mail.letters("erased")); want != got || got != n-2 {
+		t.Errorf("expected %d letters, one each, got %d alone and %d together", n-2, want, got)
+	}
+}
+
+// A refusal of the mail server for a while puts one letter off, and no other.
+func TestLettersTogether(t *testing.T) {
+	t.Parallel()
+	b, _ := crowdOf(t, 10)
+	ids := b.reviewed(t, 10)
+	b.mail.refuse = func(l Letter) error {
+		if l.To == "person3@example.org" {
+			return &MailError{Code: 451, Doing: "sending"}
+		}
+		return nil
+	}
+	if err := errors.Join(b.ApproveMany(t.Context(), dpo, ids)...); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // each time the queue is empty but for what waits
+		b.work(t)
+	}
+	b.mail.refuse = nil
+	for i, id := range ids {
+		want := Fulfilled
+		if i == 3 {
+			want = Running
+		}
+		b.expectStatus(t, id, want)
+	}
+	l := b.letterState(t, ids[3], "erased")
+	if l.Status != "waiting" || l.Code != 451 {
+		t.Errorf("expected the letter to wait with the server's code, got %+v", l)
+	}
+	b.clock.set(b.clock.now().Add(time.Hour))
+	if err := b.Minute(t.Context(), dead); err != nil {
+		t.Fatal(err)
+	}
+	b.work(t)
+	b.expectStatus(t, ids[3], Fulfilled)
+	if n := len(b.mail.letters("erased")); n != 10 {
+		t.Errorf("expected ten letters, each once, got %d", n)
+	}
+}
+
+// reviewed takes n erasures in, up to the DPO's decision.
+func (b *workBundle) reviewed(t *testing.T, n int) (ids []int64) {
+	t.Helper()
+	var subs []Submission
+	for i := range n {
+		subs = append(subs, verified(ask(datamap.Erasure, "email", fmt.Sprintf("person%d@example.org", i))))
+	}
+	out, errs := b.SubmitMany(t.Context(), dpo, subs)
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range out {
+		ids = append(ids, s.ID)
+	}
+	b.work(t)
+	return ids
+}
+
+// dead knows of no job that is alive.
+func dead(context.Context, []Work) (map[Work]bool, error) { return nil, nil }
+
+// A process that dies in the middle of many leaves them to the carrier's job,
+// which the queue runs again; where that job is lost, too, each gets its own.
+func TestCompanyKilled(t *testing.T) {
+	t.Parallel()
+	b, _ := crowdOf(t, 8)
+	ids := b.reviewed(t, 8)
+	if err := errors.Join(b.ApproveMany(t.Context(), dpo, ids)...); err != nil {
+		t.Fatal(err)
+	}
+	carried := func(src string) (n int) {
+		err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM steps WHERE stage = 'erase' AND source = $1 AND carrier IS NOT NULL`, src).Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if carried("crm") != 7 || carried("web") != 7 {
+		t.Fatalf("expected one job for each source, which carries seven, got %d and %d", carried("crm"), carried("web"))
+	}
+	// As a kill leaves them: some done, the rest claimed.
+	if _, err := b.pool.Exec(t.Context(), `UPDATE steps SET status = 'running', attempts = 1, started_at = $1 WHERE stage = 'erase'`, b.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	jobs := map[string]Work{}
+	rows, err := b.pool.Query(t.Context(), `DELETE FROM test_queue q USING steps s WHERE s.id = q.id AND q.kind = 'step' RETURNING s.source, q.id, q.run`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var src string
+	var w Work
+	if _, err := pgx.ForEachRow(rows, []any{&src, &w.ID, &w.Run}, func() error { jobs[src] = w; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.RunStep(t.Context(), jobs["crm"].ID, jobs["crm"].Run); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.people.erasures; n != 8 {
+		t.Errorf("expected the job run again to carry out all eight, got %d erasures", n)
+	}
+	if err := b.RunStep(t.Context(), jobs["crm"].ID, jobs["crm"].Run); err != nil || b.people.erasures != 8 {
+		t.Errorf("expected a third run to do nothing, got %d erasures, %v", b.people.erasures, err)
+	}
+	// The other job lives, as far as anybody knows: nothing is queued twice.
+	b.clock.set(b.clock.now().Add(10 * time.Minute))
+	alive := func(_ context.Context, all []Work) (map[Work]bool, error) {
+		yes := map[Work]bool{}
+		for _, w := range all {
+			yes[w] = w == Work{Kind: "step", ID: jobs["web"].ID, Run: jobs["web"].Run}
+		}
+		return yes, nil
+	}
+	if err := b.Minute(t.Context(), alive); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.take(t); len(got) != 0 {
+		t.Errorf("expected nothing to be queued while the carrier's job is alive, got %q", got)
+	}
+	if err := b.Minute(t.Context(), dead); err != nil {
+		t.Fatal(err)
+	}
+	if n := carried("web"); n != 0 {
+		t.Errorf("expected each to have a job of its own, %d are still carried", n)
+	}
+	b.work(t)
+	for _, id := range ids {
+		b.expectStatus(t, id, Fulfilled)
+	}
+	if n := len(b.mail.letters("erased")); n != 8 {
+		t.Errorf("expected eight letters, each once, got %d", n)
+	}
+}

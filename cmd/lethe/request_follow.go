@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
@@ -44,7 +45,7 @@ func (a *app) follow(ctx context.Context, w *world, id int64, f following) error
 				return nil
 			}
 			continue
-		case q.Waiting != "":
+		case q.Waiting != "" && !atWork(q):
 			return doneInPart("request %d: %s", id, q.Waiting)
 		case !f.toTheEnd && !f.approve:
 			return nil
@@ -75,6 +76,14 @@ func discovered(q dsar.Request) bool {
 		}
 	}
 	return some
+}
+
+// atWork: something is being done, or has not been tried yet. What another
+// source could not do waits for a person by then, but is not all there is to tell.
+func atWork(q dsar.Request) bool {
+	return slices.ContainsFunc(q.Steps, func(s dsar.Step) bool {
+		return s.Status == "running" || s.Status == "waiting" && s.Attempts == 0
+	})
 }
 
 func untouched(q dsar.Request) bool {

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -40,7 +41,9 @@ func (s *Service) saveBrought(ctx context.Context, tx pgx.Tx, id int64, in intak
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE requests SET brought_cipher = $2 WHERE id = $1`, id, cipher); err != nil {
+	_, err = pg.EachExec(ctx, tx, `
+		UPDATE requests r SET brought_cipher = e.cipher FROM unnest($1::bigint[], $2::bytea[]) AS e (id, cipher) WHERE r.id = e.id`, id, cipher)
+	if err != nil {
 		return fmt.Errorf("insert request %d: %w", id, err)
 	}
 	return nil

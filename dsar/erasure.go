@@ -177,14 +177,15 @@ func (s *Service) noteStep(ctx context.Context, st stepRow, xid *string, note an
 	if err != nil {
 		return err
 	}
-	tag, err := s.db.Exec(ctx, `
-		UPDATE steps SET note_xid = @xid, note_cipher = @note
-		WHERE id = @id AND run = @run AND attempts = @attempts AND status = 'running'`,
-		pgx.StrictNamedArgs{"id": st.ID, "run": st.Run, "attempts": st.Attempts, "xid": xid, "note": cipher})
+	n, err := pg.EachExec(ctx, s.db, `
+		UPDATE steps t SET note_xid = e.xid, note_cipher = e.note
+		FROM unnest($1::bigint[], $2::int[], $3::int[], $4::text[], $5::bytea[]) WITH ORDINALITY AS e (step, run, attempts, xid, note, n)
+		WHERE t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND t.status = 'running' RETURNING e.n`,
+		st.ID, st.Run, st.Attempts, xid, cipher)
 	if err != nil {
 		return fmt.Errorf("note step %d: %w", st.ID, pg.Clean(err))
 	}
-	if tag.RowsAffected() == 0 {
+	if n == 0 {
 		return errSuperseded
 	}
 	return nil
@@ -302,7 +303,7 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 			return err
 		}
 		// The keys of what is gone have done their service.
-		if _, err := tx.Exec(ctx, `UPDATE steps SET note_cipher = NULL WHERE id = $1`, st.ID); err != nil {
+		if err := pg.Put(ctx, tx, `UPDATE steps SET note_cipher = NULL WHERE id = ANY($1)`, st.ID); err != nil {
 			return fmt.Errorf("forget the note of step %d: %w", st.ID, err)
 		}
 		counts := map[string]any{}
@@ -339,7 +340,7 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 				return err
 			}
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM feeds WHERE request_id = $1`, r.ID); err != nil {
+		if err := pg.Put(ctx, tx, `DELETE FROM feeds WHERE request_id = ANY($1)`, r.ID); err != nil {
 			return fmt.Errorf("forget the feeds of request %d: %w", r.ID, err)
 		}
 		return s.afterErasure(ctx, tx, r)

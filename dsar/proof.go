@@ -73,7 +73,9 @@ func lockProof(ctx context.Context, tx pgx.Tx, sums [][]byte) error {
 	if err := pg.Claim(tx, proofKey(key)); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, key); err != nil {
+	_, err := pg.EachExec(ctx, tx, `
+		SELECT e.n, pg_advisory_xact_lock(e.key) FROM (SELECT * FROM unnest($1::bigint[]) WITH ORDINALITY AS u (key, n) ORDER BY key) e`, key)
+	if err != nil {
 		return fmt.Errorf("lock a set of proved identities: %w", err)
 	}
 	return nil
@@ -121,20 +123,15 @@ func (s *Service) sumsOf(controller string, set []Identity) [][]byte {
 // joined with an open one of the same proved identities, or goes into review,
 // and the discovery runs (again). The caller holds the locks of withProof.
 func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) (joinedInto int64, err error) {
-	tag, err := tx.Exec(ctx, `
-		UPDATE identities SET proved_at = $3, proved_how = $4, proved_by = $5
-		WHERE request_id = $1 AND id = ANY($2) AND proved_at IS NULL`, r.ID, p.identities, s.now(), p.how, p.actor)
-	if err != nil {
-		return 0, fmt.Errorf("prove identities of request %d: %w", r.ID, err)
-	}
-	if tag.RowsAffected() == 0 {
-		return 0, nil
+	n, err := s.proved(ctx, tx, r.ID, p)
+	if err != nil || n == 0 {
+		return 0, err
 	}
 	event := "request.verified"
 	if p.how == byLink {
 		event = "request.confirmed"
 	}
-	err = s.note(ctx, tx, event, r.ID, p.actor, map[string]any{"identities": tag.RowsAffected()})
+	err = s.note(ctx, tx, event, r.ID, p.actor, map[string]any{"identities": n})
 	if err != nil {
 		return 0, err
 	}
@@ -147,8 +144,9 @@ func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) (
 		return into, err
 	}
 	// What was approved was approved on other findings: the DPO looks again.
-	_, err = tx.Exec(ctx, `
-		UPDATE requests SET joined_proof = $2, approved_at = NULL, approved_by = NULL WHERE id = $1`, r.ID, sums[0])
+	_, err = pg.EachExec(ctx, tx, `
+		UPDATE requests r SET joined_proof = e.proof, approved_at = NULL, approved_by = NULL
+		FROM unnest($1::bigint[], $2::bytea[]) AS e (id, proof) WHERE r.id = e.id`, r.ID, sums[0])
 	if err != nil {
 		return 0, fmt.Errorf("prove identities of request %d: %w", r.ID, err)
 	}
@@ -163,9 +161,32 @@ func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) (
 	return 0, s.discoverAll(ctx, tx, r.ID)
 }
 
+// proved notes which identities are proved, and how many of them were not before.
+func (s *Service) proved(ctx context.Context, tx pgx.Tx, requestID int64, p proof) (n int64, err error) {
+	if len(p.identities) == 0 {
+		return 0, nil
+	}
+	sets := make([][]any, 0, len(p.identities))
+	for _, id := range p.identities {
+		sets = append(sets, []any{requestID, id, s.now(), p.how, p.actor})
+	}
+	rows, err := pg.EachOf(ctx, tx, `
+		UPDATE identities i SET proved_at = e.now, proved_how = e.how, proved_by = e.by
+		FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[]) WITH ORDINALITY AS e (request, identity, now, how, by, n)
+		WHERE i.request_id = e.request AND i.id = e.identity AND i.proved_at IS NULL RETURNING e.n, i.id`, sets)
+	if err != nil {
+		return 0, fmt.Errorf("prove identities of request %d: %w", requestID, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return 0, fmt.Errorf("prove identities of request %d: %w", requestID, err)
+	}
+	return int64(len(ids)), nil
+}
+
 // discoverAll forgets earlier findings and searches all sources.
 func (s *Service) discoverAll(ctx context.Context, tx pgx.Tx, requestID int64) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM findings WHERE request_id = $1`, requestID); err != nil {
+	if _, err := pg.EachExec(ctx, tx, `DELETE FROM findings WHERE request_id = ANY($1)`, requestID); err != nil {
 		return fmt.Errorf("forget findings of request %d: %w", requestID, err)
 	}
 	for _, name := range s.sources {
@@ -181,11 +202,16 @@ func (s *Service) discoverAll(ctx context.Context, tx pgx.Tx, requestID int64) e
 // older one; nothing of the one is copied to the other but the earlier
 // deadline. into is the older one's number when r was the newer.
 func (s *Service) join(ctx context.Context, tx pgx.Tx, r requestRow, sums [][]byte) (into int64, err error) {
-	rows, err := tx.Query(ctx, `
-		SELECT `+requestColumns+` FROM requests
-		WHERE controller = $1 AND kind = $2 AND policy = $3 AND joined_proof = ANY($4)
-		  AND status IN ('received', 'in_review') AND id <> $5
-		ORDER BY id FOR UPDATE`, r.Controller, r.Kind, r.Policy, sums, r.ID)
+	sets := make([][]any, 0, len(sums))
+	for _, sum := range sums {
+		sets = append(sets, []any{r.Controller, string(r.Kind), r.Policy, sum, r.ID})
+	}
+	rows, err := pg.EachOf(ctx, tx, `
+		SELECT e.n, `+requestColumns+`
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bigint[]) WITH ORDINALITY AS e (of_controller, of_kind, of_policy, proof, own, n)
+		JOIN requests r ON r.controller = e.of_controller AND r.kind = e.of_kind AND r.policy = e.of_policy AND r.joined_proof = e.proof
+		WHERE status IN ('received', 'in_review') AND id <> e.own
+		ORDER BY id FOR UPDATE OF r`, sets)
 	if err != nil {
 		return 0, fmt.Errorf("look for requests like %d: %w", r.ID, err)
 	}
@@ -249,7 +275,9 @@ func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE requests SET waits_for = $2 WHERE id = $1`, r.ID, other); err != nil {
+		_, err = pg.EachExec(ctx, tx, `
+			UPDATE requests r SET waits_for = e.awaited FROM unnest($1::bigint[], $2::bigint[]) AS e (id, awaited) WHERE r.id = e.id`, r.ID, other)
+		if err != nil {
 			return fmt.Errorf("link request %d: %w", r.ID, err)
 		}
 		return nil
@@ -275,16 +303,29 @@ func (s *Service) awaited(ctx context.Context, tx pgx.Tx, erasure requestRow) (*
 	if err != nil {
 		return nil, err
 	}
-	var id *int64
-	err = tx.QueryRow(ctx, `
-		SELECT min(a.id)
-		FROM identities i JOIN requests a ON a.id = i.request_id
-		WHERE i.hmac = ANY($1) AND i.proved_at IS NOT NULL
-		  AND a.kind IN ('access', 'export') AND a.status IN ('in_review', 'running')`, sums).Scan(&id)
+	if len(sums) == 0 {
+		return nil, nil
+	}
+	sets := make([][]any, 0, len(sums))
+	for _, sum := range sums {
+		sets = append(sets, []any{sum})
+	}
+	rows, err := pg.EachOf(ctx, tx, `
+		SELECT e.n, a.id
+		FROM unnest($1::bytea[]) WITH ORDINALITY AS e (hmac, n) JOIN identities i ON i.hmac = e.hmac JOIN requests a ON a.id = i.request_id
+		WHERE i.proved_at IS NOT NULL AND a.kind IN ('access', 'export') AND a.status IN ('in_review', 'running')
+		ORDER BY a.id`, sets)
 	if err != nil {
 		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure.ID, err)
 	}
-	return id, nil
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure.ID, err)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return &ids[0], nil
 }
 
 // provedMACs are the HMACs of a request's proved identities under every key, by

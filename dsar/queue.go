@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
 // addStep makes a step of a request, or runs it again (the next run number,
@@ -17,13 +19,16 @@ import (
 func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage, source string) (int64, error) { //nolint:unparam // the id is for callers to come, as addLetter has it
 	var id int64
 	var run int
-	err := tx.QueryRow(ctx, `
-		INSERT INTO steps (request_id, stage, source, status, created_at)
-		VALUES ($1, $2, $3, 'waiting', $4)
-		ON CONFLICT (request_id, stage, source) DO UPDATE
-		SET run = steps.run + 1, status = 'waiting', attempts = 0, error = NULL, message = NULL,
-		    started_at = NULL, finished_at = NULL, carrier = NULL
-		RETURNING id, run`, requestID, stage, source, s.now()).Scan(&id, &run)
+	err := pg.EachRow(ctx, tx, `
+		WITH e AS (
+			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) WITH ORDINALITY AS u (request_id, stage, source, now, n)),
+		added AS (
+			INSERT INTO steps (request_id, stage, source, status, created_at) SELECT request_id, stage, source, 'waiting', now FROM e ORDER BY n
+			ON CONFLICT (request_id, stage, source) DO UPDATE
+			SET run = steps.run + 1, status = 'waiting', attempts = 0, error = NULL, message = NULL,
+			    started_at = NULL, finished_at = NULL, carrier = NULL
+			RETURNING id, run, request_id, stage, source)
+		SELECT e.n, added.id, added.run FROM e JOIN added USING (request_id, stage, source)`, requestID, stage, source, s.now()).Scan(&id, &run)
 	if err != nil {
 		return 0, fmt.Errorf("add step %s of request %d: %w", stage, requestID, err)
 	}
@@ -62,13 +67,18 @@ func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, requestID int64, kin
 	}
 	var id int64
 	var run int
-	err = tx.QueryRow(ctx, `
-		INSERT INTO letters (request_id, kind, ordinal, recipient, message_id, status, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (request_id, kind, recipient, ordinal) DO UPDATE
-		SET run = letters.run + 1, status = excluded.status, attempts = 0, carrier = NULL, smtp_code = NULL, trouble = NULL, created_at = excluded.created_at
-		WHERE letters.status <> 'sent'
-		RETURNING id, run`,
+	err = pg.EachRow(ctx, tx, `
+		WITH e AS (
+			SELECT * FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]) WITH ORDINALITY
+				AS u (request_id, kind, ordinal, recipient, message_id, status, now, n)),
+		added AS (
+			INSERT INTO letters (request_id, kind, ordinal, recipient, message_id, status, created_at)
+			SELECT request_id, kind, ordinal, recipient, message_id, status, now FROM e ORDER BY n
+			ON CONFLICT (request_id, kind, recipient, ordinal) DO UPDATE
+			SET run = letters.run + 1, status = excluded.status, attempts = 0, carrier = NULL, smtp_code = NULL, trouble = NULL, created_at = excluded.created_at
+			WHERE letters.status <> 'sent'
+			RETURNING id, run, request_id, kind, recipient, ordinal)
+		SELECT e.n, added.id, added.run FROM e JOIN added USING (request_id, kind, recipient, ordinal)`,
 		requestID, kind, ordinal, recipient, s.messageID(r, kind, recipient, ordinal), status, s.now()).Scan(&id, &run)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err := tx.QueryRow(ctx, `SELECT id FROM letters
@@ -86,7 +96,8 @@ func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, requestID int64, kin
 	if err != nil {
 		return 0, err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE letters SET cipher = $2 WHERE id = $1`, id, cipher); err != nil {
+	if err := pg.Put(ctx, tx, `
+		UPDATE letters l SET cipher = e.cipher FROM unnest($1::bigint[], $2::bytea[]) AS e (id, cipher) WHERE l.id = e.id`, id, cipher); err != nil {
 		return 0, fmt.Errorf("add letter %d: %w", id, err)
 	}
 	if c.To == "" {

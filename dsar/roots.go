@@ -18,41 +18,39 @@ func (s *Service) saveRoots(ctx context.Context, tx pgx.Tx, r requestRow, src st
 	if len(roots) == 0 {
 		return nil
 	}
-	upserts := &pgx.Batch{}
+	sets := make([][]any, 0, len(roots))
 	for _, root := range roots {
-		upserts.Queue(`
+		sets = append(sets, []any{r.ID, src, root.Collection, s.rootMAC(r.Controller, src, root.RowKey), proved, ticked, s.now()})
+	}
+	rows, err := pg.EachOf(ctx, tx, `
+		WITH e AS (
+			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bool[], $6::bool[], $7::timestamptz[]) WITH ORDINALITY
+				AS u (request_id, source, collection, key_hmac, proved, ticked, seen_at, n)),
+		stored AS (
 			INSERT INTO roots (request_id, source, collection, key_hmac, proved, ticked, seen_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)
+			SELECT request_id, source, collection, key_hmac, proved, ticked, seen_at FROM e
 			ON CONFLICT (request_id, source, collection, key_hmac) DO UPDATE
 				SET proved = roots.proved OR excluded.proved, seen_at = excluded.seen_at,
 					ticked = coalesce(roots.ticked, excluded.ticked)
-			RETURNING id`,
-			r.ID, src, root.Collection, s.rootMAC(r.Controller, src, root.RowKey), proved, ticked, s.now())
-	}
-	ids := make([]int64, 0, len(roots))
-	results := tx.SendBatch(ctx, upserts)
-	for range roots {
-		var id int64
-		if err := results.QueryRow().Scan(&id); err != nil {
-			results.Close() //nolint:errcheck // the first error is the one to tell
-			return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
-		}
-		ids = append(ids, id)
-	}
-	if err := results.Close(); err != nil {
+			RETURNING id, request_id, source, collection, key_hmac)
+		SELECT e.n, stored.id FROM e JOIN stored USING (request_id, source, collection, key_hmac) ORDER BY e.n`, sets)
+	if err != nil {
 		return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
 	}
-	contents := &pgx.Batch{}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil || len(ids) != len(roots) {
+		return fmt.Errorf("store %d root rows of request %d, %d are there: %w", len(roots), r.ID, len(ids), err)
+	}
 	for i, root := range roots {
 		cipher, err := s.sealJSON(place(rootOf, ids[i]), rootContent{
 			Key: root.Key, Types: root.Types, Stored: root.Stored, Person: root.Person})
 		if err != nil {
 			return err
 		}
-		contents.Queue(`UPDATE roots SET cipher = $2 WHERE id = $1`, ids[i], cipher)
-	}
-	if err := tx.SendBatch(ctx, contents).Close(); err != nil {
-		return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
+		if err := pg.Put(ctx, tx, `
+			UPDATE roots r SET cipher = e.cipher FROM unnest($1::bigint[], $2::bytea[]) AS e (id, cipher) WHERE r.id = e.id`, ids[i], cipher); err != nil {
+			return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
+		}
 	}
 	return nil
 }

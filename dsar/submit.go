@@ -106,11 +106,18 @@ func (s *Service) insertRequest(ctx context.Context, tx pgx.Tx, a Actor, in inta
 		mandateKind, mandateBy, mandateAt = &in.Requester.Mandate, &a.Name, &now
 	}
 	var id int64
-	err := tx.QueryRow(ctx, `
-		INSERT INTO requests (controller, kind, policy, status, channel, delivery, language, received_at, due_on,
-			derivation, requester, mandate_kind, mandate_by, mandate_at)
-		VALUES ($1, $2, $3, 'received', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-		RETURNING id`,
+	err := pg.EachRow(ctx, tx, `
+		WITH e AS (
+			SELECT nextval(pg_get_serial_sequence('requests', 'id')) AS id, u.* FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
+				$6::text[], $7::timestamptz[], $8::date[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[]) WITH ORDINALITY
+				AS u (controller, kind, policy, channel, delivery, language, received_at, due_on, derivation, requester, mandate_kind, mandate_by, mandate_at, n)),
+		added AS (
+			INSERT INTO requests (id, controller, kind, policy, status, channel, delivery, language, received_at, due_on,
+				derivation, requester, mandate_kind, mandate_by, mandate_at)
+			OVERRIDING SYSTEM VALUE
+			SELECT id, controller, kind, policy, 'received', channel, delivery, language, received_at, due_on,
+				derivation, requester, mandate_kind, mandate_by, mandate_at FROM e)
+		SELECT n, id FROM e`,
 		in.Controller, in.Kind, in.Policy, in.Channel, in.Delivery, in.Language, in.ReceivedAt, in.due,
 		in.derivation, in.Requester.As, mandateKind, mandateBy, mandateAt).Scan(&id)
 	if err != nil {

@@ -330,11 +330,11 @@ func send(ctx context.Context, db interface {
 	}
 	groups := alike(each)
 	for _, g := range groups {
-		callers := make([][]any, len(g))
-		for i, a := range g {
-			callers[i] = a.each.args
+		var sets [][]any
+		for _, a := range g {
+			sets = append(sets, a.each.sets...)
 		}
-		all.Queue(g[0].each.sql, inStep(callers)...)
+		all.Queue(g[0].each.sql, inStep(sets)...)
 	}
 	sent := db.SendBatch(ctx, all)
 	err := answer(sent, own, groups)

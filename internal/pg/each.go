@@ -25,14 +25,20 @@ import (
 // come without the number. A statement that changes rows must not be asked to
 // change one row for two callers at once: the second change would be lost (Claim).
 func Each(ctx context.Context, db DB, sql string, args ...any) (pgx.Rows, error) {
+	return EachOf(ctx, db, sql, [][]any{args})
+}
+
+// EachOf is Each for a caller with several sets of values, at least one; where
+// the statement orders its rows by their numbers, they come in the sets' order.
+func EachOf(ctx context.Context, db DB, sql string, sets [][]any) (pgx.Rows, error) {
 	if a, ok := db.(interface {
 		each(ctx context.Context, e *eachly) (pgx.Rows, bool, error)
 	}); ok {
-		if rows, ok, err := a.each(ctx, &eachly{sql: sql, args: args}); ok {
+		if rows, ok, err := a.each(ctx, &eachly{sql: sql, sets: sets}); ok {
 			return rows, err
 		}
 	}
-	rows, err := db.Query(ctx, sql, inStep([][]any{args})...)
+	rows, err := db.Query(ctx, sql, inStep(sets)...)
 	if err != nil {
 		return nil, err
 	}
@@ -58,18 +64,39 @@ func EachExec(ctx context.Context, db DB, sql string, args ...any) (n int64, err
 	return n, rows.Err()
 }
 
+// EachOfExec is EachOf for its effect.
+func EachOfExec(ctx context.Context, db DB, sql string, sets [][]any) error {
+	rows, err := EachOf(ctx, db, sql, sets)
+	if err != nil {
+		return err
+	}
+	rows.Close()
+	return rows.Err()
+}
+
+// Put is Each for what a transaction only adds or changes, and does not read
+// again: it is put off to its end (Later), and counts nothing.
+func Put(ctx context.Context, tx pgx.Tx, sql string, args ...any) error {
+	return Later(ctx, tx, putting(sql), args, func(ctx context.Context, tx pgx.Tx, sets [][]any) error {
+		_, err := tx.Exec(ctx, sql, inStep(sets)...)
+		return err
+	})
+}
+
+type putting string
+
 // eachly is what one caller asks by Each.
 type eachly struct {
 	sql  string
-	args []any
+	sets [][]any
 }
 
-// inStep makes of each caller's values one array a parameter.
-func inStep(callers [][]any) []any {
-	params := make([]any, len(callers[0]))
-	for i, first := range callers[0] {
-		list := reflect.MakeSlice(reflect.SliceOf(reflect.TypeOf(first)), len(callers), len(callers))
-		for n, args := range callers {
+// inStep makes of sets of values one array a parameter.
+func inStep(sets [][]any) []any {
+	params := make([]any, len(sets[0]))
+	for i, first := range sets[0] {
+		list := reflect.MakeSlice(reflect.SliceOf(reflect.TypeOf(first)), len(sets), len(sets))
+		for n, args := range sets {
 			list.Index(n).Set(reflect.ValueOf(args[i]))
 		}
 		params[i] = list.Interface()
@@ -125,16 +152,19 @@ func handOut(all outcome, to []*ask) error {
 	if len(all.fields) == 0 {
 		return errNumber
 	}
-	rest := all.fields[1:]
+	var whose []*ask // by number
 	for _, a := range to {
-		a.results = []outcome{{fields: rest, tag: all.tag}}
+		a.results = []outcome{{fields: all.fields[1:], tag: all.tag}}
+		for range a.each.sets {
+			whose = append(whose, a)
+		}
 	}
 	for _, row := range all.rows {
 		n, err := number(all.fields[0], row[0])
-		if err != nil || n < 1 || n > len(to) {
+		if err != nil || n < 1 || n > len(whose) {
 			return errNumber
 		}
-		r := &to[n-1].results[0]
+		r := &whose[n-1].results[0]
 		r.rows = append(r.rows, row[1:])
 	}
 	return nil

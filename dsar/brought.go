@@ -1,7 +1,6 @@
 package dsar
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -9,10 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/lethe-dsr/lethe/internal/datamap"
-	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -25,28 +21,19 @@ type broughtContent struct {
 	Secret []byte            `json:"secret,omitempty"`
 }
 
-// saveBrought keeps what a request brings beside its identities.
-func (s *Service) saveBrought(ctx context.Context, tx pgx.Tx, id int64, in intake) error {
+// sealBrought keeps what a request brings beside its identities.
+func (s *Service) sealBrought(id int64, in intake) ([]byte, error) {
 	c := broughtContent{Fields: in.Fields}
 	if in.Kind == datamap.Erasure {
 		c.Secret = make([]byte, 32)
 		if _, err := io.ReadFull(s.c.Rand, c.Secret); err != nil {
-			return fmt.Errorf("draw the secret of request %d: %w", id, err)
+			return nil, fmt.Errorf("draw the secret of request %d: %w", id, err)
 		}
 	}
 	if len(c.Fields)+len(c.Secret) == 0 {
-		return nil
+		return nil, nil
 	}
-	cipher, err := s.sealJSON(place(broughtOf, id), c)
-	if err != nil {
-		return err
-	}
-	_, err = pg.EachExec(ctx, tx, `
-		UPDATE requests r SET brought_cipher = e.cipher FROM unnest($1::bigint[], $2::bytea[]) AS e (id, cipher) WHERE r.id = e.id`, id, cipher)
-	if err != nil {
-		return fmt.Errorf("insert request %d: %w", id, err)
-	}
-	return nil
+	return s.sealJSON(place(broughtOf, id), c)
 }
 
 // bring puts into a walk what its request brought, and the day by which

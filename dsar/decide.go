@@ -72,7 +72,11 @@ func (s *Service) lockAwaited(ctx context.Context, tx pgx.Tx, id int64) (*int64,
 	if err != nil || r.Kind != datamap.Erasure {
 		return nil, err
 	}
-	other, err := s.awaited(ctx, tx, r)
+	ids, err := s.identitiesOf(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	other, err := s.awaited(ctx, tx, id, s.provedMACs(r, ids))
 	if err != nil || other == nil {
 		return nil, err
 	}

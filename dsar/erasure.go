@@ -302,10 +302,6 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 		if err := s.saveKept(ctx, tx, r, st.Source, done.Kept); err != nil {
 			return err
 		}
-		// The keys of what is gone have done their service.
-		if err := pg.Put(ctx, tx, `UPDATE steps SET note_cipher = NULL WHERE id = ANY($1)`, st.ID); err != nil {
-			return fmt.Errorf("forget the note of step %d: %w", st.ID, err)
-		}
 		counts := map[string]any{}
 		for _, f := range merged {
 			if f.Rows+f.Shared+f.Erased+f.Masked+f.Held+f.Kept > 0 {

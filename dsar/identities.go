@@ -18,32 +18,31 @@ import (
 // addIdentities stores identities (normalised): encrypted, beside the HMAC over
 // controller, type and value by which they are looked up. The controller is
 // part of it so that no two controllers' records can be matched with each other.
-func (s *Service) addIdentities(ctx context.Context, tx pgx.Tx, requestID int64, controller string, ids []Identity) error {
+func (s *Service) addIdentities(ctx context.Context, tx pgx.Tx, r requestRow, ids []ProvedIdentity) error {
 	var sets [][]any
-	rows, err := pg.Each(ctx, tx, `
-		SELECT e.n, nextval(pg_get_serial_sequence('identities', 'id'))
-		FROM unnest($1::int[]) WITH ORDINALITY AS e (number, n), generate_series(1, e.number)`, len(ids))
-	if err != nil {
-		return fmt.Errorf("add identities of request %d: %w", requestID, err)
-	}
-	numbers, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return fmt.Errorf("add identities of request %d: %w", requestID, err)
-	}
-	for i, id := range ids {
-		cipher, err := s.c.Keys.Seal([]byte(id.Value), place(identityOf, numbers[i]))
+	for _, id := range ids {
+		cipher, err := s.c.Keys.Seal([]byte(id.Value), place(identityOf, id.ID))
 		if err != nil {
-			return fmt.Errorf("seal identity of request %d: %w", requestID, err)
+			return fmt.Errorf("seal identity of request %d: %w", r.ID, err)
 		}
-		mac := s.identityMAC(controller, id.Type, id.Value)
-		sets = append(sets, []any{numbers[i], requestID, id.Type, cipher, mac.Sum, mac.KeyID})
+		mac := s.identityMAC(r.Controller, id.Type, id.Value)
+		var provedAt *time.Time
+		if !id.ProvedAt.IsZero() {
+			provedAt = &id.ProvedAt
+		}
+		sets = append(sets, []any{id.ID, r.ID, id.Type, cipher, mac.Sum, mac.KeyID, provedAt, id.How, id.By})
 	}
-	err = pg.EachOfExec(ctx, tx, `
-		INSERT INTO identities (id, request_id, type, cipher, hmac, key_id)
+	if len(sets) == 0 {
+		return nil
+	}
+	err := pg.EachOfExec(ctx, tx, `
+		INSERT INTO identities (id, request_id, type, cipher, hmac, key_id, proved_at, proved_how, proved_by)
 		OVERRIDING SYSTEM VALUE
-		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[], $5::bytea[], $6::text[])`, sets)
+		SELECT id, request_id, type, cipher, hmac, key_id, proved_at, nullif(how, ''), nullif(by, '')
+		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::timestamptz[], $8::text[], $9::text[])
+			AS e (id, request_id, type, cipher, hmac, key_id, proved_at, how, by)`, sets)
 	if err != nil {
-		return fmt.Errorf("add identities of request %d: %w", requestID, err)
+		return fmt.Errorf("add identities of request %d: %w", r.ID, err)
 	}
 	return nil
 }

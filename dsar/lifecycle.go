@@ -57,9 +57,17 @@ func (s *Service) move(ctx context.Context, tx pgx.Tx, id int64, to Status, acto
 	if !slices.Contains(moves[r.Status], to) {
 		return notNow(id, r.Status, to)
 	}
-	now := s.now()
+	var finished, scrub *time.Time
+	if !to.isOpen() {
+		if finished, scrub, err = s.ending(ctx, tx, r, to); err != nil {
+			return err
+		}
+	}
 	_, err = pg.EachExec(ctx, tx, `
-		UPDATE requests r SET status = e.status FROM unnest($1::bigint[], $2::text[]) AS e (id, status) WHERE r.id = e.id`, id, string(to))
+		UPDATE requests r SET status = e.status, finished_at = e.finished, scrub_at = e.scrub,
+			brought_cipher = CASE WHEN e.finished IS NULL THEN r.brought_cipher END
+		FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[]) AS e (id, status, finished, scrub) WHERE r.id = e.id`,
+		id, string(to), finished, scrub)
 	if err != nil {
 		return fmt.Errorf("move request %d to %s: %w", id, to, err)
 	}
@@ -69,11 +77,11 @@ func (s *Service) move(ctx context.Context, tx pgx.Tx, id int64, to Status, acto
 	if to.isOpen() {
 		return nil
 	}
-	return s.end(ctx, tx, r, to, now)
+	return s.end(ctx, tx, r, *finished)
 }
 
-// end does what every end brings with it.
-func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, to Status, now time.Time) error {
+// ending says when a request that may end now ends, and when it is scrubbed.
+func (s *Service) ending(ctx context.Context, tx pgx.Tx, r requestRow, to Status) (finished, scrub *time.Time, err error) {
 	if to == Fulfilled {
 		// A request is never fulfilled while a step of its work is not.
 		var open int
@@ -82,23 +90,24 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, to Status, n
 				WHERE s.request_id = e.number AND s.stage IN ('ask', 'archive', 'erase', 'mentions') AND s.status <> 'done')
 			FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n)`, r.ID).Scan(&open)
 		if err != nil {
-			return fmt.Errorf("end request %d: %w", r.ID, err)
+			return nil, nil, fmt.Errorf("end request %d: %w", r.ID, err)
 		}
 		if open > 0 {
-			return &NotNow{fmt.Sprintf("Request %d is not fulfilled yet: %d of its steps are still open.", r.ID, open)}
+			return nil, nil, &NotNow{fmt.Sprintf("Request %d is not fulfilled yet: %d of its steps are still open.", r.ID, open)}
 		}
 	}
 	after := defaultScrubAfter
 	if c := s.c.Controllers[r.Controller]; c.ScrubAfter > 0 {
 		after = c.ScrubAfter
 	}
+	now := s.now()
+	then := now.Add(after)
+	return &now, &then, nil
+}
+
+// end does what every end brings with it.
+func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, now time.Time) error {
 	_, err := pg.EachExec(ctx, tx, `
-		UPDATE requests r SET finished_at = e.now, scrub_at = e.scrub, brought_cipher = NULL
-		FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS e (id, now, scrub) WHERE r.id = e.id`, r.ID, now, now.Add(after))
-	if err != nil {
-		return fmt.Errorf("end request %d: %w", r.ID, err)
-	}
-	_, err = pg.EachExec(ctx, tx, `
 		UPDATE steps s SET status = 'dropped', finished_at = e.now FROM unnest($1::bigint[], $2::timestamptz[]) AS e (request, now)
 		WHERE s.request_id = e.request AND s.status IN ('waiting', 'running', 'asked', 'failed')`, r.ID, now)
 	if err != nil {
@@ -133,7 +142,11 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, id int64) error {
 		if err := pg.Claim(tx, requestKey(w.ID)); err != nil {
 			return err
 		}
-		if err := s.link(ctx, tx, w); err != nil { // perhaps to another one
+		ids, err := s.identitiesOf(ctx, tx, w.ID)
+		if err != nil {
+			return err
+		}
+		if err := s.link(ctx, tx, w, ids); err != nil { // perhaps to another one
 			return err
 		}
 		if w.ApprovedAt == nil {

@@ -91,13 +91,17 @@ func (s *Service) proofSums(ctx context.Context, db pg.DB, r requestRow, also []
 	if err != nil {
 		return nil, err
 	}
-	var set []Identity
+	return s.sumsOf(r.Controller, provedOf(ids, also)), nil
+}
+
+// provedOf are the identities that are proved, or would be with these.
+func provedOf(ids []ProvedIdentity, also []int64) (set []Identity) {
 	for _, id := range ids {
 		if !id.ProvedAt.IsZero() || slices.Contains(also, id.ID) {
 			set = append(set, Identity{id.Type, id.Value})
 		}
 	}
-	return s.sumsOf(r.Controller, set), nil
+	return set
 }
 
 func (s *Service) sumsOf(controller string, set []Identity) [][]byte {
@@ -127,6 +131,15 @@ func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) (
 	if err != nil || n == 0 {
 		return 0, err
 	}
+	ids, err := s.identitiesOf(ctx, tx, r.ID)
+	if err != nil {
+		return 0, err
+	}
+	return s.proven(ctx, tx, r, ids, n, p)
+}
+
+// proven does what follows once n more identities of a request are proved.
+func (s *Service) proven(ctx context.Context, tx pgx.Tx, r requestRow, ids []ProvedIdentity, n int64, p proof) (joinedInto int64, err error) {
 	event := "request.verified"
 	if p.how == byLink {
 		event = "request.confirmed"
@@ -135,10 +148,7 @@ func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) (
 	if err != nil {
 		return 0, err
 	}
-	sums, err := s.proofSums(ctx, tx, r, nil)
-	if err != nil {
-		return 0, err
-	}
+	sums := s.sumsOf(r.Controller, provedOf(ids, nil))
 	into, err := s.join(ctx, tx, r, sums)
 	if err != nil || into != 0 {
 		return into, err
@@ -150,15 +160,22 @@ func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) (
 	if err != nil {
 		return 0, fmt.Errorf("prove identities of request %d: %w", r.ID, err)
 	}
-	if err := s.link(ctx, tx, r); err != nil {
+	if err := s.link(ctx, tx, r, ids); err != nil {
 		return 0, err
 	}
-	if r.Status == Received {
+	if r.Status == Received { // nothing has been searched yet
 		if err := s.move(ctx, tx, r.ID, InReview, p.actor, nil); err != nil {
 			return 0, err
 		}
+	} else if _, err := pg.EachExec(ctx, tx, `DELETE FROM findings WHERE request_id = ANY($1)`, r.ID); err != nil {
+		return 0, fmt.Errorf("forget findings of request %d: %w", r.ID, err)
 	}
-	return 0, s.discoverAll(ctx, tx, r.ID)
+	for _, name := range s.sources {
+		if _, err := s.addStep(ctx, tx, r.ID, "discover", name); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
 }
 
 // proved notes which identities are proved, and how many of them were not before.
@@ -182,19 +199,6 @@ func (s *Service) proved(ctx context.Context, tx pgx.Tx, requestID int64, p proo
 		return 0, fmt.Errorf("prove identities of request %d: %w", requestID, err)
 	}
 	return int64(len(ids)), nil
-}
-
-// discoverAll forgets earlier findings and searches all sources.
-func (s *Service) discoverAll(ctx context.Context, tx pgx.Tx, requestID int64) error {
-	if _, err := pg.EachExec(ctx, tx, `DELETE FROM findings WHERE request_id = ANY($1)`, requestID); err != nil {
-		return fmt.Errorf("forget findings of request %d: %w", requestID, err)
-	}
-	for _, name := range s.sources {
-		if _, err := s.addStep(ctx, tx, requestID, "discover", name); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // join looks for the other open request of the same controller, kind, policy
@@ -269,10 +273,11 @@ func (s *Service) joinInto(ctx context.Context, tx pgx.Tx, newer, older requestR
 // link ties an erasure to an open access or export request of the same
 // subject, that is, one that shares a proved identity: whoever asks for a copy
 // and for erasure gets the copy first.
-func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow) error {
+func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow, ids []ProvedIdentity) error {
+	sums := s.provedMACs(r, ids)
 	if r.Kind == datamap.Erasure {
-		other, err := s.awaited(ctx, tx, r)
-		if err != nil {
+		other, err := s.awaited(ctx, tx, r.ID, sums)
+		if err != nil || orZero(other) == orZero(r.WaitsFor) {
 			return err
 		}
 		_, err = pg.EachExec(ctx, tx, `
@@ -282,11 +287,7 @@ func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		}
 		return nil
 	}
-	sums, err := s.provedMACs(ctx, tx, r)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `
+	_, err := tx.Exec(ctx, `
 		UPDATE requests SET waits_for = $1
 		WHERE kind = 'erasure' AND status = 'in_review' AND waits_for IS NULL
 		  AND id IN (SELECT request_id FROM identities WHERE hmac = ANY($2) AND proved_at IS NOT NULL)`, r.ID, sums)
@@ -298,11 +299,7 @@ func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow) error {
 
 // awaited is the first open access or export request that shares a proved
 // identity with this erasure; nil: none.
-func (s *Service) awaited(ctx context.Context, tx pgx.Tx, erasure requestRow) (*int64, error) {
-	sums, err := s.provedMACs(ctx, tx, erasure)
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) awaited(ctx context.Context, tx pgx.Tx, erasure int64, sums [][]byte) (*int64, error) {
 	if len(sums) == 0 {
 		return nil, nil
 	}
@@ -316,11 +313,11 @@ func (s *Service) awaited(ctx context.Context, tx pgx.Tx, erasure requestRow) (*
 		WHERE i.proved_at IS NOT NULL AND a.kind IN ('access', 'export') AND a.status IN ('in_review', 'running')
 		ORDER BY a.id`, sets)
 	if err != nil {
-		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure.ID, err)
+		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure, err)
 	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
-		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure.ID, err)
+		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure, err)
 	}
 	if len(ids) == 0 {
 		return nil, nil
@@ -331,18 +328,14 @@ func (s *Service) awaited(ctx context.Context, tx pgx.Tx, erasure requestRow) (*
 // provedMACs are the HMACs of a request's proved identities under every key, by
 // which other requests of the same subject are found. They hold the
 // controller, so another controller's request never matches.
-func (s *Service) provedMACs(ctx context.Context, db pg.DB, r requestRow) ([][]byte, error) {
-	ids, err := s.identitiesOf(ctx, db, r.ID)
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) provedMACs(r requestRow, ids []ProvedIdentity) [][]byte {
 	sums := [][]byte{}
 	for _, seed := range s.seeds(ids, true) {
 		for _, m := range s.c.Keys.MACs(r.Controller, seed.Type, seed.Value) {
 			sums = append(sums, m.Sum)
 		}
 	}
-	return sums, nil
+	return sums
 }
 
 // Verify proves one identity by the DPO's word; how is kept ("passport seen at

@@ -18,22 +18,16 @@ func (s *Service) saveRoots(ctx context.Context, tx pgx.Tx, r requestRow, src st
 	if len(roots) == 0 {
 		return nil
 	}
+	// What is sealed is bound to the row's number, so that comes first.
 	sets := make([][]any, 0, len(roots))
 	for _, root := range roots {
-		sets = append(sets, []any{r.ID, src, root.Collection, s.rootMAC(r.Controller, src, root.RowKey), proved, ticked, s.now()})
+		sets = append(sets, []any{r.ID, src, root.Collection, s.rootMAC(r.Controller, src, root.RowKey)})
 	}
 	rows, err := pg.EachOf(ctx, tx, `
-		WITH e AS (
-			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bool[], $6::bool[], $7::timestamptz[]) WITH ORDINALITY
-				AS u (request_id, source, collection, key_hmac, proved, ticked, seen_at, n)),
-		stored AS (
-			INSERT INTO roots (request_id, source, collection, key_hmac, proved, ticked, seen_at)
-			SELECT request_id, source, collection, key_hmac, proved, ticked, seen_at FROM e
-			ON CONFLICT (request_id, source, collection, key_hmac) DO UPDATE
-				SET proved = roots.proved OR excluded.proved, seen_at = excluded.seen_at,
-					ticked = coalesce(roots.ticked, excluded.ticked)
-			RETURNING id, request_id, source, collection, key_hmac)
-		SELECT e.n, stored.id FROM e JOIN stored USING (request_id, source, collection, key_hmac) ORDER BY e.n`, sets)
+		SELECT e.n, coalesce(r.id, nextval(pg_get_serial_sequence('roots', 'id')))
+		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS e (request, source, collection, sum, n)
+		LEFT JOIN roots r ON r.request_id = e.request AND r.source = e.source AND r.collection = e.collection AND r.key_hmac = e.sum
+		ORDER BY e.n`, sets)
 	if err != nil {
 		return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
 	}
@@ -47,10 +41,17 @@ func (s *Service) saveRoots(ctx context.Context, tx pgx.Tx, r requestRow, src st
 		if err != nil {
 			return err
 		}
-		if err := pg.Put(ctx, tx, `
-			UPDATE roots r SET cipher = e.cipher FROM unnest($1::bigint[], $2::bytea[]) AS e (id, cipher) WHERE r.id = e.id`, ids[i], cipher); err != nil {
-			return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
-		}
+		sets[i] = append(sets[i], ids[i], cipher, proved, ticked, s.now())
+	}
+	err = pg.EachOfExec(ctx, tx, `
+		INSERT INTO roots (request_id, source, collection, key_hmac, id, cipher, proved, ticked, seen_at)
+		OVERRIDING SYSTEM VALUE
+		SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bool[], $8::bool[], $9::timestamptz[])
+		ON CONFLICT (id) DO UPDATE
+			SET cipher = excluded.cipher, proved = roots.proved OR excluded.proved, seen_at = excluded.seen_at,
+				ticked = coalesce(roots.ticked, excluded.ticked)`, sets)
+	if err != nil {
+		return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
 	}
 	return nil
 }

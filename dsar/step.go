@@ -213,7 +213,9 @@ func (s *Service) failStep(ctx context.Context, st stepRow, cause error) error {
 func (s *Service) setStep(ctx context.Context, tx pgx.Tx, st stepRow, status, code, sentence string) error {
 	n, err := pg.EachExec(ctx, tx, `
 		UPDATE steps t SET status = e.status, error = nullif(e.code, ''), message = nullif(e.sentence, ''),
-			finished_at = CASE WHEN e.status = 'waiting' THEN NULL ELSE e.now END
+			finished_at = CASE WHEN e.status = 'waiting' THEN NULL ELSE e.now END,
+			-- The keys of what an erasure took have done their service.
+			note_cipher = CASE WHEN e.status = 'done' AND t.stage = 'erase' THEN NULL ELSE t.note_cipher END
 		FROM unnest($1::bigint[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]) WITH ORDINALITY
 			AS e (step, run, attempts, status, code, sentence, now, n)
 		WHERE t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND t.status = 'running' RETURNING e.n`,

@@ -180,7 +180,7 @@ func (s *Service) noteStep(ctx context.Context, st stepRow, xid *string, note an
 	n, err := pg.EachExec(ctx, s.db, `
 		UPDATE steps t SET note_xid = e.xid, note_cipher = e.note
 		FROM unnest($1::bigint[], $2::int[], $3::int[], $4::text[], $5::bytea[]) WITH ORDINALITY AS e (step, run, attempts, xid, note, n)
-		WHERE t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND t.status = 'running' RETURNING e.n`,
+		WHERE t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND coalesce(t.status, '') = 'running' RETURNING e.n`,
 		st.ID, st.Run, st.Attempts, xid, cipher)
 	if err != nil {
 		return fmt.Errorf("note step %d: %w", st.ID, pg.Clean(err))

@@ -67,7 +67,7 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 		n, err := pg.EachExec(ctx, tx, `
 			UPDATE letters l SET status = 'sent', sent_at = e.now, smtp_code = NULL, trouble = NULL
 			FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) WITH ORDINALITY AS e (letter, run, now, n)
-			WHERE l.id = e.letter AND l.run = e.run AND l.status = 'waiting' RETURNING e.n`, l.ID, l.Run, s.now())
+			WHERE l.id = e.letter AND l.run = e.run AND coalesce(l.status, '') = 'waiting' RETURNING e.n`, l.ID, l.Run, s.now())
 		if err != nil || n == 0 {
 			return err
 		}
@@ -89,9 +89,9 @@ func (s *Service) claimLetter(ctx context.Context, id int64, run int, carrier in
 	rows, err := pg.Each(ctx, s.db, `
 		UPDATE letters l SET attempts = attempts + 1
 		FROM unnest($1::bigint[], $2::int[], $3::bigint[]) WITH ORDINALITY AS e (letter, run, carrier, n)
-		WHERE l.id = e.letter AND l.run = e.run AND l.status = 'waiting' AND l.carrier IS NOT DISTINCT FROM nullif(e.carrier, 0)
+		WHERE l.id = e.letter AND l.run = e.run AND coalesce(l.status, '') = 'waiting' AND l.carrier IS NOT DISTINCT FROM nullif(e.carrier, 0)
 		RETURNING e.n, l.id, request_id, l.run, l.carrier, kind, recipient, cipher, message_id,
-			EXISTS (SELECT FROM letters c WHERE c.carrier = l.id AND c.status = 'waiting') AS carries`, id, run, carrier)
+			EXISTS (SELECT FROM letters c WHERE c.carrier = l.id AND coalesce(c.status, '') = 'waiting') AS carries`, id, run, carrier)
 	var l letterRow
 	if err == nil {
 		l, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[letterRow])

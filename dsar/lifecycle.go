@@ -130,7 +130,7 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, now time.Tim
 func (s *Service) release(ctx context.Context, tx pgx.Tx, id int64) error {
 	rows, err := pg.Each(ctx, tx, `
 		SELECT e.n, `+requestColumns+` FROM unnest($1::bigint[]) WITH ORDINALITY AS e (awaited, n) JOIN requests r ON r.waits_for = e.awaited
-		WHERE status IN ('received', 'in_review') ORDER BY id FOR UPDATE OF r`, id)
+		WHERE coalesce(status, '') IN ('received', 'in_review') ORDER BY id FOR UPDATE OF r`, id)
 	if err != nil {
 		return fmt.Errorf("release what waits for request %d: %w", id, err)
 	}

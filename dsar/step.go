@@ -105,15 +105,19 @@ func wanted(st stepRow, status Status) bool {
 	}
 }
 
+// A step or letter that is looked up by its number has its status compared as
+// coalesce(status, ''): Postgres would else take a partial index over what is
+// open for the shorter way, and read all that waits for each that it looks up.
+
 // claimStep marks a step running. A step that is running already is claimed
 // too: the queue runs a job twice only when it has given the first one up.
 func (s *Service) claimStep(ctx context.Context, id int64, run int, carrier int64) (stepRow, bool, error) {
 	rows, err := pg.Each(ctx, s.db, `
 		UPDATE steps t SET status = 'running', started_at = e.now, finished_at = NULL, attempts = attempts + 1
 		FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) WITH ORDINALITY AS e (step, run, carrier, now, n)
-		WHERE t.id = e.step AND t.run = e.run AND t.status IN ('waiting', 'running') AND t.carrier IS NOT DISTINCT FROM nullif(e.carrier, 0)
+		WHERE t.id = e.step AND t.run = e.run AND coalesce(t.status, '') IN ('waiting', 'running') AND t.carrier IS NOT DISTINCT FROM nullif(e.carrier, 0)
 		RETURNING e.n, t.id, request_id, stage, source, t.run, attempts, t.carrier, note_xid, note_cipher,
-			EXISTS (SELECT FROM steps c WHERE c.carrier = t.id AND c.status IN ('waiting', 'running')) AS carries`,
+			EXISTS (SELECT FROM steps c WHERE c.carrier = t.id AND coalesce(c.status, '') IN ('waiting', 'running')) AS carries`,
 		id, run, carrier, s.now())
 	var st stepRow
 	if err == nil {
@@ -133,7 +137,7 @@ func stillOurs(ctx context.Context, tx pgx.Tx, st stepRow) error {
 	var one int
 	err := pg.EachRow(ctx, tx, `
 		SELECT e.n, 1 FROM unnest($1::bigint[], $2::int[], $3::int[]) WITH ORDINALITY AS e (step, run, attempts, n)
-		JOIN steps t ON t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND t.status = 'running' FOR UPDATE OF t`,
+		JOIN steps t ON t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND coalesce(t.status, '') = 'running' FOR UPDATE OF t`,
 		st.ID, st.Run, st.Attempts).Scan(&one)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return errSuperseded
@@ -218,7 +222,7 @@ func (s *Service) setStep(ctx context.Context, tx pgx.Tx, st stepRow, status, co
 			note_cipher = CASE WHEN e.status = 'done' AND t.stage = 'erase' THEN NULL ELSE t.note_cipher END
 		FROM unnest($1::bigint[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]) WITH ORDINALITY
 			AS e (step, run, attempts, status, code, sentence, now, n)
-		WHERE t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND t.status = 'running' RETURNING e.n`,
+		WHERE t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND coalesce(t.status, '') = 'running' RETURNING e.n`,
 		st.ID, st.Run, st.Attempts, status, code, sentence, s.now())
 	if err == nil && n == 0 {
 		return errSuperseded

@@ -33,12 +33,10 @@ const (
 // the order of the walks.
 func (s *Source) EraseBatch(ctx context.Context, walks []source.Walk, h source.Holds, note func(ctx context.Context, of []int, notes []source.Note) error) []source.Erased {
 	b := &batch{s: s, walks: walks, holds: h, note: note, done: make([]source.Erased, len(walks))}
-	for _, group := range b.alike() {
-		for len(group) > 0 {
-			n := min(len(group), BatchMost)
-			b.together(ctx, group[:n])
-			group = group[n:]
-		}
+	groups, apart := s.alike(walks)
+	b.apart = apart
+	for _, group := range groups {
+		b.together(ctx, group)
 	}
 	for _, i := range b.apart {
 		b.alone(ctx, i)
@@ -53,32 +51,6 @@ type batch struct {
 	note  func(context.Context, []int, []source.Note) error
 	done  []source.Erased
 	apart []int // to be carried out by themselves, after the others
-}
-
-// alike sorts the walks into groups that one statement can carry.
-func (b *batch) alike() [][]int {
-	type kind struct {
-		plan       *datamap.Plan
-		scope      string
-		restricted bool
-	}
-	var groups [][]int
-	at := map[kind]int{}
-	for i, w := range b.walks {
-		if len(w.Fields) > 0 || b.s.o.StagedAbove < 0 {
-			b.apart = append(b.apart, i)
-			continue
-		}
-		k := kind{w.Plan, w.Scope, w.Restricted}
-		n, known := at[k]
-		if !known {
-			n = len(groups)
-			at[k] = n
-			groups = append(groups, nil)
-		}
-		groups[n] = append(groups[n], i)
-	}
-	return groups
 }
 
 // alone carries out one walk in the usual way.

@@ -13,13 +13,14 @@ import (
 // whose every reached row is theirs alone and goes, or is masked, with nothing
 // that could keep it. All others' numbers come back in "special".
 
-// together tells whether the plan can be carried out for many walks at once.
-func (p *program) together() bool {
-	if p.always != "" || len(p.ties) > 0 || len(p.files()) > 0 {
+// plain tells whether every way of the plan is one column's value looked up in
+// another, and nothing leads in from other stores.
+func (p *program) plain() bool {
+	if p.always != "" || len(p.ties) > 0 {
 		return false
 	}
 	for _, s := range p.stops {
-		if s.nameless || len(s.c.Keeps) > 0 || slices.ContainsFunc(s.c.AllFields(), func(f *datamap.Field) bool { return f.Request != "" }) {
+		if s.nameless || slices.ContainsFunc(s.c.AllFields(), func(f *datamap.Field) bool { return f.Request != "" }) {
 			return false
 		}
 		for _, l := range slices.Concat(s.links, s.referrers) {
@@ -32,6 +33,19 @@ func (p *program) together() bool {
 			if seed.Row || s.t.at(seed.Field).place != nil || declaredForm(seed.Field) != "" {
 				return false
 			}
+		}
+	}
+	return true
+}
+
+// together tells whether the plan can be carried out for many walks at once.
+func (p *program) together() bool {
+	if !p.plain() || len(p.files()) > 0 {
+		return false
+	}
+	for _, s := range p.stops {
+		if len(s.c.Keeps) > 0 {
+			return false
 		}
 		for _, m := range s.masks() {
 			plain := m.how == "null_rewrite" || m.how == "string_rewrite" || m.how == "random_string_rewrite"

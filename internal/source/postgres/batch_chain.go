@@ -49,12 +49,21 @@ func (p *program) together() bool {
 		}
 		for _, m := range s.masks() {
 			plain := m.how == "null_rewrite" || m.how == "string_rewrite" || m.how == "random_string_rewrite"
-			if !plain || m.column.class == classJSON || m.column.class == classArray || slices.Contains(s.key, m.column.name) {
+			if !plain || !m.whole() || slices.Contains(s.key, m.column.name) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// whole tells whether a mask changes one value as a whole: of a document or an
+// array, where it empties the column.
+func (m mask) whole() bool {
+	if m.column.class != classJSON && m.column.class != classArray {
+		return true
+	}
+	return m.how == "null_rewrite" && m.field.Parent == nil
 }
 
 func (p *program) batchChain(v variant) *statement {

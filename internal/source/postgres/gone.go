@@ -127,7 +127,7 @@ func (p *program) unites() bool {
 			return s.c.SharedErase ||
 				slices.ContainsFunc(s.t.children, func(k fkey) bool { return s.visit.Delete && k.takes() && len(p.on(k.child)) > 0 }) ||
 				slices.ContainsFunc(slices.Concat(s.masks(), s.keepMasks()), func(m mask) bool {
-					return m.bits > 0 || m.column.class == classJSON || m.column.class == classArray
+					return m.bits > 0 || !m.whole()
 				})
 		})
 	})

@@ -2,6 +2,8 @@ package dsar
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"reflect"
 
 	"github.com/lethe-dsr/lethe/internal/pg"
@@ -17,6 +19,12 @@ import (
 // Many is a source that can be asked about many requests at once, and leaves
 // open what it cannot answer in that way. internal/source/postgres is one.
 type Many interface {
+	// FindMany finds what Find finds for each; nil: ask Find.
+	FindMany(ctx context.Context, walks []source.Walk) []*source.Found
+	// EraseMany erases what Erase erases for each; nil: nothing was done, call
+	// Erase. note is called before each commit with the numbers of the walks in it
+	// and their notes; with a *source.Unnoted only those that it names fail.
+	EraseMany(ctx context.Context, walks []source.Walk, h Holds, note func(ctx context.Context, of []int, notes []source.Note) error) []*source.Erased
 	// GoneMany tells of which erasures Look is certain to find nothing.
 	GoneMany(ctx context.Context, walks []source.Walk, h Holds, erased [][]source.RowKey) []bool
 	// Unmentioned tells of whom SearchMentions is certain to find nothing.
@@ -30,6 +38,11 @@ type asked struct {
 }
 
 func find(ctx context.Context, src Source, w source.Walk) (found source.Found, err error) {
+	if many, ok := src.(Many); ok {
+		if found, _ := pg.Gather(ctx, asked{"find", many}, w, many.FindMany); found != nil {
+			return *found, nil
+		}
+	}
 	pg.Away(ctx, func() { found, err = src.Find(ctx, w) })
 	return found, err
 }
@@ -80,9 +93,64 @@ next:
 	return groups
 }
 
+// An erasing is one erasure, with its own note.
+type erasing struct {
+	w     source.Walk
+	holds Holds
+	note  func(context.Context, source.Note) error
+}
+
 func eraseIn(ctx context.Context, src Source, w source.Walk, h Holds, note func(context.Context, source.Note) error) (done source.Note, err error) {
+	if many, ok := src.(Many); ok {
+		erased, _ := pg.Gather(ctx, asked{"erase", many}, erasing{w, h, note}, func(ctx context.Context, all []erasing) []*source.Erased {
+			done := make([]*source.Erased, len(all))
+			for _, of := range heldAlike(all, func(e erasing) Holds { return e.holds }) {
+				for n, e := range eraseMany(ctx, many, all, of) {
+					done[of[n]] = e
+				}
+			}
+			return done
+		})
+		switch {
+		case erased == nil:
+		case errors.Is(erased.Err, pg.ErrPanic):
+			panic(erased.Err) // as it would have been alone
+		default:
+			return erased.Note, erased.Err
+		}
+	}
 	pg.Away(ctx, func() { done, err = src.Erase(ctx, w, h, note) })
 	return done, err
+}
+
+// eraseMany erases for members with the same holds. Each writes its own note,
+// all of them at the same time, before the source commits.
+func eraseMany(ctx context.Context, many Many, all []erasing, of []int) []*source.Erased {
+	walks := make([]source.Walk, len(of))
+	for n, i := range of {
+		walks[n] = all[i].w
+	}
+	return many.EraseMany(ctx, walks, all[of[0]].holds, func(ctx context.Context, in []int, notes []source.Note) error {
+		errs := make([]error, len(in))
+		pg.Fan(ctx, len(in), func(ctx context.Context, n int) {
+			defer func() {
+				if r := recover(); r != nil {
+					errs[n] = fmt.Errorf("%w (%T)", pg.ErrPanic, r)
+				}
+			}()
+			errs[n] = all[of[in[n]]].note(ctx, notes[n])
+		})
+		why := map[int]error{}
+		for n, err := range errs {
+			if err != nil {
+				why[in[n]] = err
+			}
+		}
+		if len(why) > 0 {
+			return &source.Unnoted{Why: why}
+		}
+		return nil
+	})
 }
 
 // unmentioned tells whether it is certain that a person stands in no text of a

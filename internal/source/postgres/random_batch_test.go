@@ -66,6 +66,11 @@ func (x *trial) batched(ctx context.Context, c contents, walks []source.Walk, h 
 	for i := range walks {
 		walks[i].Plan, walks[i].IncludeShared = x.plan, false
 	}
+	differs := failed{}
+	alikeFound(&differs, way, walks)
+	if differs.error != nil {
+		return differs.error
+	}
 	keys := make([][]source.RowKey, len(walks))
 	if err := goneOnly(ctx, way, walks, h, keys); err != nil {
 		return fmt.Errorf("before the batch: %w", err)
@@ -129,4 +134,13 @@ func goneOnly(ctx context.Context, way *postgres.Source, walks []source.Walk, h 
 		}
 	}
 	return nil
+}
+
+// failed keeps the first thing that is not as expected.
+type failed struct{ error }
+
+func (f *failed) Fatalf(format string, args ...any) {
+	if f.error == nil {
+		f.error = fmt.Errorf(format, args...)
+	}
 }

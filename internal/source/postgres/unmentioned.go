@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"strings"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -44,15 +45,18 @@ func (s *Source) Unmentioned(ctx context.Context, all []source.Mentions) []bool 
 				if _, err := tx.Exec(ctx, "set local enable_seqscan = off"); err != nil { // as byIndex
 					return err
 				}
-				return q.unmentioned(ctx, tx, all, of, nowhere)
+				return q.unmentioned(ctx, tx, all, of, false, nowhere)
 			})
 		})
 	}
 	return nowhere
 }
 
-func (q *mentioning) unmentioned(ctx context.Context, tx pgx.Tx, all []source.Mentions, of []int, nowhere []bool) error {
-	var sought soughtTexts
+// unmentioned searches for some of the people. At first addresses are looked for
+// without their domains (whole: with them): a domain is in so many texts that the
+// index takes twenty times as long for it.
+func (q *mentioning) unmentioned(ctx context.Context, tx pgx.Tx, all []source.Mentions, of []int, whole bool, nowhere []bool) error {
+	sought := soughtTexts{whole: whole}
 	var served []int
 	for _, i := range of {
 		if sought.add(all[i].Needles, q.by) {
@@ -63,22 +67,23 @@ func (q *mentioning) unmentioned(ctx context.Context, tx pgx.Tx, all []source.Me
 		return nil
 	}
 	texts, err := q.holdingAny(ctx, tx, sought)
-	if err != nil {
+	switch {
+	case err != nil:
+		return err
+	case len(texts) < unmentionedRows:
+		for _, i := range served {
+			nowhere[i] = !stands(all[i].Needles, texts)
+		}
+		return nil
+	case !whole:
+		return q.unmentioned(ctx, tx, all, served, true, nowhere)
+	case len(served) == 1:
+		return nil
+	}
+	if err := q.unmentioned(ctx, tx, all, served[:len(served)/2], true, nowhere); err != nil {
 		return err
 	}
-	if len(texts) == unmentionedRows {
-		if len(served) == 1 {
-			return nil
-		}
-		if err := q.unmentioned(ctx, tx, all, served[:len(served)/2], nowhere); err != nil {
-			return err
-		}
-		return q.unmentioned(ctx, tx, all, served[len(served)/2:], nowhere)
-	}
-	for _, i := range served {
-		nowhere[i] = !stands(all[i].Needles, texts)
-	}
-	return nil
+	return q.unmentioned(ctx, tx, all, served[len(served)/2:], true, nowhere)
 }
 
 // stands tells whether a person stands in one of the texts.
@@ -101,6 +106,7 @@ func stands(needles []source.Seed, texts []string) bool {
 
 // soughtTexts are the patterns of many identities, by how an index serves them.
 type soughtTexts struct {
+	whole                        bool // addresses with their domains
 	lower, folded, exact, digits []string
 }
 
@@ -122,11 +128,11 @@ func (t *soughtTexts) add(needles []source.Seed, by trigrams) bool {
 			return false
 		case n.Type == datamap.Email && by.words == trigramPlain:
 			for _, v := range foldings(n.Value) {
-				more.folded = append(more.folded, like(v))
+				more.folded = append(more.folded, like(t.address(v)))
 			}
 		case n.Type == datamap.Email:
 			for _, v := range foldings(n.Value) {
-				more.lower = append(more.lower, like(v))
+				more.lower = append(more.lower, like(t.address(v)))
 			}
 		case by.words == trigramPlain:
 			more.exact = append(more.exact, like(v))
@@ -138,6 +144,24 @@ func (t *soughtTexts) add(needles []source.Seed, by trigrams) bool {
 	}
 	*t = more
 	return true
+}
+
+// telling is from how many letters and digits on a name before the @ tells enough.
+const telling = 6
+
+// address is what is looked for of an address.
+func (t *soughtTexts) address(v string) string {
+	at := strings.LastIndexByte(v, '@')
+	letters := 0
+	for _, r := range v[:max(at, 0)] {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			letters++
+		}
+	}
+	if t.whole || letters < telling {
+		return v
+	}
+	return v[:at+1]
 }
 
 // holdingAny brings the texts that may hold one of the identities, so many at

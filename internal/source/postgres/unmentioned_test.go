@@ -26,6 +26,8 @@ func TestUnmentioned(t *testing.T) {
 	}
 	people = append(people, source.Mentions{Field: fields[0], Scope: "2", Needles: seeds("email", "anna@b.example")},
 		source.Mentions{Field: fields[0], Needles: seeds("email", "anna@b.example")}, source.Mentions{Field: fields[1], Scope: "1", Needles: seeds("email", "anna@b.example")})
+	pgtest.Exec(t, pool, `UPDATE posts SET body = 'to office@elsewhere.example' WHERE id BETWEEN 1400 AND 1900`)
+	people = append(people, source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", "office@many.example")})
 	for i := range 400 {
 		people = append(people, source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", fmt.Sprintf("person%d@many.example", 900+i))})
 	}

@@ -191,18 +191,29 @@ func (s *Service) noteStep(ctx context.Context, st stepRow, xid *string, note an
 	return nil
 }
 
-// holds are the legal holds that touch the request's controller now.
+// holds are the legal holds that touch the request's controller now. They are
+// read once for all members of a convoy that ask.
 func (s *Service) holds(ctx context.Context, r requestRow) (Holds, error) {
 	if s.c.Holds == nil {
 		return Holds{}, nil
 	}
-	var h Holds
-	var err error
-	pg.Away(ctx, func() { h, err = s.c.Holds.Holds(ctx, r.Controller) })
-	if err != nil {
-		return Holds{}, fmt.Errorf("holds of controller %s: %w", r.Controller, err)
+	type answer struct {
+		holds Holds
+		err   error
 	}
-	return h, nil
+	type of struct{ controller string }
+	a, together := pg.Gather(ctx, of{r.Controller}, r.ID, func(ctx context.Context, all []int64) []answer {
+		var a answer
+		a.holds, a.err = s.c.Holds.Holds(ctx, r.Controller)
+		return slices.Repeat([]answer{a}, len(all))
+	})
+	if !together {
+		a.holds, a.err = s.c.Holds.Holds(ctx, r.Controller)
+	}
+	if a.err != nil {
+		return Holds{}, fmt.Errorf("holds of controller %s: %w", r.Controller, a.err)
+	}
+	return a.holds, nil
 }
 
 // undecided are the rows, matched by a seed, about which nobody has decided:

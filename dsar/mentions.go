@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -194,11 +195,8 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 			return nil, err
 		}
 	}
-	own, err := s.ownWalk(ctx, r, st.Source)
-	if err != nil {
-		return nil, err
-	}
 	texts := s.textsIn(st.Source)
+	own := sync.OnceValues(func() ([]source.Walk, error) { return s.ownWalk(ctx, r, st.Source) })
 	for began := s.now(); !note.Over; {
 		waiting, err := s.undecidedIn(ctx, s.db, r.ID, st.Source)
 		if err != nil {
@@ -218,11 +216,17 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 			}
 			break
 		}
-		m := source.Mentions{Field: texts[note.Field], Scope: s.c.Controllers[r.Controller].Scope, Needles: needles, Own: own}
+		m := source.Mentions{Field: texts[note.Field], Scope: s.c.Controllers[r.Controller].Scope, Needles: needles}
 		var slice source.MentionSlice
-		pg.Away(ctx, func() { slice, err = src.SearchMentions(ctx, m, note.Next) })
-		if err != nil {
-			return nil, &sourceError{st.Source, err}
+		if note.Next != "" || !unmentioned(ctx, src, m) {
+			// Which rows are the person's own matters only where something is found.
+			if m.Own, err = own(); err != nil {
+				return nil, err
+			}
+			pg.Away(ctx, func() { slice, err = src.SearchMentions(ctx, m, note.Next) })
+			if err != nil {
+				return nil, &sourceError{st.Source, err}
+			}
 		}
 		if note.Next = slice.Next; note.Next == "" {
 			note.Field++

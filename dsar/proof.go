@@ -213,9 +213,12 @@ func (s *Service) join(ctx context.Context, tx pgx.Tx, r requestRow, sums [][]by
 	rows, err := pg.EachOf(ctx, tx, `
 		SELECT e.n, `+requestColumns+`
 		FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bigint[]) WITH ORDINALITY AS e (of_controller, of_kind, of_policy, proof, own, n)
-		JOIN requests r ON r.controller = e.of_controller AND r.kind = e.of_kind AND r.policy = e.of_policy AND r.joined_proof = e.proof
-		WHERE status IN ('received', 'in_review') AND id <> e.own
-		ORDER BY id FOR UPDATE OF r`, sets)
+		CROSS JOIN LATERAL (
+			SELECT * FROM requests q
+			WHERE q.controller = e.of_controller AND q.kind = e.of_kind AND q.policy = e.of_policy AND q.joined_proof = e.proof
+			  AND q.status IN ('received', 'in_review') AND q.id <> e.own
+			FOR UPDATE) r
+		ORDER BY id`, sets)
 	if err != nil {
 		return 0, fmt.Errorf("look for requests like %d: %w", r.ID, err)
 	}

@@ -62,6 +62,8 @@ CREATE TABLE requests (
 CREATE UNIQUE INDEX requests_open_key ON requests (controller, kind, policy, joined_proof)
     WHERE joined_proof IS NOT NULL AND status IN ('received', 'in_review');
 CREATE INDEX requests_due_idx ON requests (due_on) WHERE status IN ('received', 'in_review', 'running');
+-- What is usual, by which an erasure is measured before a second person must approve it.
+CREATE INDEX requests_erased_idx ON requests (policy, finished_at) WHERE kind = 'erasure' AND status = 'fulfilled';
 CREATE INDEX requests_scrub_idx ON requests (scrub_at) WHERE scrubbed_at IS NULL;
 -- Each request that ends lets those go that waited for it.
 CREATE INDEX requests_waits_for_idx ON requests (waits_for) WHERE waits_for IS NOT NULL;
@@ -392,15 +394,15 @@ CREATE INDEX ledger_request_idx ON ledger (request_id) WHERE request_id IS NOT N
 -- +goose StatementBegin
 CREATE FUNCTION ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' AND OLD.seq IS NULL AND NEW.seq IS NOT NULL AND NEW.hash IS NOT NULL
-        AND (NEW.id, NEW.type, NEW.at, NEW.actor, NEW.data) = (OLD.id, OLD.type, OLD.at, OLD.actor, OLD.data)
-        AND NEW.request_id IS NOT DISTINCT FROM OLD.request_id
-    THEN
-        RETURN NEW;
-    END IF;
     RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = 'object_not_in_prerequisite_state', TABLE = 'ledger';
 END
 $$;
 -- +goose StatementEnd
-CREATE TRIGGER ledger_append_only BEFORE UPDATE OR DELETE ON ledger
+CREATE TRIGGER ledger_not_deleted BEFORE DELETE ON ledger
     FOR EACH ROW EXECUTE FUNCTION ledger_append_only();
+CREATE TRIGGER ledger_only_sealed BEFORE UPDATE ON ledger
+    FOR EACH ROW WHEN ((
+        OLD.seq IS NULL AND NEW.seq IS NOT NULL AND NEW.hash IS NOT NULL
+        AND (NEW.id, NEW.type, NEW.at, NEW.actor, NEW.data) = (OLD.id, OLD.type, OLD.at, OLD.actor, OLD.data)
+        AND NEW.request_id IS NOT DISTINCT FROM OLD.request_id) IS NOT TRUE)
+    EXECUTE FUNCTION ledger_append_only();

@@ -155,7 +155,7 @@ func TestChangesAreFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pool := sealedLedger(t, 10)
-			pgtest.Exec(t, pool, `ALTER TABLE lethe.ledger DISABLE TRIGGER ledger_append_only; `+c.sql)
+			pgtest.Exec(t, pool, `ALTER TABLE lethe.ledger DISABLE TRIGGER USER; `+c.sql)
 			v := verify(t, pool)
 			if v.BrokenAt != c.broken || v.Missing != c.missing {
 				t.Errorf("expected a break at %d and %d missing, got %d and %d", c.broken, c.missing, v.BrokenAt, v.Missing)
@@ -168,7 +168,7 @@ func TestACutOffEndShowsAgainstAnEarlierHead(t *testing.T) {
 	t.Parallel()
 	pool := sealedLedger(t, 10)
 	before := verify(t, pool)
-	pgtest.Exec(t, pool, `ALTER TABLE lethe.ledger DISABLE TRIGGER ledger_append_only; DELETE FROM lethe.ledger WHERE seq > 8`)
+	pgtest.Exec(t, pool, `ALTER TABLE lethe.ledger DISABLE TRIGGER USER; DELETE FROM lethe.ledger WHERE seq > 8`)
 	after := verify(t, pool)
 	if after.Sealed != 8 || cmp.Equal(before.Head, after.Head) {
 		t.Errorf("expected another head than the one kept, got the same after %d entries", after.Sealed)

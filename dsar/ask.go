@@ -172,7 +172,9 @@ func (s *Service) writeToOwner(ctx context.Context, tx pgx.Tx, r requestRow, a a
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE tokens SET ask_id = $2 WHERE hash = $1`, tokenHash(token), a.ID); err != nil {
+	err = pg.Put(ctx, tx, `
+		UPDATE tokens t SET ask_id = e.ask FROM unnest($1::bytea[], $2::bigint[]) AS e (hash, ask) WHERE t.hash = e.hash`, tokenHash(token), a.ID)
+	if err != nil {
 		return fmt.Errorf("link of ask %d: %w", a.ID, err)
 	}
 	desk := s.c.Desks[a.Source]

@@ -171,7 +171,7 @@ func (s *Service) afterLetter(ctx context.Context, tx pgx.Tx, r requestRow, l le
 		if r.Status != Running {
 			return nil
 		}
-		return s.move(ctx, tx, r.ID, Fulfilled, system, map[string]any{"letter": l.ID})
+		return s.moveLocked(ctx, tx, r, Fulfilled, system, map[string]any{"letter": l.ID})
 	case "notice":
 		err := pg.Put(ctx, tx, `
 			UPDATE notices t SET told_at = e.now FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS e (request, recipient, now)

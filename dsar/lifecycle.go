@@ -54,6 +54,12 @@ func (s *Service) move(ctx context.Context, tx pgx.Tx, id int64, to Status, acto
 	if err != nil {
 		return err
 	}
+	return s.moveLocked(ctx, tx, r, to, actor, data)
+}
+
+// moveLocked is the rest of move, for who has just loaded and locked the row.
+func (s *Service) moveLocked(ctx context.Context, tx pgx.Tx, r requestRow, to Status, actor string, data map[string]any) (err error) {
+	id := r.ID
 	if !slices.Contains(moves[r.Status], to) {
 		return notNow(id, r.Status, to)
 	}
@@ -174,7 +180,7 @@ func (s *Service) start(ctx context.Context, tx pgx.Tx, r requestRow, actor stri
 	if r.WaitsFor != nil || r.Status == Running {
 		return nil
 	}
-	if err := s.move(ctx, tx, r.ID, Running, actor, nil); err != nil {
+	if err := s.moveLocked(ctx, tx, r, Running, actor, nil); err != nil {
 		return err
 	}
 	desks := s.desksOf(r.Controller)

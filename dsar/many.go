@@ -17,7 +17,12 @@ const manyAtOnce = 100
 func (s *Service) SubmitMany(ctx context.Context, a Actor, subs []Submission) ([]Submitted, []error) {
 	out, errs := make([]Submitted, len(subs)), make([]error, len(subs))
 	submit := func(ctx context.Context, i int) {
-		out[i], errs[i] = s.Submit(ctx, a, subs[i])
+		in, err := s.check(a, subs[i])
+		if err != nil {
+			errs[i] = fault("submit", err)
+			return
+		}
+		out[i], errs[i] = s.takeIn(ctx, a, in)
 	}
 	// Who is there twice joins the earlier one, which has to be there by then.
 	var first, again []int

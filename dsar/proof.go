@@ -164,7 +164,7 @@ func (s *Service) proven(ctx context.Context, tx pgx.Tx, r requestRow, ids []Pro
 		return 0, err
 	}
 	if r.Status == Received { // nothing has been searched yet
-		if err := s.move(ctx, tx, r.ID, InReview, p.actor, nil); err != nil {
+		if err := s.moveLocked(ctx, tx, r, InReview, p.actor, nil); err != nil {
 			return 0, err
 		}
 	} else if _, err := pg.EachExec(ctx, tx, `DELETE FROM findings WHERE request_id = ANY($1)`, r.ID); err != nil {

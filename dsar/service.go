@@ -53,7 +53,8 @@ type Service struct {
 	mu    sync.Mutex
 	plans map[string]*datamap.Plan // by kind, policy and identity types
 
-	gates gates
+	gates  gates
+	rounds rounds // of intake
 }
 
 // New checks the configuration: everything is there, and every controller sits

@@ -17,13 +17,28 @@ import (
 // that each identity matches by itself, and a link goes to the address that
 // stands there. Where a member of staff verified the identities, the request
 // goes into review at once. Either way the month runs from receipt (Art. 12(3)).
+//
+// Submissions that come at the same time are written together.
 func (s *Service) Submit(ctx context.Context, a Actor, sub Submission) (Submitted, error) {
 	in, err := s.check(a, sub)
 	if err != nil {
 		return Submitted{}, fault("submit", err)
 	}
 	var out Submitted
-	err = pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err = s.together(ctx, func(ctx context.Context) (err error) {
+		out, err = s.takeIn(ctx, a, in)
+		return err
+	})
+	if err != nil {
+		return Submitted{}, err
+	}
+	return out, nil
+}
+
+// takeIn writes a submission that has been checked.
+func (s *Service) takeIn(ctx context.Context, a Actor, in intake) (Submitted, error) {
+	var out Submitted
+	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		var err error
 		out, err = s.admit(ctx, tx, a, in)
 		return err

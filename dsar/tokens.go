@@ -37,7 +37,7 @@ func (s *Service) newToken(ctx context.Context, tx pgx.Tx, purpose string, reque
 		of[i] = strconv.FormatInt(id, 10)
 	}
 	now := s.now()
-	_, err := pg.EachExec(ctx, tx, `
+	err := pg.Put(ctx, tx, `
 		INSERT INTO tokens (hash, purpose, request_id, identities, uses_left, created_at, expires_at)
 		SELECT hash, purpose, request_id, string_to_array(identities, ' ')::bigint[], uses_left, created_at, expires_at
 		FROM unnest($1::bytea[], $2::text[], $3::bigint[], $4::text[], $5::int[], $6::timestamptz[], $7::timestamptz[])

@@ -49,33 +49,13 @@ func Write(ctx context.Context, tx pgx.Tx, e Entry) error {
 			return fmt.Errorf("ledger entry %q: its data cannot be written as JSON", e.Type) // the error may quote them
 		}
 	}
-	return pg.Later(ctx, tx, writing{}, line{e, string(data)}, write)
-}
-
-type writing struct{}
-
-// A line is an entry with its data as JSON.
-type line struct {
-	Entry
-	data string
-}
-
-// write appends all entries of a transaction, in their order.
-func write(ctx context.Context, tx pgx.Tx, all []line) error {
-	var types, actors, data []string
-	var at []time.Time
-	var requests []int64
-	for _, l := range all {
-		types, actors, data = append(types, l.Type), append(actors, l.Actor), append(data, l.data)
-		at, requests = append(at, l.At.UTC().Truncate(time.Microsecond)), append(requests, l.RequestID)
-	}
-	_, err := tx.Exec(ctx, `
+	err := pg.Put(ctx, tx, `
 		INSERT INTO lethe.ledger (type, at, request_id, actor, data)
 		SELECT type, at, nullif(request, 0), actor, data::jsonb
-		FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::text[], $5::text[]) WITH ORDINALITY AS u (type, at, request, actor, data, n)
-		ORDER BY n`, types, at, requests, actors, data)
+		FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::text[], $5::text[]) WITH ORDINALITY AS e (type, at, request, actor, data, n)
+		ORDER BY n`, e.Type, e.At.UTC().Truncate(time.Microsecond), e.RequestID, e.Actor, string(data))
 	if err != nil {
-		return fmt.Errorf("write %d ledger entries: %w", len(all), pg.Clean(err))
+		return fmt.Errorf("ledger entry %q: %w", e.Type, pg.Clean(err))
 	}
 	return nil
 }

@@ -77,10 +77,12 @@ func EachOfExec(ctx context.Context, db DB, sql string, sets [][]any) error {
 // Put is Each for what a transaction only adds or changes, and does not read
 // again: it is put off to its end (Later), and counts nothing.
 func Put(ctx context.Context, tx pgx.Tx, sql string, args ...any) error {
-	return Later(ctx, tx, putting(sql), args, func(ctx context.Context, tx pgx.Tx, sets [][]any) error {
-		_, err := tx.Exec(ctx, sql, inStep(sets)...)
-		return err
-	})
+	if d, ok := tx.(interface{ later(l lateness, v any) }); ok {
+		d.later(lateness{key: putting(sql)}, args)
+		return nil
+	}
+	_, err := tx.Exec(ctx, sql, inStep([][]any{args})...)
+	return err
 }
 
 type putting string

@@ -48,10 +48,32 @@ func (d *deferred) add(l lateness, v any) {
 	d.values[l.key] = append(d.values[l.key], v)
 }
 
+// flush carries out what was put off: first, in one pipeline, what is a
+// statement (Put), then the rest.
 func (d *deferred) flush(ctx context.Context, tx pgx.Tx) error {
 	kinds, values := d.kinds, d.values
 	d.kinds, d.values = nil, nil
+	puts := &pgx.Batch{}
 	for _, l := range kinds {
+		sql, put := l.key.(putting)
+		if !put {
+			continue
+		}
+		var sets [][]any
+		for _, v := range values[l.key] {
+			sets = append(sets, v.([]any)) //nolint:forcetypeassert // see Put
+		}
+		puts.Queue(string(sql), inStep(sets)...)
+	}
+	if puts.Len() > 0 {
+		if err := tx.SendBatch(ctx, puts).Close(); err != nil {
+			return err
+		}
+	}
+	for _, l := range kinds {
+		if l.run == nil {
+			continue
+		}
 		if err := l.run(ctx, tx, values[l.key]); err != nil {
 			return err
 		}

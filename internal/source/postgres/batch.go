@@ -17,10 +17,13 @@ import (
 const (
 	// BatchMost bounds how many walks one statement carries.
 	BatchMost = 1_000
-	// batchRows bounds how many rows it may reach: their locks are held until
-	// it is over, a second or two.
-	batchRows = 100_000
+	// batchRows bounds how many rows it may reach for each of them: their locks are
+	// held until it is over, and what reaches very many is staged.
+	batchRows = 100
 )
+
+// carried is how many rows one statement reaches at most for so many walks.
+func (s *Source) carried(walks int) int64 { return max(s.o.StagedAbove, int64(walks)*batchRows) }
 
 // EraseBatch erases many walks, those together that are alike: of one plan and
 // one controller, and each with rows that nothing else touches. One that is not
@@ -148,7 +151,7 @@ func (b *batch) once(ctx context.Context, of []int, refused *error) (special []i
 		if !c.p.together() || c.staged() || c.p.today(first) != nil {
 			return errNotTogether
 		}
-		c.r.above = batchRows
+		c.r.above = b.s.carried(len(of))
 		for _, i := range of {
 			c.r.batch = append(c.r.batch, newRun(b.walks[i], 0))
 		}

@@ -36,7 +36,7 @@ func (s *Source) findOf(ctx context.Context, walks []source.Walk, of []int, foun
 		if err != nil || !c.p.plain() || c.staged() {
 			return err
 		}
-		c.r.above = batchRows
+		c.r.above = s.carried(len(of))
 		for _, i := range of {
 			c.r.batch = append(c.r.batch, newRun(walks[i], 0))
 		}
@@ -45,7 +45,7 @@ func (s *Source) findOf(ctx context.Context, walks []source.Walk, of []int, foun
 			if big = t.big; big {
 				return errBig
 			}
-			roots, err := c.rootsOfMany(ctx, conn)
+			roots, err := c.rootsOfMany(ctx, conn, c.v)
 			if err != nil {
 				return err
 			}
@@ -132,13 +132,13 @@ func (p *program) findChain(v variant) *statement {
 
 // rootsOfMany lists the rows that the seeds of each walk of a batch matched, as
 // roots does.
-func (c *carriage) rootsOfMany(ctx context.Context, conn *pgxpool.Conn) ([][]source.Root, error) {
+func (c *carriage) rootsOfMany(ctx context.Context, conn *pgxpool.Conn, v variant) ([][]source.Root, error) {
 	all := make([][]source.Root, len(c.r.batch))
 	for _, at := range c.p.stops {
 		if len(at.visit.Seeds) == 0 {
 			continue
 		}
-		if err := c.rootsOfManyAt(ctx, conn, at, all); err != nil {
+		if err := c.rootsOfManyAt(ctx, conn, at, v, all); err != nil {
 			return nil, fmt.Errorf("list the root rows of %s: %w", at.c.FullName(), err)
 		}
 	}
@@ -150,9 +150,9 @@ func (c *carriage) rootsOfMany(ctx context.Context, conn *pgxpool.Conn) ([][]sou
 	return all, nil
 }
 
-func (c *carriage) rootsOfManyAt(ctx context.Context, conn *pgxpool.Conn, at *stop, all [][]source.Root) error {
+func (c *carriage) rootsOfManyAt(ctx context.Context, conn *pgxpool.Conn, at *stop, v variant, all [][]source.Root) error {
 	shown := personal(at)
-	st := c.p.statement(fmt.Sprintf("roots of many %d%s", at.i, c.v.name()), func() *statement {
+	st := c.p.statement(fmt.Sprintf("roots of many %d%s", at.i, v.name()), func() *statement {
 		w := &writer{p: c.p}
 		values := make([]string, len(shown))
 		for i, f := range shown {
@@ -160,7 +160,7 @@ func (c *carriage) rootsOfManyAt(ctx context.Context, conn *pgxpool.Conn, at *st
 		}
 		arms := make([]string, len(at.visit.Seeds))
 		for i, seed := range at.visit.Seeds {
-			arms[i] = w.matchedByMany(at, c.v, seed, fmt.Sprintf("%d AS seed, %s AS key, ARRAY[%s]::text[] AS shown", i, keyText(at.tableIDs()), strings.Join(values, ", ")))
+			arms[i] = w.matchedByMany(at, v, seed, fmt.Sprintf("%d AS seed, %s AS key, ARRAY[%s]::text[] AS shown", i, keyText(at.tableIDs()), strings.Join(values, ", ")))
 		}
 		return w.statement("SELECT * FROM (" + strings.Join(arms, " UNION ALL ") + ") q ORDER BY r, key")
 	})

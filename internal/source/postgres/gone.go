@@ -20,8 +20,8 @@ const (
 	goneLeast = 8
 )
 
-// GoneMany tells of which of many erasures Look is certain to find nothing, and
-// no row that a seed matches. Of the others nothing is said. Those that are alike
+// GoneMany tells of which of many erasures Look is certain to find nothing, rows
+// or roots. Of the others nothing is said. Those that are alike
 // are looked at as if they were one erasure: whoever walks from all seeds and all
 // erased rows reaches at least what each walk reaches, and takes no more of it for
 // shared. So where that one leaves nothing, none does; erased holds the keys of
@@ -54,14 +54,13 @@ func (s *Source) goneOf(ctx context.Context, walks []source.Walk, h source.Holds
 	if len(of) < 2 || ctx.Err() != nil {
 		return
 	}
-	u := walks[of[0]]
-	u.Seeds, u.Roots = slices.Clone(u.Seeds), slices.Clone(u.Roots)
-	keys := slices.Clone(erased[of[0]])
-	for _, i := range of[1:] {
-		u.Seeds, u.Roots = append(u.Seeds, walks[i].Seeds...), append(u.Roots, walks[i].Roots...)
+	each := make([]source.Walk, len(of))
+	var keys []source.RowKey
+	for n, i := range of {
+		each[n] = walks[i]
 		keys = append(keys, erased[i]...)
 	}
-	some, err := s.leaves(ctx, u, h, keys)
+	some, err := s.leave(ctx, each, h, keys)
 	switch {
 	case err == nil && !some:
 		for _, i := range of {
@@ -73,19 +72,27 @@ func (s *Source) goneOf(ctx context.Context, walks []source.Walk, h source.Holds
 	}
 }
 
-// leaves tells whether an erasure, of one or many, left anything at all: a row
-// that the policy targets, or one that a seed matches. All is seen in one
-// snapshot: a row which one walk must leave alone hides what lies behind it from
-// the others, so it must not be seen there and then be gone.
-func (s *Source) leaves(ctx context.Context, w source.Walk, h source.Holds, erased []source.RowKey) (some bool, err error) {
+// leave tells whether erasures left anything at all: a row that the policy
+// targets, or one that a seed matches and its walk does not list. All is seen in
+// one snapshot: a row which one walk must leave alone hides what lies behind it
+// from the others, so it must not be missed there.
+func (s *Source) leave(ctx context.Context, walks []source.Walk, h source.Holds, erased []source.RowKey) (some bool, err error) {
+	u := walks[0]
+	u.Seeds, u.Roots = nil, nil
+	for _, w := range walks {
+		u.Seeds, u.Roots = append(u.Seeds, w.Seeds...), append(u.Roots, w.Roots...)
+	}
 	some = true
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
-		c, err := s.ready(ctx, conn, w, h)
+		c, err := s.ready(ctx, conn, u, h)
 		if err != nil {
 			return err
 		}
 		if !c.p.unites() || c.staged() {
 			return errNotTogether
+		}
+		for _, w := range walks {
+			c.r.batch = append(c.r.batch, newRun(w, 0))
 		}
 		c.v.again, c.v.united = true, true
 		c.r.erased = byCollection(erased)
@@ -105,14 +112,29 @@ func (s *Source) leaves(ctx context.Context, w source.Walk, h source.Holds, eras
 					return nil
 				}
 			}
-			roots, err := c.roots(ctx, conn, variant{})
-			nothing = len(roots) == 0
+			if nothing = !u.Restricted; nothing {
+				return nil // every row that a seed matches is ticked
+			}
+			roots, err := c.rootsOfMany(ctx, conn, variant{})
+			nothing = err == nil && allListed(walks, roots)
 			return err
 		})
 		some = err != nil || !nothing
 		return err
 	})
 	return some, err
+}
+
+// allListed tells whether each walk lists all rows that its seeds matched.
+func allListed(walks []source.Walk, roots [][]source.Root) bool {
+	for n, w := range walks {
+		for _, r := range roots[n] {
+			if !slices.Contains(w.Roots, r.RowKey) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // unites tells whether a look at many erasures as if they were one leaves out

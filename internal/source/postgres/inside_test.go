@@ -365,3 +365,34 @@ func TestInsideIsIndexed(t *testing.T) {
 		}
 	}
 }
+
+// TestARowThatHoldsTwoOfTheValues: a row that two elements lead to is one row,
+// with an index and without.
+func TestARowThatHoldsTwoOfTheValues(t *testing.T) {
+	t.Parallel()
+	ways(t, `CREATE TABLE people (id int PRIMARY KEY, email text);
+		CREATE TABLE rooms (id int PRIMARY KEY, guests int[], topic text);
+		INSERT INTO people VALUES (1, 'a@x.example'), (2, 'A@x.example'), (3, 'b@x.example');
+		INSERT INTO rooms VALUES (1, '{1,2,3}', 't'), (2, '{2}', 't'), (3, '{3}', 't');`, `CREATE INDEX ON rooms USING gin (guests);`, func(t *testing.T, pool *pgxpool.Pool, o postgres.Options) {
+		m := mapOf(t, `
+dataset:
+  - fides_key: inn
+    lethe: {source: inn, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: rooms
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: guests, fides_meta: {data_type: "integer[]", references: [{dataset: inn, field: people.id, direction: from}]}}
+          - {name: topic, data_categories: [user.content]}
+`)
+		found, err := sourceOf(t, pool, "inn", o).Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, by(found.Findings)["rooms"], 2, 0, 0, 0)
+	})
+}

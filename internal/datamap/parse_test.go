@@ -158,12 +158,6 @@ func TestParseRefuses(t *testing.T) {
 		},
 		"all_of of one":    {collection("    lethe: {all_of: [id]}\n", ""), "all_of ties two fields or more"},
 		"all_of of nobody": {collection("    lethe: {all_of: [id, r]}\n", "    - {name: r}\n"), "all_of ties nothing"},
-		"all_of over two sources": {
-			collection("    lethe: {all_of: [a, b]}\n", "    - {name: a, fides_meta: {references: [{dataset: crm, field: p.a, direction: to}]}}\n"+
-				"    - {name: b, fides_meta: {references: [{dataset: crm, field: p.b, direction: to}]}}\n") +
-				"- fides_key: crm\n  collections: [{name: p, fields: [{name: a}, {name: b}]}]\n",
-			"all_of cannot tie shop.c and crm.p: they lie in two sources",
-		},
 		"all_of both ways": {
 			collection("    lethe: {all_of: [a, b]}\n", "    - {name: a, fides_meta: {references: [{dataset: shop, field: p.a, direction: to}]}}\n"+
 				"    - {name: b, fides_meta: {references: [{dataset: shop, field: p.b, direction: from}]}}\n") +

@@ -188,13 +188,11 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 			}
 		}
 	}
-	if err := s.tieUp(p); err != nil {
-		return nil, err
-	}
+	s.tieUp(p)
 	for _, t := range p.ties {
-		for _, f := range []*datamap.Field{t.l.From, t.l.To} {
+		for _, f := range t.fields() {
 			if s.holds(f.Collection) {
-				missing(f.Collection, f.Name)
+				needs(f)
 			}
 		}
 	}
@@ -336,9 +334,9 @@ func (p *program) carry(s *stop) {
 		}
 	}
 	for _, t := range p.ties {
-		for _, f := range []*datamap.Field{t.l.From, t.l.To} {
+		for _, f := range t.fields() {
 			if f.Collection == s.c {
-				add(f.Name)
+				add(s.t.known(f).name)
 			}
 		}
 	}

@@ -50,6 +50,7 @@ const (
 	askedKeys
 	askedOthers
 	askedStays
+	askedCrowded
 	asked
 )
 
@@ -270,13 +271,11 @@ func (w *writer) answers(rel relation) string {
 	for _, t := range w.p.ties {
 		ties := w.p.strands(t.l)
 		if at := w.p.of[t.l.From.Collection.FullName()]; at != nil {
-			rows := w.toldBy(at, ties, rel)
 			if t.leads {
-				add(t, askedValues, rows)
-				add(t, askedMine, rows+" AND k.mine")
+				w.toldOn(t, at, ties, rel, func(kind int, sql string) { add(t, kind, sql) })
 			}
 			if t.names && w.p.plan.Kind == datamap.Erasure {
-				add(t, askedStays, rows+" AND NOT "+at.take("k"))
+				add(t, askedStays, w.toldBy(at, ties, rel)+" AND NOT "+at.take("k"))
 			}
 		}
 		if !t.names {
@@ -302,6 +301,51 @@ func (w *writer) toldBy(at *stop, ties []strand, rel relation) string {
 		leads[i] = t.leads(values[i])
 	}
 	return toldAs(froms(ties), values) + " FROM " + rel(at) + " k" + more + " WHERE " + strings.Join(leads, " AND ")
+}
+
+// toldOn adds the values that rows of a stop lead on with. Those which too many
+// rows of others hold are told apart, and so are those that other stores lead on
+// with: nobody knows but the store where the rows lie.
+func (w *writer) toldOn(t *tie, at *stop, ties []strand, rel relation, add func(kind int, sql string)) {
+	if !w.braking(t.l, ties) {
+		add(askedValues, w.toldBy(at, ties, rel))
+		add(askedMine, w.toldBy(at, ties, rel)+" AND k.mine")
+		return
+	}
+	columns, names := froms(ties), columnsOf(ties, "b")
+	told := toldAs(columns, names) + " FROM ("
+	free := ") b WHERE NOT " + w.crowded(t.l, rel, names)
+	add(askedValues, told+w.heldBy(at, ties, rel, "")+free)
+	add(askedMine, told+w.heldBy(at, ties, rel, "k.mine")+free)
+	add(askedCrowded, told+w.heldBy(at, ties, rel, "")+" UNION "+w.heardOf(t.l, ties)+") b WHERE "+w.crowded(t.l, rel, names))
+}
+
+// heldBy selects, as columns v, v1 and so on, what reached rows of a stop lead on with.
+func (w *writer) heldBy(at *stop, ties []strand, rel relation, filter string) string {
+	raw := slices.Clone(ties) // as the rows hold them
+	for i := range raw {
+		raw[i].to = raw[i].from
+	}
+	return "SELECT DISTINCT " + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" +
+		valueList(raw, rel(at)+" k", filter, func(c *column) string { return "k." + at.f(c.name) }) + ") q"
+}
+
+// heardOf selects, in the same columns, what rows elsewhere lead on with.
+func (w *writer) heardOf(l datamap.Link, ties []strand) string {
+	pair := pairOf(l)
+	return "SELECT " + strings.Join(columnsOf(ties, "e"), ", ") + " FROM " +
+		w.told(froms(ties), "values "+pair[0]+" "+pair[1], func(r *run) []string { return r.feeds[pair].Values })
+}
+
+// saidCrowded is the condition that another store has found a value crowded; ""
+// where none could.
+func (w *writer) saidCrowded(l datamap.Link, ties []strand, values []string) string {
+	if w.p.tied(l) == nil {
+		return ""
+	}
+	pair := pairOf(l)
+	return "(" + strings.Join(values, ", ") + ") IN (SELECT " + strings.Join(columnsOf(ties, "e"), ", ") + " FROM " +
+		w.told(froms(ties), "crowded "+pair[0]+" "+pair[1], func(r *run) []string { return r.feeds[pair].Crowded }) + ")"
 }
 
 // namedBy selects those of the keys asked for that a row here names though the
@@ -409,7 +453,7 @@ func (c *carriage) traced(row pgx.Row) (trace source.Trace, big bool, err error)
 	}
 	for i, code := range told {
 		f := &trace.Feeds[code/asked]
-		list := []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays}[code%asked]
+		list := []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays, &f.Crowded}[code%asked]
 		*list = append(*list, values[i])
 	}
 	return trace, big, nil

@@ -335,6 +335,7 @@ func together(name string, m *datamap.Map, pools []*pgxpool.Pool, at func(row) i
 				return sum, err
 			}
 			sum.Findings, sum.Roots, sum.Reached = append(sum.Findings, f.Findings...), append(sum.Roots, f.Roots...), append(sum.Reached, f.Reached...)
+			sum.Braked = append(sum.Braked, f.Braked...)
 		}
 		slices.Sort(sum.Reached)
 		sum.Reached = slices.Compact(sum.Reached)

@@ -46,7 +46,8 @@ type Database interface {
 	SearchMentions(ctx context.Context, m source.Mentions, from string) (source.MentionSlice, error)
 	ReadMention(ctx context.Context, m source.Mentions, key string) (source.MentionText, bool, error)
 	ChangeMention(ctx context.Context, c source.MentionChange) (source.MentionOutcome, error)
-	Check(ctx context.Context, m *datamap.Map) ([]postgres.Doubt, error)
+	Check(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) ([]postgres.Doubt, error)
+	Misfits(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) ([]postgres.Misfit, error)
 	Lacks(ctx context.Context, plans []*datamap.Plan, sweeps []source.Selection, texts ...datamap.MentionField) ([]postgres.Doubt, error)
 	Ping(ctx context.Context) error
 	Close()

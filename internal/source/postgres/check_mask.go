@@ -130,13 +130,13 @@ func cannotHold(t *table, m mask) string {
 	switch {
 	case inside && (m.field.Parent != nil || m.how != "null_rewrite"):
 		return ""
-	case m.how == "aes_encrypt":
-		return "Postgres cannot encrypt by itself; choose hmac, which lets equal values join, or null_rewrite"
 	case m.how == "null_rewrite" && c.notNull:
 		return "null_rewrite, and the column is NOT NULL"
 	case m.how == "string_rewrite" && !of.class.holds(m.value):
 		return "a value of type " + of.typ + " is needed"
-	case (m.how == "random_string_rewrite" || m.bits > 0) && !of.class.textual():
+	case m.how == strategyAES && m.letters < shortestCipher:
+		return fmt.Sprintf("what is encrypted has at least %d letters, and four for every three bytes of the value", shortestCipher)
+	case (m.how == "random_string_rewrite" || m.how == strategyAES || m.bits > 0) && !of.class.textual():
 		return "letters and digits do not fit type " + of.typ
 	case m.how == "random_string_rewrite" && m.letters < 8 && unique, same && unique:
 		return "each row must have a value of its own, and " + m.how + " gives the same to several"
@@ -222,6 +222,8 @@ func (m mask) sample() *string {
 		v = strings.Repeat("abcdefghijklmnop", m.letters/16+1)[:m.letters] + m.suffix
 	case m.bits > 0:
 		v = strings.Repeat("0123456789abcdef", m.letters/16+1)[:m.letters] + m.suffix
+	case m.how == strategyAES:
+		v = m.sampleCipher()
 	case m.how != "string_rewrite":
 		return nil
 	}

@@ -182,11 +182,6 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 		if p.keeping(st) {
 			reasons = append(reasons, st.keepMisfits()...)
 		}
-		for _, t := range v.Targets {
-			if t.Masking != nil && t.Masking.Strategy == "aes_encrypt" {
-				reasons = append(reasons, fmt.Sprintf("%s is to be encrypted, which Postgres cannot do by itself: choose hmac, which lets equal values join, or null_rewrite", t.Field.FullName()))
-			}
-		}
 	}
 	s.tieUp(p)
 	for _, t := range p.ties {
@@ -398,6 +393,9 @@ func (p *program) arrange() {
 	}
 	if p.plan.Kind != datamap.Erasure {
 		return
+	}
+	if p.encrypted() {
+		p.always = "values to be encrypted are read first"
 	}
 	for _, s := range p.stops {
 		if len(s.t.triggers) > 0 && (s.visit.Delete || len(s.visit.Targets) > 0) {

@@ -319,7 +319,7 @@ type Visit struct {
 type PlanSeed struct {
 	Field    *Field
 	Identity string
-	Row      bool // the values are keys of rows (see PickedRow); Field is of the primary key
+	Row      bool // the values are keys of rows (see PickedRow); Field is of the primary key, if the map has one
 }
 
 // A Link leads from the value of one field to the rows where another field holds it.

@@ -354,6 +354,19 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// Sources are erased side by side: an order between them is told to have no effect.
+func TestEraseAfterBetweenSources(t *testing.T) {
+	t.Parallel()
+	text := "dataset:\n- fides_key: shop\n  collections: [{name: c, fides_meta: {erase_after: [crm.c]}, fields: [{name: id, fides_meta: {primary_key: true}}]}]\n" +
+		"- fides_key: crm\n  lethe: {source: %s}\n  collections: [{name: c, fields: [{name: id, fides_meta: {primary_key: true}}]}]\n"
+	for source, want := range map[string]string{"shop": "", "crm": "warning: map1.yaml:3:18: erase_after of shop.c has no effect on crm.c: it lies in the source crm, and sources are erased side by side"} {
+		m, problems := parseText(t, ParseOptions{Sources: []string{"shop", "crm"}}, fmt.Sprintf(text, source))
+		if got := strings.Join(problems, "\n"); m == nil || !strings.HasPrefix(got, want) || (want == "") != (got == "") {
+			t.Errorf("crm.c in source %s: expected %q, got %q", source, want, got)
+		}
+	}
+}
+
 // A hostile file is turned away with a sentence, and fast.
 func TestParseHostile(t *testing.T) {
 	t.Parallel()

@@ -22,12 +22,12 @@ var errInProgress = errors.New("an earlier attempt's transaction is still in pro
 // law: tombstones against late imports, the recipients (Art. 19), the person
 // (Art. 12(3)).
 func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) error {
-	_, err := tx.Exec(ctx, `
+	err := pg.Put(ctx, tx, `
 		INSERT INTO tombstones (controller, type, hmac, key_id, erased_at, request_id)
-		SELECT @controller, type, hmac, key_id, @now, request_id FROM identities
-		WHERE request_id = @request AND proved_at IS NOT NULL
-		ON CONFLICT DO NOTHING`,
-		pgx.StrictNamedArgs{"controller": r.Controller, "request": r.ID, "now": s.now()})
+		SELECT e.controller, type, hmac, key_id, e.now, request_id
+		FROM unnest($1::text[], $2::bigint[], $3::timestamptz[]) AS e (controller, request, now) JOIN identities i ON i.request_id = e.request
+		WHERE proved_at IS NOT NULL
+		ON CONFLICT DO NOTHING`, r.Controller, r.ID, s.now())
 	if err != nil {
 		return fmt.Errorf("tombstones of request %d: %w", r.ID, err)
 	}
@@ -122,16 +122,21 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, f
 		if err != nil {
 			return err
 		}
-		batch := &pgx.Batch{}
 		// Every erasure names the same few recipients: a row written each time
 		// would make all erasures take turns, each until its commit.
-		batch.Queue(`INSERT INTO recipients (key, name, seen_at)
-			SELECT $1, $2, $3::timestamptz
-			WHERE NOT EXISTS (SELECT 1 FROM recipients WHERE key = $1 AND name = $2 AND seen_at > $3::timestamptz - interval '1 day')
+		err = pg.Put(ctx, tx, `
+			INSERT INTO recipients (key, name, seen_at)
+			SELECT DISTINCT ON (e.key) e.key, e.name, e.now FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS e (key, name, now)
+			WHERE NOT EXISTS (SELECT 1 FROM recipients r WHERE r.key = e.key AND r.name = e.name AND r.seen_at > e.now - interval '1 day')
+			ORDER BY e.key
 			ON CONFLICT (key) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at`, key, to.Name, s.now())
-		batch.Queue(`INSERT INTO notices (request_id, recipient, letter_id) VALUES ($1, $2, $3)
+		if err != nil {
+			return fmt.Errorf("notice of request %d to %s: %w", r.ID, key, err)
+		}
+		err = pg.Put(ctx, tx, `
+			INSERT INTO notices (request_id, recipient, letter_id) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
 			ON CONFLICT (request_id, recipient) DO UPDATE SET letter_id = excluded.letter_id`, r.ID, key, letter)
-		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		if err != nil {
 			return fmt.Errorf("notice of request %d to %s: %w", r.ID, key, err)
 		}
 	}

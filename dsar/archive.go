@@ -142,17 +142,22 @@ func (s *Service) deliver(ctx context.Context, tx pgx.Tx, r requestRow, object s
 		how, ttl = "hand", handTTL
 	}
 	expires := s.now().Add(ttl)
-	batch := &pgx.Batch{}
-	batch.Queue(`
+	_, err = pg.EachExec(ctx, tx, `
 		INSERT INTO archives (request_id, object, size, sha256, sealed_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6)
+		SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bytea[], $5::timestamptz[], $6::timestamptz[])
 		ON CONFLICT (request_id) DO UPDATE SET object = excluded.object, size = excluded.size, sha256 = excluded.sha256,
 			sealed_at = excluded.sealed_at, expires_at = excluded.expires_at, deleted_at = NULL`,
 		r.ID, object, size, sum, s.now(), expires)
-	batch.Queue(`DELETE FROM tokens WHERE request_id = $1 AND purpose = 'download'`, r.ID)
-	batch.Queue(`UPDATE requests SET delivery = $2 WHERE id = $1 AND $2 = 'hand'`, r.ID, how)
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err != nil {
 		return fmt.Errorf("record the archive of request %d: %w", r.ID, err)
+	}
+	if _, err := pg.EachExec(ctx, tx, `DELETE FROM tokens WHERE request_id = ANY($1) AND purpose = 'download'`, r.ID); err != nil {
+		return fmt.Errorf("record the archive of request %d: %w", r.ID, err)
+	}
+	if how == "hand" {
+		if _, err := pg.EachExec(ctx, tx, `UPDATE requests SET delivery = 'hand' WHERE id = ANY($1)`, r.ID); err != nil {
+			return fmt.Errorf("record the archive of request %d: %w", r.ID, err)
+		}
 	}
 	sealed := map[string]any{"size": size, "sha256": hex.EncodeToString(sum), "delivery": how}
 	if made.Missing > 0 {
@@ -180,8 +185,9 @@ func (s *Service) deliver(ctx context.Context, tx pgx.Tx, r requestRow, object s
 	}
 	// An archive made anew, after the first one expired, has a letter of its own.
 	var ordinal int
-	err = tx.QueryRow(ctx, `
-		SELECT count(*) FROM letters WHERE request_id = $1 AND kind = 'archive' AND status = 'sent'`, r.ID).Scan(&ordinal)
+	err = pg.EachRow(ctx, tx, `
+		SELECT e.n, (SELECT count(*) FROM letters l WHERE l.request_id = e.number AND l.kind = 'archive' AND l.status = 'sent')
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n)`, r.ID).Scan(&ordinal)
 	if err != nil {
 		return fmt.Errorf("letter of request %d: %w", r.ID, err)
 	}

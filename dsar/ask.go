@@ -88,10 +88,11 @@ func (s *Service) desksOf(controller string) []string {
 
 // asksOf lists what the owners of a request were asked, by source.
 func asksOf(ctx context.Context, db pg.DB, requestID int64) ([]askRow, error) {
-	rows, err := db.Query(ctx, `
-		SELECT a.id, a.request_id, a.step_id, a.source, a.owner, a.asked_at, a.due_on, a.letters, a.reminders, a.opened_at,
+	rows, err := pg.Each(ctx, db, `
+		SELECT e.n, a.id, a.request_id, a.step_id, a.source, a.owner, a.asked_at, a.due_on, a.letters, a.reminders, a.opened_at,
 		       coalesce(a.answer, '') AS answer, a.answered_at, coalesce(a.answered_by, '') AS answered_by, a.cipher, st.status
-		FROM asks a JOIN steps st ON st.id = a.step_id WHERE a.request_id = $1 ORDER BY a.source`, requestID)
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN asks a ON a.request_id = e.number JOIN steps st ON st.id = a.step_id
+		ORDER BY a.source`, requestID)
 	if err != nil {
 		return nil, fmt.Errorf("asks of request %d: %w", requestID, err)
 	}

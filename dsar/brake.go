@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
 // Brake is when an erasure needs a second person's approval: an identity that
@@ -23,7 +24,7 @@ type Brake struct {
 const (
 	brakeRootRows = 25
 	brakeTimes    = 10
-	usualOf       = 100
+	usualOf       = "100"
 	usualFrom     = 10
 )
 
@@ -66,16 +67,18 @@ func (s *Service) brake(ctx context.Context, tx pgx.Tx, r requestRow, rootRows i
 	// part of the question: one for names only reaches less.
 	var known int
 	var usual, own float64
-	err := tx.QueryRow(ctx, `
-		WITH past AS (
-			SELECT (SELECT coalesce(sum(f.rows), 0) FROM findings f WHERE f.request_id = r.id) AS rows
-			FROM requests r WHERE r.kind = 'erasure' AND r.policy = @policy AND r.status = 'fulfilled'
-			ORDER BY r.finished_at DESC LIMIT @most),
-		found AS (SELECT rows FROM past WHERE rows > 0)
-		SELECT (SELECT count(*) FROM found),
-			(SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY rows), 0)::float8 FROM found),
-			(SELECT coalesce(sum(rows), 0)::float8 FROM findings WHERE request_id = @request)`,
-		pgx.StrictNamedArgs{"policy": r.Policy, "most": usualOf, "request": r.ID}).Scan(&known, &usual, &own)
+	err := pg.EachRow(ctx, tx, `
+		WITH e AS (SELECT * FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS u (policy, request, n)),
+		past AS (
+			SELECT p.policy, (SELECT coalesce(sum(f.rows), 0) FROM findings f WHERE f.request_id = r.id) AS rows
+			FROM (SELECT DISTINCT policy FROM e) p CROSS JOIN LATERAL (
+				SELECT q.id FROM requests q WHERE q.kind = 'erasure' AND q.policy = p.policy AND q.status = 'fulfilled'
+				ORDER BY q.finished_at DESC LIMIT `+usualOf+`) r),
+		found AS (
+			SELECT policy, count(*) AS many, percentile_cont(0.5) WITHIN GROUP (ORDER BY rows)::float8 AS usual FROM past WHERE rows > 0 GROUP BY policy)
+		SELECT e.n, coalesce(many, 0), coalesce(usual, 0),
+			(SELECT coalesce(sum(rows), 0)::float8 FROM findings WHERE request_id = e.request)
+		FROM e LEFT JOIN found USING (policy)`, r.Policy, r.ID).Scan(&known, &usual, &own)
 	if err != nil {
 		return "", fmt.Errorf("what is usual for request %d: %w", r.ID, err)
 	}

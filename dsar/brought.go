@@ -1,15 +1,12 @@
 package dsar
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
@@ -24,26 +21,19 @@ type broughtContent struct {
 	Secret []byte            `json:"secret,omitempty"`
 }
 
-// saveBrought keeps what a request brings beside its identities.
-func (s *Service) saveBrought(ctx context.Context, tx pgx.Tx, id int64, in intake) error {
+// sealBrought keeps what a request brings beside its identities.
+func (s *Service) sealBrought(id int64, in intake) ([]byte, error) {
 	c := broughtContent{Fields: in.Fields}
 	if in.Kind == datamap.Erasure {
 		c.Secret = make([]byte, 32)
 		if _, err := io.ReadFull(s.c.Rand, c.Secret); err != nil {
-			return fmt.Errorf("draw the secret of request %d: %w", id, err)
+			return nil, fmt.Errorf("draw the secret of request %d: %w", id, err)
 		}
 	}
 	if len(c.Fields)+len(c.Secret) == 0 {
-		return nil
+		return nil, nil
 	}
-	cipher, err := s.sealJSON(place(broughtOf, id), c)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, `UPDATE requests SET brought_cipher = $2 WHERE id = $1`, id, cipher); err != nil {
-		return fmt.Errorf("insert request %d: %w", id, err)
-	}
-	return nil
+	return s.sealJSON(place(broughtOf, id), c)
 }
 
 // bring puts into a walk what its request brought, and the day by which

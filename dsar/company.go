@@ -48,7 +48,7 @@ func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 		return err
 	}
 	if st.Carries || many && found && st.Stage != stageKept {
-		if others, err = s.company(ctx, "step", id, run); err != nil {
+		if others, err = s.company(ctx, Work{Kind: "step", ID: id, Run: run}, st.Stage, st.Source); err != nil {
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 		return err
 	}
 	if l.Carries || many && found {
-		if others, err = s.company(ctx, "letter", id, run); err != nil {
+		if others, err = s.company(ctx, Work{Kind: "letter", ID: id, Run: run}, l.Kind, ""); err != nil {
 			return err
 		}
 	}
@@ -110,22 +110,22 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 // what is alike and waits for its first attempt.
 var companions = map[string]string{
 	"step": `
-		WITH own AS (SELECT stage, source FROM steps WHERE id = @id AND run = @run AND carrier IS NULL AND status = 'running'),
-		carried AS (
-			SELECT id FROM steps WHERE carrier = @id AND status IN ('waiting', 'running') ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
+		WITH carried AS (
+			SELECT id FROM steps WHERE carrier = @id AND coalesce(status, '') IN ('waiting', 'running') ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
 		free AS (
-			SELECT t.id FROM steps t, own
-			WHERE t.stage = own.stage AND t.source = own.source AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
+			SELECT t.id FROM steps t
+			WHERE t.stage = @stage AND t.source = @source AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
+			  AND EXISTS (SELECT FROM steps o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND coalesce(o.status, '') = 'running')
 			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
 		UPDATE steps SET carrier = @id
 		WHERE id = ANY(ARRAY(SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried)))) RETURNING id, run`,
 	"letter": `
-		WITH own AS (SELECT kind FROM letters WHERE id = @id AND run = @run AND carrier IS NULL AND status = 'waiting'),
-		carried AS (
-			SELECT id FROM letters WHERE carrier = @id AND status = 'waiting' ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
+		WITH carried AS (
+			SELECT id FROM letters WHERE carrier = @id AND coalesce(status, '') = 'waiting' ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
 		free AS (
-			SELECT t.id FROM letters t, own
-			WHERE t.kind = own.kind AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
+			SELECT t.id FROM letters t
+			WHERE t.kind = @stage AND @source = '' AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
+			  AND EXISTS (SELECT FROM letters o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND coalesce(o.status, '') = 'waiting')
 			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
 		UPDATE letters SET carrier = @id
 		WHERE id = ANY(ARRAY(SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried)))) RETURNING id, run`,
@@ -150,9 +150,9 @@ func (t inTurn) Send(ctx context.Context, l Letter) error {
 
 // carries tells whether others are left that this one's job carries.
 func (s *Service) carries(ctx context.Context, kind string, id int64) (yes bool, err error) {
-	sql := `SELECT EXISTS (SELECT FROM steps WHERE carrier = $1 AND status IN ('waiting', 'running'))`
+	sql := `SELECT EXISTS (SELECT FROM steps WHERE carrier = $1 AND coalesce(status, '') IN ('waiting', 'running'))`
 	if kind == "letter" {
-		sql = `SELECT EXISTS (SELECT FROM letters WHERE carrier = $1 AND status = 'waiting')`
+		sql = `SELECT EXISTS (SELECT FROM letters WHERE carrier = $1 AND coalesce(status, '') = 'waiting')`
 	}
 	if err := s.c.Pool.QueryRow(ctx, sql, id).Scan(&yes); err != nil {
 		return false, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
@@ -161,8 +161,9 @@ func (s *Service) carries(ctx context.Context, kind string, id int64) (yes bool,
 }
 
 // company takes others along.
-func (s *Service) company(ctx context.Context, kind string, id int64, run int) ([]Work, error) {
-	rows, err := s.c.Pool.Query(ctx, companions[kind], pgx.StrictNamedArgs{"id": id, "run": run, "most": companyMost})
+func (s *Service) company(ctx context.Context, w Work, stage, source string) ([]Work, error) {
+	kind, id := w.Kind, w.ID
+	rows, err := s.c.Pool.Query(ctx, companions[kind], pgx.StrictNamedArgs{"id": id, "run": w.Run, "stage": stage, "source": source, "most": companyMost})
 	if err != nil {
 		return nil, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
 	}
@@ -185,9 +186,9 @@ func (s *Service) parted(ctx context.Context, kind string, id int64, others []Wo
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
 		defer cancel()
 		err := s.inTx(ctx, func(tx pgx.Tx) error {
-			sql := `SELECT id, run FROM steps WHERE carrier = $1 AND status IN ('waiting', 'running') AND id = ANY($2) ORDER BY id FOR UPDATE`
+			sql := `SELECT id, run FROM steps WHERE carrier = $1 AND coalesce(status, '') IN ('waiting', 'running') AND id = ANY($2) ORDER BY id FOR UPDATE`
 			if kind == "letter" {
-				sql = `SELECT id, run FROM letters WHERE carrier = $1 AND status = 'waiting' AND id = ANY($2) ORDER BY id FOR UPDATE`
+				sql = `SELECT id, run FROM letters WHERE carrier = $1 AND coalesce(status, '') = 'waiting' AND id = ANY($2) ORDER BY id FOR UPDATE`
 			}
 			var ids []int64
 			for _, w := range others {

@@ -47,8 +47,9 @@ func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) e
 		if first, err := s.firstOf(ctx, tx, a, r, ticked, changed); err != nil || first {
 			return err
 		}
-		_, err = tx.Exec(ctx, `
-			UPDATE requests SET approved_at = $2, approved_by = $3, include_shared = $4, waits_for = $5 WHERE id = $1`,
+		_, err = pg.EachExec(ctx, tx, `
+			UPDATE requests r SET approved_at = e.now, approved_by = e.by, include_shared = e.shared, waits_for = e.waits_for
+			FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::bool[], $5::bigint[]) AS e (id, now, by, shared, waits_for) WHERE r.id = e.id`,
 			id, s.now(), a.Name, ap.IncludeShared, waitsFor)
 		if err != nil {
 			return err
@@ -71,7 +72,11 @@ func (s *Service) lockAwaited(ctx context.Context, tx pgx.Tx, id int64) (*int64,
 	if err != nil || r.Kind != datamap.Erasure {
 		return nil, err
 	}
-	other, err := s.awaited(ctx, tx, r)
+	ids, err := s.identitiesOf(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	other, err := s.awaited(ctx, tx, id, s.provedMACs(r, ids))
 	if err != nil || other == nil {
 		return nil, err
 	}
@@ -84,9 +89,9 @@ func (s *Service) lockAwaited(ctx context.Context, tx pgx.Tx, id int64) (*int64,
 
 // discovered checks that the discovery is through in every source.
 func discovered(ctx context.Context, tx pgx.Tx, id int64) error {
-	rows, err := tx.Query(ctx, `
-		SELECT source, status FROM steps
-		WHERE request_id = $1 AND stage = 'discover' AND status <> 'done' ORDER BY source`, id)
+	rows, err := pg.Each(ctx, tx, `
+		SELECT e.n, source, status FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN steps s ON s.request_id = e.number
+		WHERE stage = 'discover' AND status <> 'done' ORDER BY source`, id)
 	if err != nil {
 		return err
 	}
@@ -122,23 +127,27 @@ func (s *Service) fixRoots(ctx context.Context, tx pgx.Tx, requestID int64, rows
 	if err != nil {
 		return 0, 0, false, err
 	}
-	var yes, no []int64
+	var sets [][]any
 	for i, r := range roots {
 		switch {
 		case !r.Proved:
 			continue
 		case decided[i]:
-			yes = append(yes, ids[i])
+			ticked++
 		default:
-			no = append(no, ids[i])
+			left++
 		}
+		sets = append(sets, []any{ids[i], decided[i]})
 		changed = changed || r.Ticked == nil || *r.Ticked != decided[i]
 	}
-	_, err = tx.Exec(ctx, `UPDATE roots SET ticked = id = ANY($2) WHERE request_id = $1 AND proved`, requestID, append([]int64{}, yes...))
+	if len(sets) > 0 {
+		err = pg.EachOfExec(ctx, tx, `
+			UPDATE roots r SET ticked = e.ticked FROM unnest($1::bigint[], $2::bool[]) AS e (id, ticked) WHERE r.id = e.id`, sets)
+	}
 	if err != nil {
 		return 0, 0, false, fmt.Errorf("tick rows of request %d: %w", requestID, err)
 	}
-	return len(yes), len(no), changed, nil
+	return ticked, left, changed, nil
 }
 
 // Refuse ends a request (Art. 12(4)) with reasons; the letter names the

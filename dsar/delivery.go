@@ -26,10 +26,9 @@ func (a archiveRow) name() string { return fmt.Sprintf("request-%d.zip", a.Reque
 
 // liveArchive reads the archive of a request, unless it has expired.
 func (s *Service) liveArchive(ctx context.Context, db pg.DB, requestID int64) (archiveRow, error) {
-	rows, err := db.Query(ctx, `
-		SELECT id, request_id, object, size FROM archives
-		WHERE request_id = @request AND deleted_at IS NULL AND expires_at > @now`,
-		pgx.StrictNamedArgs{"request": requestID, "now": s.now()})
+	rows, err := pg.Each(ctx, db, `
+		SELECT e.n, id, request_id, object, size FROM unnest($1::bigint[], $2::timestamptz[]) WITH ORDINALITY AS e (number, now, n)
+		JOIN archives a ON a.request_id = e.number WHERE deleted_at IS NULL AND expires_at > e.now`, requestID, s.now())
 	if err != nil {
 		return archiveRow{}, err
 	}

@@ -2,11 +2,14 @@ package dsar
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -80,24 +83,25 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 
 // saveFindings replaces what is known of one source: counts, never contents.
 func (s *Service) saveFindings(ctx context.Context, tx pgx.Tx, requestID int64, src string, findings []source.Finding) error {
-	var collections []string
-	var rows, shared, held, kept, erased, masked []int64
-	for _, f := range findings {
-		collections = append(collections, f.Collection)
-		rows, shared, held = append(rows, f.Rows), append(shared, f.Shared), append(held, f.Held)
-		kept, erased, masked = append(kept, f.Kept), append(erased, f.Erased), append(masked, f.Masked)
+	names := make([]string, 0, len(findings))
+	sets := make([][]any, 0, len(findings))
+	for i, f := range findings {
+		names = append(names, f.Collection)
+		sets = append(sets, []any{requestID, src, f.Collection, i, f.Rows, f.Shared, f.Held, f.Kept, f.Erased, f.Masked, s.now()})
 	}
-	batch := &pgx.Batch{}
-	batch.Queue(`DELETE FROM findings WHERE request_id = $1 AND source = $2`, requestID, src)
-	if len(findings) > 0 {
-		batch.Queue(`
+	_, err := pg.EachExec(ctx, tx, `
+		DELETE FROM findings f USING unnest($1::bigint[], $2::text[], $3::text[]) AS e (request, source, names)
+		WHERE f.request_id = e.request AND f.source = e.source AND f.collection <> ALL (string_to_array(e.names, E'\n'))`,
+		requestID, src, strings.Join(names, "\n"))
+	if err == nil && len(findings) > 0 {
+		err = pg.EachOfExec(ctx, tx, `
 			INSERT INTO findings (request_id, source, collection, ordinal, rows, shared, held, kept, erased, masked, found_at)
-			SELECT $1, $2, collection, ordinal - 1, rows, shared, held, kept, erased, masked, $10
-			FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
-				WITH ORDINALITY AS u (collection, rows, shared, held, kept, erased, masked, ordinal)`,
-			requestID, src, collections, rows, shared, held, kept, erased, masked, s.now())
+			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+				$9::bigint[], $10::bigint[], $11::timestamptz[])
+			ON CONFLICT (request_id, source, collection) DO UPDATE SET ordinal = excluded.ordinal, rows = excluded.rows, shared = excluded.shared,
+				held = excluded.held, kept = excluded.kept, erased = excluded.erased, masked = excluded.masked, found_at = excluded.found_at`, sets)
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err != nil {
 		return fmt.Errorf("findings of request %d in %s: %w", requestID, src, err)
 	}
 	return nil
@@ -105,13 +109,14 @@ func (s *Service) saveFindings(ctx context.Context, tx pgx.Tx, requestID int64, 
 
 // forgetRoots drops rows that proved identities matched before and match no more.
 func (s *Service) forgetRoots(ctx context.Context, tx pgx.Tx, r requestRow, src string, roots []source.Root) error {
-	still := make([][]byte, 0, len(roots))
+	still := make([]string, 0, len(roots))
 	for _, root := range roots {
-		still = append(still, s.rootMAC(r.Controller, src, root.RowKey))
+		still = append(still, hex.EncodeToString(s.rootMAC(r.Controller, src, root.RowKey)))
 	}
-	_, err := tx.Exec(ctx, `
-		DELETE FROM roots WHERE request_id = @request AND source = @source AND proved AND key_hmac <> ALL (@still::bytea[])`,
-		pgx.StrictNamedArgs{"request": r.ID, "source": src, "still": still})
+	_, err := pg.EachExec(ctx, tx, `
+		DELETE FROM roots t USING unnest($1::bigint[], $2::text[], $3::text[]) AS e (request, source, still)
+		WHERE t.request_id = e.request AND t.source = e.source AND t.proved AND encode(t.key_hmac, 'hex') <> ALL (string_to_array(e.still, ' '))`,
+		r.ID, src, strings.Join(still, " "))
 	if err != nil {
 		return fmt.Errorf("forget root rows of request %d: %w", r.ID, err)
 	}

@@ -177,31 +177,43 @@ func (s *Service) noteStep(ctx context.Context, st stepRow, xid *string, note an
 	if err != nil {
 		return err
 	}
-	tag, err := s.db.Exec(ctx, `
-		UPDATE steps SET note_xid = @xid, note_cipher = @note
-		WHERE id = @id AND run = @run AND attempts = @attempts AND status = 'running'`,
-		pgx.StrictNamedArgs{"id": st.ID, "run": st.Run, "attempts": st.Attempts, "xid": xid, "note": cipher})
+	n, err := pg.EachExec(ctx, s.db, `
+		UPDATE steps t SET note_xid = e.xid, note_cipher = e.note
+		FROM unnest($1::bigint[], $2::int[], $3::int[], $4::text[], $5::bytea[]) WITH ORDINALITY AS e (step, run, attempts, xid, note, n)
+		WHERE t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND coalesce(t.status, '') = 'running' RETURNING e.n`,
+		st.ID, st.Run, st.Attempts, xid, cipher)
 	if err != nil {
 		return fmt.Errorf("note step %d: %w", st.ID, pg.Clean(err))
 	}
-	if tag.RowsAffected() == 0 {
+	if n == 0 {
 		return errSuperseded
 	}
 	return nil
 }
 
-// holds are the legal holds that touch the request's controller now.
+// holds are the legal holds that touch the request's controller now. They are
+// read once for all members of a convoy that ask.
 func (s *Service) holds(ctx context.Context, r requestRow) (Holds, error) {
 	if s.c.Holds == nil {
 		return Holds{}, nil
 	}
-	var h Holds
-	var err error
-	pg.Away(ctx, func() { h, err = s.c.Holds.Holds(ctx, r.Controller) })
-	if err != nil {
-		return Holds{}, fmt.Errorf("holds of controller %s: %w", r.Controller, err)
+	type answer struct {
+		holds Holds
+		err   error
 	}
-	return h, nil
+	type of struct{ controller string }
+	a, together := pg.Gather(ctx, of{r.Controller}, r.ID, func(ctx context.Context, all []int64) []answer {
+		var a answer
+		a.holds, a.err = s.c.Holds.Holds(ctx, r.Controller)
+		return slices.Repeat([]answer{a}, len(all))
+	})
+	if !together {
+		a.holds, a.err = s.c.Holds.Holds(ctx, r.Controller)
+	}
+	if a.err != nil {
+		return Holds{}, fmt.Errorf("holds of controller %s: %w", r.Controller, a.err)
+	}
+	return a.holds, nil
 }
 
 // undecided are the rows, matched by a seed, about which nobody has decided:
@@ -301,10 +313,6 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 		if err := s.saveKept(ctx, tx, r, st.Source, done.Kept); err != nil {
 			return err
 		}
-		// The keys of what is gone have done their service.
-		if _, err := tx.Exec(ctx, `UPDATE steps SET note_cipher = NULL WHERE id = $1`, st.ID); err != nil {
-			return fmt.Errorf("forget the note of step %d: %w", st.ID, err)
-		}
 		counts := map[string]any{}
 		for _, f := range merged {
 			if f.Rows+f.Shared+f.Erased+f.Masked+f.Held+f.Kept > 0 {
@@ -339,7 +347,7 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 				return err
 			}
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM feeds WHERE request_id = $1`, r.ID); err != nil {
+		if err := pg.Put(ctx, tx, `DELETE FROM feeds WHERE request_id = ANY($1)`, r.ID); err != nil {
 			return fmt.Errorf("forget the feeds of request %d: %w", r.ID, err)
 		}
 		return s.afterErasure(ctx, tx, r)

@@ -202,7 +202,9 @@ func (s *Service) eraseFiles(ctx context.Context, st stepRow, src Source) error 
 
 // settleFiles drops the keys of transactions that were rolled back.
 func (s *Service) settleFiles(ctx context.Context, st stepRow, src Source) error {
-	rows, err := s.db.Query(ctx, `SELECT DISTINCT xid FROM step_files WHERE step_id = $1 AND cipher IS NOT NULL`, st.ID)
+	rows, err := pg.Each(ctx, s.db, `
+		SELECT DISTINCT e.n, xid FROM unnest($1::bigint[]) WITH ORDINALITY AS e (step, n) JOIN step_files f ON f.step_id = e.step
+		WHERE cipher IS NOT NULL`, st.ID)
 	if err != nil {
 		return fmt.Errorf("files of step %d: %w", st.ID, err)
 	}
@@ -229,8 +231,9 @@ func (s *Service) settleFiles(ctx context.Context, st stepRow, src Source) error
 }
 
 func (s *Service) nextPiece(ctx context.Context, st stepRow) (piece, bool, error) {
-	rows, err := s.db.Query(ctx, `
-		SELECT id, store, cipher FROM step_files WHERE step_id = $1 AND cipher IS NOT NULL ORDER BY id LIMIT 1`, st.ID)
+	rows, err := pg.Each(ctx, s.db, `
+		SELECT e.n, f.* FROM unnest($1::bigint[]) WITH ORDINALITY AS e (step, n) CROSS JOIN LATERAL (
+			SELECT id, store, cipher FROM step_files WHERE step_id = e.step AND cipher IS NOT NULL ORDER BY id LIMIT 1) f`, st.ID)
 	if err != nil {
 		return piece{}, false, fmt.Errorf("files of step %d: %w", st.ID, err)
 	}
@@ -309,9 +312,11 @@ type fileCounts struct {
 
 // filesOver counts what became of a step's files and forgets the pieces.
 func filesOver(ctx context.Context, tx pgx.Tx, st stepRow) ([]fileCounts, map[string]any, error) {
-	rows, err := tx.Query(ctx, `
-		WITH gone AS (DELETE FROM step_files WHERE step_id = $1 RETURNING store, gone, missing, kept)
-		SELECT store, sum(gone)::bigint AS gone, sum(missing)::bigint AS missing, sum(kept)::bigint AS kept FROM gone GROUP BY store ORDER BY store`, st.ID)
+	rows, err := pg.Each(ctx, tx, `
+		WITH gone AS (
+			DELETE FROM step_files f USING unnest($1::bigint[]) WITH ORDINALITY AS e (step, n) WHERE f.step_id = e.step
+			RETURNING e.n, store, gone, missing, kept)
+		SELECT n, store, sum(gone)::bigint AS gone, sum(missing)::bigint AS missing, sum(kept)::bigint AS kept FROM gone GROUP BY n, store ORDER BY store`, st.ID)
 	if err != nil {
 		return nil, nil, fmt.Errorf("files of step %d: %w", st.ID, err)
 	}

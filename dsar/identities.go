@@ -18,35 +18,31 @@ import (
 // addIdentities stores identities (normalised): encrypted, beside the HMAC over
 // controller, type and value by which they are looked up. The controller is
 // part of it so that no two controllers' records can be matched with each other.
-func (s *Service) addIdentities(ctx context.Context, tx pgx.Tx, requestID int64, controller string, ids []Identity) error {
-	rows, err := tx.Query(ctx, `
-		SELECT nextval(pg_get_serial_sequence('identities', 'id')) FROM generate_series(1, $1)`, len(ids))
-	if err != nil {
-		return fmt.Errorf("add identities of request %d: %w", requestID, err)
-	}
-	numbers, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return fmt.Errorf("add identities of request %d: %w", requestID, err)
-	}
-	var types, keyIDs []string
-	var ciphers, hmacs [][]byte
-	for i, id := range ids {
-		cipher, err := s.c.Keys.Seal([]byte(id.Value), place(identityOf, numbers[i]))
+func (s *Service) addIdentities(ctx context.Context, tx pgx.Tx, r requestRow, ids []ProvedIdentity) error {
+	var sets [][]any
+	for _, id := range ids {
+		cipher, err := s.c.Keys.Seal([]byte(id.Value), place(identityOf, id.ID))
 		if err != nil {
-			return fmt.Errorf("seal identity of request %d: %w", requestID, err)
+			return fmt.Errorf("seal identity of request %d: %w", r.ID, err)
 		}
-		mac := s.identityMAC(controller, id.Type, id.Value)
-		types, keyIDs = append(types, id.Type), append(keyIDs, mac.KeyID)
-		ciphers, hmacs = append(ciphers, cipher), append(hmacs, mac.Sum)
+		mac := s.identityMAC(r.Controller, id.Type, id.Value)
+		var provedAt *time.Time
+		if !id.ProvedAt.IsZero() {
+			provedAt = &id.ProvedAt
+		}
+		sets = append(sets, []any{id.ID, r.ID, id.Type, cipher, mac.Sum, mac.KeyID, provedAt, id.How, id.By})
 	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO identities (id, request_id, type, cipher, hmac, key_id)
+	if len(sets) == 0 {
+		return nil
+	}
+	err := pg.EachOfExec(ctx, tx, `
+		INSERT INTO identities (id, request_id, type, cipher, hmac, key_id, proved_at, proved_how, proved_by)
 		OVERRIDING SYSTEM VALUE
-		SELECT id, $1, type, cipher, hmac, key_id
-		FROM unnest($2::bigint[], $3::text[], $4::bytea[], $5::bytea[], $6::text[]) AS u (id, type, cipher, hmac, key_id)`,
-		requestID, numbers, types, ciphers, hmacs, keyIDs)
+		SELECT id, request_id, type, cipher, hmac, key_id, proved_at, nullif(how, ''), nullif(by, '')
+		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::timestamptz[], $8::text[], $9::text[])
+			AS e (id, request_id, type, cipher, hmac, key_id, proved_at, how, by)`, sets)
 	if err != nil {
-		return fmt.Errorf("add identities of request %d: %w", requestID, err)
+		return fmt.Errorf("add identities of request %d: %w", r.ID, err)
 	}
 	return nil
 }
@@ -59,9 +55,9 @@ func (s *Service) identityMAC(controller, typ, value string) keys.MAC {
 // identitiesOf returns the identities of a request in the order in which they
 // were given, decrypted. Value is empty once scrubbed.
 func (s *Service) identitiesOf(ctx context.Context, db pg.DB, requestID int64) ([]ProvedIdentity, error) {
-	rows, err := db.Query(ctx, `
-		SELECT id, type, cipher, proved_at, coalesce(proved_how, '') AS how, coalesce(proved_by, '') AS by
-		FROM identities WHERE request_id = $1 ORDER BY id`, requestID)
+	rows, err := pg.Each(ctx, db, `
+		SELECT e.n, id, type, cipher, proved_at, coalesce(proved_how, '') AS how, coalesce(proved_by, '') AS by
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN identities i ON i.request_id = e.number ORDER BY id`, requestID)
 	if err != nil {
 		return nil, fmt.Errorf("identities of request %d: %w", requestID, err)
 	}
@@ -248,9 +244,9 @@ func matchedAddress(roots []RootRow, ids []ProvedIdentity) string {
 // reached are the distinct addresses that the discover steps of all sources
 // reached though no identity matched them.
 func (s *Service) reached(ctx context.Context, db pg.DB, requestID int64) ([]string, error) {
-	rows, err := db.Query(ctx, `
-		SELECT id, note_cipher FROM steps
-		WHERE request_id = $1 AND stage = 'discover' AND note_cipher IS NOT NULL ORDER BY source`, requestID)
+	rows, err := pg.Each(ctx, db, `
+		SELECT e.n, id, note_cipher FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN steps s ON s.request_id = e.number
+		WHERE stage = 'discover' AND note_cipher IS NOT NULL ORDER BY source`, requestID)
 	if err != nil {
 		return nil, fmt.Errorf("addresses reached by request %d: %w", requestID, err)
 	}

@@ -27,9 +27,9 @@ type keptEnd struct {
 
 // keptEndsOf are the ends known of rows that a law keeps, by collection.
 func keptEndsOf(ctx context.Context, db pg.DB, requestID int64) (map[string][]keptEnd, error) {
-	rows, err := db.Query(ctx, `
-		SELECT collection, count(*), until FROM kept
-		WHERE request_id = $1 AND until IS NOT NULL AND NOT held GROUP BY collection, until ORDER BY collection, until`, requestID)
+	rows, err := pg.Each(ctx, db, `
+		SELECT e.n, collection, count(*), until FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN kept k ON k.request_id = e.number
+		WHERE until IS NOT NULL AND NOT held GROUP BY e.n, collection, until ORDER BY collection, until`, requestID)
 	if err != nil {
 		return nil, fmt.Errorf("ends of kept rows of request %d: %w", requestID, err)
 	}
@@ -95,7 +95,9 @@ func unnoted(findings []source.Finding, noted func(src, collection string) int64
 
 // notedOf counts the rows of a request that are or were noted, finished or not.
 func notedOf(ctx context.Context, db pg.DB, requestID int64) (func(src, collection string) int64, error) {
-	rows, err := db.Query(ctx, `SELECT source, collection, count(*) FROM kept WHERE request_id = $1 GROUP BY source, collection`, requestID)
+	rows, err := pg.Each(ctx, db, `
+		SELECT e.n, source, collection, count(*) FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN kept k ON k.request_id = e.number
+		GROUP BY e.n, source, collection`, requestID)
 	if err != nil {
 		return nil, err
 	}

@@ -64,10 +64,11 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 		if err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, `
-			UPDATE letters SET status = 'sent', sent_at = $3, smtp_code = NULL, trouble = NULL WHERE id = $1 AND run = $2 AND status = 'waiting'`,
-			l.ID, l.Run, s.now())
-		if err != nil || tag.RowsAffected() == 0 {
+		n, err := pg.EachExec(ctx, tx, `
+			UPDATE letters l SET status = 'sent', sent_at = e.now, smtp_code = NULL, trouble = NULL
+			FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) WITH ORDINALITY AS e (letter, run, now, n)
+			WHERE l.id = e.letter AND l.run = e.run AND coalesce(l.status, '') = 'waiting' RETURNING e.n`, l.ID, l.Run, s.now())
+		if err != nil || n == 0 {
 			return err
 		}
 		if err := s.note(ctx, tx, "letter.sent", r.ID, system, map[string]any{"letter": l.ID, "kind": l.Kind}); err != nil {
@@ -85,10 +86,12 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 
 // claimLetter counts an attempt, if the letter still waits.
 func (s *Service) claimLetter(ctx context.Context, id int64, run int, carrier int64) (letterRow, bool, error) {
-	rows, err := s.db.Query(ctx, `
-		UPDATE letters SET attempts = attempts + 1 WHERE id = @id AND run = @run AND status = 'waiting' AND carrier IS NOT DISTINCT FROM nullif(@carrier::bigint, 0)
-		RETURNING id, request_id, run, carrier, kind, recipient, cipher, message_id,
-			EXISTS (SELECT FROM letters c WHERE c.carrier = @id AND c.status = 'waiting') AS carries`, pgx.StrictNamedArgs{"id": id, "run": run, "carrier": carrier})
+	rows, err := pg.Each(ctx, s.db, `
+		UPDATE letters l SET attempts = attempts + 1
+		FROM unnest($1::bigint[], $2::int[], $3::bigint[]) WITH ORDINALITY AS e (letter, run, carrier, n)
+		WHERE l.id = e.letter AND l.run = e.run AND coalesce(l.status, '') = 'waiting' AND l.carrier IS NOT DISTINCT FROM nullif(e.carrier, 0)
+		RETURNING e.n, l.id, request_id, l.run, l.carrier, kind, recipient, cipher, message_id,
+			EXISTS (SELECT FROM letters c WHERE c.carrier = l.id AND coalesce(c.status, '') = 'waiting') AS carries`, id, run, carrier)
 	var l letterRow
 	if err == nil {
 		l, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[letterRow])
@@ -170,7 +173,9 @@ func (s *Service) afterLetter(ctx context.Context, tx pgx.Tx, r requestRow, l le
 		}
 		return s.move(ctx, tx, r.ID, Fulfilled, system, map[string]any{"letter": l.ID})
 	case "notice":
-		_, err := tx.Exec(ctx, `UPDATE notices SET told_at = $3 WHERE request_id = $1 AND recipient = $2`, r.ID, l.Recipient, s.now())
+		err := pg.Put(ctx, tx, `
+			UPDATE notices t SET told_at = e.now FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS e (request, recipient, now)
+			WHERE t.request_id = e.request AND t.recipient = e.recipient`, r.ID, l.Recipient, s.now())
 		if err != nil {
 			return fmt.Errorf("note that %s was told of request %d: %w", l.Recipient, r.ID, err)
 		}

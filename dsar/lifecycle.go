@@ -57,8 +57,18 @@ func (s *Service) move(ctx context.Context, tx pgx.Tx, id int64, to Status, acto
 	if !slices.Contains(moves[r.Status], to) {
 		return notNow(id, r.Status, to)
 	}
-	now := s.now()
-	if _, err := tx.Exec(ctx, `UPDATE requests SET status = $2 WHERE id = $1`, id, to); err != nil {
+	var finished, scrub *time.Time
+	if !to.isOpen() {
+		if finished, scrub, err = s.ending(ctx, tx, r, to); err != nil {
+			return err
+		}
+	}
+	_, err = pg.EachExec(ctx, tx, `
+		UPDATE requests r SET status = e.status, finished_at = e.finished, scrub_at = e.scrub,
+			brought_cipher = CASE WHEN e.finished IS NULL THEN r.brought_cipher END
+		FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[]) AS e (id, status, finished, scrub) WHERE r.id = e.id`,
+		id, string(to), finished, scrub)
+	if err != nil {
 		return fmt.Errorf("move request %d to %s: %w", id, to, err)
 	}
 	if err := s.note(ctx, tx, "request."+string(to), id, actor, data); err != nil {
@@ -67,38 +77,50 @@ func (s *Service) move(ctx context.Context, tx pgx.Tx, id int64, to Status, acto
 	if to.isOpen() {
 		return nil
 	}
-	return s.end(ctx, tx, r, to, now)
+	return s.end(ctx, tx, r, *finished)
 }
 
-// end does what every end brings with it.
-func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, to Status, now time.Time) error {
+// ending says when a request that may end now ends, and when it is scrubbed.
+func (s *Service) ending(ctx context.Context, tx pgx.Tx, r requestRow, to Status) (finished, scrub *time.Time, err error) {
 	if to == Fulfilled {
 		// A request is never fulfilled while a step of its work is not.
 		var open int
-		err := tx.QueryRow(ctx, `
-			SELECT count(*) FROM steps
-			WHERE request_id = $1 AND stage IN ('ask', 'archive', 'erase', 'mentions') AND status <> 'done'`, r.ID).Scan(&open)
+		err := pg.EachRow(ctx, tx, `
+			SELECT e.n, (SELECT count(*) FROM steps s
+				WHERE s.request_id = e.number AND s.stage IN ('ask', 'archive', 'erase', 'mentions') AND s.status <> 'done')
+			FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n)`, r.ID).Scan(&open)
 		if err != nil {
-			return fmt.Errorf("end request %d: %w", r.ID, err)
+			return nil, nil, fmt.Errorf("end request %d: %w", r.ID, err)
 		}
 		if open > 0 {
-			return &NotNow{fmt.Sprintf("Request %d is not fulfilled yet: %d of its steps are still open.", r.ID, open)}
+			return nil, nil, &NotNow{fmt.Sprintf("Request %d is not fulfilled yet: %d of its steps are still open.", r.ID, open)}
 		}
 	}
 	after := defaultScrubAfter
 	if c := s.c.Controllers[r.Controller]; c.ScrubAfter > 0 {
 		after = c.ScrubAfter
 	}
-	batch := &pgx.Batch{}
-	batch.Queue(`UPDATE requests SET finished_at = $2, scrub_at = $3, brought_cipher = NULL WHERE id = $1`, r.ID, now, now.Add(after))
-	batch.Queue(`UPDATE steps SET status = 'dropped', finished_at = $2
-		WHERE request_id = $1 AND status IN ('waiting', 'running', 'asked', 'failed')`, r.ID, now)
-	batch.Queue(`UPDATE letters SET status = 'dropped'
-		WHERE request_id = $1 AND kind IN ('confirm', 'remind', 'ask', 'ask_again') AND status = 'waiting'`, r.ID)
-	batch.Queue(`UPDATE asks SET remind_at = NULL WHERE request_id = $1 AND remind_at IS NOT NULL`, r.ID)
-	batch.Queue(`DELETE FROM tokens WHERE request_id = $1 AND purpose IN ('confirm', 'ask')`, r.ID)
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	now := s.now()
+	then := now.Add(after)
+	return &now, &then, nil
+}
+
+// end does what every end brings with it.
+func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, now time.Time) error {
+	_, err := pg.EachExec(ctx, tx, `
+		UPDATE steps s SET status = 'dropped', finished_at = e.now FROM unnest($1::bigint[], $2::timestamptz[]) AS e (request, now)
+		WHERE s.request_id = e.request AND s.status IN ('waiting', 'running', 'asked', 'failed')`, r.ID, now)
+	if err != nil {
 		return fmt.Errorf("end request %d: %w", r.ID, err)
+	}
+	for _, sql := range []string{
+		`UPDATE letters SET status = 'dropped' WHERE request_id = ANY($1) AND kind IN ('confirm', 'remind', 'ask', 'ask_again') AND status = 'waiting'`,
+		`UPDATE asks SET remind_at = NULL WHERE request_id = ANY($1) AND remind_at IS NOT NULL`,
+		`DELETE FROM tokens WHERE request_id = ANY($1) AND purpose IN ('confirm', 'ask')`,
+	} {
+		if err := pg.Put(ctx, tx, sql, r.ID); err != nil {
+			return fmt.Errorf("end request %d: %w", r.ID, err)
+		}
 	}
 	return s.release(ctx, tx, r.ID)
 }
@@ -106,9 +128,9 @@ func (s *Service) end(ctx context.Context, tx pgx.Tx, r requestRow, to Status, n
 // release lets the erasures go that waited for this request: those approved
 // already start at once.
 func (s *Service) release(ctx context.Context, tx pgx.Tx, id int64) error {
-	rows, err := tx.Query(ctx, `
-		SELECT `+requestColumns+` FROM requests
-		WHERE waits_for = $1 AND status IN ('received', 'in_review') ORDER BY id FOR UPDATE`, id)
+	rows, err := pg.Each(ctx, tx, `
+		SELECT e.n, `+requestColumns+` FROM unnest($1::bigint[]) WITH ORDINALITY AS e (awaited, n) JOIN requests r ON r.waits_for = e.awaited
+		WHERE coalesce(status, '') IN ('received', 'in_review') ORDER BY id FOR UPDATE OF r`, id)
 	if err != nil {
 		return fmt.Errorf("release what waits for request %d: %w", id, err)
 	}
@@ -120,7 +142,11 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, id int64) error {
 		if err := pg.Claim(tx, requestKey(w.ID)); err != nil {
 			return err
 		}
-		if err := s.link(ctx, tx, w); err != nil { // perhaps to another one
+		ids, err := s.identitiesOf(ctx, tx, w.ID)
+		if err != nil {
+			return err
+		}
+		if err := s.link(ctx, tx, w, ids); err != nil { // perhaps to another one
 			return err
 		}
 		if w.ApprovedAt == nil {

@@ -307,8 +307,9 @@ func (s *Service) saveNote(ctx context.Context, tx pgx.Tx, stepID int64, note an
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE steps SET note_cipher = @note WHERE id = @id`,
-		pgx.StrictNamedArgs{"id": stepID, "note": cipher}); err != nil {
+	_, err = pg.EachExec(ctx, tx, `
+		UPDATE steps s SET note_cipher = e.note FROM unnest($1::bigint[], $2::bytea[]) AS e (id, note) WHERE s.id = e.id`, stepID, cipher)
+	if err != nil {
 		return fmt.Errorf("note step %d: %w", stepID, err)
 	}
 	return nil

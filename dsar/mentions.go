@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -81,7 +82,10 @@ func (s *Service) textsIn(src string) []datamap.MentionField {
 // people's text is searched, where the map names any; then the request is answered.
 func (s *Service) afterErasure(ctx context.Context, tx pgx.Tx, r requestRow) error {
 	var begun bool
-	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM steps WHERE request_id = $1 AND stage = 'mentions')`, r.ID).Scan(&begun); err != nil {
+	err := pg.EachRow(ctx, tx, `
+		SELECT e.n, EXISTS (SELECT FROM steps s WHERE s.request_id = e.number AND s.stage = 'mentions')
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n)`, r.ID).Scan(&begun)
+	if err != nil {
 		return fmt.Errorf("mentions of request %d: %w", r.ID, err)
 	}
 	if !begun {
@@ -105,7 +109,10 @@ func (s *Service) afterMentions(ctx context.Context, tx pgx.Tx, r requestRow) er
 		return err
 	}
 	var undone int64
-	if err := tx.QueryRow(ctx, `SELECT count(*) FROM mentions WHERE request_id = $1 AND outcome IS NULL`, r.ID).Scan(&undone); err != nil {
+	err = pg.EachRow(ctx, tx, `
+		SELECT e.n, (SELECT count(*) FROM mentions m WHERE m.request_id = e.number AND m.outcome IS NULL)
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n)`, r.ID).Scan(&undone)
+	if err != nil {
 		return fmt.Errorf("mentions of request %d: %w", r.ID, err)
 	}
 	if undone > 0 {
@@ -137,7 +144,9 @@ type mentionStep struct {
 
 // mentionNotes says how far the search of each source has come.
 func (s *Service) mentionNotes(ctx context.Context, db pg.DB, requestID int64) ([]mentionStep, error) {
-	rows, err := db.Query(ctx, `SELECT id, source, note_cipher FROM steps WHERE request_id = $1 AND stage = 'mentions' ORDER BY source`, requestID)
+	rows, err := pg.Each(ctx, db, `
+		SELECT e.n, id, source, note_cipher FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN steps s ON s.request_id = e.number
+		WHERE stage = 'mentions' ORDER BY source`, requestID)
 	if err != nil {
 		return nil, fmt.Errorf("searches of request %d: %w", requestID, err)
 	}
@@ -186,11 +195,8 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 			return nil, err
 		}
 	}
-	own, err := s.ownWalk(ctx, r, st.Source)
-	if err != nil {
-		return nil, err
-	}
 	texts := s.textsIn(st.Source)
+	own := sync.OnceValues(func() ([]source.Walk, error) { return s.ownWalk(ctx, r, st.Source) })
 	for began := s.now(); !note.Over; {
 		waiting, err := s.undecidedIn(ctx, s.db, r.ID, st.Source)
 		if err != nil {
@@ -210,11 +216,17 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 			}
 			break
 		}
-		m := source.Mentions{Field: texts[note.Field], Scope: s.c.Controllers[r.Controller].Scope, Needles: needles, Own: own}
+		m := source.Mentions{Field: texts[note.Field], Scope: s.c.Controllers[r.Controller].Scope, Needles: needles}
 		var slice source.MentionSlice
-		pg.Away(ctx, func() { slice, err = src.SearchMentions(ctx, m, note.Next) })
-		if err != nil {
-			return nil, &sourceError{st.Source, err}
+		if note.Next != "" || !unmentioned(ctx, src, m) {
+			// Which rows are the person's own matters only where something is found.
+			if m.Own, err = own(); err != nil {
+				return nil, err
+			}
+			pg.Away(ctx, func() { slice, err = src.SearchMentions(ctx, m, note.Next) })
+			if err != nil {
+				return nil, &sourceError{st.Source, err}
+			}
 		}
 		if note.Next = slice.Next; note.Next == "" {
 			note.Field++
@@ -233,8 +245,9 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 func (s *Service) searched(st stepRow) finish {
 	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		var decided bool
-		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM mentions WHERE request_id = $1 AND source = $2 AND decision IS NOT NULL AND outcome IS NULL)`,
-			r.ID, st.Source).Scan(&decided)
+		err := pg.EachRow(ctx, tx, `
+			SELECT e.n, EXISTS (SELECT FROM mentions m WHERE m.request_id = e.number AND m.source = e.source AND decision IS NOT NULL AND outcome IS NULL)
+			FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS e (number, source, n)`, r.ID, st.Source).Scan(&decided)
 		if err != nil {
 			return fmt.Errorf("mentions of request %d: %w", r.ID, err)
 		}
@@ -273,10 +286,13 @@ func (s *Service) saveMentions(ctx context.Context, st stepRow, r requestRow, fo
 		}
 		if note.Over {
 			var n int64
-			if err := tx.QueryRow(ctx, `SELECT count(*) FROM mentions WHERE request_id = $1 AND source = $2`, r.ID, st.Source).Scan(&n); err != nil {
+			err := pg.EachRow(ctx, tx, `
+				SELECT e.n, (SELECT count(*) FROM mentions m WHERE m.request_id = e.number AND m.source = e.source)
+				FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS e (number, source, n)`, r.ID, st.Source).Scan(&n)
+			if err != nil {
 				return err
 			}
-			err := s.note(ctx, tx, "mentions.searched", r.ID, system, map[string]any{"source": st.Source, "mentions": n, "skipped": len(note.Skipped)})
+			err = s.note(ctx, tx, "mentions.searched", r.ID, system, map[string]any{"source": st.Source, "mentions": n, "skipped": len(note.Skipped)})
 			if err != nil {
 				return err
 			}

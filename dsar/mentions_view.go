@@ -51,10 +51,11 @@ func mentionedWords(n int64) string {
 
 // mentionsOf lists the mentions of a request by place and age.
 func (s *Service) mentionsOf(ctx context.Context, db pg.DB, requestID int64) ([]Mention, error) {
-	rows, err := db.Query(ctx, `
-		SELECT id, source, collection, field, cipher, passages, found_at, coalesce(decision, '') AS decision, coalesce(decided_by, '') AS decided_by,
+	rows, err := pg.Each(ctx, db, `
+		SELECT e.n, id, source, collection, field, cipher, passages, found_at, coalesce(decision, '') AS decision, coalesce(decided_by, '') AS decided_by,
 		       decided_at, reason_cipher, coalesce(trouble, '') AS trouble, coalesce(outcome, '') AS outcome
-		FROM mentions WHERE request_id = $1 ORDER BY source, collection, field, id`, requestID)
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN mentions m ON m.request_id = e.number
+		ORDER BY source, collection, field, id`, requestID)
 	if err != nil {
 		return nil, fmt.Errorf("mentions of request %d: %w", requestID, err)
 	}

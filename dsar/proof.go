@@ -73,7 +73,9 @@ func lockProof(ctx context.Context, tx pgx.Tx, sums [][]byte) error {
 	if err := pg.Claim(tx, proofKey(key)); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, key); err != nil {
+	_, err := pg.EachExec(ctx, tx, `
+		SELECT e.n, pg_advisory_xact_lock(e.key) FROM (SELECT * FROM unnest($1::bigint[]) WITH ORDINALITY AS u (key, n) ORDER BY key) e`, key)
+	if err != nil {
 		return fmt.Errorf("lock a set of proved identities: %w", err)
 	}
 	return nil
@@ -89,13 +91,17 @@ func (s *Service) proofSums(ctx context.Context, db pg.DB, r requestRow, also []
 	if err != nil {
 		return nil, err
 	}
-	var set []Identity
+	return s.sumsOf(r.Controller, provedOf(ids, also)), nil
+}
+
+// provedOf are the identities that are proved, or would be with these.
+func provedOf(ids []ProvedIdentity, also []int64) (set []Identity) {
 	for _, id := range ids {
 		if !id.ProvedAt.IsZero() || slices.Contains(also, id.ID) {
 			set = append(set, Identity{id.Type, id.Value})
 		}
 	}
-	return s.sumsOf(r.Controller, set), nil
+	return set
 }
 
 func (s *Service) sumsOf(controller string, set []Identity) [][]byte {
@@ -121,59 +127,78 @@ func (s *Service) sumsOf(controller string, set []Identity) [][]byte {
 // joined with an open one of the same proved identities, or goes into review,
 // and the discovery runs (again). The caller holds the locks of withProof.
 func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) (joinedInto int64, err error) {
-	tag, err := tx.Exec(ctx, `
-		UPDATE identities SET proved_at = $3, proved_how = $4, proved_by = $5
-		WHERE request_id = $1 AND id = ANY($2) AND proved_at IS NULL`, r.ID, p.identities, s.now(), p.how, p.actor)
+	n, err := s.proved(ctx, tx, r.ID, p)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	ids, err := s.identitiesOf(ctx, tx, r.ID)
 	if err != nil {
-		return 0, fmt.Errorf("prove identities of request %d: %w", r.ID, err)
+		return 0, err
 	}
-	if tag.RowsAffected() == 0 {
-		return 0, nil
-	}
+	return s.proven(ctx, tx, r, ids, n, p)
+}
+
+// proven does what follows once n more identities of a request are proved.
+func (s *Service) proven(ctx context.Context, tx pgx.Tx, r requestRow, ids []ProvedIdentity, n int64, p proof) (joinedInto int64, err error) {
 	event := "request.verified"
 	if p.how == byLink {
 		event = "request.confirmed"
 	}
-	err = s.note(ctx, tx, event, r.ID, p.actor, map[string]any{"identities": tag.RowsAffected()})
+	err = s.note(ctx, tx, event, r.ID, p.actor, map[string]any{"identities": n})
 	if err != nil {
 		return 0, err
 	}
-	sums, err := s.proofSums(ctx, tx, r, nil)
-	if err != nil {
-		return 0, err
-	}
+	sums := s.sumsOf(r.Controller, provedOf(ids, nil))
 	into, err := s.join(ctx, tx, r, sums)
 	if err != nil || into != 0 {
 		return into, err
 	}
 	// What was approved was approved on other findings: the DPO looks again.
-	_, err = tx.Exec(ctx, `
-		UPDATE requests SET joined_proof = $2, approved_at = NULL, approved_by = NULL WHERE id = $1`, r.ID, sums[0])
+	_, err = pg.EachExec(ctx, tx, `
+		UPDATE requests r SET joined_proof = e.proof, approved_at = NULL, approved_by = NULL
+		FROM unnest($1::bigint[], $2::bytea[]) AS e (id, proof) WHERE r.id = e.id`, r.ID, sums[0])
 	if err != nil {
 		return 0, fmt.Errorf("prove identities of request %d: %w", r.ID, err)
 	}
-	if err := s.link(ctx, tx, r); err != nil {
+	if err := s.link(ctx, tx, r, ids); err != nil {
 		return 0, err
 	}
-	if r.Status == Received {
+	if r.Status == Received { // nothing has been searched yet
 		if err := s.move(ctx, tx, r.ID, InReview, p.actor, nil); err != nil {
 			return 0, err
 		}
-	}
-	return 0, s.discoverAll(ctx, tx, r.ID)
-}
-
-// discoverAll forgets earlier findings and searches all sources.
-func (s *Service) discoverAll(ctx context.Context, tx pgx.Tx, requestID int64) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM findings WHERE request_id = $1`, requestID); err != nil {
-		return fmt.Errorf("forget findings of request %d: %w", requestID, err)
+	} else if _, err := pg.EachExec(ctx, tx, `DELETE FROM findings WHERE request_id = ANY($1)`, r.ID); err != nil {
+		return 0, fmt.Errorf("forget findings of request %d: %w", r.ID, err)
 	}
 	for _, name := range s.sources {
-		if _, err := s.addStep(ctx, tx, requestID, "discover", name); err != nil {
-			return err
+		if _, err := s.addStep(ctx, tx, r.ID, "discover", name); err != nil {
+			return 0, err
 		}
 	}
-	return nil
+	return 0, nil
+}
+
+// proved notes which identities are proved, and how many of them were not before.
+func (s *Service) proved(ctx context.Context, tx pgx.Tx, requestID int64, p proof) (n int64, err error) {
+	if len(p.identities) == 0 {
+		return 0, nil
+	}
+	sets := make([][]any, 0, len(p.identities))
+	for _, id := range p.identities {
+		sets = append(sets, []any{requestID, id, s.now(), p.how, p.actor})
+	}
+	rows, err := pg.EachOf(ctx, tx, `
+		UPDATE identities i SET proved_at = e.now, proved_how = e.how, proved_by = e.by
+		FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[]) WITH ORDINALITY AS e (request, identity, now, how, by, n)
+		WHERE i.request_id = e.request AND i.id = e.identity AND i.proved_at IS NULL RETURNING e.n, i.id`, sets)
+	if err != nil {
+		return 0, fmt.Errorf("prove identities of request %d: %w", requestID, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return 0, fmt.Errorf("prove identities of request %d: %w", requestID, err)
+	}
+	return int64(len(ids)), nil
 }
 
 // join looks for the other open request of the same controller, kind, policy
@@ -181,11 +206,16 @@ func (s *Service) discoverAll(ctx context.Context, tx pgx.Tx, requestID int64) e
 // older one; nothing of the one is copied to the other but the earlier
 // deadline. into is the older one's number when r was the newer.
 func (s *Service) join(ctx context.Context, tx pgx.Tx, r requestRow, sums [][]byte) (into int64, err error) {
-	rows, err := tx.Query(ctx, `
-		SELECT `+requestColumns+` FROM requests
-		WHERE controller = $1 AND kind = $2 AND policy = $3 AND joined_proof = ANY($4)
-		  AND status IN ('received', 'in_review') AND id <> $5
-		ORDER BY id FOR UPDATE`, r.Controller, r.Kind, r.Policy, sums, r.ID)
+	sets := make([][]any, 0, len(sums))
+	for _, sum := range sums {
+		sets = append(sets, []any{r.Controller, string(r.Kind), r.Policy, sum, r.ID})
+	}
+	rows, err := pg.EachOf(ctx, tx, `
+		SELECT e.n, `+requestColumns+`
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bigint[]) WITH ORDINALITY AS e (of_controller, of_kind, of_policy, proof, own, n)
+		JOIN requests r ON r.controller = e.of_controller AND r.kind = e.of_kind AND r.policy = e.of_policy AND r.joined_proof = e.proof
+		WHERE status IN ('received', 'in_review') AND id <> e.own
+		ORDER BY id FOR UPDATE OF r`, sets)
 	if err != nil {
 		return 0, fmt.Errorf("look for requests like %d: %w", r.ID, err)
 	}
@@ -243,22 +273,21 @@ func (s *Service) joinInto(ctx context.Context, tx pgx.Tx, newer, older requestR
 // link ties an erasure to an open access or export request of the same
 // subject, that is, one that shares a proved identity: whoever asks for a copy
 // and for erasure gets the copy first.
-func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow) error {
+func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow, ids []ProvedIdentity) error {
+	sums := s.provedMACs(r, ids)
 	if r.Kind == datamap.Erasure {
-		other, err := s.awaited(ctx, tx, r)
-		if err != nil {
+		other, err := s.awaited(ctx, tx, r.ID, sums)
+		if err != nil || orZero(other) == orZero(r.WaitsFor) {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE requests SET waits_for = $2 WHERE id = $1`, r.ID, other); err != nil {
+		_, err = pg.EachExec(ctx, tx, `
+			UPDATE requests r SET waits_for = e.awaited FROM unnest($1::bigint[], $2::bigint[]) AS e (id, awaited) WHERE r.id = e.id`, r.ID, other)
+		if err != nil {
 			return fmt.Errorf("link request %d: %w", r.ID, err)
 		}
 		return nil
 	}
-	sums, err := s.provedMACs(ctx, tx, r)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `
+	_, err := tx.Exec(ctx, `
 		UPDATE requests SET waits_for = $1
 		WHERE kind = 'erasure' AND status = 'in_review' AND waits_for IS NULL
 		  AND id IN (SELECT request_id FROM identities WHERE hmac = ANY($2) AND proved_at IS NOT NULL)`, r.ID, sums)
@@ -270,38 +299,43 @@ func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow) error {
 
 // awaited is the first open access or export request that shares a proved
 // identity with this erasure; nil: none.
-func (s *Service) awaited(ctx context.Context, tx pgx.Tx, erasure requestRow) (*int64, error) {
-	sums, err := s.provedMACs(ctx, tx, erasure)
-	if err != nil {
-		return nil, err
+func (s *Service) awaited(ctx context.Context, tx pgx.Tx, erasure int64, sums [][]byte) (*int64, error) {
+	if len(sums) == 0 {
+		return nil, nil
 	}
-	var id *int64
-	err = tx.QueryRow(ctx, `
-		SELECT min(a.id)
-		FROM identities i JOIN requests a ON a.id = i.request_id
-		WHERE i.hmac = ANY($1) AND i.proved_at IS NOT NULL
-		  AND a.kind IN ('access', 'export') AND a.status IN ('in_review', 'running')`, sums).Scan(&id)
-	if err != nil {
-		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure.ID, err)
+	sets := make([][]any, 0, len(sums))
+	for _, sum := range sums {
+		sets = append(sets, []any{sum})
 	}
-	return id, nil
+	rows, err := pg.EachOf(ctx, tx, `
+		SELECT e.n, a.id
+		FROM unnest($1::bytea[]) WITH ORDINALITY AS e (hmac, n) JOIN identities i ON i.hmac = e.hmac JOIN requests a ON a.id = i.request_id
+		WHERE i.proved_at IS NOT NULL AND a.kind IN ('access', 'export') AND a.status IN ('in_review', 'running')
+		ORDER BY a.id`, sets)
+	if err != nil {
+		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure, err)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return &ids[0], nil
 }
 
 // provedMACs are the HMACs of a request's proved identities under every key, by
 // which other requests of the same subject are found. They hold the
 // controller, so another controller's request never matches.
-func (s *Service) provedMACs(ctx context.Context, db pg.DB, r requestRow) ([][]byte, error) {
-	ids, err := s.identitiesOf(ctx, db, r.ID)
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) provedMACs(r requestRow, ids []ProvedIdentity) [][]byte {
 	sums := [][]byte{}
 	for _, seed := range s.seeds(ids, true) {
 		for _, m := range s.c.Keys.MACs(r.Controller, seed.Type, seed.Value) {
 			sums = append(sums, m.Sum)
 		}
 	}
-	return sums, nil
+	return sums
 }
 
 // Verify proves one identity by the DPO's word; how is kept ("passport seen at

@@ -3,13 +3,14 @@ package dsar
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
 // addStep makes a step of a request, or runs it again (the next run number,
@@ -17,13 +18,16 @@ import (
 func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage, source string) (int64, error) { //nolint:unparam // the id is for callers to come, as addLetter has it
 	var id int64
 	var run int
-	err := tx.QueryRow(ctx, `
-		INSERT INTO steps (request_id, stage, source, status, created_at)
-		VALUES ($1, $2, $3, 'waiting', $4)
-		ON CONFLICT (request_id, stage, source) DO UPDATE
-		SET run = steps.run + 1, status = 'waiting', attempts = 0, error = NULL, message = NULL,
-		    started_at = NULL, finished_at = NULL, carrier = NULL
-		RETURNING id, run`, requestID, stage, source, s.now()).Scan(&id, &run)
+	err := pg.EachRow(ctx, tx, `
+		WITH e AS (
+			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) WITH ORDINALITY AS u (request_id, stage, source, now, n)),
+		added AS (
+			INSERT INTO steps (request_id, stage, source, status, created_at) SELECT request_id, stage, source, 'waiting', now FROM e ORDER BY n
+			ON CONFLICT (request_id, stage, source) DO UPDATE
+			SET run = steps.run + 1, status = 'waiting', attempts = 0, error = NULL, message = NULL,
+			    started_at = NULL, finished_at = NULL, carrier = NULL
+			RETURNING id, run, request_id, stage, source)
+		SELECT e.n, added.id, added.run FROM e JOIN added USING (request_id, stage, source)`, requestID, stage, source, s.now()).Scan(&id, &run)
 	if err != nil {
 		return 0, fmt.Errorf("add step %s of request %d: %w", stage, requestID, err)
 	}
@@ -62,32 +66,40 @@ func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, requestID int64, kin
 	}
 	var id int64
 	var run int
-	err = tx.QueryRow(ctx, `
-		INSERT INTO letters (request_id, kind, ordinal, recipient, message_id, status, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (request_id, kind, recipient, ordinal) DO UPDATE
-		SET run = letters.run + 1, status = excluded.status, attempts = 0, carrier = NULL, smtp_code = NULL, trouble = NULL, created_at = excluded.created_at
-		WHERE letters.status <> 'sent'
-		RETURNING id, run`,
-		requestID, kind, ordinal, recipient, s.messageID(r, kind, recipient, ordinal), status, s.now()).Scan(&id, &run)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err := tx.QueryRow(ctx, `SELECT id FROM letters
-			WHERE request_id = $1 AND kind = $2 AND recipient = $3 AND ordinal = $4`,
-			requestID, kind, recipient, ordinal).Scan(&id)
-		if err != nil {
-			return 0, fmt.Errorf("letter %s of request %d: %w", kind, requestID, err)
-		}
-		return id, nil
-	}
+	var sent bool
+	// Its contents are sealed with its number, so that comes first. The request's
+	// row is locked: nobody else writes this letter meanwhile.
+	err = pg.EachRow(ctx, tx, `
+		SELECT e.n, coalesce(l.id, nextval(pg_get_serial_sequence('letters', 'id'))), coalesce(l.status = 'sent', false)
+		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[]) WITH ORDINALITY AS e (request, kind, recipient, ordinal, n)
+		LEFT JOIN letters l ON l.request_id = e.request AND l.kind = e.kind AND l.recipient = e.recipient AND l.ordinal = e.ordinal`,
+		requestID, kind, recipient, ordinal).Scan(&id, &sent)
 	if err != nil {
-		return 0, fmt.Errorf("add letter %s of request %d: %w", kind, requestID, err)
+		return 0, fmt.Errorf("letter %s of request %d: %w", kind, requestID, err)
+	}
+	if sent {
+		return id, nil
 	}
 	cipher, err := s.sealJSON(place(letterOf, id), c)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE letters SET cipher = $2 WHERE id = $1`, id, cipher); err != nil {
-		return 0, fmt.Errorf("add letter %d: %w", id, err)
+	err = pg.EachRow(ctx, tx, `
+		WITH e AS (
+			SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::timestamptz[]) WITH ORDINALITY
+				AS u (id, request_id, kind, ordinal, recipient, message_id, status, cipher, now, n)),
+		added AS (
+			INSERT INTO letters (id, request_id, kind, ordinal, recipient, message_id, status, cipher, created_at)
+			OVERRIDING SYSTEM VALUE
+			SELECT id, request_id, kind, ordinal, recipient, message_id, status, cipher, now FROM e
+			ON CONFLICT (id) DO UPDATE
+			SET run = letters.run + 1, status = excluded.status, cipher = excluded.cipher, attempts = 0, carrier = NULL, smtp_code = NULL, trouble = NULL,
+				created_at = excluded.created_at
+			RETURNING id, run)
+		SELECT e.n, added.run FROM e JOIN added USING (id)`,
+		id, requestID, kind, ordinal, recipient, s.messageID(r, kind, recipient, ordinal), status, cipher, s.now()).Scan(&run)
+	if err != nil {
+		return 0, fmt.Errorf("add letter %s of request %d: %w", kind, requestID, err)
 	}
 	if c.To == "" {
 		if err := s.note(ctx, tx, "letter.skipped", requestID, system, map[string]any{"kind": kind}); err != nil {

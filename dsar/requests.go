@@ -181,9 +181,10 @@ func (s *Service) withWaiting(ctx context.Context, tx pgx.Tx, rows []requestRow)
 }
 
 func findingsOf(ctx context.Context, db pg.DB, requestID int64) ([]source.Finding, error) {
-	rows, err := db.Query(ctx, `
-		SELECT source, collection, rows, shared, held, kept, erased, masked FROM findings
-		WHERE request_id = $1 ORDER BY source, ordinal, collection`, requestID)
+	rows, err := pg.Each(ctx, db, `
+		SELECT e.n, source, collection, rows, shared, held, kept, erased, masked
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN findings f ON f.request_id = e.number
+		ORDER BY source, ordinal, collection`, requestID)
 	if err != nil {
 		return nil, fmt.Errorf("findings of request %d: %w", requestID, err)
 	}

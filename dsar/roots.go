@@ -18,40 +18,39 @@ func (s *Service) saveRoots(ctx context.Context, tx pgx.Tx, r requestRow, src st
 	if len(roots) == 0 {
 		return nil
 	}
-	upserts := &pgx.Batch{}
+	// What is sealed is bound to the row's number, so that comes first.
+	sets := make([][]any, 0, len(roots))
 	for _, root := range roots {
-		upserts.Queue(`
-			INSERT INTO roots (request_id, source, collection, key_hmac, proved, ticked, seen_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (request_id, source, collection, key_hmac) DO UPDATE
-				SET proved = roots.proved OR excluded.proved, seen_at = excluded.seen_at,
-					ticked = coalesce(roots.ticked, excluded.ticked)
-			RETURNING id`,
-			r.ID, src, root.Collection, s.rootMAC(r.Controller, src, root.RowKey), proved, ticked, s.now())
+		sets = append(sets, []any{r.ID, src, root.Collection, s.rootMAC(r.Controller, src, root.RowKey)})
 	}
-	ids := make([]int64, 0, len(roots))
-	results := tx.SendBatch(ctx, upserts)
-	for range roots {
-		var id int64
-		if err := results.QueryRow().Scan(&id); err != nil {
-			results.Close() //nolint:errcheck // the first error is the one to tell
-			return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
-		}
-		ids = append(ids, id)
-	}
-	if err := results.Close(); err != nil {
+	rows, err := pg.EachOf(ctx, tx, `
+		SELECT e.n, coalesce(r.id, nextval(pg_get_serial_sequence('roots', 'id')))
+		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS e (request, source, collection, sum, n)
+		LEFT JOIN roots r ON r.request_id = e.request AND r.source = e.source AND r.collection = e.collection AND r.key_hmac = e.sum
+		ORDER BY e.n`, sets)
+	if err != nil {
 		return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
 	}
-	contents := &pgx.Batch{}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil || len(ids) != len(roots) {
+		return fmt.Errorf("store %d root rows of request %d, %d are there: %w", len(roots), r.ID, len(ids), err)
+	}
 	for i, root := range roots {
 		cipher, err := s.sealJSON(place(rootOf, ids[i]), rootContent{
 			Key: root.Key, Types: root.Types, Stored: root.Stored, Person: root.Person})
 		if err != nil {
 			return err
 		}
-		contents.Queue(`UPDATE roots SET cipher = $2 WHERE id = $1`, ids[i], cipher)
+		sets[i] = append(sets[i], ids[i], cipher, proved, ticked, s.now())
 	}
-	if err := tx.SendBatch(ctx, contents).Close(); err != nil {
+	err = pg.EachOfExec(ctx, tx, `
+		INSERT INTO roots (request_id, source, collection, key_hmac, id, cipher, proved, ticked, seen_at)
+		OVERRIDING SYSTEM VALUE
+		SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bool[], $8::bool[], $9::timestamptz[])
+		ON CONFLICT (id) DO UPDATE
+			SET cipher = excluded.cipher, proved = roots.proved OR excluded.proved, seen_at = excluded.seen_at,
+				ticked = coalesce(roots.ticked, excluded.ticked)`, sets)
+	if err != nil {
 		return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
 	}
 	return nil

@@ -54,17 +54,19 @@ const requestColumns = `id, controller, kind, policy, status, channel, delivery,
 	mandate_by, mandate_at, brought_cipher, reason_cipher, joined_proof, waits_for, joined_into, reminded_at, finished_at, scrub_at,
 	scrubbed_at`
 
+const requestByID = `SELECT e.n, ` + requestColumns + ` FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN requests r ON r.id = e.number`
+
 // loadRequest reads a request; forUpdate locks its row until the transaction
 // ends. There is none: ErrNotFound.
 func loadRequest(ctx context.Context, db pg.DB, id int64, forUpdate bool) (requestRow, error) {
-	sql := `SELECT ` + requestColumns + ` FROM requests WHERE id = $1`
+	sql := requestByID
 	if forUpdate {
-		sql += ` FOR UPDATE`
+		sql += ` FOR UPDATE OF r`
 		if err := pg.Claim(db, requestKey(id)); err != nil {
 			return requestRow{}, err
 		}
 	}
-	rows, err := db.Query(ctx, sql, id)
+	rows, err := pg.Each(ctx, db, sql, id)
 	if err != nil {
 		return requestRow{}, fmt.Errorf("load request %d: %w", id, err)
 	}
@@ -128,9 +130,10 @@ func (s *Service) rootMAC(controller, source string, k source.RowKey) []byte {
 // rootsOf lists the root rows of a request by source, collection and age; ids
 // are parallel. Of a scrubbed row only source, collection and ticks are left.
 func (s *Service) rootsOf(ctx context.Context, db pg.DB, requestID int64) (roots []RootRow, ids []int64, err error) {
-	rows, err := db.Query(ctx, `
-		SELECT id, source, collection, cipher, proved, ticked
-		FROM roots WHERE request_id = $1 ORDER BY source, collection, id`, requestID)
+	rows, err := pg.Each(ctx, db, `
+		SELECT e.n, id, source, collection, cipher, proved, ticked
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN roots r ON r.request_id = e.number
+		ORDER BY source, collection, id`, requestID)
 	if err != nil {
 		return nil, nil, fmt.Errorf("root rows of request %d: %w", requestID, err)
 	}

@@ -105,15 +105,20 @@ func wanted(st stepRow, status Status) bool {
 	}
 }
 
+// A step or letter that is looked up by its number has its status compared as
+// coalesce(status, ''): Postgres would else take a partial index over what is
+// open for the shorter way, and read all that waits for each that it looks up.
+
 // claimStep marks a step running. A step that is running already is claimed
 // too: the queue runs a job twice only when it has given the first one up.
 func (s *Service) claimStep(ctx context.Context, id int64, run int, carrier int64) (stepRow, bool, error) {
-	rows, err := s.db.Query(ctx, `
-		UPDATE steps SET status = 'running', started_at = @now, finished_at = NULL, attempts = attempts + 1
-		WHERE id = @id AND run = @run AND status IN ('waiting', 'running') AND carrier IS NOT DISTINCT FROM nullif(@carrier::bigint, 0)
-		RETURNING id, request_id, stage, source, run, attempts, carrier, note_xid, note_cipher,
-			EXISTS (SELECT FROM steps c WHERE c.carrier = @id AND c.status IN ('waiting', 'running')) AS carries`,
-		pgx.StrictNamedArgs{"id": id, "run": run, "carrier": carrier, "now": s.now()})
+	rows, err := pg.Each(ctx, s.db, `
+		UPDATE steps t SET status = 'running', started_at = e.now, finished_at = NULL, attempts = attempts + 1
+		FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) WITH ORDINALITY AS e (step, run, carrier, now, n)
+		WHERE t.id = e.step AND t.run = e.run AND coalesce(t.status, '') IN ('waiting', 'running') AND t.carrier IS NOT DISTINCT FROM nullif(e.carrier, 0)
+		RETURNING e.n, t.id, request_id, stage, source, t.run, attempts, t.carrier, note_xid, note_cipher,
+			EXISTS (SELECT FROM steps c WHERE c.carrier = t.id AND coalesce(c.status, '') IN ('waiting', 'running')) AS carries`,
+		id, run, carrier, s.now())
 	var st stepRow
 	if err == nil {
 		st, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[stepRow])
@@ -130,9 +135,10 @@ func (s *Service) claimStep(ctx context.Context, id int64, run int, carrier int6
 // stillOurs locks the step's row, or says that it was taken over.
 func stillOurs(ctx context.Context, tx pgx.Tx, st stepRow) error {
 	var one int
-	err := tx.QueryRow(ctx, `
-		SELECT 1 FROM steps WHERE id = @id AND run = @run AND attempts = @attempts AND status = 'running' FOR UPDATE`,
-		pgx.StrictNamedArgs{"id": st.ID, "run": st.Run, "attempts": st.Attempts}).Scan(&one)
+	err := pg.EachRow(ctx, tx, `
+		SELECT e.n, 1 FROM unnest($1::bigint[], $2::int[], $3::int[]) WITH ORDINALITY AS e (step, run, attempts, n)
+		JOIN steps t ON t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND coalesce(t.status, '') = 'running' FOR UPDATE OF t`,
+		st.ID, st.Run, st.Attempts).Scan(&one)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return errSuperseded
 	}
@@ -209,12 +215,16 @@ func (s *Service) failStep(ctx context.Context, st stepRow, cause error) error {
 // setStep writes the status of a step that is still ours, with the code and
 // sentence that explain it; else it says that the step was taken over.
 func (s *Service) setStep(ctx context.Context, tx pgx.Tx, st stepRow, status, code, sentence string) error {
-	tag, err := tx.Exec(ctx, `
-		UPDATE steps SET status = @status, error = nullif(@code, ''), message = nullif(@sentence, ''),
-			finished_at = CASE WHEN @status = 'waiting' THEN NULL ELSE @now::timestamptz END
-		WHERE id = @id AND run = @run AND attempts = @attempts AND status = 'running'`,
-		pgx.StrictNamedArgs{"id": st.ID, "run": st.Run, "attempts": st.Attempts, "status": status, "code": code, "sentence": sentence, "now": s.now()})
-	if err == nil && tag.RowsAffected() == 0 {
+	n, err := pg.EachExec(ctx, tx, `
+		UPDATE steps t SET status = e.status, error = nullif(e.code, ''), message = nullif(e.sentence, ''),
+			finished_at = CASE WHEN e.status = 'waiting' THEN NULL ELSE e.now END,
+			-- The keys of what an erasure took have done their service.
+			note_cipher = CASE WHEN e.status = 'done' AND t.stage = 'erase' THEN NULL ELSE t.note_cipher END
+		FROM unnest($1::bigint[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]) WITH ORDINALITY
+			AS e (step, run, attempts, status, code, sentence, now, n)
+		WHERE t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND coalesce(t.status, '') = 'running' RETURNING e.n`,
+		st.ID, st.Run, st.Attempts, status, code, sentence, s.now())
+	if err == nil && n == 0 {
 		return errSuperseded
 	}
 	if err == nil && status == "waiting" && st.Carrier != nil {
@@ -227,9 +237,9 @@ func (s *Service) setStep(ctx context.Context, tx pgx.Tx, st stepRow, status, co
 // request's row, so that no other step of it ends at the same time.
 func stageOver(ctx context.Context, tx pgx.Tx, requestID int64, stage string) (bool, error) {
 	var open int
-	err := tx.QueryRow(ctx, `
-		SELECT count(*) FROM steps WHERE request_id = @request AND stage = @stage AND status <> 'done'`,
-		pgx.StrictNamedArgs{"request": requestID, "stage": stage}).Scan(&open)
+	err := pg.EachRow(ctx, tx, `
+		SELECT e.n, (SELECT count(*) FROM steps s WHERE s.request_id = e.request AND s.stage = e.stage AND s.status <> 'done')
+		FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS e (request, stage, n)`, requestID, stage).Scan(&open)
 	return open == 0, err
 }
 

@@ -54,21 +54,28 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 			return Submitted{}, err
 		}
 	}
-	id, err := s.insertRequest(ctx, tx, a, in)
+	id, numbers, err := draw(ctx, tx, len(in.Identities))
 	if err != nil {
 		return Submitted{}, err
 	}
-	if err := s.addIdentities(ctx, tx, id, in.Controller, in.Identities); err != nil {
+	r, err := s.insertRequest(ctx, tx, id, a, in)
+	if err != nil {
+		return Submitted{}, err
+	}
+	ids := make([]ProvedIdentity, len(numbers))
+	for i, n := range numbers {
+		ids[i] = ProvedIdentity{ID: n, Type: in.Identities[i].Type, Value: in.Identities[i].Value}
+		if in.Verified != "" {
+			ids[i].ProvedAt, ids[i].How, ids[i].By = s.now(), in.Verified, a.Name
+		}
+	}
+	if err := s.addIdentities(ctx, tx, r, ids); err != nil {
 		return Submitted{}, err
 	}
 	err = s.note(ctx, tx, "request.submitted", id, a.Name, map[string]any{
 		"kind": string(in.Kind), "policy": in.Policy, "channel": in.Channel, "identities": len(in.Identities),
 		"requester": in.Requester.As, "due_on": in.due.Format(time.DateOnly),
 	})
-	if err != nil {
-		return Submitted{}, err
-	}
-	r, err := loadRequest(ctx, tx, id, false)
 	if err != nil {
 		return Submitted{}, err
 	}
@@ -85,51 +92,66 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 		}
 		return out, nil
 	}
-	ids, err := s.identitiesOf(ctx, tx, id)
-	if err != nil {
-		return Submitted{}, err
-	}
-	p := proof{how: in.Verified, actor: a.Name}
-	for _, x := range ids {
-		p.identities = append(p.identities, x.ID)
-	}
-	out.Into, err = s.prove(ctx, tx, r, p)
+	out.Into, err = s.proven(ctx, tx, r, ids, int64(len(ids)), proof{how: in.Verified, actor: a.Name})
 	out.Joined = out.Into != 0
 	return out, err
 }
 
-func (s *Service) insertRequest(ctx context.Context, tx pgx.Tx, a Actor, in intake) (int64, error) {
+// draw draws the numbers of a request and of its identities: what is sealed is
+// bound to them.
+func draw(ctx context.Context, tx pgx.Tx, identities int) (id int64, numbers []int64, err error) {
+	err = pg.EachRow(ctx, tx, `
+		SELECT e.n, nextval(pg_get_serial_sequence('requests', 'id')),
+			ARRAY(SELECT nextval(pg_get_serial_sequence('identities', 'id')) FROM generate_series(1, e.many))
+		FROM unnest($1::int[]) WITH ORDINALITY AS e (many, n)`, identities).Scan(&id, &numbers)
+	if err != nil {
+		return 0, nil, fmt.Errorf("number a request: %w", err)
+	}
+	return id, numbers, nil
+}
+
+func (s *Service) insertRequest(ctx context.Context, tx pgx.Tx, id int64, a Actor, in intake) (requestRow, error) {
 	var mandateKind, mandateBy *string
 	var mandateAt *time.Time
 	if in.Requester.Mandate != "" {
 		now := s.now()
 		mandateKind, mandateBy, mandateAt = &in.Requester.Mandate, &a.Name, &now
 	}
-	var id int64
-	err := tx.QueryRow(ctx, `
-		INSERT INTO requests (controller, kind, policy, status, channel, delivery, language, received_at, due_on,
-			derivation, requester, mandate_kind, mandate_by, mandate_at)
-		VALUES ($1, $2, $3, 'received', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-		RETURNING id`,
-		in.Controller, in.Kind, in.Policy, in.Channel, in.Delivery, in.Language, in.ReceivedAt, in.due,
-		in.derivation, in.Requester.As, mandateKind, mandateBy, mandateAt).Scan(&id)
+	brought, err := s.sealBrought(id, in)
 	if err != nil {
-		return 0, fmt.Errorf("insert request: %w", err)
+		return requestRow{}, err
 	}
-	if err := s.saveBrought(ctx, tx, id, in); err != nil {
-		return 0, err
+	var requester []byte
+	if in.Requester.As != self {
+		requester, err = s.sealJSON(place(requesterOf, id), requesterContent{Name: in.Requester.Name, Address: in.Requester.Address})
+		if err != nil {
+			return requestRow{}, err
+		}
 	}
-	if in.Requester.As == self {
-		return id, nil
-	}
-	cipher, err := s.sealJSON(place(requesterOf, id), requesterContent{Name: in.Requester.Name, Address: in.Requester.Address})
+	rows, err := pg.Each(ctx, tx, `
+		WITH e AS (
+			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::date[],
+				$10::text[], $11::text[], $12::bytea[], $13::text[], $14::text[], $15::timestamptz[], $16::bytea[]) WITH ORDINALITY
+				AS u (id, controller, kind, policy, channel, delivery, language, received_at, due_on, derivation, requester, requester_cipher,
+					mandate_kind, mandate_by, mandate_at, brought_cipher, n)),
+		added AS (
+			INSERT INTO requests (id, controller, kind, policy, status, channel, delivery, language, received_at, due_on,
+				derivation, requester, requester_cipher, mandate_kind, mandate_by, mandate_at, brought_cipher)
+			OVERRIDING SYSTEM VALUE
+			SELECT id, controller, kind, policy, 'received', channel, delivery, language, received_at, due_on,
+				derivation, requester, requester_cipher, mandate_kind, mandate_by, mandate_at, brought_cipher FROM e
+			RETURNING *)
+		SELECT e.n, `+requestColumns+` FROM (SELECT id AS number, n FROM e) e JOIN added ON added.id = e.number`,
+		id, in.Controller, string(in.Kind), in.Policy, in.Channel, in.Delivery, in.Language, in.ReceivedAt, in.due,
+		in.derivation, in.Requester.As, requester, mandateKind, mandateBy, mandateAt, brought)
 	if err != nil {
-		return 0, err
+		return requestRow{}, fmt.Errorf("insert request: %w", err)
 	}
-	if _, err := tx.Exec(ctx, `UPDATE requests SET requester_cipher = $2 WHERE id = $1`, id, cipher); err != nil {
-		return 0, fmt.Errorf("insert request %d: %w", id, err)
+	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[requestRow])
+	if err != nil {
+		return requestRow{}, fmt.Errorf("insert request: %w", err)
 	}
-	return id, nil
+	return r, nil
 }
 
 // titled makes a sentence of an error's text, which starts in lower case.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,14 +32,17 @@ func (s *Service) newToken(ctx context.Context, tx pgx.Tx, purpose string, reque
 		return "", fmt.Errorf("token for request %d: %w", requestID, err)
 	}
 	token := base64.RawURLEncoding.EncodeToString(raw[:])
-	if identities == nil {
-		identities = []int64{}
+	of := make([]string, len(identities))
+	for i, id := range identities {
+		of[i] = strconv.FormatInt(id, 10)
 	}
 	now := s.now()
-	_, err := tx.Exec(ctx, `
+	_, err := pg.EachExec(ctx, tx, `
 		INSERT INTO tokens (hash, purpose, request_id, identities, uses_left, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		tokenHash(token), purpose, requestID, identities, uses, now, now.Add(ttl))
+		SELECT hash, purpose, request_id, string_to_array(identities, ' ')::bigint[], uses_left, created_at, expires_at
+		FROM unnest($1::bytea[], $2::text[], $3::bigint[], $4::text[], $5::int[], $6::timestamptz[], $7::timestamptz[])
+			AS e (hash, purpose, request_id, identities, uses_left, created_at, expires_at)`,
+		tokenHash(token), purpose, requestID, strings.Join(of, " "), uses, now, now.Add(ttl))
 	if err != nil {
 		return "", fmt.Errorf("token for request %d: %w", requestID, err)
 	}

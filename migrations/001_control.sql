@@ -113,7 +113,7 @@ CREATE TABLE steps (
     UNIQUE (request_id, stage, source)
 );
 CREATE INDEX steps_free_idx ON steps (stage, source, id) WHERE status = 'waiting' AND carrier IS NULL AND attempts = 0;
-CREATE INDEX steps_carrier_idx ON steps (carrier) WHERE status IN ('waiting', 'running') AND carrier IS NOT NULL;
+CREATE INDEX steps_carrier_idx ON steps (carrier, id) WHERE carrier IS NOT NULL;
 CREATE INDEX steps_open_idx ON steps (status, created_at) WHERE status IN ('waiting', 'running');
 
 -- Files that the rows named which an erase step erased: to be deleted after its source has committed.
@@ -268,7 +268,8 @@ CREATE TABLE letters (
     sent_at     timestamptz,
     UNIQUE (request_id, kind, recipient, ordinal)
 );
-CREATE INDEX letters_carrier_idx ON letters (carrier) WHERE status = 'waiting' AND carrier IS NOT NULL;
+CREATE INDEX letters_free_idx ON letters (kind, id) WHERE status = 'waiting' AND carrier IS NULL AND attempts = 0;
+CREATE INDEX letters_carrier_idx ON letters (carrier, id) WHERE carrier IS NOT NULL;
 CREATE INDEX letters_waiting_idx ON letters (created_at) WHERE status = 'waiting';
 
 CREATE TABLE tokens (

@@ -131,7 +131,7 @@ func readFile(path, what string) ([]byte, error) {
 func openControl(ctx context.Context, cfg *config.Config, conns int32) (*pgxpool.Pool, error) {
 	pool, err := pg.Open(ctx, cfg.Database, pg.Options{
 		Name: "lethe control", SearchPath: migrations.Schema, MaxConns: conns,
-		StatementTimeout: 30 * time.Second, LockTimeout: 10 * time.Second,
+		ByKey: true, StatementTimeout: 30 * time.Second, LockTimeout: 10 * time.Second,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the control database cannot be opened: %w", err)

@@ -51,9 +51,11 @@ type shared struct {
 	claims  map[any]*memberTx
 }
 
-// An ask is what one member waits for.
+// An ask is what one member waits for: the statements of a batch, or one that
+// may be answered together with others (Each).
 type ask struct {
 	batch   *pgx.Batch
+	each    *eachly
 	results []outcome
 	err     error
 	done    chan struct{}
@@ -315,22 +317,53 @@ func send(ctx context.Context, db interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }, asks []*ask) error {
 	all := &pgx.Batch{}
+	var own, each []*ask
 	for _, a := range asks {
+		if a.each != nil {
+			each = append(each, a)
+			continue
+		}
+		own = append(own, a)
 		for _, q := range a.batch.QueuedQueries {
 			all.Queue(q.SQL, q.Arguments...)
 		}
 	}
+	groups := alike(each)
+	for _, g := range groups {
+		var sets [][]any
+		for _, a := range g {
+			sets = append(sets, a.each.sets...)
+		}
+		all.Queue(g[0].each.sql, inStep(sets)...)
+	}
 	sent := db.SendBatch(ctx, all)
-	for _, a := range asks {
+	err := answer(sent, own, groups)
+	if closed := sent.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// answer reads what came back, in the order in which it was asked.
+func answer(sent pgx.BatchResults, own []*ask, groups [][]*ask) error {
+	for _, a := range own {
 		a.results = make([]outcome, len(a.batch.QueuedQueries))
 		for i := range a.results {
 			if err := a.results[i].read(sent); err != nil {
-				_ = sent.Close()
 				return err
 			}
 		}
 	}
-	return sent.Close()
+	for _, g := range groups {
+		var all outcome
+		if err := all.read(sent); err != nil {
+			return err
+		}
+		if err := handOut(all, g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inTx is InTx for a member.

@@ -17,12 +17,11 @@ type Pool struct{ *pgxpool.Pool }
 
 // together asks as a member; what fails is asked once more, alone, so that each
 // gets its own answer.
-func (p Pool) together(ctx context.Context, b *pgx.Batch) (results *buffered, ok bool) {
+func (p Pool) together(ctx context.Context, a *ask) (results *buffered, ok bool) {
 	c := member(ctx)
 	if c == nil || c.pool != p.Pool {
 		return nil, false
 	}
-	a := &ask{batch: b}
 	c.wait(a, func() { c.asks = append(c.asks, a) })
 	if a.err != nil {
 		Away(ctx, func() {
@@ -62,16 +61,16 @@ func (p Pool) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 
 // SendBatch is the pool's.
 func (p Pool) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	if r, ok := p.together(ctx, b); ok {
+	if r, ok := p.together(ctx, &ask{batch: b}); ok {
 		return r
 	}
 	return p.Pool.SendBatch(ctx, b)
 }
 
-func one(sql string, args []any) *pgx.Batch {
+func one(sql string, args []any) *ask {
 	b := &pgx.Batch{}
 	b.Queue(sql, args...)
-	return b
+	return &ask{batch: b}
 }
 
 // memberTx is what a member sees of the shared transaction.
@@ -82,8 +81,7 @@ type memberTx struct {
 
 var errNotHere = errors.New("pg: not in a transaction that is shared")
 
-func (m *memberTx) ask(b *pgx.Batch) (*buffered, error) {
-	a := &ask{batch: b}
+func (m *memberTx) ask(a *ask) (*buffered, error) {
 	m.c.wait(a, func() {
 		if m.c.tx != m.t { // disbanded meanwhile
 			a.err = errApart
@@ -118,7 +116,7 @@ func (m *memberTx) QueryRow(_ context.Context, sql string, args ...any) pgx.Row 
 }
 
 func (m *memberTx) SendBatch(_ context.Context, b *pgx.Batch) pgx.BatchResults {
-	r, _ := m.ask(b) // its results tell the error
+	r, _ := m.ask(&ask{batch: b}) // its results tell the error
 	return r
 }
 

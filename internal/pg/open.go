@@ -24,9 +24,14 @@ var ErrURL = errors.New("the database URL cannot be read; it should look like po
 
 // Options of a pool.
 type Options struct {
-	Name             string // application_name: "lethe control", "lethe source livechat"
-	SearchPath       string // "" leaves the server's
-	MaxConns         int32  // 0: the URL's pool_max_conns, else 8
+	Name       string // application_name: "lethe control", "lethe source livechat"
+	SearchPath string // "" leaves the server's
+	MaxConns   int32  // 0: the URL's pool_max_conns, else 8
+	// ByKey is for statements that look up a few rows by their keys. Each is
+	// planned once a connection, not for its values each time; and since that may
+	// be while the tables are empty, when reading them from end to end looks
+	// cheapest, an index is taken wherever there is one.
+	ByKey            bool
 	StatementTimeout time.Duration
 	LockTimeout      time.Duration
 }
@@ -53,6 +58,12 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	p["idle_in_transaction_session_timeout"] = milliseconds(idleInTx)
 	if o.Name != "" {
 		p["application_name"] = o.Name
+	}
+	if o.ByKey {
+		p["plan_cache_mode"] = "force_generic_plan"
+		for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
+			p[way] = "off"
+		}
 	}
 	if o.SearchPath != "" {
 		p["search_path"] = o.SearchPath

@@ -155,6 +155,12 @@ type Erased struct {
 	Err  error
 }
 
+// Unnoted is what the note of a batch gives back when some of its walks could
+// not be noted: why, by the walk's number. It names one walk of the transaction at least.
+type Unnoted struct{ Why map[int]error }
+
+func (*Unnoted) Error() string { return "not everything in the transaction could be noted" }
+
 // A KeptRow is one that an erasure left for a time.
 type KeptRow struct {
 	RowKey

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -32,18 +34,37 @@ const (
 // a walk that cannot be carried out does not stop the rest. The results stand in
 // the order of the walks.
 func (s *Source) EraseBatch(ctx context.Context, walks []source.Walk, h source.Holds, note func(ctx context.Context, of []int, notes []source.Note) error) []source.Erased {
-	b := &batch{s: s, walks: walks, holds: h, note: note, done: make([]source.Erased, len(walks))}
-	for _, group := range b.alike() {
-		for len(group) > 0 {
-			n := min(len(group), BatchMost)
-			b.together(ctx, group[:n])
-			group = group[n:]
-		}
-	}
+	b := s.erase(ctx, walks, h, note)
 	for _, i := range b.apart {
 		b.alone(ctx, i)
 	}
 	return b.done
+}
+
+// EraseMany is EraseBatch that leaves alone what is not so simple: of such a walk
+// it says nothing (nil), and has changed nothing. Where note gives back a
+// *source.Unnoted, the walks that this names have failed, and the others are
+// erased without them.
+func (s *Source) EraseMany(ctx context.Context, walks []source.Walk, h source.Holds, note func(ctx context.Context, of []int, notes []source.Note) error) []*source.Erased {
+	b := s.erase(ctx, walks, h, note)
+	done := make([]*source.Erased, len(walks))
+	for i := range done {
+		done[i] = &b.done[i]
+	}
+	for _, i := range b.apart {
+		done[i] = nil
+	}
+	return done
+}
+
+func (s *Source) erase(ctx context.Context, walks []source.Walk, h source.Holds, note func(ctx context.Context, of []int, notes []source.Note) error) *batch {
+	b := &batch{s: s, walks: walks, holds: h, note: note, done: make([]source.Erased, len(walks))}
+	groups, apart := s.alike(walks)
+	b.apart = apart
+	for _, group := range groups {
+		b.together(ctx, group)
+	}
+	return b
 }
 
 type batch struct {
@@ -53,32 +74,6 @@ type batch struct {
 	note  func(context.Context, []int, []source.Note) error
 	done  []source.Erased
 	apart []int // to be carried out by themselves, after the others
-}
-
-// alike sorts the walks into groups that one statement can carry.
-func (b *batch) alike() [][]int {
-	type kind struct {
-		plan       *datamap.Plan
-		scope      string
-		restricted bool
-	}
-	var groups [][]int
-	at := map[kind]int{}
-	for i, w := range b.walks {
-		if len(w.Fields) > 0 || b.s.o.StagedAbove < 0 {
-			b.apart = append(b.apart, i)
-			continue
-		}
-		k := kind{w.Plan, w.Scope, w.Restricted}
-		n, known := at[k]
-		if !known {
-			n = len(groups)
-			at[k] = n
-			groups = append(groups, nil)
-		}
-		groups[n] = append(groups[n], i)
-	}
-	return groups
 }
 
 // alone carries out one walk in the usual way.
@@ -101,20 +96,39 @@ func (b *batch) together(ctx context.Context, of []int) {
 	case err == nil:
 		b.apart = append(b.apart, special...)
 	case refused != nil:
-		for _, i := range of {
-			b.done[i].Err = refused
-		}
+		b.together(ctx, b.unnoted(of, refused))
 	case errors.As(err, &lost) || ctx.Err() != nil:
 		for _, i := range of {
 			b.done[i].Err = b.s.failed("erase a batch", err)
 		}
 	case errors.Is(err, errNotTogether):
 		b.apart = append(b.apart, of...)
-	default: // too many rows, rows that moved, or one walk that spoils it
+	case errors.Is(err, errBig), errors.Is(err, errUneven), pg.Code(err) != "": // too many rows, rows that moved, or one walk that spoils it
 		b.together(ctx, of[:len(of)/2])
 		b.together(ctx, of[len(of)/2:])
+	default: // the source cannot be reached, or does not fit
+		b.apart = append(b.apart, of...)
 	}
 }
+
+// unnoted notes which walks were refused, and returns the others.
+func (b *batch) unnoted(of []int, refused error) (others []int) {
+	var some *source.Unnoted
+	if !errors.As(refused, &some) || !slices.ContainsFunc(of, func(i int) bool { return some.Why[i] != nil }) {
+		some = &source.Unnoted{Why: map[int]error{}}
+		for _, i := range of {
+			some.Why[i] = refused
+		}
+	}
+	for _, i := range of {
+		if b.done[i].Err = some.Why[i]; b.done[i].Err == nil {
+			others = append(others, i)
+		}
+	}
+	return others
+}
+
+var errUneven = errors.New("a batch changed other rows than it reached")
 
 // errNotTogether says that a plan's walks are carried out one by one.
 var errNotTogether = errors.New("the plan cannot be carried out for many at once")
@@ -131,7 +145,7 @@ func (b *batch) once(ctx context.Context, of []int, refused *error) (special []i
 		if err != nil {
 			return err
 		}
-		if !c.p.together() || c.staged() {
+		if !c.p.together() || c.staged() || c.p.today(first) != nil {
 			return errNotTogether
 		}
 		c.r.above = batchRows
@@ -146,7 +160,7 @@ func (b *batch) once(ctx context.Context, of []int, refused *error) (special []i
 				return errBig
 			}
 			if !t.even() {
-				return errors.New("a batch changed other rows than it reached")
+				return errUneven
 			}
 			if c.p.defers() {
 				if _, err := conn.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
@@ -236,7 +250,7 @@ func (t *tally) notes(p *program, name string, of []int) (simple []int, notes []
 		}
 		r := all[n]
 		simple = append(simple, i)
-		notes = append(notes, source.Note{XID: t.xid, Findings: r.findings(name), Keys: r.keys[:min(len(r.keys), maxKeys)]})
+		notes = append(notes, source.Note{XID: t.xid, Findings: r.findings(name), Keys: r.keys[:min(len(r.keys), maxKeys)], Objects: distinct(r.files)})
 	}
 	return simple, notes, rest
 }

@@ -13,13 +13,14 @@ import (
 // whose every reached row is theirs alone and goes, or is masked, with nothing
 // that could keep it. All others' numbers come back in "special".
 
-// together tells whether the plan can be carried out for many walks at once.
-func (p *program) together() bool {
-	if p.always != "" || len(p.ties) > 0 || len(p.files()) > 0 {
+// plain tells whether every way of the plan is one column's value looked up in
+// another, and nothing leads in from other stores.
+func (p *program) plain() bool {
+	if p.always != "" || len(p.ties) > 0 {
 		return false
 	}
 	for _, s := range p.stops {
-		if s.nameless || len(s.c.Keeps) > 0 || slices.ContainsFunc(s.c.AllFields(), func(f *datamap.Field) bool { return f.Request != "" }) {
+		if s.nameless || slices.ContainsFunc(s.c.AllFields(), func(f *datamap.Field) bool { return f.Request != "" }) {
 			return false
 		}
 		for _, l := range slices.Concat(s.links, s.referrers) {
@@ -33,9 +34,19 @@ func (p *program) together() bool {
 				return false
 			}
 		}
+	}
+	return true
+}
+
+// together tells whether the plan can be carried out for many walks at once.
+func (p *program) together() bool {
+	if !p.plain() {
+		return false
+	}
+	for _, s := range p.stops {
 		for _, m := range s.masks() {
 			plain := m.how == "null_rewrite" || m.how == "string_rewrite" || m.how == "random_string_rewrite"
-			if !plain || m.column.class == classJSON || m.column.class == classArray || slices.Contains(s.key, m.column.name) {
+			if !plain || !m.whole() || slices.Contains(s.key, m.column.name) {
 				return false
 			}
 		}
@@ -43,37 +54,21 @@ func (p *program) together() bool {
 	return true
 }
 
+// whole tells whether a mask changes one value as a whole: of a document or an
+// array, where it empties the column.
+func (m mask) whole() bool {
+	if m.column.class != classJSON && m.column.class != classArray {
+		return true
+	}
+	return m.how == "null_rewrite" && m.field.Parent == nil
+}
+
 func (p *program) batchChain(v variant) *statement {
 	return p.statement("chain batch"+v.name(), func() *statement {
 		w := &writer{p: p}
-		var with, total []string
+		with := w.walkedByMany(v)
 		cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
-		limit := w.bind("above", func(r *run) any { return r.above })
-		for _, s := range p.stops {
-			var arms []string
-			for _, seed := range s.visit.Seeds {
-				arms = append(arms, w.seedOfMany(s, v, seed))
-			}
-			for _, l := range s.links {
-				arms = append(arms, w.linkOfMany(s, v, l))
-			}
-			rows := "SELECT 0 AS r, " + s.carries() + " FROM " + s.t.ident() + " t WHERE false"
-			if len(arms) > 0 {
-				rows = arms[0]
-			}
-			if len(arms) > 1 || len(s.visit.Seeds) > 0 { // one link gives each row once
-				keys := "a.r, " + strings.Join(s.fs("a", s.key), ", ")
-				rows = "SELECT DISTINCT ON (" + keys + ") a.* FROM (" + strings.Join(arms, " UNION ALL ") + ") a"
-			}
-			// More rows than these are not carried here; the rest of them need not be read.
-			cte(reachedIn(s), "SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1")
-			total = append(total, "SELECT FROM "+reachedIn(s))
-		}
-		if len(total) == 0 {
-			total = []string{"SELECT WHERE false"}
-		}
-		cte("big", "SELECT count(*) > "+limit+"::int8 AS yes FROM ("+strings.Join(total, " UNION ALL ")+") n")
-		cte("special", "SELECT DISTINCT r FROM ("+strings.Join(w.notSimple(v), " UNION ALL ")+") n WHERE NOT (SELECT yes FROM big)")
+		cte("special", "SELECT DISTINCT r FROM ("+strings.Join(slices.Concat(w.sharedByMany(v), w.notSimple(v)), " UNION ALL ")+") n WHERE NOT (SELECT yes FROM big)")
 		simple := "NOT (SELECT yes FROM big) AND NOT k.r IN (SELECT r FROM special)"
 		var counts, keys, gone, wanted []string
 		for _, s := range p.stops {
@@ -106,6 +101,7 @@ func (p *program) batchChain(v variant) *statement {
 			}
 			counts = append(counts, fmt.Sprintf("SELECT k.r, %d AS stop, count(*) AS reached, %s AS masked FROM %s k WHERE %s GROUP BY k.r", s.i, masked, rows, simple))
 		}
+		keys = append(keys, w.filesOfMany(simple)...)
 		if len(counts) == 0 {
 			counts = []string{"SELECT 0 AS r, 0 AS stop, 0::int8 AS reached, 0::int8 AS masked WHERE false"}
 		}
@@ -120,6 +116,57 @@ func (p *program) batchChain(v variant) *statement {
 			all("r", "named") + ", " + all("stop", "named") + ", " + all("key", "named") + ", ARRAY[" +
 			strings.Join(gone, ", ") + "]::int8[], ARRAY[" + strings.Join(wanted, ", ") + "]::int8[]")
 	})
+}
+
+// walkedByMany writes the walks themselves: the CTEs of the rows reached, and "big".
+func (w *writer) walkedByMany(v variant) (with []string) {
+	var total []string
+	cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
+	limit := w.bind("above", func(r *run) any { return r.above })
+	for _, s := range w.p.stops {
+		var arms []string
+		for _, seed := range s.visit.Seeds {
+			arms = append(arms, w.seedOfMany(s, v, seed))
+		}
+		for _, l := range s.links {
+			arms = append(arms, w.linkOfMany(s, v, l))
+		}
+		rows := "SELECT 0 AS r, " + s.carries() + ", false AS seed FROM " + s.t.ident() + " t WHERE false"
+		if len(arms) > 0 {
+			rows = arms[0]
+		}
+		if len(arms) > 1 || len(s.visit.Seeds) > 0 { // one link gives each row once
+			keys := "a.r, " + strings.Join(s.fs("a", s.key), ", ")
+			rows = "SELECT DISTINCT ON (" + keys + ") a.* FROM (" + strings.Join(arms, " UNION ALL ") + ") a ORDER BY " + keys + ", a.seed DESC"
+		}
+		// More rows than these are not carried here; the rest of them need not be read.
+		cte(reachedIn(s), "SELECT l.* FROM ("+rows+") l LIMIT "+limit+"::int8 + 1")
+		total = append(total, "SELECT FROM "+reachedIn(s))
+	}
+	if len(total) == 0 {
+		total = []string{"SELECT WHERE false"}
+	}
+	cte("big", "SELECT count(*) > "+limit+"::int8 AS yes FROM ("+strings.Join(total, " UNION ALL ")+") n")
+	return with
+}
+
+// filesOfMany are the queries of the files that the rows of simple walks named
+// (see fileKeys): all of these rows are deleted, or masked.
+func (w *writer) filesOfMany(simple string) (all []string) {
+	for i, n := range w.p.files() {
+		if !n.stop.visit.Delete && !slices.ContainsFunc(n.stop.masks(), func(m mask) bool { return m.field == n.field }) {
+			continue // it is lost with a row that is kept, and none is here
+		}
+		c := n.stop.t.columns[n.field.Name]
+		value, from := "k."+n.stop.f(c.name), reachedIn(n.stop)+" k"
+		if c.class == classArray {
+			from += " CROSS JOIN LATERAL unnest(" + value + ") AS o(v)"
+			value = "o.v"
+		}
+		all = append(all, fmt.Sprintf("SELECT DISTINCT k.r, %d AS stop, %s::text AS key FROM %s WHERE %s AND btrim(%s::text) <> ''",
+			len(w.p.stops)+i, value, from, simple, value))
+	}
+	return all
 }
 
 // valuesOf binds one array of values, and one of the walks' numbers in step
@@ -183,12 +230,18 @@ func (w *writer) rootOf(s *stop, r string) string {
 }
 
 func (w *writer) seedOfMany(s *stop, v variant, seed datamap.PlanSeed) string {
+	return w.matchedByMany(s, v, seed, w.carries(s)+", true AS seed")
+}
+
+// matchedByMany are the rows that one seed of each walk matches, by the walk's
+// number, with what is wanted of them.
+func (w *writer) matchedByMany(s *stop, v variant, seed datamap.PlanSeed, wanted string) string {
 	expr, values := w.sought(s, seed, "i")
 	only := ""
 	if v.restricted {
 		only = " AND " + w.rootOf(s, "i.r")
 	}
-	return "SELECT i.r, u.* FROM " + values + " CROSS JOIN LATERAL (SELECT " + s.carries() + " FROM " + s.t.ident() + " t WHERE " +
+	return "SELECT i.r, u.* FROM " + values + " CROSS JOIN LATERAL (SELECT " + wanted + " FROM " + s.t.ident() + " t WHERE " +
 		expr + " = i.v" + w.scope(s) + only + " OFFSET 0) u"
 }
 
@@ -208,20 +261,16 @@ func (w *writer) linkOfMany(s *stop, v variant, l datamap.Link) string {
 		match += " AND ((" + strings.Join(matches, " OR ") + ") IS NOT TRUE OR " + w.rootOf(s, "v.r") + ")"
 	}
 	if !s.t.indexed(to.name, s.c.Controller) {
-		return "SELECT v.r, " + s.carries() + " FROM " + s.t.ident() + " t JOIN " + distinct + " ON " + match
+		return "SELECT v.r, " + w.carries(s) + ", false AS seed FROM " + s.t.ident() + " t JOIN " + distinct + " ON " + match
 	}
-	return "SELECT v.r, u.* FROM " + distinct + " CROSS JOIN LATERAL (SELECT " + s.carries() + " FROM " + s.t.ident() + " t WHERE " + match + " OFFSET 0) u"
+	return "SELECT v.r, u.* FROM " + distinct + " CROSS JOIN LATERAL (SELECT " + w.carries(s) + ", false AS seed FROM " + s.t.ident() + " t WHERE " + match + " OFFSET 0) u"
 }
 
-// notSimple are queries of the numbers of walks that must be carried out by themselves.
-func (w *writer) notSimple(v variant) []string {
+// sharedByMany are queries of the numbers of walks that reach a row which a row
+// beyond them names: what is shared is not marked here.
+func (w *writer) sharedByMany(v variant) []string {
 	all := []string{"SELECT 0 AS r WHERE false"}
 	for _, s := range w.p.stops {
-		rows := reachedIn(s)
-		all = append(all, "SELECT c.r FROM (SELECT k.r, count(*) OVER (PARTITION BY "+strings.Join(s.fs("k", s.key), ", ")+") AS n FROM "+rows+" k) c WHERE c.n > 1")
-		if v.held {
-			all = append(all, "SELECT k.r FROM "+rows+" k WHERE "+w.isHeld(s, s.fs("k", s.key)))
-		}
 		for _, l := range s.referrers {
 			if w.p.leadsAll(s, l.From, l.To, v) != nil {
 				continue
@@ -229,8 +278,24 @@ func (w *writer) notSimple(v variant) []string {
 			holder := w.p.cat.table(l.From.Collection)
 			from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
 			value := "k." + s.f(to.name)
-			all = append(all, "SELECT k.r FROM "+rows+" k WHERE "+to.leads(value)+" AND EXISTS (SELECT 1 FROM "+holder.ident()+" d WHERE "+
+			all = append(all, "SELECT k.r FROM "+reachedIn(s)+" k WHERE "+to.leads(value)+" AND EXISTS (SELECT 1 FROM "+holder.ident()+" d WHERE "+
 				linked(to, from, col("d", from.name))+" = "+convert(to, from, value)+w.notOfWalk(holder.oid, false)+apart(holder, []strand{{from: to, to: from}})+")")
+		}
+	}
+	return all
+}
+
+// notSimple are queries of the numbers of walks that an erasure must carry out
+// by themselves, beside those.
+func (w *writer) notSimple(v variant) (all []string) {
+	for _, s := range w.p.stops {
+		rows := reachedIn(s)
+		all = append(all, "SELECT c.r FROM (SELECT k.r, count(*) OVER (PARTITION BY "+strings.Join(s.fs("k", s.key), ", ")+") AS n FROM "+rows+" k) c WHERE c.n > 1")
+		if v.held {
+			all = append(all, "SELECT k.r FROM "+rows+" k WHERE "+w.isHeld(s, s.fs("k", s.key)))
+		}
+		if kept := s.kept("k"); kept != "" {
+			all = append(all, "SELECT k.r FROM "+rows+" k WHERE "+kept+" IS NOT NULL")
 		}
 		if !s.visit.Delete {
 			continue

@@ -55,6 +55,7 @@ func TestPropertyBatch(t *testing.T) {
 		}
 		w.load(t, together)
 		w.load(t, single)
+		alikeFound(rt, batch, walks)
 		var order []int
 		done := batch.EraseBatch(ctx, walks, holds, func(_ context.Context, of []int, notes []source.Note) error {
 			if len(of) != len(notes) {

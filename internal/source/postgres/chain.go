@@ -336,7 +336,8 @@ func (w *writer) tallies(t task, rel relation) []string {
 // have changed the very value by which they were named, and nothing that the
 // policy targets is left in them.
 func (w *writer) leftToDelete(s *stop, rel relation) string {
-	if len(s.masks()) == 0 {
+	// What one erasure masked another may have had to delete: of many, it counts.
+	if len(s.masks()) == 0 || w.v.united {
 		return "(SELECT count(*) FROM " + rel(s) + " k WHERE k.del)"
 	}
 	left := w.unmasked(s, w.v, rel, true)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -153,7 +154,7 @@ func (s *Source) Naming(ctx context.Context, fields []*datamap.Field, keys []str
 	}
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
 		return s.inTx(ctx, conn, looking, func(tx pgx.Tx) error {
-			cat, err := readCatalogue(ctx, tx, collections)
+			cat, err := s.catalogueOf(ctx, tx, collections)
 			if err != nil {
 				return err
 			}
@@ -176,6 +177,35 @@ func (s *Source) Naming(ctx context.Context, fields []*datamap.Field, keys []str
 	})
 	slices.Sort(still)
 	return slices.Compact(still), err
+}
+
+// catalogueOf reads what the catalogue says of some collections, or takes what was
+// read while it is fresh.
+func (s *Source) catalogueOf(ctx context.Context, tx pgx.Tx, collections []*datamap.Collection) (*catalogue, error) {
+	var names []string
+	for _, c := range collections {
+		names = append(names, c.FullName())
+	}
+	key := strings.Join(names, "\x00")
+	s.mu.Lock()
+	known := s.catalogues[key]
+	s.mu.Unlock()
+	if known.cat != nil && s.o.Now().Sub(known.at) < catalogueLife {
+		return known.cat, nil
+	}
+	cat, err := readCatalogue(ctx, tx, collections)
+	if err == nil && s.o.Now != nil {
+		s.mu.Lock()
+		s.catalogues[key] = catalogueRead{cat, s.o.Now()}
+		s.mu.Unlock()
+	}
+	return cat, err
+}
+
+// A catalogueRead is what was read of the catalogue, and when.
+type catalogueRead struct {
+	cat *catalogue
+	at  time.Time
 }
 
 // naming looks for keys in one column. The look-up runs from the keys to the

@@ -71,9 +71,10 @@ type Source struct {
 	o    Options
 	own  bool // Open made the pool
 
-	mu       sync.Mutex
-	programs map[string]*program // by the plan's digest
-	texts    map[*datamap.Field]textRead
+	mu         sync.Mutex
+	programs   map[string]*program // by the plan's digest
+	texts      map[*datamap.Field]textRead
+	catalogues map[string]catalogueRead // by collections
 }
 
 // New makes a source of a pool. The pool stays the caller's to close.
@@ -100,7 +101,7 @@ func New(name string, pool *pgxpool.Pool, o Options) (*Source, error) {
 		o.OverShared = DefaultOverShared
 	}
 	o.OverShared = max(o.OverShared, 0)
-	return &Source{name: name, pool: pool, o: o, programs: map[string]*program{}, texts: map[*datamap.Field]textRead{}}, nil
+	return &Source{name: name, pool: pool, o: o, programs: map[string]*program{}, texts: map[*datamap.Field]textRead{}, catalogues: map[string]catalogueRead{}}, nil
 }
 
 // Open opens a pool and makes a source of it; Close closes both. It does not

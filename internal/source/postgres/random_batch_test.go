@@ -66,6 +66,15 @@ func (x *trial) batched(ctx context.Context, c contents, walks []source.Walk, h 
 	for i := range walks {
 		walks[i].Plan, walks[i].IncludeShared = x.plan, false
 	}
+	differs := failed{}
+	alikeFound(&differs, way, walks)
+	if differs.error != nil {
+		return differs.error
+	}
+	keys := make([][]source.RowKey, len(walks))
+	if err := goneOnly(ctx, way, walks, h, keys); err != nil {
+		return fmt.Errorf("before the batch: %w", err)
+	}
 	var order []int
 	done := way.EraseBatch(ctx, walks, h, func(_ context.Context, of []int, _ []source.Note) error {
 		order = append(order, of...)
@@ -99,5 +108,39 @@ func (x *trial) batched(ctx context.Context, c contents, walks []source.Walk, h 
 	if err := x.same(ctx, c); err != nil {
 		return fmt.Errorf("after the batch (order %v): %w", order, err)
 	}
+	for i := range walks {
+		keys[i] = done[i].Note.Keys
+	}
+	if err := goneOnly(ctx, way, walks, h, keys); err != nil {
+		return fmt.Errorf("after the batch (order %v): %w", order, err)
+	}
 	return nil
+}
+
+// goneOnly holds what is said of many second looks to each look.
+func goneOnly(ctx context.Context, way *postgres.Source, walks []source.Walk, h source.Holds, keys [][]source.RowKey) error {
+	for i, gone := range way.GoneMany(ctx, walks, h, keys) {
+		if !gone {
+			continue
+		}
+		rest, err := way.Look(ctx, walks[i], h, keys[i])
+		if err != nil {
+			return err
+		}
+		for _, f := range rest.Findings {
+			if f.Rows > 0 || len(rest.Roots) > 0 {
+				return fmt.Errorf("of walk %d all was said to be gone, and a look at it alone finds %+v", i, rest)
+			}
+		}
+	}
+	return nil
+}
+
+// failed keeps the first thing that is not as expected.
+type failed struct{ error }
+
+func (f *failed) Fatalf(format string, args ...any) {
+	if f.error == nil {
+		f.error = fmt.Errorf(format, args...)
+	}
 }

@@ -28,6 +28,7 @@ type (
 	filesKey   struct{}
 	secretKey  struct{}
 	endsKey    struct{}
+	unitesKey  struct{}
 	quickKey   struct{ v variant }
 )
 

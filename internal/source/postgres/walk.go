@@ -14,6 +14,7 @@ type variant struct {
 	again      bool // the second look: rows erased lead on, too
 	held       bool // single rows are held
 	all        bool // shared rows are given, too
+	united     bool // a second look at many erasures as if they were one
 }
 
 func (v variant) name() string {
@@ -21,7 +22,7 @@ func (v variant) name() string {
 	for _, on := range []struct {
 		yes  bool
 		name string
-	}{{v.restricted, " restricted"}, {v.again, " again"}, {v.held, " held"}, {v.all, " all"}} {
+	}{{v.restricted, " restricted"}, {v.again, " again"}, {v.held, " held"}, {v.all, " all"}, {v.united, " united"}} {
 		if on.yes {
 			name += on.name
 		}

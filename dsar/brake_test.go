@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
 )
 
 // shared puts so many rows of one name under one address.
@@ -140,5 +141,46 @@ func TestSecondPersonForUnusualSizes(t *testing.T) {
 				t.Errorf("expected the numbers in the sentence, got %q", q.Waiting)
 			}
 		})
+	}
+}
+
+// A value that strangers share stops an erasure before anybody can approve it,
+// in every source: not only in the one that would refuse it. Once it is mended,
+// retry searches again. A copy goes on, and says what was not followed.
+func TestOverSharedValuesStopBeforeApproval(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	shared := func(n ...source.Brake) { b.people.set(func() { b.people.braked = n }) }
+	shared(source.Brake{From: "crm.people.token", To: "crm.visits.token", Values: 2})
+
+	id := b.submit(t, dpo, verified(ask(datamap.Erasure, "email", "pavla@example.org"))).ID
+	b.work(t)
+	st := b.step(t, id, "discover", "crm")
+	if st.Status != "failed" || st.Error != "over_shared" || !strings.Contains(st.Message, "crm.people.token → crm.visits.token with 2 values") || !strings.Contains(st.Message, "retry") {
+		t.Errorf("expected the search to stop with the link, and to say what to do, it is %s: %s, %q", st.Status, st.Error, st.Message)
+	}
+	if q := b.get(t, id); !strings.Contains(q.Waiting, "over_shared") && !strings.Contains(q.Waiting, "crm.people.token") {
+		t.Errorf("expected the request to say what it waits for, got %q", q.Waiting)
+	}
+	expectNotNow(t, b.Approve(t.Context(), dpo, id, Approval{}), "failed in crm")
+	if b.people.erasures+b.web.erasures != 0 {
+		t.Error("expected no source to be touched")
+	}
+	shared()
+	if err := b.Retry(t.Context(), dpo, id); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	if err := b.Approve(t.Context(), dpo, id, Approval{}); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+
+	shared(source.Brake{From: "crm.people.token", To: "crm.visits.token", Values: 1})
+	id = b.submit(t, dpo, verified(ask(datamap.Access, "email", "karel@example.org"))).ID
+	b.worked(t)
+	if st := b.step(t, id, "discover", "crm"); st.Status != "done" || !strings.Contains(st.Message, "Not followed: crm.people.token → crm.visits.token with 1 value,") {
+		t.Errorf("expected a copy to go on and to say what was not followed, it is %s: %q", st.Status, st.Message)
 	}
 }

@@ -42,6 +42,9 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 		if err := tooManyRoots(st.Source, found); err != nil {
 			return nil, err
 		}
+		if r.Kind == datamap.Erasure && len(found.Braked) > 0 {
+			return nil, overShared(st.Source, found.Braked)
+		}
 	}
 	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		if err := s.saveFindings(ctx, tx, r.ID, st.Source, found.Findings); err != nil {
@@ -66,6 +69,11 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 		}
 		if err := s.saveNote(ctx, tx, st.ID, discoverNote{Reached: reached}); err != nil {
 			return err
+		}
+		if len(found.Braked) > 0 {
+			if err := s.sayNotFollowed(ctx, tx, st.ID, found.Braked); err != nil {
+				return err
+			}
 		}
 		rows, shared := total(found.Findings)
 		return s.note(ctx, tx, "step.discovered", r.ID, system, map[string]any{

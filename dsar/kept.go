@@ -229,12 +229,12 @@ func (s *Service) keptWalk(r requestRow, open []keptOpen) (source.Walk, error) {
 	var seeds []source.Seed
 	var roots []source.RowKey
 	for _, k := range open {
-		typ, key, err := datamap.PickedRow(s.c.Map, k.Collection+":"+k.Key)
+		typ, err := datamap.KeptRow(s.c.Map, k.Collection)
 		if err != nil {
 			return source.Walk{}, &Permanent{Code: "kept_unknown", Err: fmt.Errorf(
 				"rows of %s that were kept cannot be found any more: %w. Put that right in the data map, then retry", k.Collection, err)}
 		}
-		seeds, roots = append(seeds, source.Seed{Type: typ, Value: key}), append(roots, k.RowKey)
+		seeds, roots = append(seeds, source.Seed{Type: typ, Value: k.Key}), append(roots, k.RowKey)
 	}
 	w, err := s.walk(r, seeds)
 	if err != nil {
@@ -302,7 +302,7 @@ type KeptRows struct {
 	Until              time.Time // zero: nobody can tell, or until a hold is lifted
 	Held               bool
 	Done               bool   // their time is over, and they were dealt with
-	Unnoted            bool   // they were too many: nothing will finish them
+	Unnoted            bool   // too many, or not to be known again: nothing will finish them
 	Why                string // a sentence
 }
 

@@ -87,7 +87,7 @@ func unnoted(findings []source.Finding, noted func(src, collection string) int64
 		}
 		if left -= noted(f.Source, f.Collection); left > 0 {
 			all = append(all, KeptRows{Source: f.Source, Collection: f.Collection, Rows: left, Unnoted: true,
-				Why: "They are more than one erasure takes note of: Lethe will not erase them by itself. Take in a new request for this person once their time is over."})
+				Why: "Their keys are not noted, since they are more than one erasure takes note of, or stand in a table without a key and were masked: Lethe will not erase them by itself. Take in a new request for this person once their time is over."})
 		}
 	}
 	return all

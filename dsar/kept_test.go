@@ -3,6 +3,8 @@ package dsar
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +39,12 @@ func (h *heldRows) Holds(context.Context, string) (Holds, error) { return Holds{
 
 func keptBench(t *testing.T) (*workBundle, *killable) {
 	t.Helper()
+	return keptBenchOver(t, keepsMap, "")
+}
+
+// keptBenchOver is the same over another map, with tables that were changed first.
+func keptBenchOver(t *testing.T, file, change string) (*workBundle, *killable) {
+	t.Helper()
 	pool := pgtest.Empty(t)
 	pgtest.Exec(t, pool, `
 		CREATE TABLE people (id bigint PRIMARY KEY, mail text);
@@ -44,13 +52,13 @@ func keptBench(t *testing.T) (*workBundle, *killable) {
 		CREATE INDEX ON people (lower(mail)); CREATE INDEX ON tax_bills (person);
 		INSERT INTO people VALUES (1, 'Pavla@example.org'), (2, 'else@example.org');
 		INSERT INTO tax_bills VALUES (1, 1, 'Pavla Ng', '+420601', '2026-01-31'), (2, 1, 'Pavla Ng', '+420601', '2025-01-31'),
-			(3, 1, 'Pavla Ng', '+420601', '1999-01-31'), (4, 2, 'Else', '+420602', '2025-01-31')`)
+			(3, 1, 'Pavla Ng', '+420601', '1999-01-31'), (4, 2, 'Else', '+420602', '2025-01-31');`+change)
 	src, err := postgres.New("shop", pool, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	k := &killable{Source: src, pool: pool}
-	return newWorkOver(t, keepsMap, map[string]Source{"shop": k}), k
+	return newWorkOver(t, file, map[string]Source{"shop": k}), k
 }
 
 // minuteAt moves the clock and lets a minute and its work pass.
@@ -138,6 +146,49 @@ func TestKeptRowsAreErasedAtTheirEnd(t *testing.T) {
 	}
 	if open != 0 || told != 2 {
 		t.Errorf("expected every key to be forgotten and two entries in the ledger, got %d and %d", open, told)
+	}
+}
+
+// Kept rows of a collection that has no primary_key in the map are finished, too:
+// by the table's own key, or by all that they hold. Where a keep masks rows that no
+// key names, nothing would know them again: that is told at once.
+func TestKeptRowsWithoutAKeyInTheMap(t *testing.T) {
+	t.Parallel()
+	const key, loose = "fides_meta: {primary_key: true, data_type: integer}}\n          - {name: person", "fides_meta: {data_type: integer}}\n          - {name: person"
+	keyless := strings.Replace(keepsMap, key, loose, 1)
+	if keyless == keepsMap {
+		t.Fatal("expected the key of the bills in the map")
+	}
+	for _, c := range []struct {
+		name, file, change string
+		left               int // in 2036, of four bills
+	}{
+		{"the table's own", keyless, "", 1},
+		{"all that they hold", strings.Replace(keyless, ", mask: [phone]", "", 1), "ALTER TABLE tax_bills DROP CONSTRAINT tax_bills_pkey", 1},
+		{"masked and without any", keyless, "ALTER TABLE tax_bills DROP CONSTRAINT tax_bills_pkey", 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b, src := keptBenchOver(t, c.file, c.change)
+			id := b.approved(t, datamap.Erasure, "pavla@example.org")
+			b.worked(t)
+			b.expectStatus(t, id, Fulfilled)
+			list, err := b.Kept(t.Context(), operator, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := slices.ContainsFunc(list, func(k KeptRows) bool { return k.Unnoted && k.Rows == 2 && strings.Contains(k.Why, "without a key") })
+			if told != (c.left == 3) {
+				t.Errorf("expected rows that nothing will finish to be told: %t, got %+v", c.left == 3, list)
+			}
+			for _, at := range []string{"2035-02-02T09:00:00Z", "2036-02-02T09:00:00Z", "2036-02-03T09:00:00Z"} {
+				b.minuteAt(t, at)
+				b.worked(t)
+			}
+			if ids := src.bills(t); len(ids) != c.left || ids[len(ids)-1] != 4 {
+				t.Errorf("expected %d bills to be left in 2036, the other person's among them, got %v", c.left, ids)
+			}
+		})
 	}
 }
 

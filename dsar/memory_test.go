@@ -23,6 +23,7 @@ type memory struct {
 	outcomes map[string]source.Outcome
 	xid      int
 	reached  []string
+	braked   []source.Brake
 
 	fail         error                      // of the next operations
 	beforeCommit func(source.Note)          // after the note, before the commit
@@ -117,7 +118,7 @@ func (m *memory) Find(_ context.Context, w source.Walk) (source.Found, error) {
 	hits := m.matches(w, true)
 	found := source.Found{Findings: m.findings(w, hits)}
 	if len(hits) > 0 {
-		found.Reached = m.reached
+		found.Reached, found.Braked = m.reached, m.braked
 	}
 	for _, h := range hits {
 		found.Roots = append(found.Roots, h.root(m.name))

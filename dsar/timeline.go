@@ -89,7 +89,7 @@ func eventText(e ledger.Entry) string {
 			text += " and files"
 		}
 		if e.Data["unnoted"] != nil {
-			text += ". " + count(e, "unnoted", "row", "rows") + " left there will not be erased by themselves: they are more than one erasure takes note of"
+			text += ". " + count(e, "unnoted", "row", "rows") + " left there will not be erased by themselves: their keys could not be noted"
 		}
 		return text + "."
 	case "kept.finished":

@@ -258,7 +258,7 @@ func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Ma
 			err = src.Ping(ctx)
 		}
 		if c.check(part, err, "answers", "look at sources: in the configuration, and whether the server runs") {
-			doubts, err := src.Check(ctx, m)
+			doubts, err := src.Check(ctx, m, policiesOf(cfg)...)
 			if err != nil {
 				c.check(part, err, "", "")
 			}

@@ -61,15 +61,25 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 			Key        string   `json:"key"`
 			Types      []string `json:"types"`
 		}
+		type brake struct {
+			Source string `json:"source"`
+			From   string `json:"from"`
+			To     string `json:"to"`
+			Values int64  `json:"values"`
+		}
 		out := struct {
 			Findings []finding `json:"findings"`
 			Roots    []root    `json:"root_rows"`
-		}{[]finding{}, []root{}}
+			Braked   []brake   `json:"not_followed"`
+		}{[]finding{}, []root{}, []brake{}}
 		for _, f := range found.Findings {
 			out.Findings = append(out.Findings, finding{f.Source, f.Collection, f.Rows, f.Shared})
 		}
 		for _, r := range found.Roots {
 			out.Roots = append(out.Roots, root{r.Source, r.Collection, r.Key, r.Types})
+		}
+		for _, b := range found.Braked {
+			out.Braked = append(out.Braked, brake{b.Source, b.From, b.To, b.Values})
 		}
 		return printJSON(w.out, out)
 	}

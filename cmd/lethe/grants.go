@@ -43,6 +43,7 @@ func (c *grantsCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	}
 	type line struct {
 		Source string `json:"source"`
+		Shard  int    `json:"shard"` // counted from 1, as in the configuration
 		SQL    string `json:"sql"`
 		Why    string `json:"why"`
 	}
@@ -74,7 +75,7 @@ func (c *grantsCmd) Run(ctx context.Context, w *world, cli *commands) error {
 				fmt.Fprintln(w.out)
 			}
 			for _, g := range grants {
-				out.Grants = append(out.Grants, line{s.Name, g.SQL, g.Why})
+				out.Grants = append(out.Grants, line{s.Name, shard + 1, g.SQL, g.Why})
 				if !c.JSON {
 					fmt.Fprintf(w.out, "%s; -- %s\n", g.SQL, g.Why)
 				}

@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -46,6 +48,7 @@ func TestKill(t *testing.T) {
 	expected := k.rowsOf(t, subjects)
 
 	kinds := []datamap.Kind{datamap.Access, datamap.Export, datamap.Erasure}
+	all, theirs := k.keys(t, subjects, kinds)
 	ids := make([]int64, len(subjects))
 	for i, p := range subjects {
 		got, err := k.app.requests.Submit(t.Context(), operator, dsar.Submission{
@@ -100,6 +103,7 @@ func TestKill(t *testing.T) {
 	}
 	k.checkLetters(t)
 	k.checkRows(t, before, subjects, expected, kinds)
+	k.checkFiles(t, all, theirs)
 	k.checkArchives(t, ids, subjects, expected, kinds)
 	if log := k.log.String(); containsAny(log, subjects) {
 		t.Error("a worker's log holds an address")
@@ -253,7 +257,38 @@ func (k *killStage) checkRows(t *testing.T, before sample.Counts, people []sampl
 	}
 }
 
-// checkArchives opens each archive and counts its rows.
+// keys are the files that all attachments name, and those of the people who ask for erasure.
+func (k *killStage) keys(t *testing.T, people []sample.Person, kinds []datamap.Kind) (all []string, theirs map[string]bool) {
+	t.Helper()
+	var contacts []int64
+	for i, p := range people {
+		if kinds[i%3] == datamap.Erasure {
+			contacts = append(contacts, p.Contact)
+		}
+	}
+	theirs = map[string]bool{}
+	for _, key := range texts(t, k.shop, `SELECT a.object_key FROM attachments a JOIN messages m ON m.id = a.message_id
+		JOIN conversations c ON c.id = m.conversation_id WHERE c.contact_id = ANY($1)`, contacts) {
+		theirs[key] = true
+	}
+	if len(theirs) == 0 {
+		t.Fatal("somebody who asks for erasure should have an attachment")
+	}
+	return texts(t, k.shop, `SELECT object_key FROM attachments`), theirs
+}
+
+// checkFiles: exactly the files of those who asked for erasure are gone.
+func (k *killStage) checkFiles(t *testing.T, all []string, theirs map[string]bool) {
+	t.Helper()
+	for _, key := range all {
+		_, err := os.Stat(filepath.Join(k.dir, "attachments", filepath.FromSlash(key)))
+		if gone := errors.Is(err, fs.ErrNotExist); gone != theirs[key] {
+			t.Errorf("the file of an attachment should be gone: %t, it is: %t (%v)", theirs[key], gone, err)
+		}
+	}
+}
+
+// checkArchives opens each archive and counts its rows and files.
 func (k *killStage) checkArchives(t *testing.T, ids []int64, people []sample.Person, expected []sample.Counts, kinds []datamap.Kind) {
 	t.Helper()
 	for i, id := range ids {
@@ -269,6 +304,9 @@ func (k *killStage) checkArchives(t *testing.T, ids []int64, people []sample.Per
 			if got := rowsInArchive(t, b.Bytes(), table); got != want {
 				t.Errorf("the archive of request %d should hold %d rows of %s, it holds %d", id, want, table, got)
 			}
+		}
+		if got, want := filesInArchive(t, b.Bytes()), expected[i]["attachments"]; got != want {
+			t.Errorf("the archive of request %d should hold %d attachments, it holds %d", id, want, got)
 		}
 	}
 }
@@ -295,6 +333,21 @@ func rowsInArchive(t *testing.T, data []byte, table string) int64 {
 		return int64(len(rows))
 	}
 	return 0
+}
+
+// filesInArchive counts those of the shop's store.
+func filesInArchive(t *testing.T, data []byte) (n int64) {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range z.File {
+		if strings.HasPrefix(f.Name, "files/") && f.UncompressedSize64 > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // checkLetters: nobody got two different letters of one kind for one request.

@@ -23,7 +23,8 @@ type store interface {
 	retention.Looker
 	fleet.Node
 	Ping(ctx context.Context) error
-	Check(ctx context.Context, m *datamap.Map) ([]postgres.Doubt, error)
+	Check(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) ([]postgres.Doubt, error)
+	Misfits(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) ([]postgres.Misfit, error)
 	Lacks(ctx context.Context, plans []*datamap.Plan, sweeps []source.Selection, texts ...datamap.MentionField) ([]postgres.Doubt, error)
 	Scopes(ctx context.Context, c *datamap.Collection, known []string) ([]string, error)
 	Close()

@@ -68,7 +68,7 @@ type saidAllOf struct {
 	pos  Pos
 }
 
-// checkAllOf wants each all_of to tie something, one way, within one source.
+// checkAllOf wants each all_of to tie something, one way.
 func (p *mapReader) checkAllOf() {
 	if len(p.allOfs) == 0 {
 		return
@@ -110,10 +110,6 @@ func (p *mapReader) checkAllOf() {
 }
 
 func (p *mapReader) checkComposed(s saidAllOf, g composite) {
-	if from, to := g.at.Dataset.Source, g.to.Dataset.Source; from != to {
-		p.out.fail(s.pos, "all_of cannot tie %s and %s: they lie in two sources, between which only single values travel", g.at.FullName(), g.to.FullName())
-		return
-	}
 	if g.ambiguous() {
 		if slices.ContainsFunc(g.refs, func(ref *Reference) bool { return !p.composed[ref] }) {
 			p.out.fail(s.pos, "all_of between %s and %s ties one field to two; write a list for each link, as in all_of: [[a, b], [a, c]], on the collection that holds the keys", g.at.FullName(), g.to.FullName())

@@ -152,3 +152,36 @@ func TestLinksBetweenSources(t *testing.T) {
 		t.Errorf("expected the text to name the source, got\n%s", p.Text())
 	}
 }
+
+// A composite link may lead from one source to another, and is named by all of
+// its fields where the sources tell each other of it.
+func TestCompositeLinkBetweenSources(t *testing.T) {
+	t.Parallel()
+	m, problems := Parse([]File{{Name: "m", Data: []byte(`dataset:
+- fides_key: shop
+  collections:
+  - {name: users, fields: [{name: tenant, fides_meta: {primary_key: true}}, {name: no, fides_meta: {primary_key: true}}, {name: mail, fides_meta: {identity: email}}]}
+- fides_key: crm
+  collections:
+  - name: calls
+    lethe: {all_of: [firm, user]}
+    fields:
+    - {name: id, fides_meta: {primary_key: true}}
+    - {name: firm, fides_meta: {references: [{dataset: shop, field: users.tenant, direction: from}]}}
+    - {name: user, fides_meta: {references: [{dataset: shop, field: users.no, direction: from}]}}
+`)}}, ParseOptions{Sources: []string{"shop", "crm"}})
+	if len(problems) > 0 {
+		t.Fatalf("expected a map without a warning, got %v", problems)
+	}
+	p, err := Compile(m, Builtin(Access), []string{"email"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := visitOf(t, p, "calls").Links
+	if got := linksOf(links); !cmp.Equal(got, []string{"users.tenant>firm & users.no>user"}) {
+		t.Fatalf("expected one link of two pairs, got %q", got)
+	}
+	if from, to := links[0].Ends(); from != "shop.users.tenant+shop.users.no" || to != "crm.calls.firm+crm.calls.user" {
+		t.Errorf("expected the link to be named by all its fields, got %s → %s", from, to)
+	}
+}

@@ -158,12 +158,6 @@ func TestParseRefuses(t *testing.T) {
 		},
 		"all_of of one":    {collection("    lethe: {all_of: [id]}\n", ""), "all_of ties two fields or more"},
 		"all_of of nobody": {collection("    lethe: {all_of: [id, r]}\n", "    - {name: r}\n"), "all_of ties nothing"},
-		"all_of over two sources": {
-			collection("    lethe: {all_of: [a, b]}\n", "    - {name: a, fides_meta: {references: [{dataset: crm, field: p.a, direction: to}]}}\n"+
-				"    - {name: b, fides_meta: {references: [{dataset: crm, field: p.b, direction: to}]}}\n") +
-				"- fides_key: crm\n  collections: [{name: p, fields: [{name: a}, {name: b}]}]\n",
-			"all_of cannot tie shop.c and crm.p: they lie in two sources",
-		},
 		"all_of both ways": {
 			collection("    lethe: {all_of: [a, b]}\n", "    - {name: a, fides_meta: {references: [{dataset: shop, field: p.a, direction: to}]}}\n"+
 				"    - {name: b, fides_meta: {references: [{dataset: shop, field: p.b, direction: from}]}}\n") +
@@ -357,6 +351,19 @@ func TestSources(t *testing.T) {
 				t.Errorf("expected %s, got %s", c.want, got)
 			}
 		})
+	}
+}
+
+// Sources are erased side by side: an order between them is told to have no effect.
+func TestEraseAfterBetweenSources(t *testing.T) {
+	t.Parallel()
+	text := "dataset:\n- fides_key: shop\n  collections: [{name: c, fides_meta: {erase_after: [crm.c]}, fields: [{name: id, fides_meta: {primary_key: true}}]}]\n" +
+		"- fides_key: crm\n  lethe: {source: %s}\n  collections: [{name: c, fields: [{name: id, fides_meta: {primary_key: true}}]}]\n"
+	for source, want := range map[string]string{"shop": "", "crm": "warning: map1.yaml:3:18: erase_after of shop.c has no effect on crm.c: it lies in the source crm, and sources are erased side by side"} {
+		m, problems := parseText(t, ParseOptions{Sources: []string{"shop", "crm"}}, fmt.Sprintf(text, source))
+		if got := strings.Join(problems, "\n"); m == nil || !strings.HasPrefix(got, want) || (want == "") != (got == "") {
+			t.Errorf("crm.c in source %s: expected %q, got %q", source, want, got)
+		}
 	}
 }
 

@@ -25,7 +25,20 @@ func PickedRow(m *Map, text string) (typ, key string, err error) {
 	if err != nil {
 		return "", "", err
 	}
+	if len(c.PrimaryKey()) == 0 {
+		return "", "", fmt.Errorf("%s has no primary_key in the data map: its rows cannot be picked", name)
+	}
 	return rowOf + c.FullName(), key, nil
+}
+
+// KeptRow is PickedRow for a row that a source named itself: it knows the row
+// again by its table's own key where the map has none.
+func KeptRow(m *Map, collection string) (typ string, err error) {
+	c, err := rowCollection(m, collection)
+	if err != nil {
+		return "", err
+	}
+	return rowOf + c.FullName(), nil
 }
 
 func rowCollection(m *Map, name string) (*Collection, error) {
@@ -34,11 +47,13 @@ func rowCollection(m *Map, name string) (*Collection, error) {
 		case c.FullName() != name:
 		case c.Skip:
 			return nil, fmt.Errorf("%s is skipped (skip_processing): no request reaches its rows", name)
-		case len(c.PrimaryKey()) == 0:
-			return nil, fmt.Errorf("%s has no primary_key in the data map: its rows cannot be picked", name)
 		default:
 			return c, nil
 		}
 	}
 	return nil, fmt.Errorf("the data map has no collection %s", name)
 }
+
+// keyField is the field under which rows of a collection are seeded by their key:
+// of the primary key, where the map has one.
+func keyField(c *Collection) *Field { return append(c.PrimaryKey(), c.Fields...)[0] }

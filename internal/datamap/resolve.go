@@ -210,8 +210,14 @@ func (p *mapReader) checkEraseOrder() {
 	next := make([][]int, len(all))
 	for i, c := range all {
 		for _, name := range c.EraseAfter {
-			if j, ok := index[name]; ok && j != i {
-				next[i] = append(next[i], j)
+			j, ok := index[name]
+			if !ok || j == i {
+				continue
+			}
+			next[i] = append(next[i], j)
+			if other := all[j]; other.Dataset.Source != c.Dataset.Source {
+				p.out.warn(c.Pos, "erase_after of %s has no effect on %s: it lies in the source %s, and sources are erased side by side, so that one which is down holds up no other",
+					c.FullName(), name, other.Dataset.Source)
 			}
 		}
 	}

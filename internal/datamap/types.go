@@ -319,7 +319,7 @@ type Visit struct {
 type PlanSeed struct {
 	Field    *Field
 	Identity string
-	Row      bool // the values are keys of rows (see PickedRow); Field is of the primary key
+	Row      bool // the values are keys of rows (see PickedRow); Field is of the primary key, if the map has one
 }
 
 // A Link leads from the value of one field to the rows where another field holds it.
@@ -337,6 +337,16 @@ type Link struct {
 // Pairs are all pairs of a link, the first one first. Where one of them goes
 // through the owner column of the collection led to, it is the first.
 func (l Link) Pairs() []Pair { return append([]Pair{{l.From, l.To}}, l.And...) }
+
+// Ends name a link from one store to another by its fields: of a composite link
+// all of them, in step. No key of a data map holds a plus sign.
+func (l Link) Ends() (from, to string) {
+	from, to = l.From.FullName(), l.To.FullName()
+	for _, p := range l.And {
+		from, to = from+"+"+p.From.FullName(), to+"+"+p.To.FullName()
+	}
+	return from, to
+}
 
 // A Pair is one more column of a composite link, as From and To of the Link.
 type Pair struct{ From, To *Field }

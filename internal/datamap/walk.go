@@ -31,7 +31,7 @@ func (g *graph) walk(identities []string, skip bool) trail {
 		if name, picked := strings.CutPrefix(typ, rowOf); picked {
 			if c, err := rowCollection(g.m, name); err == nil {
 				n := g.number[c]
-				t.seeds[n] = append(t.seeds[n], PlanSeed{Field: c.PrimaryKey()[0], Identity: typ, Row: true})
+				t.seeds[n] = append(t.seeds[n], PlanSeed{Field: keyField(c), Identity: typ, Row: true})
 			}
 			continue
 		}

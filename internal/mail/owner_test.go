@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
 )
 
 // What the owner of a source is told, in both forms: never whom it is about.
@@ -54,6 +55,26 @@ func TestErasedByHand(t *testing.T) {
 	for _, form := range []string{flat, oneLine(page.Find("body").Text())} {
 		if !strings.Contains(form, "Erased by hand") || !strings.Contains(form, "Paper files of applicants (HR desk)") || strings.Contains(form, "Nothing had to be changed") {
 			t.Errorf("expected the letter to name what was erased by hand; it reads:\n%s", r.Text)
+		}
+	}
+}
+
+// A letter that says what is kept, and why, does not say beside it that nothing was there.
+func TestOnlyWhatStays(t *testing.T) {
+	t.Parallel()
+	for part, findings := range map[string][]source.Finding{
+		"Article 17(3)":                     {{Collection: "shop.invoices", Held: 2}},
+		"other people use them":             {{Collection: "livechat.visits", Shared: 4}},
+		"what you asked to have erased was": {{Collection: "livechat.visits"}},
+	} {
+		l := letter("erased")
+		l.Findings, l.Kept = findings, nil
+		_, flat, page := rendering(t, l)
+		for _, form := range []string{flat, oneLine(page.Find("body").Text())} {
+			nothing := strings.Contains(form, "Nothing had to be changed")
+			if !strings.Contains(form, part) || nothing != (findings[0].Held+findings[0].Shared == 0) {
+				t.Errorf("expected the letter to say %q, and only where nothing stays that nothing was there; it reads:\n%s", part, form)
+			}
 		}
 	}
 }

@@ -19,6 +19,9 @@ type Feed struct {
 	Keys []string `json:"keys,omitempty"`
 	// Others are those: what holds one of them at To is shared.
 	Others []string `json:"others,omitempty"`
+	// Crowded stand at From in many rows that nobody reached: they cannot tell one
+	// person from another, lead nowhere (Found.Braked), and are none of Values.
+	Crowded []string `json:"crowded,omitempty"`
 	// Stays stand at From in reached rows that an erasure leaves, because they
 	// are held or shared: what holds one at To is masked instead of deleted.
 	Stays []string `json:"stays,omitempty"`

@@ -116,7 +116,8 @@ func Leads(plan *datamap.Plan, feeds []source.Feed, name string) bool {
 	}
 	for _, v := range plan.Visits {
 		for _, l := range v.Links {
-			if v.Collection.Dataset.Source == name && l.From.Collection.Dataset.Source != name && with[[2]string{l.From.FullName(), l.To.FullName()}] {
+			from, to := l.Ends()
+			if v.Collection.Dataset.Source == name && l.From.Collection.Dataset.Source != name && with[[2]string{from, to}] {
 				return true
 			}
 		}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -12,19 +13,31 @@ import (
 // walk was told already (Walk.Feeds) is kept: it comes from stores beyond these,
 // or from rows that have gone since. The caller's walk is not changed.
 func Gather(ctx context.Context, members []Member, w source.Walk, h source.Holds) ([]source.Feed, error) {
-	g := &gathering{members: members, walk: w, holds: h, base: Sum(w.Feeds),
-		heard: make([]told, len(members)), asked: make([]told, len(members))}
+	g := &gathering{members: members, walk: w, holds: h, base: Sum(w.Feeds), crowded: told{}}
+	g.crowded.add(g.base, crowded)
+	for {
+		err := g.gather(ctx)
+		if errors.Is(err, errCrowded) {
+			continue // without what led on by these values
+		}
+		if err != nil {
+			return nil, err
+		}
+		return g.all(-1, values, mine, others, stays).feeds(), nil
+	}
+}
+
+// gather is the three exchanges, from the start.
+func (g *gathering) gather(ctx context.Context) error {
+	g.heard, g.asked, g.settled = make([]told, len(g.members)), make([]told, len(g.members)), false
 	if err := g.settle(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := g.others(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	g.settled = true
-	if err := g.settle(ctx); err != nil {
-		return nil, err
-	}
-	return g.all(-1, values, mine, others, stays).feeds(), nil
+	return g.settle(ctx)
 }
 
 // Feed gathers the feeds of the walks that hold rows, and puts them in.
@@ -49,11 +62,12 @@ const (
 	keys
 	others
 	stays
+	crowded
 	kinds
 )
 
 func (k kind) of(f *source.Feed) *[]string {
-	return []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays}[k]
+	return []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays, &f.Crowded}[k]
 }
 
 type pair [2]string
@@ -93,6 +107,19 @@ func (t told) join(from told, which ...kind) {
 				t[p][k] = map[string]bool{}
 			}
 			maps.Copy(t[p][k], sets[k])
+		}
+	}
+}
+
+// brake takes out what leads on by values that are crowded.
+func (t told) brake(by told) {
+	for p, sets := range by {
+		if t[p] == nil {
+			continue
+		}
+		for v := range sets[crowded] {
+			delete(t[p][values], v)
+			delete(t[p][mine], v)
 		}
 	}
 }
@@ -155,8 +182,9 @@ func (t told) feeds() []source.Feed {
 func Sum(lists ...[]source.Feed) []source.Feed {
 	sum := told{}
 	for _, feeds := range lists {
-		sum.add(feeds, values, mine, others, stays)
+		sum.add(feeds, values, mine, others, stays, crowded)
 	}
+	sum.brake(sum)
 	return sum.feeds()
 }
 
@@ -169,6 +197,7 @@ type gathering struct {
 	heard   []told // what each member answered last
 	asked   []told // what it was told for that; nil: nothing asked yet
 	settled bool   // what is reached and shared is settled
+	crowded told   // all that any member has found crowded; it only grows
 }
 
 // all joins the base and what the members other than one said.
@@ -180,7 +209,22 @@ func (g *gathering) all(but int, which ...kind) told {
 			sum.join(t, which...)
 		}
 	}
+	sum.join(g.crowded, crowded)
+	sum.brake(g.crowded)
 	return sum
+}
+
+// errCrowded begins the exchanges anew: what was said rests on values that, as
+// has turned out since, lead nowhere.
+var errCrowded = errors.New("a value is crowded")
+
+// crowds takes in what members found crowded, and tells whether any of it is new.
+func (g *gathering) crowds() bool {
+	before := g.crowded.size()
+	for _, t := range g.heard {
+		g.crowded.join(t, crowded)
+	}
+	return g.crowded.size() > before
 }
 
 // settle asks the members until none has more of a kind to tell. A member whose
@@ -223,8 +267,11 @@ func (g *gathering) settle(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := g.ask(ctx, again, next, values, mine, keys, stays); err != nil {
+		if err := g.ask(ctx, again, next, values, mine, keys, stays, crowded); err != nil {
 			return err
+		}
+		if g.crowds() {
+			return errCrowded
 		}
 		if g.all(-1, values, mine, keys, others, stays).size() > MaxValues {
 			return TooMany{}

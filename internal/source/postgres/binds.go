@@ -19,10 +19,12 @@ type run struct {
 	held   map[string][]string       // keys by collection
 	given  map[string][]string       // keys by collection, of a snapshot's rows
 	feeds  map[[2]string]source.Feed // by both ends of the reference
-	above  int64                     // more rows than these are staged
-	slice  int64                     // rows of a stop that a slice reads
-	batch  []*run                    // of a batch: each walk's own values
-	round  int32                     // of a staged walk in a circle
+	// ciphers are the values that aes_encrypt masks, with what becomes of them.
+	ciphers map[string]string
+	above   int64  // more rows than these are staged
+	slice   int64  // rows of a stop that a slice reads
+	batch   []*run // of a batch: each walk's own values
+	round   int32  // of a staged walk in a circle
 }
 
 // newRun sorts a walk's values. A seed that is a placeholder matches nobody.

@@ -27,8 +27,8 @@ func (w *writer) braking(l datamap.Link, ties []strand) bool {
 // real tells a table from a view.
 func (t *table) real() bool { return t.kind == "r" || t.kind == "p" }
 
-// crowded counts, up to one more than are allowed, the rows that hold given
-// values (of the link's From columns) and were not reached.
+// crowded is the condition that too many rows which were not reached hold given
+// values (of the link's From columns): here, or in another shard, which said so.
 func (w *writer) crowded(l datamap.Link, rel relation, values []string) string {
 	at := w.p.of[l.From.Collection.FullName()]
 	back := w.p.strands(turned(l))
@@ -37,8 +37,13 @@ func (w *writer) crowded(l datamap.Link, rel relation, values []string) string {
 		equal[i] = strand{from: t.to, to: t.to}
 	}
 	limit := w.bind("over shared", func(r *run) any { return r.p.overShared }) + "::int8"
-	return "(SELECT count(*) FROM (SELECT 1 FROM " + at.t.ident() + " d WHERE " + w.equals(at.t, equal, "d", values) +
+	// As many as are allowed, and one more, need be counted.
+	here := "(SELECT count(*) FROM (SELECT 1 FROM " + at.t.ident() + " d WHERE " + w.equals(at.t, equal, "d", values) +
 		" AND NOT " + w.isIn(at, cols("d", at.key), rel(at), "") + " LIMIT " + limit + " + 1) c) > " + limit
+	if said := w.saidCrowded(l, w.p.strands(l), values); said != "" {
+		return "(" + here + " OR " + said + ")"
+	}
+	return here
 }
 
 // A brake is one link of a plan with the query that counts its braked values.
@@ -51,39 +56,39 @@ type brake struct {
 // and that are not braked: each value is asked about once.
 func (w *writer) unbraked(l datamap.Link, ties []strand, rel relation, filter string) string {
 	at := w.p.of[l.From.Collection.FullName()]
-	raw := make([]strand, len(ties)) // as the rows hold them
 	list := make([]string, len(ties))
 	for i, t := range ties {
-		raw[i] = t
-		raw[i].to = t.from
 		list[i] = convert(t.from, t.to, "b."+v(i)) + " AS " + v(i)
 	}
-	values := valueList(raw, rel(at)+" k", filter, func(c *column) string { return "k." + at.f(c.name) })
-	return "SELECT " + strings.Join(list, ", ") + " FROM (SELECT DISTINCT " + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + values + ") q) b WHERE NOT " +
+	return "SELECT " + strings.Join(list, ", ") + " FROM (" + w.heldBy(at, ties, rel, filter) + ") b WHERE NOT " +
 		w.crowded(l, rel, columnsOf(ties, "b"))
 }
 
 // brakes are those of a walk, over the rows that it reached.
 func (w *writer) brakes(rel relation) []brake {
 	var all []brake
-	for _, s := range w.p.stops {
-		for _, l := range s.links {
-			ties := w.p.strands(l)
-			if !w.braking(l, ties) {
-				continue
-			}
+	for _, l := range w.leading() {
+		ties := w.p.strands(l)
+		if w.braking(l, ties) {
 			at := w.p.of[l.From.Collection.FullName()]
-			values, more := spread(froms(ties), func(c *column) string { return "k." + at.f(c.name) })
-			var names, leads []string
-			for i, t := range ties {
-				names = append(names, values[i]+" AS "+v(i))
-				leads = append(leads, t.leads(values[i]))
-			}
-			all = append(all, brake{link: l, count: "SELECT count(*) FROM (SELECT DISTINCT " + strings.Join(names, ", ") + " FROM " + rel(at) + " k" + more + " WHERE " +
-				strings.Join(leads, " AND ") + ") b WHERE " + w.crowded(l, rel, columnsOf(ties, "b"))})
+			all = append(all, brake{link: l, count: "SELECT count(*) FROM (" + w.heldBy(at, ties, rel, "") + ") b WHERE " + w.crowded(l, rel, columnsOf(ties, "b"))})
 		}
 	}
 	return all
+}
+
+// leading are the links that rows here lead on by, to rows here or elsewhere.
+func (w *writer) leading() []datamap.Link {
+	var links []datamap.Link
+	for _, s := range w.p.stops {
+		links = append(links, s.links...)
+	}
+	for _, t := range w.p.ties {
+		if t.leads && !t.here {
+			links = append(links, t.l)
+		}
+	}
+	return links
 }
 
 // between names a link: the map's words only.

@@ -364,6 +364,9 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task, how string) 
 		return nil, errSlices
 	}
 	if t == toErase {
+		if err := g.encrypt(ctx, tx, c.r); err != nil {
+			return nil, err
+		}
 		if err := g.change(ctx, tx, c.r, res); err != nil {
 			return nil, err
 		}

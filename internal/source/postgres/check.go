@@ -28,37 +28,25 @@ const (
 	Doubtful = "doubtful"
 )
 
-// Check holds the data map against the live database. The error is for a
-// database that cannot be asked at all.
-func (s *Source) Check(ctx context.Context, m *datamap.Map) (doubts []Doubt, err error) {
+// Check holds the data map, and what policies mask, against the live database.
+// The error is for a database that cannot be asked at all.
+func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) (doubts []Doubt, err error) {
 	defer func() { err = s.failed("check", err) }()
-	var collections []*datamap.Collection
-	for _, d := range m.Datasets {
-		for _, c := range d.Collections {
-			if s.holds(c) {
-				collections = append(collections, c)
-			}
-		}
-	}
-	err = s.on(ctx, func(conn *pgxpool.Conn) error {
-		var cat *catalogue
-		if err := s.inTx(ctx, conn, reading, func(tx pgx.Tx) (err error) {
-			cat, err = readCatalogue(ctx, tx, collections)
-			return err
-		}); err != nil {
-			return err
-		}
-		k := &checking{s: s, cat: cat, m: m, told: map[Doubt]bool{}}
+	err = s.checking(ctx, m, func(conn *pgxpool.Conn, k *checking) error {
 		if err := k.server(ctx, conn); err != nil {
 			return err
 		}
-		for _, c := range collections {
+		for _, c := range k.collections {
 			if !c.Skip {
 				k.collection(c)
 			}
 		}
-		if err := k.masks(ctx, conn); err != nil {
+		misfits, err := k.masks(ctx, conn, policies)
+		if err != nil {
 			return err
+		}
+		for _, one := range misfits {
+			k.say(one.Level, one.Subject, one.Sentence, one.Do)
 		}
 		if err := k.hidden(ctx, conn); err != nil {
 			return err
@@ -73,12 +61,34 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map) (doubts []Doubt, err
 	return doubts, err
 }
 
+// checking reads the catalogue of the map's tables and looks at it.
+func (s *Source) checking(ctx context.Context, m *datamap.Map, look func(*pgxpool.Conn, *checking) error) error {
+	k := &checking{s: s, m: m, told: map[Doubt]bool{}}
+	for _, d := range m.Datasets {
+		for _, c := range d.Collections {
+			if s.holds(c) {
+				k.collections = append(k.collections, c)
+			}
+		}
+	}
+	return s.on(ctx, func(conn *pgxpool.Conn) error {
+		if err := s.inTx(ctx, conn, reading, func(tx pgx.Tx) (err error) {
+			k.cat, err = readCatalogue(ctx, tx, k.collections)
+			return err
+		}); err != nil {
+			return err
+		}
+		return look(conn, k)
+	})
+}
+
 type checking struct {
-	s      *Source
-	cat    *catalogue
-	m      *datamap.Map
-	doubts []Doubt
-	told   map[Doubt]bool
+	s           *Source
+	cat         *catalogue
+	m           *datamap.Map
+	collections []*datamap.Collection
+	doubts      []Doubt
+	told        map[Doubt]bool
 }
 
 func (k *checking) say(level, subject, sentence, do string) {

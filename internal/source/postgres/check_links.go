@@ -57,31 +57,45 @@ func createInside(t *table, c *column) string {
 // can be compared with its help. An erasure looks from the row named to those
 // that name it, whatever the direction: is it shared?
 func (k *checking) reference(r *datamap.Reference) {
-	holder, named := k.cat.table(r.Field.Collection), k.cat.table(r.Target.Collection)
-	if holder == nil || named == nil || !k.s.holds(r.Target.Collection) {
-		return
+	from, to := k.end(r.Field), k.end(r.Target)
+	if from == nil && k.s.holds(r.Field.Collection) || to == nil && k.s.holds(r.Target.Collection) {
+		return // that it is missing has been said
 	}
-	from, to := holder.at(r.Field), named.at(r.Target)
+	k.followed(r, r.Field, from)
+	k.followed(r, r.Target, to)
 	if from == nil || to == nil {
-		return
+		return // types of another database are compared as text, see feeds.go
 	}
-	ask := func(f *datamap.Field, c *column, t *table) {
-		there := t.indexed(f.Name, f.Collection.Controller)
-		var do string
-		if c.place != nil {
-			_, there = t.served(c)
-			do = createInside(t, c)
-		} else {
-			do = create(t, pgx.Identifier{f.Name}.Sanitize())
-		}
-		if t.real() && !there {
-			k.say(Doubtful, f.FullName(), "no index serves the reference between "+r.Field.FullName()+" and "+r.Target.FullName()+": following it reads the whole table", do)
-		}
-	}
-	ask(r.Field, from, holder)
-	ask(r.Target, to, named)
 	if from.place == nil && to.place == nil && (linked(from, to, "x") != "x" || linked(to, from, "x") != "x") {
 		k.say(Doubtful, r.Field.FullName(), fmt.Sprintf("%s and %s are of types %s and %s, which are compared as text, without an index", r.Field.FullName(), r.Target.FullName(), from.typ, to.typ), "")
+	}
+}
+
+// end is the column, or the place inside one, at an end of a reference; nil
+// where it lies in another source or is missing.
+func (k *checking) end(f *datamap.Field) *column {
+	t := k.cat.table(f.Collection)
+	if t == nil || !k.s.holds(f.Collection) {
+		return nil
+	}
+	return t.at(f)
+}
+
+// followed asks for the index by which a reference is followed to a field here.
+func (k *checking) followed(r *datamap.Reference, f *datamap.Field, c *column) {
+	if c == nil {
+		return
+	}
+	t := k.cat.table(f.Collection)
+	there, do := t.indexed(f.Name, f.Collection.Controller), ""
+	if c.place != nil {
+		_, there = t.served(c)
+		do = createInside(t, c)
+	} else {
+		do = create(t, pgx.Identifier{f.Name}.Sanitize())
+	}
+	if t.real() && !there {
+		k.say(Doubtful, f.FullName(), "no index serves the reference between "+r.Field.FullName()+" and "+r.Target.FullName()+": following it reads the whole table", do)
 	}
 }
 
@@ -89,13 +103,10 @@ func (k *checking) reference(r *datamap.Reference) {
 // all their columns at once, from either end.
 func (k *checking) composites(plan *datamap.Plan) {
 	p := &program{source: k.s.name, plan: plan, cat: k.cat}
-	here := func(l datamap.Link) bool {
+	here := func(l datamap.Link) bool { // what is followed lies here; what leads there may lie elsewhere
 		for _, pair := range pairs(l) {
-			for _, f := range []*datamap.Field{pair.From, pair.To} {
-				t := k.cat.table(f.Collection)
-				if !k.s.holds(f.Collection) || t == nil || t.at(f) == nil {
-					return false
-				}
+			if k.end(pair.To) == nil || k.s.holds(pair.From.Collection) && k.end(pair.From) == nil {
+				return false
 			}
 		}
 		return true
@@ -122,8 +133,8 @@ func (k *checking) composites(plan *datamap.Plan) {
 			}
 		}
 		for _, l := range v.Referrers {
-			if len(l.And) > 0 && here(l) {
-				ask(turned(l))
+			if back := turned(l); len(l.And) > 0 && here(back) {
+				ask(back)
 			}
 		}
 	}

@@ -14,51 +14,92 @@ import (
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
-// masks looks whether each column can hold what the built-in erasure would put
-// there. A column of a collection that loses its rows is masked only where a row
-// must stay, so what is wrong there is a doubt.
-func (k *checking) masks(ctx context.Context, conn *pgxpool.Conn) error {
-	plan, err := datamap.Compile(k.m, datamap.Builtin(datamap.Erasure), datamap.IdentityTypes(k.m))
-	if err != nil {
-		return nil //nolint:nilerr // what is wrong with the map itself is told by datamap
-	}
-	k.composites(plan)
-	for _, v := range plan.Visits {
-		t := k.cat.table(v.Collection)
-		if t == nil || !k.s.holds(v.Collection) {
+// A Misfit is a field that cannot take its masked value.
+type Misfit struct {
+	Field *datamap.Field
+	Doubt
+}
+
+// Misfits are the fields that an erasure could not mask: by the built-in policy,
+// and by those of policies that erase. Before anything runs (FIDESLANG.md).
+func (s *Source) Misfits(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) (list []Misfit, err error) {
+	defer func() { err = s.failed("check masked values", err) }()
+	err = s.checking(ctx, m, func(conn *pgxpool.Conn, k *checking) error {
+		list, err = k.masks(ctx, conn, policies)
+		return err
+	})
+	return list, err
+}
+
+// masks looks whether each column can hold what an erasure would put there.
+func (k *checking) masks(ctx context.Context, conn *pgxpool.Conn, policies []datamap.Policy) (all []Misfit, err error) {
+	for _, policy := range append([]datamap.Policy{datamap.Builtin(datamap.Erasure)}, policies...) {
+		if policy.Kind != datamap.Erasure {
 			continue
 		}
-		if err := k.changeable(ctx, conn, v, t); err != nil {
-			return err
+		plan, err := datamap.Compile(k.m, policy, datamap.IdentityTypes(k.m))
+		if err != nil {
+			continue // what is wrong with the map itself is told by datamap
 		}
-		v := *v
-		v.Targets = slices.DeleteFunc(slices.Clone(v.Targets), func(x datamap.Target) bool { return t.at(x.Field) == nil })
-		at := &stop{visit: &v, c: v.Collection, t: t}
-		for _, x := range v.Targets {
-			if m, masked := at.mask(x); masked && m.column.fixed() {
-				k.say(Doubtful, x.Field.FullName(), "Postgres makes its values itself: an erasure masks it only through the columns that they are made of", "see that these are masked")
-			}
-		}
-		masks, always := at.masks(), len(at.masks())
-		if v.Collection.Keeps != nil && len(at.keepMisfits()) == 0 {
-			masks = append(masks, at.keepMasks()...)
-		}
-		for i, m := range masks {
-			why, err := k.refused(ctx, conn, t, m)
-			if err != nil {
-				return err
-			}
-			if why == "" {
+		k.composites(plan)
+		for _, v := range plan.Visits {
+			t := k.cat.table(v.Collection)
+			if t == nil || !k.s.holds(v.Collection) {
 				continue
 			}
-			level, more := Wrong, ""
-			if v.Delete && i < always {
-				level, more = Doubtful, ", should a row have to stay"
+			if err := k.changeable(ctx, conn, v, t); err != nil {
+				return nil, err
 			}
-			k.say(level, m.field.FullName(), "an erasure cannot mask it"+more+": "+why, "give the field a masking_strategy_override that fits, or change the column")
+			more, err := k.masksOf(ctx, conn, plan, v, t)
+			if err != nil {
+				return nil, err
+			}
+			for _, one := range more { // what the built-in policy meets, others need not repeat
+				if !slices.ContainsFunc(all, func(o Misfit) bool { return o.Field == one.Field && o.Level == one.Level }) {
+					all = append(all, one)
+				}
+			}
 		}
 	}
-	return nil
+	return all, nil
+}
+
+// masksOf are the misfits of one collection. A column of a collection that loses
+// its rows is masked only where a row must stay, so what is wrong there is a doubt.
+func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datamap.Plan, visit *datamap.Visit, t *table) (all []Misfit, err error) {
+	v := *visit
+	v.Targets = slices.DeleteFunc(slices.Clone(v.Targets), func(x datamap.Target) bool { return t.at(x.Field) == nil })
+	at := &stop{visit: &v, c: v.Collection, t: t}
+	for _, x := range v.Targets {
+		if m, masked := at.mask(x); masked && m.column.fixed() {
+			all = append(all, Misfit{x.Field, Doubt{Doubtful, x.Field.FullName(),
+				"Postgres makes its values itself: an erasure masks it only through the columns that they are made of", "see that these are masked"}})
+		}
+	}
+	masks, always := at.masks(), len(at.masks())
+	if v.Collection.Keeps != nil && len(at.keepMisfits()) == 0 {
+		masks = append(masks, at.keepMasks()...)
+	}
+	erasure := "an erasure"
+	if plan.Policy != datamap.Builtin(datamap.Erasure).Name {
+		erasure += " by the policy " + plan.Policy
+	}
+	for i, m := range masks {
+		why, err := k.refused(ctx, conn, t, m)
+		if err != nil {
+			return nil, err
+		}
+		if why == "" {
+			continue
+		}
+		level, more := Wrong, ""
+		if v.Delete && i < always {
+			level, more = Doubtful, ", should a row have to stay"
+		}
+		all = append(all, Misfit{m.field, Doubt{level, m.field.FullName(), erasure + " cannot mask it" + more + ": " + why,
+			"give the field a masking_strategy_override that fits, or change the column"}})
+	}
+	return all, nil
 }
 
 // refused says why a column cannot hold its masked value, or "".
@@ -89,13 +130,13 @@ func cannotHold(t *table, m mask) string {
 	switch {
 	case inside && (m.field.Parent != nil || m.how != "null_rewrite"):
 		return ""
-	case m.how == "aes_encrypt":
-		return "Postgres cannot encrypt by itself; choose hmac, which lets equal values join, or null_rewrite"
 	case m.how == "null_rewrite" && c.notNull:
 		return "null_rewrite, and the column is NOT NULL"
 	case m.how == "string_rewrite" && !of.class.holds(m.value):
 		return "a value of type " + of.typ + " is needed"
-	case (m.how == "random_string_rewrite" || m.bits > 0) && !of.class.textual():
+	case m.how == strategyAES && m.letters < shortestCipher:
+		return fmt.Sprintf("what is encrypted has at least %d letters, and four for every three bytes of the value", shortestCipher)
+	case (m.how == "random_string_rewrite" || m.how == strategyAES || m.bits > 0) && !of.class.textual():
 		return "letters and digits do not fit type " + of.typ
 	case m.how == "random_string_rewrite" && m.letters < 8 && unique, same && unique:
 		return "each row must have a value of its own, and " + m.how + " gives the same to several"
@@ -181,6 +222,8 @@ func (m mask) sample() *string {
 		v = strings.Repeat("abcdefghijklmnop", m.letters/16+1)[:m.letters] + m.suffix
 	case m.bits > 0:
 		v = strings.Repeat("0123456789abcdef", m.letters/16+1)[:m.letters] + m.suffix
+	case m.how == strategyAES:
+		v = m.sampleCipher()
 	case m.how != "string_rewrite":
 		return nil
 	}

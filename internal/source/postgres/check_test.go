@@ -2,8 +2,11 @@ package postgres_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/lethe-dsr/lethe/examples/livechat"
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -238,5 +241,53 @@ dataset:
 	}
 	if len(want) > 0 {
 		t.Errorf("expected to be said of these fields: %v\n%+v", want, doubts)
+	}
+}
+
+// TestCheckNamesIndexesBetweenSources: a reference whose other end lies in
+// another database is looked up here, too.
+func TestCheckNamesIndexesBetweenSources(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE calls (id int PRIMARY KEY, who text); CREATE TABLE seats (id int PRIMARY KEY, hall int, no int);
+		CREATE TABLE rooms (id int PRIMARY KEY, guests int[]);`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: f}
+    collections:
+      - name: users
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: hall}
+          - {name: no}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+  - fides_key: crm
+    lethe: {source: crm, basis: f}
+    collections:
+      - name: calls
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: who, fides_meta: {references: [{dataset: shop, field: users.id, direction: from}]}}]
+      - name: rooms
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: guests, fides_meta: {data_type: "integer[]", references: [{dataset: shop, field: users.id, direction: from}]}}]
+      - name: seats
+        lethe: {all_of: [hall, no]}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: hall, fides_meta: {references: [{dataset: shop, field: users.hall, direction: from}]}}
+          - {name: no, fides_meta: {references: [{dataset: shop, field: users.no, direction: from}]}}
+`)
+	doubts, err := sourceOf(t, pool, "crm", postgres.Options{}).Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range doubts {
+		if strings.HasPrefix(d.Do, "CREATE INDEX") {
+			got = append(got, strings.TrimPrefix(d.Do, "CREATE INDEX CONCURRENTLY ON "))
+		}
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{`"public"."calls" ("who")`, `"public"."rooms" USING gin ("guests")`, `"public"."seats" ("hall", "no")`}, got); diff != "" {
+		t.Errorf("expected an index for each reference that is followed here (-want +got):\n%s", diff)
 	}
 }

@@ -76,7 +76,7 @@ func (p *program) secret(w source.Walk) error {
 func (p *program) secretly() string {
 	for _, s := range p.stops {
 		for _, m := range s.masks() {
-			if m.bits > 0 {
+			if m.bits > 0 || m.how == strategyAES {
 				return m.how
 			}
 		}

@@ -314,3 +314,44 @@ dataset:
 	}
 	expect(t, by(done.Findings)["people"], 1, 0, 0, 1)
 }
+
+// TestEraseAfter: where the order of deletions shows, because triggers run, a
+// collection goes after those that its erase_after names.
+func TestEraseAfter(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ first, second string }{{"letters", "notes"}, {"notes", "letters"}} {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TABLE people (id int PRIMARY KEY, email text); CREATE TABLE notes (id int PRIMARY KEY, who int, words text); CREATE TABLE letters (id int PRIMARY KEY, who int, words text);
+			INSERT INTO people VALUES (1, 'a@x.example'); INSERT INTO notes VALUES (1, 1, 'n'); INSERT INTO letters VALUES (1, 1, 'l');
+			CREATE TABLE gone (n serial, what text);
+			CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO gone (what) VALUES (TG_TABLE_NAME); RETURN NULL; END';
+			CREATE TRIGGER note AFTER DELETE ON notes FOR EACH ROW EXECUTE FUNCTION note(); CREATE TRIGGER note AFTER DELETE ON letters FOR EACH ROW EXECUTE FUNCTION note();`)
+		collection := func(name, after string) string {
+			return `
+      - name: ` + name + `
+        fides_meta: {masking_strategy_override: {strategy: delete}` + after + `}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: who, fides_meta: {references: [{dataset: w, field: people.id, direction: from}]}}
+          - {name: words, data_categories: [user.content]}`
+		}
+		m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}`+
+			collection(c.second, ", erase_after: [w."+c.first+"]")+collection(c.first, ""))
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+		if _, err := sourceOf(t, pool, "w", postgres.Options{}).Erase(t.Context(), walk, source.Holds{}, noNote); err != nil {
+			t.Fatal(err)
+		}
+		if got := text(t, pool, "SELECT string_agg(what, ' ' ORDER BY n) FROM gone"); got != c.first+" "+c.second {
+			t.Errorf("expected %s to go before %s, got %s", c.first, c.second, got)
+		}
+	}
+}

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,7 +30,18 @@ type tie struct {
 
 func (t *tie) pair() [2]string { return pairOf(t.l) }
 
-func pairOf(l datamap.Link) [2]string { return [2]string{l.From.FullName(), l.To.FullName()} }
+// fields are those at both ends, of all pairs.
+func (t *tie) fields() (fields []*datamap.Field) {
+	for _, pair := range pairs(t.l) {
+		fields = append(fields, pair.From, pair.To)
+	}
+	return fields
+}
+
+func pairOf(l datamap.Link) [2]string {
+	from, to := l.Ends()
+	return [2]string{from, to}
+}
 
 // What of a tie is asked of a store, and answered.
 const (
@@ -37,6 +50,7 @@ const (
 	askedKeys
 	askedOthers
 	askedStays
+	askedCrowded
 	asked
 )
 
@@ -54,7 +68,7 @@ func (s *Source) crosses(l datamap.Link) bool {
 }
 
 // tieUp gathers the plan's ties, in its order.
-func (s *Source) tieUp(p *program) error {
+func (s *Source) tieUp(p *program) {
 	of := map[[2]string]*tie{}
 	add := func(l datamap.Link) *tie {
 		t := of[pairOf(l)]
@@ -67,33 +81,16 @@ func (s *Source) tieUp(p *program) error {
 	}
 	for _, v := range p.plan.Visits {
 		for _, l := range v.Links {
-			if !s.crosses(l) {
-				continue
+			if s.crosses(l) {
+				add(l).leads = true
 			}
-			if why := untold(l); why != "" {
-				return &Unfit{Source: s.name, Reasons: []string{why}}
-			}
-			add(l).leads = true
 		}
 		for _, l := range v.Referrers {
-			if s.crosses(l) && untold(l) == "" {
+			if s.crosses(l) {
 				add(l).names = true
 			}
 		}
 	}
-	return nil
-}
-
-// untold says why a reference cannot be followed from one store to another.
-func untold(l datamap.Link) string {
-	between := l.From.FullName() + " → " + l.To.FullName()
-	switch {
-	case len(l.And) > 0:
-		return between + ": a reference of several columns (all_of) cannot lead from one database to another yet; keep both ends in one, or name a single column"
-	case l.From.Parent != nil || l.To.Parent != nil || l.From.Array || l.To.Array:
-		return between + ": a reference by an array or a field inside JSON cannot lead from one database to another yet; keep both ends in one"
-	}
-	return ""
 }
 
 // fedLinks are the ways to a stop by which values may come from elsewhere.
@@ -119,7 +116,7 @@ func (p *program) fedReferrers(s *stop) []datamap.Link {
 }
 
 func (p *program) tied(l datamap.Link) *tie {
-	i := slices.IndexFunc(p.ties, func(t *tie) bool { return t.l.From == l.From && t.l.To == l.To })
+	i := slices.IndexFunc(p.ties, func(t *tie) bool { return t.pair() == pairOf(l) })
 	if i < 0 {
 		return nil
 	}
@@ -131,31 +128,87 @@ func elsewhere(f *datamap.Field) *column {
 	return &column{name: f.Name, typ: "text", class: classText}
 }
 
-// told is a relation e(v) of values that were told from elsewhere, in the type
-// of the column that they come from: known where a shard has the same schema.
-func (w *writer) told(c *column, name string, pick func(*run) []string) string {
-	param := w.bind(name+" "+c.typ, func(r *run) any { return c.class.only(pick(r)) })
-	switch c.class {
-	case classText, classPadded, classInt, classNumeric, classUUID, classInet:
-		return "unnest(" + c.array(param) + ") AS e(v)"
+// What stores tell each other of a reference is one text a value. A reference of
+// several columns has several values, which belong together: they travel as a
+// JSON array of texts. From inside a document or an array each value travels by itself.
+
+// toldAs is the text by which values of some columns travel.
+func toldAs(columns []*column, values []string) string {
+	texts := make([]string, len(values))
+	for i, c := range columns {
+		texts[i] = c.text(values[i])
 	}
-	return "unnest(" + param + "::text[]::" + c.typ + "[]) AS e(v)"
+	if len(texts) == 1 {
+		return texts[0]
+	}
+	return "json_build_array(" + strings.Join(texts, ", ") + ")::text"
 }
 
-// fed are the values, column v, of one kind that stores elsewhere tell of a
-// reference, ready to be compared with its other end.
-func (w *writer) fed(l datamap.Link, kind string, pick func(source.Feed) []string) string {
-	from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
-	pair := pairOf(l)
-	return "SELECT " + convert(from, to, "e.v") + " AS v FROM " +
-		w.told(from, kind+" "+pair[0]+" "+pair[1], func(r *run) []string { return pick(r.feeds[pair]) }) + " WHERE " + from.leads("e.v")
+// heard are the n-th columns of values that travelled so. What one of the columns
+// cannot hold is left out: such a value matches nothing.
+func heard(told []string, columns []*column, n int) []string {
+	if len(columns) == 1 {
+		return columns[0].class.only(told)
+	}
+	kept := make([]string, 0, len(told))
+next:
+	for _, text := range told {
+		var parts []string
+		if err := json.Unmarshal([]byte(text), &parts); err != nil || len(parts) != len(columns) {
+			continue
+		}
+		for i, c := range columns {
+			if !c.class.holds(parts[i]) {
+				continue next
+			}
+		}
+		kept = append(kept, parts[n])
+	}
+	return kept
 }
+
+// told is a relation e(v, v1, …) of values that were told from elsewhere, in the
+// types of the columns that they come from: known where a shard has the same schema.
+func (w *writer) told(columns []*column, name string, pick func(*run) []string) string {
+	arrays, names := make([]string, len(columns)), make([]string, len(columns))
+	for _, c := range columns {
+		name += " " + c.typ
+	}
+	for i, c := range columns {
+		param := w.bind(fmt.Sprintf("%s %d", name, i), func(r *run) any { return heard(pick(r), columns, i) })
+		names[i] = v(i)
+		switch c.class {
+		case classText, classPadded, classInt, classNumeric, classUUID, classInet:
+			arrays[i] = c.array(param)
+		default:
+			arrays[i] = param + "::text[]::" + c.typ + "[]"
+		}
+	}
+	return "unnest(" + strings.Join(arrays, ", ") + ") AS e(" + strings.Join(names, ", ") + ")"
+}
+
+// fed are the values, columns v, v1 and so on, of one kind that stores elsewhere
+// tell of a reference, ready to be compared with its other end.
+func (w *writer) fed(l datamap.Link, kind string, pick func(source.Feed) []string) string {
+	ties, pair := w.p.strands(l), pairOf(l)
+	list, leads := make([]string, len(ties)), make([]string, len(ties))
+	for i, t := range ties {
+		list[i] = convert(t.from, t.to, "e."+v(i)) + " AS " + v(i)
+		leads[i] = t.leads("e." + v(i))
+	}
+	return "SELECT " + strings.Join(list, ", ") + " FROM " +
+		w.told(froms(ties), kind+" "+pair[0]+" "+pair[1], func(r *run) []string { return pick(r.feeds[pair]) }) + " WHERE " + strings.Join(leads, " AND ")
+}
+
+func toldValues(f source.Feed) []string { return f.Values }
+func toldMine(f source.Feed) []string   { return f.Mine }
+func toldStays(f source.Feed) []string  { return f.Stays }
 
 // fedArms find the rows that rows elsewhere lead to.
 func (w *writer) fedArms(s *stop, v variant) []string {
 	var arms []string
 	for _, l := range w.p.fedLinks(s) {
-		arms = append(arms, w.linkArm(s, v, l, w.fed(l, "values", func(f source.Feed) []string { return f.Values })))
+		arms = append(arms, w.linkArm(s, v, l, w.fed(l, "values", toldValues)))
 	}
 	return arms
 }
@@ -169,9 +222,8 @@ func (w *writer) fedMine(s *stop, own bool) []condition {
 			continue
 		}
 		conditions = append(conditions, func() string {
-			from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
 			carried := func(alias, column string) string { return alias + "." + s.f(column) }
-			return linked(from, to, carried("k", to.name)) + " IN (" + w.fed(l, "mine", func(f source.Feed) []string { return f.Mine }) + ")" +
+			return among(w.p.strands(l), func(c *column) string { return carried("k", c.name) }, w.fed(l, "mine", toldMine)) +
 				w.owned(s, l, "k", carried)
 		})
 	}
@@ -184,9 +236,14 @@ func (w *writer) fedShared(s *stop) []condition {
 	var conditions []condition
 	for _, l := range w.p.fedReferrers(s) {
 		conditions = append(conditions, func() string {
-			to, pair := w.p.columnOf(l.To), pairOf(l)
-			return linked(to, to, "k."+s.f(to.name)) + " IN (SELECT " + convert(to, to, "e.v") + " FROM " +
-				w.told(to, "others "+pair[0]+" "+pair[1], func(r *run) []string { return r.feeds[pair].Others }) + ")"
+			pair := pairOf(l)
+			same := w.p.strands(l) // the keys come back as they were told: from the very columns
+			for i := range same {
+				same[i].from = same[i].to
+			}
+			list := "SELECT " + strings.Join(columnsOf(same, "e"), ", ") + " FROM " +
+				w.told(tos(same), "others "+pair[0]+" "+pair[1], func(r *run) []string { return r.feeds[pair].Others })
+			return among(same, func(c *column) string { return "k." + s.f(c.name) }, list)
 		})
 	}
 	return conditions
@@ -198,8 +255,7 @@ func (w *writer) fedKept(s *stop) []condition {
 	var conditions []condition
 	for _, l := range w.p.fedReferrers(s) {
 		conditions = append(conditions, func() string {
-			from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
-			return linked(from, to, "k."+s.f(to.name)) + " IN (" + w.fed(l, "stays", func(f source.Feed) []string { return f.Stays }) + ")"
+			return among(w.p.strands(l), func(c *column) string { return "k." + s.f(c.name) }, w.fed(l, "stays", toldStays))
 		})
 	}
 	return conditions
@@ -213,44 +269,100 @@ func (w *writer) answers(rel relation) string {
 		parts = append(parts, fmt.Sprintf("SELECT DISTINCT %d, ", t.n*asked+kind)+sql)
 	}
 	for _, t := range w.p.ties {
-		from, to := w.p.columnOf(t.l.From), w.p.columnOf(t.l.To)
+		ties := w.p.strands(t.l)
 		if at := w.p.of[t.l.From.Collection.FullName()]; at != nil {
-			name := "k." + at.f(from.name)
-			rows := from.text(name) + " FROM " + rel(at) + " k WHERE " + from.leads(name)
 			if t.leads {
-				add(t, askedValues, rows)
-				add(t, askedMine, rows+" AND k.mine")
+				w.toldOn(t, at, ties, rel, func(kind int, sql string) { add(t, kind, sql) })
 			}
 			if t.names && w.p.plan.Kind == datamap.Erasure {
-				add(t, askedStays, rows+" AND NOT "+at.take("k"))
+				add(t, askedStays, w.toldBy(at, ties, rel)+" AND NOT "+at.take("k"))
 			}
 		}
 		if !t.names {
 			continue
 		}
+		back := w.p.strands(turned(t.l))
 		if at := w.p.of[t.l.To.Collection.FullName()]; at != nil {
-			name := "k." + at.f(to.name)
-			add(t, askedKeys, to.text(name)+" FROM "+rel(at)+" k WHERE "+to.leads(name))
+			add(t, askedKeys, w.toldBy(at, back, rel))
 		}
 		if w.p.here(t.l.From.Collection) {
-			add(t, askedOthers, w.namedBy(t, rel))
+			add(t, askedOthers, w.namedBy(t, back, rel))
 		}
 	}
 	return strings.Join(parts, " UNION ALL ")
 }
 
+// toldBy selects what reached rows of a stop, k, hold at the near end of a
+// reference, as it travels.
+func (w *writer) toldBy(at *stop, ties []strand, rel relation) string {
+	values, more := spread(froms(ties), func(c *column) string { return "k." + at.f(c.name) })
+	leads := make([]string, len(ties))
+	for i, t := range ties {
+		leads[i] = t.leads(values[i])
+	}
+	return toldAs(froms(ties), values) + " FROM " + rel(at) + " k" + more + " WHERE " + strings.Join(leads, " AND ")
+}
+
+// toldOn adds the values that rows of a stop lead on with. Those which too many
+// rows of others hold are told apart, and so are those that other stores lead on
+// with: nobody knows but the store where the rows lie.
+func (w *writer) toldOn(t *tie, at *stop, ties []strand, rel relation, add func(kind int, sql string)) {
+	if !w.braking(t.l, ties) {
+		add(askedValues, w.toldBy(at, ties, rel))
+		add(askedMine, w.toldBy(at, ties, rel)+" AND k.mine")
+		return
+	}
+	columns, names := froms(ties), columnsOf(ties, "b")
+	told := toldAs(columns, names) + " FROM ("
+	free := ") b WHERE NOT " + w.crowded(t.l, rel, names)
+	add(askedValues, told+w.heldBy(at, ties, rel, "")+free)
+	add(askedMine, told+w.heldBy(at, ties, rel, "k.mine")+free)
+	add(askedCrowded, told+w.heldBy(at, ties, rel, "")+" UNION "+w.heardOf(t.l, ties)+") b WHERE "+w.crowded(t.l, rel, names))
+}
+
+// heldBy selects, as columns v, v1 and so on, what reached rows of a stop lead on with.
+func (w *writer) heldBy(at *stop, ties []strand, rel relation, filter string) string {
+	raw := slices.Clone(ties) // as the rows hold them
+	for i := range raw {
+		raw[i].to = raw[i].from
+	}
+	return "SELECT DISTINCT " + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" +
+		valueList(raw, rel(at)+" k", filter, func(c *column) string { return "k." + at.f(c.name) }) + ") q"
+}
+
+// heardOf selects, in the same columns, what rows elsewhere lead on with.
+func (w *writer) heardOf(l datamap.Link, ties []strand) string {
+	pair := pairOf(l)
+	return "SELECT " + strings.Join(columnsOf(ties, "e"), ", ") + " FROM " +
+		w.told(froms(ties), "values "+pair[0]+" "+pair[1], func(r *run) []string { return r.feeds[pair].Values })
+}
+
+// saidCrowded is the condition that another store has found a value crowded; ""
+// where none could.
+func (w *writer) saidCrowded(l datamap.Link, ties []strand, values []string) string {
+	if w.p.tied(l) == nil {
+		return ""
+	}
+	pair := pairOf(l)
+	return "(" + strings.Join(values, ", ") + ") IN (SELECT " + strings.Join(columnsOf(ties, "e"), ", ") + " FROM " +
+		w.told(froms(ties), "crowded "+pair[0]+" "+pair[1], func(r *run) []string { return r.feeds[pair].Crowded }) + ")"
+}
+
 // namedBy selects those of the keys asked for that a row here names though the
-// walk did not reach it; see sharedBy.
-func (w *writer) namedBy(t *tie, rel relation) string {
-	holder := w.p.cat.table(t.l.From.Collection)
-	from, to := w.p.columnOf(t.l.From), w.p.columnOf(t.l.To)
-	pair := t.pair()
-	sql := to.text("e.v") + " FROM " + w.told(to, "keys "+pair[0]+" "+pair[1], func(r *run) []string { return r.feeds[pair].Keys }) +
-		" WHERE EXISTS (SELECT 1 FROM " + holder.ident() + " d WHERE " + linked(to, from, col("d", from.name)) + " = " + convert(to, from, "e.v")
+// walk did not reach it; see sharedBy. back is the reference from the row named.
+func (w *writer) namedBy(t *tie, back []strand, rel relation) string {
+	holder, pair := w.p.cat.table(t.l.From.Collection), t.pair()
+	keys := columnsOf(back, "e")
+	values := make([]string, len(back))
+	for i, b := range back {
+		values[i] = convert(b.from, b.to, keys[i])
+	}
+	sql := "SELECT 1 FROM " + holder.ident() + " d WHERE " + w.equals(holder, back, "d", values)
 	for _, at := range w.p.on(holder.oid) {
 		sql += " AND NOT " + w.isIn(at, cols("d", at.key), rel(at), "")
 	}
-	return sql + apart(holder, []strand{{from: to, to: from}}) + ")"
+	return toldAs(froms(back), keys) + " FROM " + w.told(froms(back), "keys "+pair[0]+" "+pair[1], func(r *run) []string { return r.feeds[pair].Keys }) +
+		" WHERE EXISTS (" + fencedFor(back, sql+apart(holder, back)) + ")"
 }
 
 // Trace walks as Find does and tells what rows elsewhere have to know of it:
@@ -272,12 +384,20 @@ func (s *Source) Trace(ctx context.Context, w source.Walk, h source.Holds) (trac
 
 func (c *carriage) trace(ctx context.Context, conn *pgxpool.Conn) (trace source.Trace, err error) {
 	if !c.staged() {
+		v, before := c.v, c.r.held
+		v.held = v.held || len(c.holdings) > 0
 		var big bool
-		err := c.s.inTx(ctx, conn, reading, func(tx pgx.Tx) (err error) {
-			trace, big, err = c.read(ctx, tx, c.p.tracing(c.v))
+		err := c.atOnce(ctx, conn, reading, c.p.tracing(v), func(row pgx.Row) (err error) {
+			trace, big, err = c.traced(row)
 			return err
+		}, func() error {
+			if big {
+				return errBig
+			}
+			return nil
 		})
-		if err != nil || !big {
+		c.r.held = before
+		if !errors.Is(err, errBig) {
 			return trace, err
 		}
 	}
@@ -297,7 +417,7 @@ func (c *carriage) trace(ctx context.Context, conn *pgxpool.Conn) (trace source.
 			}
 			return w.statement("SELECT false, (" + strings.Join(total, " + ") + ")::int8, array_agg(a.told), array_agg(a.value) FROM (" + w.answers(g.in) + ") a")
 		})
-		trace, _, err = c.read(ctx, tx, st)
+		trace, _, err = c.traced(tx.QueryRow(ctx, st.sql, st.args(c.r)...))
 		return err
 	})
 	return trace, err
@@ -320,11 +440,11 @@ func (p *program) tracing(v variant) *statement {
 	})
 }
 
-// read turns a trace's row into feeds, in the order of the ties.
-func (c *carriage) read(ctx context.Context, tx pgx.Tx, st *statement) (trace source.Trace, big bool, err error) {
+// traced turns a trace's row into feeds, in the order of the ties.
+func (c *carriage) traced(row pgx.Row) (trace source.Trace, big bool, err error) {
 	var told []int32
 	var values []string
-	if err := tx.QueryRow(ctx, st.sql, st.args(c.r)...).Scan(&big, &trace.Rows, &told, &values); err != nil {
+	if err := row.Scan(&big, &trace.Rows, &told, &values); err != nil {
 		return trace, false, fmt.Errorf("trace: %w", err)
 	}
 	trace.Feeds = make([]source.Feed, len(c.p.ties))
@@ -333,7 +453,7 @@ func (c *carriage) read(ctx context.Context, tx pgx.Tx, st *statement) (trace so
 	}
 	for i, code := range told {
 		f := &trace.Feeds[code/asked]
-		list := []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays}[code%asked]
+		list := []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays, &f.Crowded}[code%asked]
 		*list = append(*list, values[i])
 	}
 	return trace, big, nil

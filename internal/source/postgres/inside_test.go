@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -363,5 +364,90 @@ func TestInsideIsIndexed(t *testing.T) {
 			v, _ := rows.Values()
 			t.Log(v...)
 		}
+	}
+}
+
+// TestARowThatHoldsTwoOfTheValues: a row that two elements lead to is one row,
+// with an index and without.
+func TestARowThatHoldsTwoOfTheValues(t *testing.T) {
+	t.Parallel()
+	ways(t, `CREATE TABLE people (id int PRIMARY KEY, email text);
+		CREATE TABLE rooms (id int PRIMARY KEY, guests int[], topic text);
+		INSERT INTO people VALUES (1, 'a@x.example'), (2, 'A@x.example'), (3, 'b@x.example');
+		INSERT INTO rooms VALUES (1, '{1,2,3}', 't'), (2, '{2}', 't'), (3, '{3}', 't');`, `CREATE INDEX ON rooms USING gin (guests);`, func(t *testing.T, pool *pgxpool.Pool, o postgres.Options) {
+		m := mapOf(t, `
+dataset:
+  - fides_key: inn
+    lethe: {source: inn, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: rooms
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: guests, fides_meta: {data_type: "integer[]", references: [{dataset: inn, field: people.id, direction: from}]}}
+          - {name: topic, data_categories: [user.content]}
+`)
+		found, err := sourceOf(t, pool, "inn", o).Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, by(found.Findings)["rooms"], 2, 0, 0, 0)
+	})
+}
+
+// TestReturnAllElements: of an array that a reference led to, one's own elements
+// alone are given and masked; with return_all_elements all of it is.
+func TestReturnAllElements(t *testing.T) {
+	t.Parallel()
+	for all, want := range map[bool][2]string{false: {"[1]", "{NULL,2}"}, true: {"[1,2]", "NULL"}} {
+		ways(t, `CREATE TABLE people (id int PRIMARY KEY, email text); CREATE TABLE rooms (id int PRIMARY KEY, guests int[]);
+			INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example'); INSERT INTO rooms VALUES (1, '{1,2}'), (2, '{2}');`,
+			`CREATE INDEX ON rooms USING gin (guests);`, func(t *testing.T, pool *pgxpool.Pool, o postgres.Options) {
+				m := mapOf(t, fmt.Sprintf(`
+dataset:
+  - fides_key: inn
+    lethe: {source: inn, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: rooms
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: guests
+            data_categories: [user.unique_id]
+            fides_meta:
+              data_type: "integer[]"
+              return_all_elements: %t
+              references: [{dataset: inn, field: people.id, direction: from}]
+              masking_strategy_override: {strategy: null_rewrite}
+`, all))
+				s := sourceOf(t, pool, "inn", o)
+				snap, err := s.Snapshot(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				given := ""
+				err = snap.Rows(t.Context(), "inn.rooms", func(r source.Row) error {
+					given += fmt.Sprintf("%s", r.Values[slices.Index(r.Fields, "guests")])
+					return nil
+				})
+				if err := errors.Join(err, snap.Close(t.Context())); err != nil {
+					t.Fatal(err)
+				}
+				if given != want[0] {
+					t.Errorf("return_all_elements %t: expected %s to be given, got %s", all, want[0], given)
+				}
+				if _, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote); err != nil {
+					t.Fatal(err)
+				}
+				if got := text(t, pool, "SELECT string_agg(coalesce(guests::text, 'NULL'), ' ' ORDER BY id) FROM rooms"); got != want[1]+" {2}" {
+					t.Errorf("return_all_elements %t: expected %s to be left in the first room, got %s", all, want[1], got)
+				}
+			})
 	}
 }

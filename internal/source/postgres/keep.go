@@ -209,7 +209,8 @@ func (w *writer) stayed(t task, v variant, rel relation) (with, columns string) 
 	var parts []string
 	for _, s := range w.p.stops {
 		until, filter := "NULL::timestamptz", ""
-		if kept := s.keptRows("k"); kept != "" {
+		// A row that no key names is known by all that it holds: once masked, it is not.
+		if kept := s.keptRows("k"); kept != "" && !(s.nameless && w.masksKept(s)) {
 			until, filter = "CASE WHEN isfinite("+s.kept("k")+") THEN "+s.kept("k")+" END", kept
 		}
 		if w.staged || v.held {

@@ -71,12 +71,19 @@ func (p *program) unique(l datamap.Link, far bool) bool {
 	}
 	t := p.cat.table(c)
 	if t == nil || !p.here(c) {
-		return true // another source's, of which nothing is known
+		return l.Own || keyOf(c, names) // another source's, of which the map alone tells
 	}
 	if c.Controller != "" {
 		names = append(names, c.Controller)
 	}
 	return len(names) > 0 && t.isKey(names)
+}
+
+// keyOf tells whether columns hold the collection's key, as the map has it. A
+// collection without one in the map may have any.
+func keyOf(c *datamap.Collection, names []string) bool {
+	key := c.PrimaryKey()
+	return !slices.ContainsFunc(key, func(f *datamap.Field) bool { return !slices.Contains(names, f.Name) })
 }
 
 // partOfKey tells whether a column stands in a key of its table: a 0 there is a

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 type mask struct {
 	field   *datamap.Field
 	column  *column // the one to be changed
-	how     string  // null_rewrite, string_rewrite, random_string_rewrite, hash, hmac
+	how     string  // null_rewrite, string_rewrite, random_string_rewrite, hash, hmac, aes_encrypt
 	value   string  // string_rewrite: the whole value
 	letters int     // of the others: how many stand before the suffix
 	suffix  string
@@ -62,6 +63,8 @@ func (s *stop) mask(t datamap.Target) (mask, bool) {
 			m.bits = 512
 		}
 		m.letters, m.suffix = room(m.bits/4, t.Masking.Suffix, t.Field.Length, length)
+	case strategyAES:
+		m.letters, m.suffix = room(math.MaxInt32, t.Masking.Suffix, t.Field.Length, length)
 	}
 	return m, true
 }
@@ -188,6 +191,8 @@ func (w *writer) rewrite(m mask, text string) string {
 		return "(" + randomLetters(m.letters) + " || " + w.constant(m, "suffix", m.suffix) + "::text)"
 	case "hash", "hmac":
 		return fmt.Sprintf("(left(encode(%s, 'hex'), %d) || %s::text)", w.digest(m, text), m.letters, w.constant(m, "suffix", m.suffix))
+	case strategyAES:
+		return w.encryptedText(m, text)
 	}
 	return "NULL::text"
 }
@@ -211,6 +216,11 @@ func (w *writer) left(m mask, text string, looking bool) string {
 			return ""
 		}
 		form = fmt.Sprintf("^[0-9a-f]{%d}%s$", m.letters, quoteMeta(m.suffix))
+	case strategyAES:
+		if !looking {
+			return ""
+		}
+		form = m.encryptedForm()
 	default:
 		return ""
 	}
@@ -224,7 +234,7 @@ const tellable = 20
 // told tells whether what the mask wrote can be told from what somebody wrote.
 func (m mask) told() bool {
 	switch m.how {
-	case "hash", "hmac":
+	case "hash", "hmac", strategyAES:
 		return false
 	case "random_string_rewrite":
 		return m.letters == 0 || m.letters >= tellable

@@ -61,6 +61,9 @@ type Options struct {
 // cascades is not: hence not longer.
 const catalogueLife = time.Minute
 
+// DefaultOverShared is Options.OverShared unless set.
+const DefaultOverShared = 1_000
+
 // Source is one Postgres database that holds personal data.
 type Source struct {
 	name string
@@ -95,7 +98,7 @@ func New(name string, pool *pgxpool.Pool, o Options) (*Source, error) {
 		o.SliceRows = 20_000
 	}
 	if o.OverShared == 0 {
-		o.OverShared = 1_000
+		o.OverShared = DefaultOverShared
 	}
 	o.OverShared = max(o.OverShared, 0)
 	return &Source{name: name, pool: pool, o: o, programs: map[string]*program{}, texts: map[*datamap.Field]textRead{}, catalogues: map[string]catalogueRead{}}, nil

@@ -182,19 +182,12 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 		if p.keeping(st) {
 			reasons = append(reasons, st.keepMisfits()...)
 		}
-		for _, t := range v.Targets {
-			if t.Masking != nil && t.Masking.Strategy == "aes_encrypt" {
-				reasons = append(reasons, fmt.Sprintf("%s is to be encrypted, which Postgres cannot do by itself: choose hmac, which lets equal values join, or null_rewrite", t.Field.FullName()))
-			}
-		}
 	}
-	if err := s.tieUp(p); err != nil {
-		return nil, err
-	}
+	s.tieUp(p)
 	for _, t := range p.ties {
-		for _, f := range []*datamap.Field{t.l.From, t.l.To} {
+		for _, f := range t.fields() {
 			if s.holds(f.Collection) {
-				missing(f.Collection, f.Name)
+				needs(f)
 			}
 		}
 	}
@@ -336,9 +329,9 @@ func (p *program) carry(s *stop) {
 		}
 	}
 	for _, t := range p.ties {
-		for _, f := range []*datamap.Field{t.l.From, t.l.To} {
+		for _, f := range t.fields() {
 			if f.Collection == s.c {
-				add(f.Name)
+				add(s.t.known(f).name)
 			}
 		}
 	}
@@ -400,6 +393,9 @@ func (p *program) arrange() {
 	}
 	if p.plan.Kind != datamap.Erasure {
 		return
+	}
+	if p.encrypted() {
+		p.always = "values to be encrypted are read first"
 	}
 	for _, s := range p.stops {
 		if len(s.t.triggers) > 0 && (s.visit.Delete || len(s.visit.Targets) > 0) {

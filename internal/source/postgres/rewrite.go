@@ -97,18 +97,35 @@ type end struct {
 }
 
 // ends are those of a stop in one of its columns, but for arrays that are to be
-// taken whole (return_all_elements).
+// taken whole (return_all_elements). values are those with which rows here lead
+// on; what stores elsewhere tell of the subject's own is added.
 func (w *writer) ends(s *stop, in string, values func(datamap.Link, []strand) string) []end {
 	var all []end
-	for _, l := range s.links {
+	links := slices.Clone(s.links)
+	for _, l := range w.p.fedLinks(s) {
+		if w.p.of[l.From.Collection.FullName()] == nil {
+			links = append(links, l)
+		}
+	}
+	for _, l := range links {
 		ties := w.p.strands(l)
+		list := func() string {
+			if w.p.tied(l) == nil {
+				return values(l, ties)
+			}
+			told := w.fed(l, "mine", toldMine)
+			if w.p.of[l.From.Collection.FullName()] == nil {
+				return told
+			}
+			return values(l, ties) + " UNION ALL " + told
+		}
 		for i, pair := range pairs(l) {
 			c := ties[i].to
 			if c.place == nil || c.place.in.name != in || undivided(pair.To) {
 				continue
 			}
 			all = append(all, end{c: c, among: func(text string) string {
-				return linked(ties[i].from, c, text) + " IN (SELECT o." + v(i) + " FROM (" + values(l, ties) + ") o)"
+				return linked(ties[i].from, c, text) + " IN (SELECT o." + v(i) + " FROM (" + list() + ") o)"
 			}})
 		}
 	}

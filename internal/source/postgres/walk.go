@@ -145,8 +145,17 @@ func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) stri
 		return "SELECT " + w.carries(s) + ", false AS seed FROM " + s.t.ident() + " t WHERE " +
 			among(ties, func(c *column) string { return s.t.inRow("t", c) }, list) + rest
 	}
-	return "SELECT u.* FROM " + distinct + " CROSS JOIN LATERAL (" + fencedFor(ties, "SELECT "+w.carries(s)+", false AS seed FROM "+
+	return "SELECT " + w.eachOnce(s, ties) + "u.* FROM " + distinct + " CROSS JOIN LATERAL (" + fencedFor(ties, "SELECT "+w.carries(s)+", false AS seed FROM "+
 		s.t.ident()+" t WHERE "+w.equals(s.t, ties, "t", columnsOf(ties, "v"))+rest+" OFFSET 0") + ") u"
+}
+
+// eachOnce takes a row once that holds several of the values looked up: the
+// elements of an array, or of one inside a document.
+func (w *writer) eachOnce(s *stop, ties []strand) string {
+	if !slices.ContainsFunc(ties, func(t strand) bool { return t.to.place != nil && !t.to.place.one }) {
+		return ""
+	}
+	return "DISTINCT ON (" + strings.Join(s.fs("u", s.key), ", ") + ") "
 }
 
 // linkValues are the values, columns v, v1 and so on, that a link's rows lead on with.

@@ -12,10 +12,10 @@ import (
 // Check holds the data map against each shard, and keys of each against the
 // others. A shard that cannot be asked is a doubt of its own: the others are
 // told all the same.
-func (s *Source) Check(ctx context.Context, m *datamap.Map) ([]postgres.Doubt, error) {
+func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) ([]postgres.Doubt, error) {
 	lists := make([][]postgres.Doubt, len(s.parts))
 	err := s.each(ctx, func(ctx context.Context, i int) (err error) {
-		lists[i], err = s.parts[i].Database.Check(ctx, m)
+		lists[i], err = s.parts[i].Database.Check(ctx, m, policies...)
 		return err
 	})
 	if err != nil {
@@ -38,6 +38,27 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map) ([]postgres.Doubt, e
 				return nil, err
 			}
 			all = append(all, doubt...)
+		}
+	}
+	return all, nil
+}
+
+// Misfits are the fields that an erasure could not mask in one of the shards.
+func (s *Source) Misfits(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) ([]postgres.Misfit, error) {
+	lists := make([][]postgres.Misfit, len(s.parts))
+	err := s.each(ctx, func(ctx context.Context, i int) (err error) {
+		lists[i], err = s.parts[i].Database.Misfits(ctx, m, policies...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var all []postgres.Misfit
+	for _, list := range lists {
+		for _, one := range list {
+			if !slices.Contains(all, one) { // as a rule all shards have the same schema
+				all = append(all, one)
+			}
 		}
 	}
 	return all, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/fleet"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
 
 // Erase erases in every shard at once, each in a transaction of its own. They
@@ -19,11 +20,15 @@ import (
 // the one outcome, and erases again what is left: the feeds stand in the note,
 // because the rows that led from one shard to another may be gone.
 //
-// A shard that fails leaves the others done: the error names it.
+// A shard that fails leaves the others done: the error names it. A value that
+// strangers share stops all of them beforehand.
 func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (source.Note, error) {
 	w, h, err := s.gather(ctx, w, h)
 	if err != nil {
 		return source.Note{}, err
+	}
+	if _, links := s.braked(w); len(links) > 0 { // before any shard is touched
+		return source.Note{}, &postgres.Braked{Source: s.name, Limit: s.overShared, Links: links}
 	}
 	e := &erasing{feeds: w.Feeds, note: note}
 	errs := make([]error, len(s.parts))

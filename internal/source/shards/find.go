@@ -84,7 +84,7 @@ func (s *Source) Trace(ctx context.Context, w source.Walk, h source.Holds) (sour
 			}
 			g := &sum.Feeds[i]
 			g.Values, g.Mine, g.Keys = append(g.Values, f.Values...), append(g.Mine, f.Mine...), append(g.Keys, f.Keys...)
-			g.Others, g.Stays = append(g.Others, f.Others...), append(g.Stays, f.Stays...)
+			g.Others, g.Stays, g.Crowded = append(g.Others, f.Others...), append(g.Stays, f.Stays...), append(g.Crowded, f.Crowded...)
 		}
 	}
 	return sum, nil
@@ -133,6 +133,7 @@ func (s *Source) Find(ctx context.Context, w source.Walk) (source.Found, error) 
 	slices.Sort(sum.Reached)
 	sum.Reached = slices.Compact(sum.Reached)
 	sum.Reached = sum.Reached[:min(len(sum.Reached), maxReached)]
+	sum.Braked, _ = s.braked(w)
 	return sum, nil
 }
 

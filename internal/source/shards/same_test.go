@@ -6,8 +6,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	diff "github.com/google/go-cmp/cmp"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
@@ -94,7 +97,6 @@ func same(t *testing.T, ways []*way, r *rand.Rand, what string) {
 	}
 	restricted, roots := r.IntN(3) == 0, []source.RowKey{{Collection: "left.people", Key: "0"}, {Collection: "right.devices", Key: "d1"}}
 	shared := r.IntN(2) == 0
-	type outcome struct{ found, given, erased, left string }
 	var first outcome
 	for i, w := range ways {
 		load(t, w.pools, w.at, rows)
@@ -131,9 +133,16 @@ func same(t *testing.T, ways []*way, r *rand.Rand, what string) {
 			continue
 		}
 		if got != first {
-			t.Fatalf("%s: expected %s to give what one database gives:\n%+v\nit gave\n%+v\nrows:\n%v\nseeds %v, restricted %t, holds %+v", what, w.name, first, got, rows, types, restricted, h.Rows)
+			t.Fatalf("%s: expected %s to give what one database gives (-want +got):\n%s\nrows:\n%v\nseeds %v, restricted %t, holds %+v", what, w.name, diff.Diff(first.String(), got.String()), rows, types, restricted, h.Rows)
 		}
 	}
+}
+
+// outcome is all that came of one case.
+type outcome struct{ found, given, erased, left string }
+
+func (o outcome) String() string {
+	return strings.Join([]string{o.found, o.given, o.erased, o.left}, "\n\n")
 }
 
 // listed is what was found, whichever source found it.
@@ -151,5 +160,5 @@ func listed(f source.Found) string {
 		x.Source = ""
 		lines = append(lines, fmt.Sprintf("%+v", x))
 	}
-	return fmt.Sprintf("%v reached %v", lines, f.Reached)
+	return fmt.Sprintf("%s\nreached %v", strings.Join(lines, "\n"), f.Reached)
 }

@@ -46,7 +46,8 @@ type Database interface {
 	SearchMentions(ctx context.Context, m source.Mentions, from string) (source.MentionSlice, error)
 	ReadMention(ctx context.Context, m source.Mentions, key string) (source.MentionText, bool, error)
 	ChangeMention(ctx context.Context, c source.MentionChange) (source.MentionOutcome, error)
-	Check(ctx context.Context, m *datamap.Map) ([]postgres.Doubt, error)
+	Check(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) ([]postgres.Doubt, error)
+	Misfits(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) ([]postgres.Misfit, error)
 	Lacks(ctx context.Context, plans []*datamap.Plan, sweeps []source.Selection, texts ...datamap.MentionField) ([]postgres.Doubt, error)
 	Ping(ctx context.Context) error
 	Close()
@@ -73,6 +74,8 @@ type Source struct {
 	name  string
 	parts []Part
 	turns map[string]chan struct{} // by server
+	// overShared is how many rows of others may hold a value, over all shards.
+	overShared int64
 }
 
 // New makes a source of its parts.
@@ -83,7 +86,10 @@ func New(name string, parts []Part, o Options) (*Source, error) {
 	if o.PerServer <= 0 {
 		o.PerServer = 4
 	}
-	s := &Source{name: name, parts: parts, turns: map[string]chan struct{}{}}
+	if o.Postgres.OverShared == 0 {
+		o.Postgres.OverShared = postgres.DefaultOverShared
+	}
+	s := &Source{name: name, parts: parts, turns: map[string]chan struct{}{}, overShared: o.Postgres.OverShared}
 	seen := map[string]string{}
 	for _, p := range parts {
 		if other, twice := seen[p.ID]; twice {
@@ -101,6 +107,8 @@ func New(name string, parts []Part, o Options) (*Source, error) {
 // told by its first use.
 func Open(ctx context.Context, name string, urls []string, o Options) (*Source, error) {
 	o.Postgres.Shard = true
+	each := o.Postgres
+	each.OverShared = share(each.OverShared, len(urls))
 	var parts []Part
 	opened := func() {
 		for _, p := range parts {
@@ -109,7 +117,7 @@ func Open(ctx context.Context, name string, urls []string, o Options) (*Source, 
 	}
 	for i, url := range urls {
 		label := fmt.Sprintf("%s, shard %d", name, i+1)
-		db, err := postgres.Open(ctx, name, url, o.Postgres)
+		db, err := postgres.Open(ctx, name, url, each)
 		if err != nil {
 			opened()
 			return nil, fmt.Errorf("shard %d: %w", i+1, err)

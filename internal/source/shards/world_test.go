@@ -21,15 +21,23 @@ import (
 
 // A small world without foreign keys between tables, so that any row may lie
 // anywhere, with every kind of tie: owners, a browser that leads to rows without
-// one, a reference in direction "to", one by text to a number, masked rows.
+// one, a reference in direction "to", one by text to a number, masked rows, and
+// references of two columns, by arrays and by what stands inside documents.
 const schema = `
 CREATE TABLE places  (id int PRIMARY KEY, street text);
 CREATE TABLE people  (id int PRIMARY KEY, tenant int, email text, name text, place_id int);
 CREATE TABLE devices (id text PRIMARY KEY, person_id int, agent text);
 CREATE TABLE orders  (shop int, no int, person_id text, device_id text, paid numeric, at timestamptz, PRIMARY KEY (shop, no));
 CREATE TABLE events  (id int PRIMARY KEY, device_id text, ip inet, word text);
+CREATE TABLE seats   (hall int, no int, person_id int, label text, PRIMARY KEY (hall, no));
+CREATE TABLE tickets (id int PRIMARY KEY, hall text, seat bigint, note text);
+CREATE TABLE rooms   (id int PRIMARY KEY, guests int[], topic text);
+CREATE TABLE notes   (id int PRIMARY KEY, doc jsonb);
+CREATE TABLE bags    (id int PRIMARY KEY, person_id int, items text[], label text);
+CREATE TABLE goods   (id int PRIMARY KEY, name text);
 CREATE INDEX ON people (lower(email)); CREATE INDEX ON people (place_id);
-CREATE INDEX ON devices (person_id); CREATE INDEX ON orders (person_id); CREATE INDEX ON orders (device_id);`
+CREATE INDEX ON devices (person_id); CREATE INDEX ON orders (person_id); CREATE INDEX ON orders (device_id);
+CREATE INDEX ON tickets (hall, seat); CREATE INDEX ON rooms USING gin (guests); CREATE INDEX ON notes USING gin (doc jsonb_path_ops);`
 
 // Two datasets: what lies in the second one's database when there are two.
 const worldMap = `
@@ -58,9 +66,56 @@ dataset:
           - {name: device_id, fides_meta: {references: [{dataset: right, field: devices.id, direction: from}]}}
           - {name: ip, data_categories: [user.device.ip_address]}
           - {name: word, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: gone}}}}
+      - name: seats
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: hall, fides_meta: {primary_key: true}}
+          - {name: no, fides_meta: {primary_key: true}}
+          - {name: person_id, fides_meta: {references: [{dataset: left, field: people.id, direction: from}]}}
+          - {name: label, data_categories: [user.content]}
+      - name: bags
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person_id, fides_meta: {references: [{dataset: left, field: people.id, direction: from}]}}
+          - {name: items, fides_meta: {data_type: "string[]", references: [{dataset: right, field: goods.id, direction: to}]}}
+          - {name: label, data_categories: [user.content]}
   - fides_key: right
     lethe: {source: world, basis: f}
     collections:
+      - name: tickets
+        lethe: {all_of: [hall, seat]}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: hall, fides_meta: {references: [{dataset: left, field: seats.hall, direction: from}]}}
+          - {name: seat, fides_meta: {references: [{dataset: left, field: seats.no, direction: from}]}}
+          - {name: note, data_categories: [user.content]}
+      - name: rooms
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: guests
+            data_categories: [user.unique_id]
+            fides_meta:
+              data_type: "integer[]"
+              references: [{dataset: left, field: people.id, direction: from}]
+              masking_strategy_override: {strategy: null_rewrite}
+          - {name: topic, data_categories: [user.content]}
+      - name: notes
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: doc
+            fides_meta: {data_type: object}
+            fields:
+              - name: of
+                fides_meta: {data_type: "object[]"}
+                fields:
+                  - {name: who, data_categories: [user.unique_id], fides_meta: {references: [{dataset: left, field: people.id, direction: from}]}}
+                  - {name: text, data_categories: [user.content]}
+      - name: goods
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: name, data_categories: [user.content]}
       - name: devices
         lethe: {owner: person_id}
         fides_meta: {masking_strategy_override: {strategy: delete}}
@@ -81,8 +136,8 @@ dataset:
 `
 
 var (
-	tables  = []string{"places", "people", "devices", "orders", "events"}
-	onRight = []string{"devices", "orders"}
+	tables  = []string{"places", "people", "devices", "orders", "events", "seats", "tickets", "rooms", "notes", "bags", "goods"}
+	onRight = []string{"devices", "orders", "tickets", "rooms", "notes", "goods"}
 )
 
 func mapOf(t testing.TB, right string) *datamap.Map {
@@ -143,6 +198,21 @@ func drawRows(r *rand.Rand) []row {
 	for i := range r.IntN(7) {
 		put("events", fmt.Sprint(i), among("d", devices, "NULL", "unknown", "d9"), of("198.18.0.1", "NULL"), of("w", "W", "ö", "NULL"))
 	}
+	person := func(more ...string) string { return among("", people, more...) }
+	goods := r.IntN(4)
+	for i := range goods {
+		put("goods", fmt.Sprint(i), "g")
+	}
+	for i := range r.IntN(4) {
+		put("seats", fmt.Sprint(i%2), fmt.Sprint(i), person("NULL"), "s")
+		put("bags", fmt.Sprint(i), person("NULL", "77"), "{"+of("", "1", "0,2", "1,1", "n/a,3", "x")+"}", "b")
+	}
+	for i := range r.IntN(6) {
+		put("tickets", fmt.Sprint(i), of("0", "1", "00", "NULL", "x"), of("0", "1", "2", "NULL"), "t")
+		put("rooms", fmt.Sprint(i), "{"+person()+","+person("77", "NULL")+"}", of("t", "NULL"))
+		put("notes", fmt.Sprint(i), of(`{"of": [{"who": `+person()+`, "text": "a"}, {"who": "`+person("x")+`", "text": "b"}], "else": 1}`,
+			`{"of": {"who": `+person()+`, "text": "c"}}`, `{"of": []}`, `{}`, "NULL"))
+	}
 	return rows
 }
 
@@ -150,7 +220,7 @@ func load(t testing.TB, pools []*pgxpool.Pool, at func(row) int, rows []row) {
 	t.Helper()
 	sql := make([]strings.Builder, len(pools))
 	for i := range sql {
-		sql[i].WriteString("TRUNCATE places, people, devices, orders, events;")
+		sql[i].WriteString("TRUNCATE " + strings.Join(tables, ", ") + ";")
 	}
 	for _, r := range rows {
 		sql[at(r)].WriteString(r.insert)
@@ -265,6 +335,7 @@ func together(name string, m *datamap.Map, pools []*pgxpool.Pool, at func(row) i
 				return sum, err
 			}
 			sum.Findings, sum.Roots, sum.Reached = append(sum.Findings, f.Findings...), append(sum.Roots, f.Roots...), append(sum.Reached, f.Reached...)
+			sum.Braked = append(sum.Braked, f.Braked...)
 		}
 		slices.Sort(sum.Reached)
 		sum.Reached = slices.Compact(sum.Reached)

@@ -6,17 +6,19 @@
 //
 //  1. Write a package internal/source/KIND. A source of rows has the methods of
 //     Rows here (they are dsar.Source); a store of files that rows name those of
-//     Files (dsar.FileStore). Errors are wrapped with names and codes, never
+//     Files (dsar.FileStore), and one that a person answers for those of Desk.
+//     Errors are wrapped with names and codes, never
 //     with values; what trying again cannot mend has Permanent() bool.
 //  2. In its test, call Run with a factory. For rows it loads Tables, under the
 //     names and keys that they have here, into a store of its own, and makes a
-//     source named Name of it; for files it puts Contents under their keys.
+//     source named Name of it; for files it puts Contents under their keys; for a
+//     desk it makes a request that can be asked about.
 //     What the kind cannot do is left nil in the factory's answer, and the suite
 //     says which promises it did not try.
 //  3. Add the kind to openStore in cmd/lethe and to sources in internal/config:
 //     nothing else chooses an implementation.
 //
-// Open rows.go for what is promised of rows, files.go of files.
+// Open rows.go for what is promised of rows, files.go of files, desk.go of people.
 package sourcetest
 
 import (
@@ -35,11 +37,12 @@ const Name = "tested"
 // A Factory makes a fresh subject, which ends with the test.
 type Factory func(t *testing.T) Subject
 
-// A Subject is one source with what the suite needs to try it. Rows or Files, or
-// both, are set; of the functions those that are nil leave promises untried.
+// A Subject is one source with what the suite needs to try it. Rows, Files or
+// Desk, or several, are set; of the functions those that are nil leave promises untried.
 type Subject struct {
 	Rows  Rows
 	Files Files
+	Desk  Desk
 
 	// Keys lists the primary keys that are in a collection, as text, in any order.
 	// Needed with Rows.
@@ -85,24 +88,27 @@ type Files interface {
 func Run(t *testing.T, factory Factory) {
 	t.Helper()
 	probe := factory(t)
-	if probe.Rows == nil && probe.Files == nil {
-		t.Fatal("expected the factory to make a source of rows or of files")
+	if probe.Rows == nil && probe.Files == nil && probe.Desk == nil {
+		t.Fatal("expected the factory to make a source of rows, of files, or a desk")
 	}
 	if probe.Rows != nil {
-		for name, try := range rowPromises() {
-			t.Run("rows/"+name, func(t *testing.T) {
-				t.Parallel()
-				try(t, factory(t))
-			})
-		}
+		promised(t, "rows", rowPromises(), factory)
 	}
 	if probe.Files != nil {
-		for name, try := range filePromises() {
-			t.Run("files/"+name, func(t *testing.T) {
-				t.Parallel()
-				try(t, factory(t))
-			})
-		}
+		promised(t, "files", filePromises(), factory)
+	}
+	if probe.Desk != nil {
+		promised(t, "desk", deskPromises(), factory)
+	}
+}
+
+func promised(t *testing.T, half string, promises map[string]func(*testing.T, Subject), factory Factory) {
+	t.Helper()
+	for name, try := range promises {
+		t.Run(half+"/"+name, func(t *testing.T) {
+			t.Parallel()
+			try(t, factory(t))
+		})
 	}
 }
 

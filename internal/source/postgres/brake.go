@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -49,18 +50,23 @@ type brake struct {
 
 // unbraked are the values, column v and so on, with which a link's rows lead on
 // and that are not braked: each value is asked about once.
-func (w *writer) unbraked(l datamap.Link, ties []strand, rel relation, filter string) string {
+func (w *writer) unbraked(l datamap.Link, ties []strand, rel relation, filter string, by ledBy) string {
 	at := w.p.of[l.From.Collection.FullName()]
-	raw := make([]strand, len(ties)) // as the rows hold them
 	list := make([]string, len(ties))
 	for i, t := range ties {
-		raw[i] = t
-		raw[i].to = t.from
 		list[i] = convert(t.from, t.to, "b."+v(i)) + " AS " + v(i)
 	}
-	values := valueList(raw, rel(at)+" k", filter, func(c *column) string { return "k." + at.f(c.name) })
-	return "SELECT " + strings.Join(list, ", ") + " FROM (SELECT DISTINCT " + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + values + ") q) b WHERE NOT " +
+	return "SELECT " + strings.Join(list, ", ") + " FROM " + w.held(ties, at, rel(at), filter, by) + " b WHERE NOT " +
 		w.crowded(l, rel, columnsOf(ties, "b"))
+}
+
+// held are those that would lead on, as the rows hold them, each once.
+func (w *writer) held(ties []strand, at *stop, rel, filter string, by ledBy) string {
+	raw := slices.Clone(ties)
+	for i := range raw {
+		raw[i].to = raw[i].from
+	}
+	return "(SELECT DISTINCT " + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + w.leading(raw, at, rel, filter, by) + ") q)"
 }
 
 // brakes are those of a walk, over the rows that it reached.
@@ -73,14 +79,9 @@ func (w *writer) brakes(rel relation) []brake {
 				continue
 			}
 			at := w.p.of[l.From.Collection.FullName()]
-			values, more := spread(froms(ties), func(c *column) string { return "k." + at.f(c.name) })
-			var names, leads []string
-			for i, t := range ties {
-				names = append(names, values[i]+" AS "+v(i))
-				leads = append(leads, t.leads(values[i]))
-			}
-			all = append(all, brake{link: l, count: "SELECT count(*) FROM (SELECT DISTINCT " + strings.Join(names, ", ") + " FROM " + rel(at) + " k" + more + " WHERE " +
-				strings.Join(leads, " AND ") + ") b WHERE " + w.crowded(l, rel, columnsOf(ties, "b"))})
+			by := func(l datamap.Link, _ []strand) string { return w.linkValues(l, w.v, rel, "") }
+			all = append(all, brake{link: l, count: "SELECT count(*) FROM " + w.held(ties, at, rel(at), "", by) + " b WHERE " +
+				w.crowded(l, rel, columnsOf(ties, "b"))})
 		}
 	}
 	return all

@@ -71,7 +71,7 @@ func redacted(f *datamap.Field) bool {
 }
 
 // gift is the expression of what is given of a column of row t, as value turns it into Go.
-func (w *writer) gift(s *stop, g gift, values func(datamap.Link, []strand) string) string {
+func (w *writer) gift(s *stop, g gift, values ledBy) string {
 	c := s.t.columns[g.field.Name]
 	name := col("t", c.name)
 	switch c.class {

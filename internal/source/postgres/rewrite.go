@@ -98,7 +98,7 @@ type end struct {
 
 // ends are those of a stop in one of its columns, but for arrays that are to be
 // taken whole (return_all_elements).
-func (w *writer) ends(s *stop, in string, values func(datamap.Link, []strand) string) []end {
+func (w *writer) ends(s *stop, in string, values ledBy) []end {
 	var all []end
 	for _, l := range s.links {
 		ties := w.p.strands(l)
@@ -112,6 +112,12 @@ func (w *writer) ends(s *stop, in string, values func(datamap.Link, []strand) st
 			}})
 		}
 	}
+	return append(all, w.seedEnds(s, in)...)
+}
+
+// seedEnds are those of seeds.
+func (w *writer) seedEnds(s *stop, in string) []end {
+	var all []end
 	for _, seed := range s.visit.Seeds {
 		c := s.t.at(seed.Field)
 		if c.place == nil || c.place.in.name != in || undivided(seed.Field) {

@@ -137,19 +137,16 @@ func (w *writer) sum(sql string) string {
 		i = len(w.sums)
 		w.sums = append(w.sums, sql)
 	}
-	return fmt.Sprintf("sums.c%d", i)
+	return fmt.Sprintf("sums.c[%d]", i+1)
 }
 
-// summed is the FROM of the counts remembered.
+// summed is the FROM of the counts remembered: an array, because a row has no
+// more than 1,664 columns.
 func (w *writer) summed() string {
 	if len(w.sums) == 0 {
 		return ""
 	}
-	list := make([]string, len(w.sums))
-	for i, sql := range w.sums {
-		list[i] = fmt.Sprintf("%s AS c%d", sql, i)
-	}
-	return "\nFROM (SELECT " + strings.Join(list, ", ") + " OFFSET 0) sums"
+	return "\nFROM (SELECT ARRAY[" + strings.Join(w.sums, ", ") + "]::int8[] AS c OFFSET 0) sums"
 }
 
 // walked writes the walk itself: the CTEs of the rows reached, and "big".

@@ -197,7 +197,9 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 		       CASE b.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(b.oid, NULL) END, b.oid, b.typcategory::text,
 		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND d.typmod > 4 THEN d.typmod - 4 ELSE 0 END,
 		       CASE WHEN b.oid <> a.atttypid THEN format_type(a.atttypid, NULL) ELSE '' END,
-		       coalesce(CASE e.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(e.oid, NULL) END, ''), coalesce(e.oid, 0), coalesce(e.typcategory::text, '')
+		       coalesce(CASE e.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(e.oid, NULL) END, ''), coalesce(e.oid, 0), coalesce(e.typcategory::text, ''),
+		       CASE WHEN f.typbasetype <> 0 THEN format_type(f.oid, NULL) ELSE '' END,
+		       CASE WHEN e.typname IN ('varchar', 'bpchar') THEN greatest(CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END - 4, 0) ELSE 0 END
 		FROM pg_attribute a
 		CROSS JOIN LATERAL (
 			WITH RECURSIVE d AS (
@@ -219,7 +221,7 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 	var col, element column
 	var category, elementCategory string
 	_, err = pgx.ForEachRow(rows, []any{&rel, &col.name, &col.notNull, &col.generated, &col.identity, &col.typ, &base, &category, &col.length, &col.domain,
-		&element.typ, &elementOID, &elementCategory}, func() error {
+		&element.typ, &elementOID, &elementCategory, &element.domain, &element.length}, func() error {
 		n := col
 		n.class = classOf(base, n.typ, category)
 		if n.class == classArray && elementOID != 0 {

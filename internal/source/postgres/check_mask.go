@@ -66,9 +66,11 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if why := cannotHold(t, m); why != "" {
 		return why, nil
 	}
-	whole := m.field.Parent == nil && m.column.class != classArray && m.column.class != classJSON
-	if !whole {
+	if m.field.Parent != nil || m.column.class == classJSON {
 		return "", nil
+	}
+	if m.column.class == classArray {
+		return refusedInArray(ctx, conn, m)
 	}
 	if why, err := k.refusedByKey(ctx, conn, t, m); why != "" || err != nil {
 		return why, err
@@ -160,6 +162,21 @@ func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (
 		if refused {
 			return "the constraint " + c.Name + " refuses the masked value", nil
 		}
+	}
+	return "", nil
+}
+
+// refusedInArray tries the masked value as an element.
+func refusedInArray(ctx context.Context, conn *pgxpool.Conn, m mask) (string, error) {
+	value, typ := m.sample(), m.column.typ
+	if value == nil || m.column.element == nil {
+		return "", nil
+	}
+	if m.column.domain != "" {
+		typ = m.column.domain
+	}
+	if _, err := conn.Exec(ctx, "SELECT ARRAY[$1::text]::"+typ, value); err != nil {
+		return tried(err, "its type "+typ+" refuses the masked value")
 	}
 	return "", nil
 }

@@ -80,7 +80,7 @@ func (w *writer) gift(s *stop, g gift, values ledBy) string {
 		if len(ends) == 0 || c.element == nil {
 			return c.given(name)
 		}
-		return c.given("(" + elementwise(name, ends, func(e string) string { return e }, true) + ")")
+		return c.given("(" + elementwise(c.plainArray(name), ends, func(e string) string { return e }, true) + ")")
 	case classJSON:
 		ends := w.ends(s, c.name, values)
 		if len(g.parts)+len(g.gone)+len(ends) == 0 {

@@ -42,7 +42,10 @@ func (s *stop) mask(t datamap.Target) (mask, bool) {
 		m.how = t.Masking.Strategy
 	}
 	length := c.length
-	if c.class == classArray || c.class == classJSON {
+	switch {
+	case c.class == classArray && c.element != nil:
+		length = c.element.length
+	case c.class == classArray || c.class == classJSON:
 		length = 0
 	}
 	switch m.how {
@@ -162,7 +165,7 @@ func (w *writer) maskedColumn(s *stop, v variant, rel relation, of []mask, looki
 		if m.how == "null_rewrite" && len(ends) == 0 || m.column.element == nil {
 			return "NULL"
 		}
-		return elementwise(name, ends, func(e string) string {
+		return "(" + elementwise(m.column.plainArray(name), ends, func(e string) string {
 			if m.how == "null_rewrite" {
 				return "NULL"
 			}
@@ -171,7 +174,7 @@ func (w *writer) maskedColumn(s *stop, v variant, rel relation, of []mask, looki
 				become = "CASE WHEN " + left + " THEN " + become + " ELSE " + e + " END"
 			}
 			return "CASE WHEN " + e + " IS NOT NULL THEN " + become + " END"
-		}, false)
+		}, false) + ")::" + m.column.typ
 	}
 	if m.how == "null_rewrite" {
 		return "NULL"

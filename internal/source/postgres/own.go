@@ -52,7 +52,7 @@ func (w *writer) ownIn(at *stop, c *column, by ledBy) string {
 // ownBy are they where the ends are known by which the row was reached.
 func (c *column) ownBy(ends []end) string {
 	if c.place.in.class == classArray {
-		return "(" + elementwise(col("t", c.place.in.name), ends, func(e string) string { return e }, true) + ")::text[]"
+		return "(" + elementwise(c.place.in.plainArray(col("t", c.place.in.name)), ends, func(e string) string { return e }, true) + ")::text[]"
 	}
 	root := &piece{ownOnly: true}
 	root.below(c.place.path)

@@ -47,6 +47,7 @@ type column struct {
 	generated bool
 	identity  string  // GENERATED … AS IDENTITY: "a" (always), "d" (by default); "" for others
 	length    int     // varchar(n), char(n); 0: none
+	exact     string  // typ with its modifier, as in numeric(6,2)
 	domain    string  // its domain, quoted; "" for none
 	element   *column // of an array: its elements
 	place     *place  // a place inside a column rather than a column, see places.go
@@ -194,10 +195,11 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
 		SELECT a.attrelid, a.attname::text, a.attnotnull OR d.notnull, a.attgenerated <> '', a.attidentity::text,
-		       CASE b.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(b.oid, NULL) END, b.oid, b.typcategory::text,
+		       CASE b.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(b.oid, NULL) END, b.oid, b.typcategory::text, format_type(b.oid, d.typmod),
 		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND d.typmod > 4 THEN d.typmod - 4 ELSE 0 END,
 		       CASE WHEN b.oid <> a.atttypid THEN format_type(a.atttypid, NULL) ELSE '' END,
 		       coalesce(CASE e.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(e.oid, NULL) END, ''), coalesce(e.oid, 0), coalesce(e.typcategory::text, ''),
+		       coalesce(format_type(e.oid, CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END), ''),
 		       CASE WHEN f.typbasetype <> 0 THEN format_type(f.oid, NULL) ELSE '' END,
 		       CASE WHEN e.typname IN ('varchar', 'bpchar') THEN greatest(CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END - 4, 0) ELSE 0 END
 		FROM pg_attribute a
@@ -220,8 +222,8 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 	var rel, base, elementOID uint32
 	var col, element column
 	var category, elementCategory string
-	_, err = pgx.ForEachRow(rows, []any{&rel, &col.name, &col.notNull, &col.generated, &col.identity, &col.typ, &base, &category, &col.length, &col.domain,
-		&element.typ, &elementOID, &elementCategory, &element.domain, &element.length}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&rel, &col.name, &col.notNull, &col.generated, &col.identity, &col.typ, &base, &category, &col.exact, &col.length, &col.domain,
+		&element.typ, &elementOID, &elementCategory, &element.exact, &element.domain, &element.length}, func() error {
 		n := col
 		n.class = classOf(base, n.typ, category)
 		if n.class == classArray && elementOID != 0 {

@@ -200,7 +200,7 @@ func (w *writer) left(m mask, text string, looking bool) string {
 	var form string
 	switch m.how {
 	case "string_rewrite":
-		return text + " IS DISTINCT FROM " + w.constant(m, "value", m.value) + "::text"
+		return text + " IS DISTINCT FROM " + w.written(m)
 	case "random_string_rewrite":
 		if !looking && !m.told() {
 			return ""
@@ -233,6 +233,19 @@ func (m mask) told() bool {
 		return m.letters == 0 || m.letters >= tellable
 	}
 	return true
+}
+
+// written is the text of the value that a string_rewrite leaves behind: 9.00 of a
+// 9, where the column's type has it so.
+func (w *writer) written(m mask) string {
+	value, of := w.constant(m, "value", m.value)+"::text", m.column
+	if of.class == classArray && of.element != nil {
+		of = of.element
+	}
+	if m.field.Parent != nil || of.class == classJSON || of.class.textual() {
+		return value
+	}
+	return "(" + value + "::" + of.exact + ")::text"
 }
 
 // constant binds a text of the data map.

@@ -175,7 +175,7 @@ func touchedCategories(plan *datamap.Plan, findings []source.Finding) []string {
 		if !did[v.Collection.FullName()] {
 			continue
 		}
-		for _, field := range v.Collection.Fields {
+		for _, field := range v.Collection.AllFields() {
 			if v.Delete || slices.ContainsFunc(v.Targets, func(t datamap.Target) bool { return t.Field == field }) {
 				for _, c := range field.Categories {
 					seen[c] = true

@@ -317,15 +317,16 @@ func (s *Service) tables(name string, snap source.Snapshot, plan *datamap.Plan) 
 	return out
 }
 
-// visitColumns are the fields of a collection that are given out, in the map's order.
+// visitColumns are the columns of a collection that are given out, in the map's
+// order: also those of which only parts are, which the source takes out of them.
 func visitColumns(v *datamap.Visit) []archive.Column {
 	given := map[*datamap.Field]bool{}
 	asked := map[*datamap.Field]bool{}
 	for _, t := range v.Targets {
-		given[t.Field], asked[t.Field] = true, true
+		given[t.Field.Column()], asked[t.Field] = true, true
 	}
 	for _, f := range v.LinkFields {
-		given[f] = true
+		given[f.Column()] = true
 	}
 	var out []archive.Column
 	for _, f := range v.Collection.Fields {

@@ -95,7 +95,7 @@ func purposes(visits []*datamap.Visit) ([]archive.Purpose, []string) {
 	origins := map[string]bool{}
 	for _, v := range visits {
 		at := map[string]int{}
-		for _, f := range v.Collection.Fields {
+		for _, f := range v.Collection.AllFields() {
 			if len(f.Categories) == 0 || !targeted(v, f) {
 				continue
 			}

@@ -197,9 +197,9 @@ func (s *Service) nameFields(collection string) []string {
 			if c.FullName() != collection {
 				continue
 			}
-			for _, f := range c.Fields {
+			for _, f := range c.AllFields() {
 				if f.Identity == "" && slices.ContainsFunc(f.Categories, func(cat string) bool { return datamap.CategoryMatches("user.name", cat) }) {
-					out = append(out, f.Name)
+					out = append(out, f.LocalName())
 				}
 			}
 		}

@@ -133,6 +133,8 @@ func explainSource(name string, err error) failure {
 		return failure{"source_constraint", at + "kept adding rows to " + table + " that need what is erased, and nothing was changed there." + again, true}
 	case strings.HasPrefix(code, "23"):
 		return failure{"source_constraint", at + "refuses the change: a rule of " + table + " forbids it, and nothing was changed there. Look at the data map (`lethe check`)" + then, false}
+	case strings.HasPrefix(code, "P0"): // PL/pgSQL's own, RAISE above all
+		return failure{code, at + "refuses the change: one of its triggers raised the error " + code + ", and nothing was changed there. `lethe check` names the tables with triggers: let them allow it" + then, false}
 	case pg.Passing(err), code == "":
 		return failure{"source_down", at + "cannot be reached." + again + " If this stays, run `lethe check`.", true}
 	default:

@@ -393,7 +393,7 @@ func TestParseHostile(t *testing.T) {
 		"one key 100,000 times": {
 			strings.Repeat("a: 1\n", 100_000), "more than 4000 keys in one mapping",
 		},
-		"over 1 MiB":     {strings.Repeat("#", 1<<20+1), "larger than 1 MiB"},
+		"over 32 MiB":    {strings.Repeat("#", 32<<20+1), "larger than 32 MiB"},
 		"tabs":           {"dataset:\n\t- x\n \t- y\n", "map1.yaml:2:1: a tab cannot indent in YAML; use spaces\nerror: map1.yaml:3:2: a tab"},
 		"UTF-16":         {"\xff\xfed\x00", "not UTF-8"},
 		"NUL":            {"dataset:\x00", "not UTF-8"},
@@ -481,5 +481,27 @@ func TestCategoryMatches(t *testing.T) {
 		if got := CategoryMatches(c.target, c.category); got != c.want {
 			t.Errorf("expected %s to match %s: %v, got %v", c.target, c.category, c.want, got)
 		}
+	}
+}
+
+// TestAMapOfManyTables: what a draft of a thousand tables writes is read.
+func TestAMapOfManyTables(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("dataset:\n  - fides_key: shop\n    collections:\n")
+	for i := range 1000 {
+		fmt.Fprintf(&b, "      - name: t%d\n        fields:\n          - {name: id, fides_meta: {primary_key: true}}\n", i)
+		for j := range 30 {
+			fmt.Fprintf(&b, "          - name: a_column_%d  # by its name\n            data_categories: [user.content]\n", j)
+		}
+	}
+	m, problems := Parse([]File{{Name: "map.yaml", Data: []byte(b.String())}}, ParseOptions{Sources: []string{"shop"}})
+	for _, p := range problems {
+		if !p.Warning {
+			t.Fatalf("expected %d KiB to be read, got %s", b.Len()>>10, p)
+		}
+	}
+	if n := len(m.Datasets[0].Collections); n != 1000 {
+		t.Errorf("expected 1000 collections, got %d", n)
 	}
 }

@@ -17,7 +17,7 @@ import (
 // a small file can cost a lot: 80 kB of "[" took 26 s, a quarter of a million
 // keys in one mapping more than a minute. Tokens come in linear time.
 const (
-	maxBytes  = 1 << 20
+	maxMiB    = 1
 	maxLevels = 64
 	maxKeys   = 4000 // of one mapping
 )
@@ -27,11 +27,16 @@ const unreadable = "this is not YAML that can be read"
 // Tokens turns a file into tokens, or says why it is not read at all: too large,
 // not text, indented by tabs, too deep, too many keys in one mapping.
 func Tokens(file string, data []byte) (token.Tokens, []Problem) {
+	return TokensWithin(file, data, maxMiB)
+}
+
+// TokensWithin is Tokens with a limit of its own, in MiB.
+func TokensWithin(file string, data []byte, limit int) (token.Tokens, []Problem) {
 	start := func(message string) []Problem {
 		return []Problem{{File: file, Line: 1, Column: 1, Message: message}}
 	}
-	if len(data) > maxBytes {
-		return nil, start("the file is larger than 1 MiB")
+	if len(data) > limit<<20 {
+		return nil, start(fmt.Sprintf("the file is larger than %d MiB", limit))
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {

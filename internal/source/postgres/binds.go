@@ -67,6 +67,7 @@ type writer struct {
 	giving  bool     // rows carry what the subject is given of them
 	// placesOnly: rows carry nothing but where they stand, see quick.go.
 	placesOnly bool
+	within     []*stop // whose own elements are being told apart, see own.go
 	binds      []func(*run) any
 	names      []string
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -54,31 +55,42 @@ type brake struct {
 
 // unbraked are the values, column v and so on, with which a link's rows lead on
 // and that are not braked: each value is asked about once.
-func (w *writer) unbraked(l datamap.Link, ties []strand, rel relation, filter string) string {
+func (w *writer) unbraked(l datamap.Link, ties []strand, rel relation, filter string, by ledBy) string {
 	at := w.p.of[l.From.Collection.FullName()]
 	list := make([]string, len(ties))
 	for i, t := range ties {
 		list[i] = convert(t.from, t.to, "b."+v(i)) + " AS " + v(i)
 	}
-	return "SELECT " + strings.Join(list, ", ") + " FROM (" + w.heldBy(at, ties, rel, filter) + ") b WHERE NOT " +
+	return "SELECT " + strings.Join(list, ", ") + " FROM (" + w.held(ties, at, rel(at), filter, by) + ") b WHERE NOT " +
 		w.crowded(l, rel, columnsOf(ties, "b"))
+}
+
+// held are those that would lead on, as the rows hold them, each once.
+func (w *writer) held(ties []strand, at *stop, rel, filter string, by ledBy) string {
+	raw := slices.Clone(ties)
+	for i := range raw {
+		raw[i].to = raw[i].from
+	}
+	return "SELECT DISTINCT " + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + w.leading(raw, at, rel, filter, by) + ") q"
 }
 
 // brakes are those of a walk, over the rows that it reached.
 func (w *writer) brakes(rel relation) []brake {
 	var all []brake
-	for _, l := range w.leading() {
+	for _, l := range w.leadingLinks() {
 		ties := w.p.strands(l)
 		if w.braking(l, ties) {
 			at := w.p.of[l.From.Collection.FullName()]
-			all = append(all, brake{link: l, count: "SELECT count(*) FROM (" + w.heldBy(at, ties, rel, "") + ") b WHERE " + w.crowded(l, rel, columnsOf(ties, "b"))})
+			by := func(l datamap.Link, _ []strand) string { return w.linkValues(l, w.v, rel, "") }
+			all = append(all, brake{link: l, count: "SELECT count(*) FROM (" + w.held(ties, at, rel(at), "", by) + ") b WHERE " +
+				w.crowded(l, rel, columnsOf(ties, "b"))})
 		}
 	}
 	return all
 }
 
-// leading are the links that rows here lead on by, to rows here or elsewhere.
-func (w *writer) leading() []datamap.Link {
+// leadingLinks are those that rows here lead on by, to rows here or elsewhere.
+func (w *writer) leadingLinks() []datamap.Link {
 	var links []datamap.Link
 	for _, s := range w.p.stops {
 		links = append(links, s.links...)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,6 +18,9 @@ import (
 type catalogue struct {
 	named  map[string]*table // by "schema.name" as the data map has it
 	tables map[uint32]*table // by oid
+	// parts are the partitions and heirs of the map's tables, each with those
+	// among whose rows its own stand.
+	parts map[uint32][]uint32
 }
 
 type table struct {
@@ -43,6 +47,7 @@ type column struct {
 	generated bool
 	identity  string  // GENERATED … AS IDENTITY: "a" (always), "d" (by default); "" for others
 	length    int     // varchar(n), char(n); 0: none
+	exact     string  // typ with its modifier, as in numeric(6,2)
 	domain    string  // its domain, quoted; "" for none
 	element   *column // of an array: its elements
 	place     *place  // a place inside a column rather than a column, see places.go
@@ -119,7 +124,7 @@ func (c *catalogue) table(of *datamap.Collection) *table { return c.named[mapNam
 
 // readCatalogue reads what is known of the collections' tables, in one round trip each.
 func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collection) (*catalogue, error) {
-	c := &catalogue{named: map[string]*table{}, tables: map[uint32]*table{}}
+	c := &catalogue{named: map[string]*table{}, tables: map[uint32]*table{}, parts: map[uint32][]uint32{}}
 	var names []string
 	for _, col := range collections {
 		if n := mapName(col); !slices.Contains(names, n) {
@@ -131,7 +136,8 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	rows, err := db.Query(ctx, `
 		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relhassubclass, c.reltuples::float8,
 		       has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'),
-		       CASE WHEN c.relkind IN ('r', 'p') THEN 28 ELSE pg_relation_is_updatable(c.oid, true) END
+		       CASE WHEN c.relkind IN ('r', 'p') THEN 28 & ~coalesce((SELECT bit_or(CASE r.ev_type WHEN '2' THEN 4 WHEN '4' THEN 16 ELSE 0 END)
+		         FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_enabled <> 'D'), 0) ELSE pg_relation_is_updatable(c.oid, true) END
 		FROM unnest($1::text[]) AS w(name)
 		JOIN pg_class c ON c.oid = to_regclass(w.name)
 		JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -158,7 +164,10 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	}); err != nil {
 		return nil, fmt.Errorf("read the catalogue's tables: %w", err)
 	}
-	if err := c.readKeys(ctx, db, oids); err != nil {
+	if err := c.readParts(ctx, db, oids); err != nil {
+		return nil, err
+	}
+	if err := c.readKeys(ctx, db, slices.Concat(oids, slices.Collect(maps.Keys(c.parts)))); err != nil {
 		return nil, err
 	}
 	for oid := range c.tables { // the tables that reference them have joined
@@ -171,6 +180,12 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 			return nil, err
 		}
 	}
+	for _, oid := range oids { // a key of columns that only an heir has cannot be looked up from here
+		t := c.tables[oid]
+		t.children = slices.DeleteFunc(t.children, func(k fkey) bool {
+			return slices.ContainsFunc(k.references, func(name string) bool { return t.columns[name] == nil })
+		})
+	}
 	return c, nil
 }
 
@@ -180,10 +195,13 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
 		SELECT a.attrelid, a.attname::text, a.attnotnull OR d.notnull, a.attgenerated <> '', a.attidentity::text,
-		       CASE b.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(b.oid, NULL) END, b.oid, b.typcategory::text,
+		       CASE b.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(b.oid, NULL) END, b.oid, b.typcategory::text, format_type(b.oid, d.typmod),
 		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND d.typmod > 4 THEN d.typmod - 4 ELSE 0 END,
 		       CASE WHEN b.oid <> a.atttypid THEN format_type(a.atttypid, NULL) ELSE '' END,
-		       coalesce(CASE e.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(e.oid, NULL) END, ''), coalesce(e.oid, 0), coalesce(e.typcategory::text, '')
+		       coalesce(CASE e.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(e.oid, NULL) END, ''), coalesce(e.oid, 0), coalesce(e.typcategory::text, ''),
+		       coalesce(format_type(e.oid, CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END), ''),
+		       CASE WHEN f.typbasetype <> 0 THEN format_type(f.oid, NULL) ELSE '' END,
+		       CASE WHEN e.typname IN ('varchar', 'bpchar') THEN greatest(CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END - 4, 0) ELSE 0 END
 		FROM pg_attribute a
 		CROSS JOIN LATERAL (
 			WITH RECURSIVE d AS (
@@ -204,8 +222,8 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 	var rel, base, elementOID uint32
 	var col, element column
 	var category, elementCategory string
-	_, err = pgx.ForEachRow(rows, []any{&rel, &col.name, &col.notNull, &col.generated, &col.identity, &col.typ, &base, &category, &col.length, &col.domain,
-		&element.typ, &elementOID, &elementCategory}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&rel, &col.name, &col.notNull, &col.generated, &col.identity, &col.typ, &base, &category, &col.exact, &col.length, &col.domain,
+		&element.typ, &elementOID, &elementCategory, &element.exact, &element.domain, &element.length}, func() error {
 		n := col
 		n.class = classOf(base, n.typ, category)
 		if n.class == classArray && elementOID != 0 {
@@ -222,7 +240,43 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 	return nil
 }
 
-// readKeys reads the foreign keys that reference the tables, and takes in the
+// readParts reads what is partition or heir, at any depth, of a table with such.
+func (c *catalogue) readParts(ctx context.Context, db pg.DB, oids []uint32) error {
+	with := slices.DeleteFunc(slices.Clone(oids), func(oid uint32) bool { return !c.tables[oid].heirs })
+	if len(with) == 0 {
+		return nil
+	}
+	rows, err := db.Query(ctx, `
+		WITH RECURSIVE below(top, oid) AS (
+			SELECT w.oid, i.inhrelid FROM unnest($1::oid[]) AS w(oid) JOIN pg_inherits i ON i.inhparent = w.oid
+			UNION
+			SELECT b.top, i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.oid)
+		SELECT top, oid FROM below ORDER BY oid, top`, with)
+	if err != nil {
+		return fmt.Errorf("read the catalogue's partitions: %w", err)
+	}
+	var top, oid uint32
+	if _, err := pgx.ForEachRow(rows, []any{&top, &oid}, func() error {
+		c.parts[oid] = append(c.parts[oid], top)
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read the catalogue's partitions: %w", err)
+	}
+	return nil
+}
+
+// with are the map's tables among whose rows those of a table stand.
+func (c *catalogue) with(oid uint32) []*table {
+	var all []*table
+	for _, o := range append([]uint32{oid}, c.parts[oid]...) {
+		if t := c.tables[o]; t != nil {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// readKeys reads the foreign keys that reference the tables, or parts of them, and takes in the
 // tables that hold them, mapped or not. Those that Postgres makes for the partitions of a table (conparentid) say the same again.
 func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
@@ -242,21 +296,25 @@ func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error
 	}
 	var k fkey
 	var schema, name, kind string
+	held := map[uint32]*table{} // tables that hold them
 	_, err = pgx.ForEachRow(rows, []any{&k.name, &k.child, &k.parent, &k.action, &k.deferred, &k.full, &schema, &name, &kind, &k.columns, &k.references}, func() error {
 		n := k
 		n.columns, n.references = slices.Clone(k.columns), slices.Clone(k.references)
-		p := c.tables[n.parent]
-		if p == nil {
-			return nil
+		for _, p := range c.with(n.parent) {
+			p.children = append(p.children, n)
 		}
-		p.children = append(p.children, n)
-		if c.tables[n.child] == nil {
-			c.tables[n.child] = &table{oid: n.child, schema: schema, name: name, kind: kind, columns: map[string]*column{}}
+		if held[n.child] == nil {
+			held[n.child] = &table{oid: n.child, schema: schema, name: name, kind: kind, columns: map[string]*column{}}
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read the catalogue's foreign keys: %w", err)
+	}
+	for oid, t := range held {
+		if c.tables[oid] == nil {
+			c.tables[oid] = t
+		}
 	}
 	return nil
 }
@@ -306,19 +364,24 @@ func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) er
 }
 
 // readTriggers reads user triggers that run when rows are changed or deleted
-// (tgtype: 8 is DELETE, 16 is UPDATE). Nothing is known of what they do.
+// (tgtype: 8 is DELETE, 16 is UPDATE), those of parts of a table, too. Nothing is
+// known of what they do.
 func (c *catalogue) readTriggers(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
 		SELECT tgrelid, tgname::text FROM pg_trigger
 		WHERE tgrelid = ANY($1) AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 24 <> 0
-		ORDER BY oid`, oids)
+		ORDER BY oid`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
 	if err != nil {
 		return fmt.Errorf("read the catalogue's triggers: %w", err)
 	}
 	var rel uint32
 	var name string
 	if _, err := pgx.ForEachRow(rows, []any{&rel, &name}, func() error {
-		c.tables[rel].triggers = append(c.tables[rel].triggers, name)
+		for _, t := range c.with(rel) {
+			if !slices.Contains(t.triggers, name) {
+				t.triggers = append(t.triggers, name)
+			}
+		}
 		return nil
 	}); err != nil {
 		return fmt.Errorf("read the catalogue's triggers: %w", err)

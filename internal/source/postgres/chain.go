@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 // The chain is a whole walk as one statement: for each stop a CTE of the rows
@@ -135,19 +137,16 @@ func (w *writer) sum(sql string) string {
 		i = len(w.sums)
 		w.sums = append(w.sums, sql)
 	}
-	return fmt.Sprintf("sums.c%d", i)
+	return fmt.Sprintf("sums.c[%d]", i+1)
 }
 
-// summed is the FROM of the counts remembered.
+// summed is the FROM of the counts remembered: an array, because a row has no
+// more than 1,664 columns.
 func (w *writer) summed() string {
 	if len(w.sums) == 0 {
 		return ""
 	}
-	list := make([]string, len(w.sums))
-	for i, sql := range w.sums {
-		list[i] = fmt.Sprintf("%s AS c%d", sql, i)
-	}
-	return "\nFROM (SELECT " + strings.Join(list, ", ") + " OFFSET 0) sums"
+	return "\nFROM (SELECT ARRAY[" + strings.Join(w.sums, ", ") + "]::int8[] AS c OFFSET 0) sums"
 }
 
 // walked writes the walk itself: the CTEs of the rows reached, and "big".
@@ -351,15 +350,18 @@ func (w *writer) leftToDelete(s *stop, rel relation) string {
 // strayAddresses are the mail addresses in rows that the walk reached though
 // no seed matched them: the only one may be where letters go.
 func (w *writer) strayAddresses(t task, rel relation) string {
+	if t != toFind { // nothing may be bound that is not used
+		return "NULL::text[]"
+	}
 	var from []string
 	for _, s := range w.p.stops {
 		for _, f := range s.addresses() {
 			c := w.p.columnOf(f)
-			values, more := spread([]*column{c}, func(c *column) string { return "k." + s.f(c.name) })
-			from = append(from, "SELECT "+values[0]+"::text AS a FROM "+rel(s)+" k"+more+" WHERE k.mine AND NOT k.seed AND "+c.leads(values[0]))
+			by := func(l datamap.Link, _ []strand) string { return w.linkValues(l, w.v, rel, "mine") }
+			from = append(from, "SELECT l.v::text AS a FROM ("+w.leading([]strand{{from: c, to: c}}, s, rel(s), "k.mine AND NOT k.seed", by)+") l")
 		}
 	}
-	if t != toFind || len(from) == 0 {
+	if len(from) == 0 {
 		return "NULL::text[]"
 	}
 	return fmt.Sprintf("ARRAY(SELECT DISTINCT q.a FROM (%s) q ORDER BY q.a LIMIT %d)", strings.Join(from, " UNION ALL "), maxAddresses)

@@ -218,6 +218,9 @@ func (k *checking) children(c *datamap.Collection, t *table) {
 	for _, known := range k.cat.named {
 		mapped[known.oid] = true
 	}
+	for part := range k.cat.parts {
+		mapped[part] = true
+	}
 	for _, f := range t.children {
 		child := k.cat.tables[f.child]
 		name := child.schema + "." + child.name

@@ -107,9 +107,11 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if why := cannotHold(t, m); why != "" {
 		return why, nil
 	}
-	whole := m.field.Parent == nil && m.column.class != classArray && m.column.class != classJSON
-	if !whole {
+	if m.field.Parent != nil || m.column.class == classJSON {
 		return "", nil
+	}
+	if m.column.class == classArray {
+		return refusedInArray(ctx, conn, m)
 	}
 	if why, err := k.refusedByKey(ctx, conn, t, m); why != "" || err != nil {
 		return why, err
@@ -172,12 +174,8 @@ func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *tabl
 // row, and is met only there.
 func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
 	value := m.sample()
-	typ := m.column.typ
-	if m.column.domain != "" {
-		typ = m.column.domain
-	}
-	if _, err := conn.Exec(ctx, "SELECT $1::text::"+typ, value); err != nil {
-		return tried(err, "its type "+typ+" refuses the masked value")
+	if why, err := refusedByType(ctx, conn, m.column, value); why != "" || err != nil {
+		return why, err
 	}
 	rows, err := conn.Query(ctx, `
 		SELECT k.conname::text, pg_get_expr(k.conbin, k.conrelid)
@@ -201,6 +199,48 @@ func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (
 		if refused {
 			return "the constraint " + c.Name + " refuses the masked value", nil
 		}
+	}
+	return "", nil
+}
+
+// refusedByType tries the masked value against the type, with its modifier.
+func refusedByType(ctx context.Context, conn *pgxpool.Conn, c *column, value *string) (string, error) {
+	typ := c.typ // of texts, whose masked values are cut beforehand
+	switch {
+	case c.domain != "":
+		typ = c.domain
+	case !c.class.textual():
+		typ = c.exact
+	}
+	why := "its type " + typ + " refuses the masked value"
+	if _, err := conn.Exec(ctx, "SELECT $1::text::"+typ, value); err != nil {
+		return tried(err, why)
+	}
+	if value == nil || !strings.HasPrefix(c.exact, "bit") {
+		return "", nil
+	}
+	// A cast pads bits and cuts them; a row that is written does not.
+	var same bool
+	if err := conn.QueryRow(ctx, "SELECT $1::text::"+typ+"::text = $1::text", value).Scan(&same); err != nil {
+		return "", fmt.Errorf("try a masked value: %w", err)
+	}
+	if !same {
+		return why, nil
+	}
+	return "", nil
+}
+
+// refusedInArray tries the masked value as an element.
+func refusedInArray(ctx context.Context, conn *pgxpool.Conn, m mask) (string, error) {
+	value, typ := m.sample(), m.column.typ
+	if value == nil || m.column.element == nil {
+		return "", nil
+	}
+	if m.column.domain != "" {
+		typ = m.column.domain
+	}
+	if _, err := conn.Exec(ctx, "SELECT ARRAY[$1::text]::"+typ, value); err != nil {
+		return tried(err, "its type "+typ+" refuses the masked value")
 	}
 	return "", nil
 }

@@ -184,9 +184,9 @@ func TestCheckMasks(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Empty(t)
 	pgtest.Exec(t, pool, `
-		CREATE TYPE size AS ENUM ('s', 'l'); CREATE DOMAIN short AS text CHECK (length(VALUE) < 5); CREATE DOMAIN must AS text NOT NULL;
+		CREATE TYPE size AS ENUM ('s', 'l'); CREATE DOMAIN short AS text CHECK (length(VALUE) < 5); CREATE DOMAIN must AS text NOT NULL; CREATE DOMAIN mail AS text CHECK (VALUE ~ '@');
 		CREATE TABLE kinds (name text PRIMARY KEY);
-		CREATE TABLE people (id int PRIMARY KEY, email text, a size, b short, c must, d text REFERENCES kinds, e text UNIQUE, f int, g jsonb, h int[], i text[], j int GENERATED ALWAYS AS (id + 1) STORED, k varchar(3) UNIQUE, l uuid, m text);
+		CREATE TABLE people (id int PRIMARY KEY, email text, a size, b short, c must, d text REFERENCES kinds, e text UNIQUE, f int, g jsonb, h int[], i text[], j int GENERATED ALWAYS AS (id + 1) STORED, k varchar(3) UNIQUE, l uuid, m text, n mail[], o size[], p varchar(3)[], q mail[], r numeric(4,2), s bit(4), t numeric(4,2));
 		CREATE TABLE tags (id int PRIMARY KEY, e text REFERENCES people (e));
 		CREATE VIEW counts AS SELECT m AS name, count(*) AS n FROM people GROUP BY m;`)
 	mask := func(strategy, value string) string {
@@ -214,6 +214,13 @@ dataset:
           - {name: j}
           - {name: k, `+mask("hash", "")+`}
           - {name: l, `+mask("string_rewrite", "rewrite_value: 6ba7b810-9dad-11d1-80b4-00c04fd430c8")+`}
+          - {name: n, `+mask("string_rewrite", "rewrite_value: x")+`}
+          - {name: o, `+mask("string_rewrite", "rewrite_value: x")+`}
+          - {name: p, `+mask("string_rewrite", "rewrite_value: long")+`}
+          - {name: r, `+mask("string_rewrite", "rewrite_value: \"123.5\"")+`}
+          - {name: s, `+mask("string_rewrite", "rewrite_value: \"10\"")+`}
+          - {name: t, `+mask("string_rewrite", "rewrite_value: \"1.5\"")+`}
+          - {name: q, `+mask("string_rewrite", "rewrite_value: x@y")+`}
           - {name: m, fides_meta: {references: [{dataset: w, field: counts.name, direction: to}]}}
       - name: counts
         fields:
@@ -226,7 +233,7 @@ dataset:
 	}
 	want := map[string]string{
 		"a": "refuses the masked value", "b": "short refuses", "c": "NOT NULL", "d": "people_d_fkey", "e": "tags_e_fkey", "f": "type integer",
-		"h": "type integer", "j": "makes its values itself", "k": "value of its own", "counts": "view",
+		"h": "type integer", "j": "makes its values itself", "k": "value of its own", "n": "mail[] refuses", "r": "numeric(4,2) refuses", "s": "bit(4) refuses", "o": "size[] refuses", "counts": "view",
 	}
 	for _, d := range doubts {
 		field := strings.TrimPrefix(d.Subject, "w.people.")

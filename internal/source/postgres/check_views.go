@@ -21,12 +21,10 @@ const (
 // unchangeable says, before anything is tried, that an erasure is to change rows
 // that Postgres cannot change: of a view that joins, groups or takes distinct
 // rows and has neither an INSTEAD OF trigger nor a rule, of a materialised view,
-// of a foreign table that is read only. Postgres itself would only say 55000.
+// of a foreign table that is read only, of a table with a rule in the way.
+// Postgres itself would only say 55000 or 0A000.
 func (s *stop) unchangeable() []string {
 	var reasons []string
-	if s.t.real() {
-		return nil
-	}
 	if s.visit.Delete && s.t.writes&deletable == 0 {
 		reasons = append(reasons, s.fixed("deleted"))
 	} else if slices.ContainsFunc(s.visit.Targets, func(x datamap.Target) bool {
@@ -38,6 +36,9 @@ func (s *stop) unchangeable() []string {
 }
 
 func (s *stop) fixed(how string) string {
+	if s.t.real() {
+		return s.c.FullName() + " has a rule (CREATE RULE) by which its rows cannot be " + how + ": " + unruled
+	}
 	what := map[string]string{"v": "a view", "m": "a materialised view", "f": "a foreign table"}[s.t.kind]
 	if s.visit.Delete && how == "masked" {
 		how += ", should one have to stay"
@@ -47,10 +48,17 @@ func (s *stop) fixed(how string) string {
 
 const instead = "map the tables beneath it, and give it skip_processing: true, or read_only: true on each field and no strategy: delete, so that its rows are given and what lies beneath is erased"
 
+const unruled = "make a trigger of the rule, or drop it"
+
 // changeable tells the same when a map is checked, with the tables beneath a view.
 func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datamap.Visit, t *table) error {
 	reasons := (&stop{visit: v, c: v.Collection, t: t}).unchangeable()
 	if len(reasons) == 0 {
+		return nil
+	}
+	if t.real() {
+		sentence, _ := strings.CutSuffix(reasons[0], ": "+unruled)
+		k.say(Wrong, v.Collection.FullName(), "an erasure fails here: "+sentence, unruled)
 		return nil
 	}
 	rows, err := conn.Query(ctx, `

@@ -307,13 +307,13 @@ func (w *writer) toldBy(at *stop, ties []strand, rel relation) string {
 // rows of others hold are told apart, and so are those that other stores lead on
 // with: nobody knows but the store where the rows lie.
 func (w *writer) toldOn(t *tie, at *stop, ties []strand, rel relation, add func(kind int, sql string)) {
-	if !w.braking(t.l, ties) {
-		add(askedValues, w.toldBy(at, ties, rel))
-		add(askedMine, w.toldBy(at, ties, rel)+" AND k.mine")
-		return
-	}
 	columns, names := froms(ties), columnsOf(ties, "b")
 	told := toldAs(columns, names) + " FROM ("
+	if !w.braking(t.l, ties) {
+		add(askedValues, told+w.heldBy(at, ties, rel, "")+") b")
+		add(askedMine, told+w.heldBy(at, ties, rel, "k.mine")+") b")
+		return
+	}
 	free := ") b WHERE NOT " + w.crowded(t.l, rel, names)
 	add(askedValues, told+w.heldBy(at, ties, rel, "")+free)
 	add(askedMine, told+w.heldBy(at, ties, rel, "k.mine")+free)
@@ -322,12 +322,9 @@ func (w *writer) toldOn(t *tie, at *stop, ties []strand, rel relation, add func(
 
 // heldBy selects, as columns v, v1 and so on, what reached rows of a stop lead on with.
 func (w *writer) heldBy(at *stop, ties []strand, rel relation, filter string) string {
-	raw := slices.Clone(ties) // as the rows hold them
-	for i := range raw {
-		raw[i].to = raw[i].from
-	}
-	return "SELECT DISTINCT " + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" +
-		valueList(raw, rel(at)+" k", filter, func(c *column) string { return "k." + at.f(c.name) }) + ") q"
+	mine := strings.TrimPrefix(filter, "k.")
+	by := func(l datamap.Link, _ []strand) string { return w.linkValues(l, w.v, rel, mine) }
+	return w.held(ties, at, rel(at), filter, by)
 }
 
 // heardOf selects, in the same columns, what rows elsewhere lead on with.

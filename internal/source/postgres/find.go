@@ -64,7 +64,7 @@ func (c *carriage) rootsOf(ctx context.Context, tx pg.DB, at *stop, v variant) (
 			matched = append(matched, "coalesce("+w.match(at, seed)+", false)")
 		}
 		for _, f := range shown {
-			values = append(values, at.t.columns[f.Name].text(col("t", f.Name)))
+			values = append(values, w.shown(at, f))
 		}
 		rows := "(" + w.reach(at, w.seedArms(at, v)) + ")"
 		return w.statement("SELECT " + keyText(at.tableIDs()) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
@@ -108,7 +108,7 @@ func (c *carriage) root(at *stop, key string, matched []bool, shown []*datamap.F
 		if values[i] == nil || *values[i] == "" {
 			continue
 		}
-		root.Person[f.Name] = *values[i]
+		root.Person[f.LocalName()] = *values[i]
 		if _, known := root.Stored[f.Identity]; f.Identity != "" && (!known || hit[f] && !settled[f.Identity]) {
 			root.Stored[f.Identity] = *values[i]
 			settled[f.Identity] = hit[f]
@@ -121,13 +121,41 @@ func (c *carriage) root(at *stop, key string, matched []bool, shown []*datamap.F
 // telephones and identities.
 func personal(at *stop) []*datamap.Field {
 	var fields []*datamap.Field
-	for _, f := range at.c.Fields {
+	for _, f := range at.c.AllFields() {
 		tells := f.Identity != "" || slices.ContainsFunc(f.Categories, func(c string) bool {
 			return datamap.CategoryMatches("user.name", c) || datamap.CategoryMatches("user.contact.phone_number", c)
 		})
-		if tells && at.t.columns[f.Name] != nil {
+		if tells && at.t.at(f) != nil && len(f.Fields) == 0 {
 			fields = append(fields, f)
 		}
 	}
 	return fields
+}
+
+// shown is what row t, which a seed matched, holds of such a field. Of arrays it
+// is what stands in the elements that matched: the others are other people's. Of
+// several identities of a type there is the first one that matched; where none
+// did, only one that stands alone.
+func (w *writer) shown(at *stop, f *datamap.Field) string {
+	c := at.t.at(f)
+	if c.place == nil || f.Parent == nil && c.place.in.class == classJSON {
+		whole := at.t.columns[f.Name]
+		return whole.text(col("t", whole.name))
+	}
+	ends := w.seedEnds(at, c.place.in.name)
+	told := slices.ContainsFunc(ends, func(e end) bool { return !e.c.place.one })
+	values := c.place.values("t")
+	switch {
+	case told:
+		values = c.ownBy(ends)
+	case w.divides(at, c):
+		return "NULL::text"
+	}
+	switch {
+	case f.Identity == "":
+		return "(SELECT string_agg(DISTINCT e.v, ', ') FROM unnest(" + values + ") AS e(v))"
+	case told:
+		return "(" + values + ")[1]"
+	}
+	return "(SELECT min(e.v) FROM unnest(" + values + ") AS e(v) HAVING count(DISTINCT e.v) = 1)"
 }

@@ -71,7 +71,7 @@ func redacted(f *datamap.Field) bool {
 }
 
 // gift is the expression of what is given of a column of row t, as value turns it into Go.
-func (w *writer) gift(s *stop, g gift, values func(datamap.Link, []strand) string) string {
+func (w *writer) gift(s *stop, g gift, values ledBy) string {
 	c := s.t.columns[g.field.Name]
 	name := col("t", c.name)
 	switch c.class {
@@ -80,7 +80,7 @@ func (w *writer) gift(s *stop, g gift, values func(datamap.Link, []strand) strin
 		if len(ends) == 0 || c.element == nil {
 			return c.given(name)
 		}
-		return c.given("(" + elementwise(name, ends, func(e string) string { return e }, true) + ")")
+		return c.given("(" + elementwise(c.plainArray(name), ends, func(e string) string { return e }, true) + ")")
 	case classJSON:
 		ends := w.ends(s, c.name, values)
 		if len(g.parts)+len(g.gone)+len(ends) == 0 {

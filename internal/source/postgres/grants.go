@@ -117,10 +117,14 @@ func (s *Source) rights(cat *catalogue, plans []*datamap.Plan, sweeps []source.S
 	}
 	removed := func(t *table, why string) {
 		at(t.oid).remove = why
-		for _, k := range t.children { // what a cascade would take is counted beforehand
-			if k.takes() && at(k.child).read == "" {
+		for _, k := range t.children { // who names a row is looked up before it is deleted
+			switch {
+			case at(k.child).read != "":
+			case len(cat.parts[k.child]) > 0:
+				at(k.child).read = k.name + " is looked up beforehand when a row is deleted"
+			default:
 				for _, c := range k.columns {
-					at(k.child).readColumns[c] = k.name + " would change it when a row is deleted, which is looked up beforehand"
+					at(k.child).readColumns[c] = k.name + " is looked up beforehand when a row is deleted"
 				}
 			}
 		}

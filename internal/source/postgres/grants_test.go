@@ -18,6 +18,8 @@ func TestGrantsAreTheLeast(t *testing.T) {
 	t.Parallel()
 	pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION")+`
 		CREATE TABLE unmapped (id int PRIMARY KEY, customer bigint REFERENCES "Kunden" ON DELETE CASCADE);
+		CREATE TABLE names (id int PRIMARY KEY, customer bigint REFERENCES "Kunden");
+		CREATE TABLE special (FOREIGN KEY (customer) REFERENCES "Kunden") INHERITS (orders);
 		CREATE TABLE logs (id int PRIMARY KEY, at timestamptz, what text);
 		INSERT INTO logs VALUES (1, '2020-01-01', 'x');`)
 	logs := logSelection(t, source.Delete)

@@ -236,3 +236,54 @@ dataset:
 		}
 	})
 }
+
+// TestRules: a rule that stands in for a change, or beside it, is told before
+// anything is tried.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, email text, name text);
+		CREATE TABLE notes (id int PRIMARY KEY, person int, note text);
+		INSERT INTO people VALUES (1, 'a@x.example', 'A'); INSERT INTO notes VALUES (1, 1, 'n');
+		CREATE RULE kept AS ON DELETE TO notes DO INSTEAD NOTHING;
+		CREATE RULE told AS ON UPDATE TO people DO ALSO NOTIFY people;
+		CREATE RULE new AS ON INSERT TO people DO ALSO NOTIFY people;`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: b}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: notes
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: note, data_categories: [user.content]}
+`)
+	s := sourceOf(t, pool, "shop", postgres.Options{})
+	walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+	doubts, err := s.Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wrong []string
+	for _, d := range doubts {
+		if d.Level == postgres.Wrong {
+			wrong = append(wrong, d.Sentence)
+		}
+	}
+	_, err = s.Erase(t.Context(), walk, source.Holds{}, noNote)
+	for _, want := range []string{"shop.notes has a rule (CREATE RULE) by which its rows cannot be deleted", "shop.people has a rule (CREATE RULE) by which its rows cannot be masked"} {
+		if !strings.Contains(strings.Join(wrong, "\n"), want) || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("expected check and the erasure to say %q, they said %q and %v", want, wrong, err)
+		}
+	}
+	if _, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")}); err != nil {
+		t.Errorf("expected the rows to be given all the same: %v", err)
+	}
+}

@@ -43,7 +43,10 @@ func (s *stop) mask(t datamap.Target) (mask, bool) {
 		m.how = t.Masking.Strategy
 	}
 	length := c.length
-	if c.class == classArray || c.class == classJSON {
+	switch {
+	case c.class == classArray && c.element != nil:
+		length = c.element.length
+	case c.class == classArray || c.class == classJSON:
 		length = 0
 	}
 	switch m.how {
@@ -165,7 +168,7 @@ func (w *writer) maskedColumn(s *stop, v variant, rel relation, of []mask, looki
 		if m.how == "null_rewrite" && len(ends) == 0 || m.column.element == nil {
 			return "NULL"
 		}
-		return elementwise(name, ends, func(e string) string {
+		return "(" + elementwise(m.column.plainArray(name), ends, func(e string) string {
 			if m.how == "null_rewrite" {
 				return "NULL"
 			}
@@ -174,7 +177,7 @@ func (w *writer) maskedColumn(s *stop, v variant, rel relation, of []mask, looki
 				become = "CASE WHEN " + left + " THEN " + become + " ELSE " + e + " END"
 			}
 			return "CASE WHEN " + e + " IS NOT NULL THEN " + become + " END"
-		}, false)
+		}, false) + ")::" + m.column.typ
 	}
 	if m.how == "null_rewrite" {
 		return "NULL"
@@ -202,7 +205,7 @@ func (w *writer) left(m mask, text string, looking bool) string {
 	var form string
 	switch m.how {
 	case "string_rewrite":
-		return text + " IS DISTINCT FROM " + w.constant(m, "value", m.value) + "::text"
+		return text + " IS DISTINCT FROM " + w.written(m)
 	case "random_string_rewrite":
 		if !looking && !m.told() {
 			return ""
@@ -240,6 +243,19 @@ func (m mask) told() bool {
 		return m.letters == 0 || m.letters >= tellable
 	}
 	return true
+}
+
+// written is the text of the value that a string_rewrite leaves behind: 9.00 of a
+// 9, where the column's type has it so.
+func (w *writer) written(m mask) string {
+	value, of := w.constant(m, "value", m.value)+"::text", m.column
+	if of.class == classArray && of.element != nil {
+		of = of.element
+	}
+	if m.field.Parent != nil || of.class == classJSON || of.class.textual() {
+		return value
+	}
+	return "(" + value + "::" + of.exact + ")::text"
 }
 
 // constant binds a text of the data map.

@@ -57,3 +57,96 @@ func TestWhatLooksMaskedIsMaskedAllTheSame(t *testing.T) {
 		}
 	})
 }
+
+// TestArraysOfDomainsAndLengths: elements are masked as their type has them.
+func TestArraysOfDomainsAndLengths(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE DOMAIN mail AS text CHECK (VALUE ~ '@');
+			CREATE DOMAIN short AS varchar(4);
+			CREATE TABLE people (id int PRIMARY KEY, mails mail[], codes varchar(3)[], tags short[], own mail[]);
+			CREATE INDEX ON people USING gin (mails);
+			INSERT INTO people VALUES (1, '{a@x.example,b@x.example}', '{abc,NULL}', '{abcd}', '{}'), (2, '{b@x.example}', '{abc}', '{x}', NULL);`)
+		m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: mails, data_categories: [user.contact.email], fides_meta: {data_type: "string[]", identity: email, masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: gone@x}}}}
+          - {name: codes, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: hash}}}
+          - {name: tags, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: erased}}}}
+          - {name: own, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: gone@x}}}}
+`)
+		s := sourceOf(t, pool, "w", o)
+		for _, match := range []datamap.Match{datamap.Fold, datamap.Exact} {
+			m.Datasets[0].Collections[0].Field("mails").Match = match
+			rows := given(t, s, source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")})
+			same(t, rows, "people", "mails", `["a@x.example"]`)
+		}
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example"), Secret: secret()}
+		done, err := s.Erase(t.Context(), walk, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, by(done.Findings)["people"], 1, 0, 0, 1)
+		got := text(t, pool, "SELECT concat_ws(' ', mails, cardinality(codes), length(codes[1]), codes[2], tags, own) FROM people WHERE id = 1")
+		if want := "{gone@x,b@x.example} 2 3 {eras} {}"; got != want {
+			t.Errorf("expected %s, got %s", want, got)
+		}
+	})
+}
+
+// TestAValueIsWrittenInManyWays: 9.00 is the 9 that a mask wrote, and the second
+// look knows it.
+func TestAValueIsWrittenInManyWays(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TABLE people (id int PRIMARY KEY, email text, a numeric(6,2), b date, c bool, d timestamptz, e uuid, f numeric[], g char(4));
+			CREATE TABLE notes (id int PRIMARY KEY, person int REFERENCES people, note text);
+			INSERT INTO people VALUES (1, 'a@x.example', 1, '2026-01-01', true, now(), '6ba7b810-9dad-11d1-80b4-00c04fd430c8', '{1}', 'x');
+			INSERT INTO notes VALUES (1, 1, 'n');`)
+		field := func(name, value string) string {
+			return `
+          - {name: ` + name + `, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: "` + value + `"}}}}`
+		}
+		m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}`+
+			field("a", "9")+field("b", "1 Jan 2000")+field("c", "no")+field("d", "1970-01-01")+field("e", "AAAAAAAA-0000-0000-0000-000000000000")+field("f", "09")+field("g", "gone")+`
+      - name: notes
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: w, field: people.id, direction: from}]}}
+          - {name: note, data_categories: [user.content]}
+`)
+		s := sourceOf(t, pool, "w", o)
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+		done, err := s.Erase(t.Context(), walk, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left, err := s.Look(t.Context(), walk, source.Holds{}, done.Keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range left.Findings {
+			if f.Rows != 0 {
+				t.Errorf("expected nothing left, got %+v", f)
+			}
+		}
+	})
+}

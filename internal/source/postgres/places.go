@@ -247,9 +247,21 @@ func fencedFor(ties []strand, query string) string {
 	return query
 }
 
+// plainArray is an array whose elements may be of a domain, with those of the
+// type beneath it: of other arrays Postgres compares only such with it.
+func (c *column) plainArray(expr string) string {
+	if c.element == nil || c.element.domain == "" {
+		return expr
+	}
+	return expr + "::" + c.element.typ + "[]"
+}
+
 // castOf makes an element of an array of a text; NULL, which no array contains,
 // of one that cannot be one. "" for types that are compared as text.
 func (c *column) castOf(value string) string {
+	if c.domain != "" {
+		return "" // a value that the domain refuses would be an error
+	}
 	switch c.class {
 	case classText, classPadded:
 		return value + "::" + c.typ

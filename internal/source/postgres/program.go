@@ -21,8 +21,9 @@ type program struct {
 	plan   *datamap.Plan
 	cat    *catalogue
 	stops  []*stop
-	of     map[string]*stop // by collection's full name
-	read   time.Time        // when the catalogue was read
+	of     map[string]*stop   // by collection's full name
+	at     map[uint32][]*stop // by table
+	read   time.Time          // when the catalogue was read
 	// always says why this plan is never run as one statement; "" when it may be.
 	always string
 	// order are the stops that lose rows, children before parents; stops in
@@ -138,7 +139,7 @@ func (s *Source) holds(c *datamap.Collection) bool {
 
 // bind finds every collection's table and columns. All that is missing is told at once.
 func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
-	p := &program{source: s.name, plan: plan, cat: cat, of: map[string]*stop{}, statements: map[string]*statement{}, overShared: s.o.OverShared}
+	p := &program{source: s.name, plan: plan, cat: cat, of: map[string]*stop{}, at: map[uint32][]*stop{}, statements: map[string]*statement{}, overShared: s.o.OverShared}
 	var reasons []string
 	missing := func(c *datamap.Collection, columns ...string) {
 		t := cat.table(c)
@@ -214,6 +215,9 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 	if len(reasons) > 0 {
 		slices.Sort(reasons)
 		return nil, &Unfit{Source: s.name, Reasons: slices.Compact(reasons)}
+	}
+	for _, st := range p.stops {
+		p.at[st.t.oid] = append(p.at[st.t.oid], st)
 	}
 	for _, st := range p.stops {
 		p.carry(st)
@@ -368,13 +372,12 @@ func flat(fields []*datamap.Field) []*datamap.Field {
 	return all
 }
 
-// on are the stops at a table: more than one when the map names it twice.
+// on are the stops among whose rows those of a table stand: more than one when
+// the map names it twice, or a part of it beside the whole.
 func (p *program) on(oid uint32) []*stop {
-	var at []*stop
-	for _, s := range p.stops {
-		if s.t.oid == oid {
-			at = append(at, s)
-		}
+	at := slices.Clone(p.at[oid])
+	for _, whole := range p.cat.parts[oid] {
+		at = append(at, p.at[whole]...)
 	}
 	return at
 }
@@ -384,12 +387,10 @@ func (p *program) arrange() {
 	if p.plan.Cyclic {
 		p.always = "the plan follows a circle of references"
 	}
-	seen := map[uint32]bool{}
 	for _, s := range p.stops {
-		if seen[s.t.oid] {
+		if len(p.on(s.t.oid)) > 1 {
 			p.always = "the map names one table twice"
 		}
-		seen[s.t.oid] = true
 	}
 	if p.plan.Kind != datamap.Erasure {
 		return

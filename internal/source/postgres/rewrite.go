@@ -99,7 +99,7 @@ type end struct {
 // ends are those of a stop in one of its columns, but for arrays that are to be
 // taken whole (return_all_elements). values are those with which rows here lead
 // on; what stores elsewhere tell of the subject's own is added.
-func (w *writer) ends(s *stop, in string, values func(datamap.Link, []strand) string) []end {
+func (w *writer) ends(s *stop, in string, values ledBy) []end {
 	var all []end
 	links := slices.Clone(s.links)
 	for _, l := range w.p.fedLinks(s) {
@@ -129,6 +129,12 @@ func (w *writer) ends(s *stop, in string, values func(datamap.Link, []strand) st
 			}})
 		}
 	}
+	return append(all, w.seedEnds(s, in)...)
+}
+
+// seedEnds are those of seeds.
+func (w *writer) seedEnds(s *stop, in string) []end {
+	var all []end
 	for _, seed := range s.visit.Seeds {
 		c := s.t.at(seed.Field)
 		if c.place == nil || c.place.in.name != in || undivided(seed.Field) {

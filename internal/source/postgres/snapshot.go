@@ -220,14 +220,20 @@ func (n *snapshot) query(w *writer, at *stop, gifts []gift, filter string) strin
 // led are the values with which rows that the subject is given lead on over a link.
 func (n *snapshot) led(w *writer, l datamap.Link, ties []strand) string {
 	from := n.c.p.of[l.From.Collection.FullName()]
+	by := func(l datamap.Link, ties []strand) string { return n.led(w, l, ties) }
 	if n.staged {
 		filter := "(k.mine OR k.own)"
 		if n.c.v.all {
 			filter = ""
 		}
-		return valueList(ties, n.in(w, from)+" k", filter, func(c *column) string { return "k." + from.f(c.name) })
+		return w.leading(ties, from, n.in(w, from), filter, by)
 	}
-	return valueList(ties, from.t.ident()+" t", w.byKey(from, n.in(w, from), "true"), func(c *column) string { return from.t.inRow("t", c) })
+	return valueList(ties, from.t.ident()+" t", w.byKey(from, n.in(w, from), "true"), func(c *column) string {
+		if w.divides(from, c) {
+			return w.ownIn(from, c, by)
+		}
+		return from.t.inRow("t", c)
+	})
 }
 
 var _ source.Snapshot = (*snapshot)(nil)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -333,24 +334,9 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 // change masks and deletes: masks first, so that a table that the map names
 // twice keeps no row that is to go; then children before parents.
 func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) error {
-	for _, s := range g.p.stops {
-		if len(s.masks()) == 0 || g.sure(s).del || g.slice > 0 && !g.p.masksInSlices(s) {
-			continue
-		}
-		if err := g.collect(ctx, tx, r, res, []*stop{s}, masked, fmt.Sprintf("mask %d", s.i), func(w *writer) []string {
-			return []string{"UPDATE " + s.t.ident() + " t SET " + w.masked(s, variant{}, g.in) + " WHERE " + w.these(s, g.in(s), s.toMask("k")) + " AND " + w.unmasked(s, variant{}, g.in, false) + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
-		}); err != nil {
-			return err
-		}
-	}
-	for _, s := range g.p.stops {
-		if g.slice > 0 || !(&writer{p: g.p}).masksKept(s) {
-			continue
-		}
-		if err := g.collect(ctx, tx, r, res, []*stop{s}, masked, fmt.Sprintf("mask kept %d", s.i), func(w *writer) []string {
-			sets, left := w.maskKept(s, variant{}, g.in, false)
-			return []string{"UPDATE " + s.t.ident() + " t SET " + sets + " WHERE " + w.these(s, g.in(s), s.keptRows("k")) + " AND " + left + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
-		}); err != nil {
+	// What leads to a row may be masked, too: later stops go first.
+	for _, s := range slices.Backward(g.p.stops) {
+		if err := g.mask(ctx, tx, r, res, s); err != nil {
 			return err
 		}
 	}
@@ -366,6 +352,30 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 		}
 	}
 	return nil
+}
+
+// mask masks the rows of one stop: those that stay, and what may be masked of
+// those that a law keeps.
+func (g *stage) mask(ctx context.Context, tx pgx.Tx, r *run, res *result, s *stop) error {
+	one := func(name string, write func(*writer) string) error {
+		return g.collect(ctx, tx, r, res, []*stop{s}, masked, name, func(w *writer) []string {
+			return []string{write(w) + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
+		})
+	}
+	if len(s.masks()) > 0 && !g.sure(s).del && (g.slice == 0 || g.p.masksInSlices(s)) {
+		if err := one(fmt.Sprintf("mask %d", s.i), func(w *writer) string {
+			return "UPDATE " + s.t.ident() + " t SET " + w.masked(s, variant{}, g.in) + " WHERE " + w.these(s, g.in(s), s.toMask("k")) + " AND " + w.unmasked(s, variant{}, g.in, false)
+		}); err != nil {
+			return err
+		}
+	}
+	if g.slice > 0 || !(&writer{p: g.p}).masksKept(s) {
+		return nil
+	}
+	return one(fmt.Sprintf("mask kept %d", s.i), func(w *writer) string {
+		sets, left := w.maskKept(s, variant{}, g.in, false)
+		return "UPDATE " + s.t.ident() + " t SET " + sets + " WHERE " + w.these(s, g.in(s), s.keptRows("k")) + " AND " + left
+	})
 }
 
 // collect runs changes of several stops as one statement, and notes how many

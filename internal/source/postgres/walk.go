@@ -162,13 +162,19 @@ func (w *writer) eachOnce(s *stop, ties []strand) string {
 func (w *writer) linkValues(l datamap.Link, v variant, rel relation, filter string) string {
 	ties := w.p.strands(l)
 	at := w.p.of[l.From.Collection.FullName()]
+	divided := slices.ContainsFunc(ties, func(t strand) bool { return w.divides(at, t.from) })
+	if divided && strings.HasPrefix(filter, "round") {
+		filter = "" // what a later round finds may tell more elements of a row
+	}
+	by := func(l datamap.Link, _ []strand) string { return w.linkValues(l, v, rel, filter) }
+	where := filter
 	if filter != "" {
-		filter = "k." + filter
+		where = "k." + filter
 	}
 	if w.braking(l, ties) {
-		return w.unbraked(l, ties, rel, filter)
+		return w.unbraked(l, ties, rel, where, by)
 	}
-	values := valueList(ties, rel(at)+" k", filter, func(c *column) string { return "k." + at.f(c.name) })
+	values := w.leading(ties, at, rel(at), where, by)
 	if v.again {
 		values += w.goneValues(at, ties)
 	}
@@ -284,7 +290,8 @@ func (w *writer) sharedBy(s *stop, v variant, rel relation) []condition {
 			// The look-up runs from the row named to the rows that name it.
 			back := turned(l)
 			holder, ties := w.p.cat.table(l.From.Collection), w.p.strands(back)
-			values, more := spread(froms(ties), func(c *column) string { return "k." + s.f(c.name) })
+			by := func(l datamap.Link, _ []strand) string { return w.linkValues(l, v, rel, "") }
+			values, more := spread(froms(ties), w.owns(s, by))
 			var leads []string
 			for i, t := range ties {
 				leads = append(leads, t.leads(values[i]))

@@ -22,7 +22,7 @@ import (
 // those that it carried by its number.
 
 const (
-	companyMost = 31 // besides the carrier
+	companyMost = 99 // besides the carrier
 	// lettersAtOnce are sent at once by one job: a server counts connections, and
 	// a kill leaves so many letters of which nobody knows whether they were taken.
 	lettersAtOnce = 2
@@ -38,16 +38,14 @@ func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 	if err != nil {
 		return err
 	}
-	leave, many := s.gates.enter(ctx, st.Stage+" "+st.Source)
-	defer leave()
-	var others []Work
 	if !found { // its own work is done, perhaps not that of others
-		st.Carries, err = s.carries(ctx, "step", id)
+		if st.Carries, err = s.carries(ctx, "step", id); err != nil || !st.Carries {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	if st.Carries || many && found && st.Stage != stageKept {
+	defer s.gates.enter(ctx, st.Stage+" "+st.Source)()
+	var others []Work
+	if st.Carries || st.Stage != stageKept {
 		if others, err = s.company(ctx, Work{Kind: "step", ID: id, Run: run}, st.Stage, st.Source); err != nil {
 			return err
 		}
@@ -75,19 +73,15 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 	if err != nil {
 		return err
 	}
-	leave, many := s.gates.enter(ctx, "letters "+l.Kind)
-	defer leave()
-	var others []Work
 	if !found {
-		l.Carries, err = s.carries(ctx, "letter", id)
-	}
-	if err != nil {
-		return err
-	}
-	if l.Carries || many && found {
-		if others, err = s.company(ctx, Work{Kind: "letter", ID: id, Run: run}, l.Kind, ""); err != nil {
+		if l.Carries, err = s.carries(ctx, "letter", id); err != nil || !l.Carries {
 			return err
 		}
+	}
+	defer s.gates.enter(ctx, "letters "+l.Kind)()
+	others, err := s.company(ctx, Work{Kind: "letter", ID: id, Run: run}, l.Kind, "")
+	if err != nil {
+		return err
 	}
 	m = inTurn{m, make(chan struct{}, lettersAtOnce)}
 	errs := pg.Together(ctx, s.c.Pool, 1+len(others), func(ctx context.Context, i int) error {
@@ -295,45 +289,35 @@ func (s *Service) insertJobs(ctx context.Context, tx pgx.Tx, all []queued) error
 // companyFrom is how many of a kind are worth one job.
 const companyFrom = 4
 
-// gates tell when it is time to take others along: only so many jobs of a kind
-// are at work at once, and one that had to wait for its turn is not alone.
+// gates let one job of a kind begin after the other: what comes meanwhile waits,
+// and the next one takes it along.
 type gates struct {
 	mu   sync.Mutex
 	open map[string]chan struct{}
 }
 
-const (
-	gateWidth = 2
-	// gateWait bounds what a job waits for its turn: others may be at something large.
-	gateWait = 250 * time.Millisecond
-)
+// gateWait bounds what a job waits for its turn: others may be at something large.
+const gateWait = 250 * time.Millisecond
 
-// enter waits for a turn at a kind of work; leave ends it. many: others wait, or
-// may.
-func (g *gates) enter(ctx context.Context, kind string) (leave func(), many bool) {
+// enter waits for a turn at a kind of work; leave ends it.
+func (g *gates) enter(ctx context.Context, kind string) (leave func()) {
 	g.mu.Lock()
 	if g.open == nil {
 		g.open = map[string]chan struct{}{}
 	}
 	gate := g.open[kind]
 	if gate == nil {
-		gate = make(chan struct{}, gateWidth)
+		gate = make(chan struct{}, 1)
 		g.open[kind] = gate
 	}
 	g.mu.Unlock()
-	leave = func() { <-gate }
-	select {
-	case gate <- struct{}{}:
-		return leave, false
-	default:
-	}
 	limit := time.NewTimer(gateWait)
 	defer limit.Stop()
 	select {
 	case gate <- struct{}{}:
-		return leave, true
+		return func() { <-gate }
 	case <-limit.C:
 	case <-ctx.Done():
 	}
-	return func() {}, true
+	return func() {}
 }

@@ -223,7 +223,7 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 			if m.Own, err = own(); err != nil {
 				return nil, err
 			}
-			pg.Away(ctx, func() { slice, err = src.SearchMentions(ctx, m, note.Next) })
+			pg.Soon(ctx, func() { slice, err = src.SearchMentions(ctx, m, note.Next) })
 			if err != nil {
 				return nil, &sourceError{st.Source, err}
 			}

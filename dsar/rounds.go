@@ -10,11 +10,11 @@ import (
 	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
-// rounds carry out what comes at the same time together: what comes while a
-// round is on its way makes up the next one. Who comes alone does not wait.
+// rounds carry out what comes at the same time together: what comes while
+// others are on their way makes up the next one. Who comes alone does not wait.
 type rounds struct {
 	mu   sync.Mutex
-	on   bool
+	on   int
 	next []*rider
 }
 
@@ -23,6 +23,9 @@ type rider struct {
 	err  error
 	done chan struct{}
 }
+
+// roundsAtOnce may be on their way: while one waits for its commit, another works.
+const roundsAtOnce = 2
 
 // roundLimit bounds a round: it is nobody's request in particular, and goes on
 // when one of those who ride leaves.
@@ -33,8 +36,10 @@ func (s *Service) together(ctx context.Context, f func(ctx context.Context) erro
 	r := &rider{f: f, done: make(chan struct{})}
 	s.rounds.mu.Lock()
 	s.rounds.next = append(s.rounds.next, r)
-	first := !s.rounds.on
-	s.rounds.on = true
+	first := s.rounds.on < roundsAtOnce
+	if first {
+		s.rounds.on++
+	}
 	s.rounds.mu.Unlock()
 	if first {
 		go s.ride(context.WithoutCancel(ctx))
@@ -57,11 +62,12 @@ func (s *Service) ride(ctx context.Context) {
 		n := min(len(s.rounds.next), manyAtOnce)
 		now := s.rounds.next[:n:n]
 		s.rounds.next = s.rounds.next[n:]
-		s.rounds.on = n > 0
-		s.rounds.mu.Unlock()
 		if n == 0 {
+			s.rounds.on--
+			s.rounds.mu.Unlock()
 			return
 		}
+		s.rounds.mu.Unlock()
 		ctx, cancel := context.WithTimeout(ctx, roundLimit)
 		pg.Together(ctx, s.c.Pool, n, func(ctx context.Context, i int) error {
 			defer close(now[i].done)

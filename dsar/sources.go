@@ -43,7 +43,7 @@ func find(ctx context.Context, src Source, w source.Walk) (found source.Found, e
 			return *found, nil
 		}
 	}
-	pg.Away(ctx, func() { found, err = src.Find(ctx, w) })
+	pg.Soon(ctx, func() { found, err = src.Find(ctx, w) })
 	return found, err
 }
 
@@ -74,7 +74,7 @@ func look(ctx context.Context, src Source, w source.Walk, h Holds, erased []sour
 			return source.Remainder{}, nil
 		}
 	}
-	pg.Away(ctx, func() { rest, err = src.Look(ctx, w, h, erased) })
+	pg.Soon(ctx, func() { rest, err = src.Look(ctx, w, h, erased) })
 	return rest, err
 }
 
@@ -119,7 +119,7 @@ func eraseIn(ctx context.Context, src Source, w source.Walk, h Holds, note func(
 			return erased.Note, erased.Err
 		}
 	}
-	pg.Away(ctx, func() { done, err = src.Erase(ctx, w, h, note) })
+	pg.Soon(ctx, func() { done, err = src.Erase(ctx, w, h, note) })
 	return done, err
 }
 
@@ -162,7 +162,7 @@ func unmentioned(ctx context.Context, src MentionSource, m source.Mentions) (now
 	}
 	nowhere, together := pg.Gather(ctx, asked{"mentions", many}, m, many.Unmentioned)
 	if !together {
-		pg.Away(ctx, func() { nowhere = many.Unmentioned(ctx, []source.Mentions{m})[0] })
+		pg.Soon(ctx, func() { nowhere = many.Unmentioned(ctx, []source.Mentions{m})[0] })
 	}
 	return nowhere
 }

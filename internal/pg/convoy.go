@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -33,6 +34,8 @@ type convoy struct {
 
 	mu      sync.Mutex
 	busy    int // members that neither wait here nor are away
+	soon    int // members that are away and expected back (Soon)
+	waited  waiting
 	kick    chan struct{}
 	asks    []*ask // outside of a transaction
 	tx      *shared
@@ -133,10 +136,14 @@ func (c *convoy) leave() {
 // rest is leave with the lock held.
 func (c *convoy) rest() {
 	if c.busy--; c.busy == 0 {
-		select {
-		case c.kick <- struct{}{}:
-		default:
-		}
+		c.kicked()
+	}
+}
+
+func (c *convoy) kicked() {
+	select {
+	case c.kick <- struct{}{}:
+	default:
 	}
 }
 
@@ -161,17 +168,27 @@ func (c *convoy) release(asks []*ask) {
 }
 
 // Away calls f, on which the convoy does not wait: a letter being sent, a file
-// being written, a large subject being erased. What f asks of the database it
-// asks alone. It must not be called inside of a transaction.
-func Away(ctx context.Context, f func()) {
+// being written. What f asks of the database it asks alone. It must not be
+// called inside of a transaction.
+func Away(ctx context.Context, f func()) { away(ctx, 0, f) }
+
+// Soon is Away for what mostly takes a moment, as one small subject's erasure
+// does: the others wait a moment for it, so that they stay together.
+func Soon(ctx context.Context, f func()) { away(ctx, 1, f) }
+
+func away(ctx context.Context, soon int, f func()) {
 	at, ok := ctx.Value(seatKey{}).(*seat)
 	if !ok || !at.away.CompareAndSwap(false, true) {
 		f()
 		return
 	}
-	at.c.leave()
+	at.c.mu.Lock()
+	at.c.soon += soon
+	at.c.rest()
+	at.c.mu.Unlock()
 	defer func() {
 		at.c.mu.Lock()
+		at.c.soon -= soon
 		at.c.busy++
 		at.c.mu.Unlock()
 		at.away.Store(false)
@@ -179,11 +196,44 @@ func Away(ctx context.Context, f func()) {
 	f()
 }
 
+// patience is how long a convoy waits for members that are expected back.
+const patience = 25 * time.Millisecond
+
+// waiting is how far a convoy's patience with its members has come.
+type waiting int
+
+const (
+	notYet waiting = iota
+	patient
+	over
+)
+
+// waits tells whether the convoy waits for members that are expected back. The
+// lock is held.
+func (c *convoy) waits() bool {
+	if c.soon == 0 || c.waited == over {
+		c.waited = notYet
+		return false
+	}
+	if c.waited == notYet {
+		c.waited = patient
+		time.AfterFunc(patience, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.waited == patient {
+				c.waited = over
+				c.kicked()
+			}
+		})
+	}
+	return true
+}
+
 // step does the next thing once all members wait: what they asked, the commit
 // of their transaction, or, when there is neither, their errands.
 func (c *convoy) step(ctx context.Context) {
 	c.mu.Lock()
-	if c.busy > 0 {
+	if c.busy > 0 || c.waits() {
 		c.mu.Unlock()
 		return
 	}

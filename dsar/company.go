@@ -24,7 +24,8 @@ import (
 const (
 	companyMost = 99 // besides the carrier
 	// lettersAtOnce are sent at once by one job: a server counts connections, and
-	// a kill leaves so many letters of which nobody knows whether they were taken.
+	// a kill leaves so many letters of which nobody knows whether they were taken,
+	// beside those of the moment before (pg.Soon).
 	lettersAtOnce = 2
 	// ownJobAfter gives what could not be done in company a moment's rest.
 	ownJobAfter = 2 * time.Second

@@ -50,7 +50,7 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 		return fault(fmt.Sprintf("drop letter %d", id), err)
 	}
 	started := s.now()
-	pg.Away(ctx, func() { err = m.Send(ctx, letter) })
+	pg.Soon(ctx, func() { err = m.Send(ctx, letter) })
 	if err != nil {
 		return s.notSent(ctx, l, c, err)
 	}

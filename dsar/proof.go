@@ -313,7 +313,7 @@ func (s *Service) awaited(ctx context.Context, tx pgx.Tx, erasure int64, sums []
 	rows, err := pg.EachOf(ctx, tx, `
 		SELECT e.n, a.id
 		FROM unnest($1::bytea[]) WITH ORDINALITY AS e (hmac, n) JOIN identities i ON i.hmac = e.hmac JOIN requests a ON a.id = i.request_id
-		WHERE i.proved_at IS NOT NULL AND a.kind IN ('access', 'export') AND a.status IN ('in_review', 'running')
+		WHERE i.proved_at IS NOT NULL AND a.kind IN ('access', 'export') AND coalesce(a.status, '') IN ('in_review', 'running')
 		ORDER BY a.id`, sets)
 	if err != nil {
 		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure, err)

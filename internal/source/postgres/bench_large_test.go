@@ -227,7 +227,8 @@ func BenchmarkExport(b *testing.B) {
 }
 
 // BenchmarkTableSize measures one subject of 100 rows among one million and ten
-// million rows: the cost follows the subject, not the table.
+// million rows, and among LETHE_BENCH_TABLE_ROWS if that is more: the cost
+// follows the subject, not the table.
 func BenchmarkTableSize(b *testing.B) {
 	type world struct {
 		rows  int
@@ -236,19 +237,20 @@ func BenchmarkTableSize(b *testing.B) {
 	}
 	var worlds []world
 	sizes := []int{1_000_000, 10_000_000}
-	if os.Getenv("LETHE_BENCH_TABLE_ROWS") != "" {
-		sizes = []int{size(b, "LETHE_BENCH_TABLE_ROWS", 0) / 10, size(b, "LETHE_BENCH_TABLE_ROWS", 0)}
+	if most := size(b, "LETHE_BENCH_TABLE_ROWS", 0); most > sizes[1] {
+		sizes = append(sizes, most)
 	}
+	const first, last = 9_000_000, 9_001_000
 	var m *datamap.Map
 	for _, rows := range sizes {
 		pool, of := store(b, rows/20)
 		m = of
-		pgtest.Exec(b, pool, storeRows(900_000, 901_000, 16, 30, 4)) // about 100 rows each
+		pgtest.Exec(b, pool, storeRows(first, last, 16, 30, 4)) // about 100 rows each
 		pgtest.Exec(b, pool, "VACUUM ANALYSE")
 		planned, heard := planned(b, pool)
 		worlds = append(worlds, world{rows, sourceOf(b, pool, "store", postgres.Options{Now: func() time.Time { return time.Unix(0, 0) }}), heard})
 		explained := sourceOf(b, planned, "store", postgres.Options{Now: func() time.Time { return time.Unix(0, 0) }})
-		with := seeds("email", address(901_000))
+		with := seeds("email", address(last))
 		if _, err := gives(b.Context(), explained, source.Walk{Plan: planOf(b, m, datamap.Access, "email"), Seeds: with}); err != nil {
 			b.Fatal(err)
 		}
@@ -259,7 +261,7 @@ func BenchmarkTableSize(b *testing.B) {
 	}
 	erasure, access := planOf(b, m, datamap.Erasure, "email"), planOf(b, m, datamap.Access, "email")
 	times := map[string]map[int][]time.Duration{"find": {}, "access": {}, "erasure": {}}
-	ctx, next := b.Context(), 900_000
+	ctx, next := b.Context(), first
 	for b.Loop() {
 		for i := range 200 {
 			for _, w := range worlds {
@@ -291,8 +293,10 @@ func BenchmarkTableSize(b *testing.B) {
 		}
 	}
 	for name, of := range times {
-		small, large := median(of[sizes[0]]), median(of[sizes[1]])
+		small := median(of[sizes[0]])
 		b.ReportMetric(small.Seconds()*1000, name+"_small/ms")
-		b.ReportMetric(large.Seconds()/small.Seconds(), name+"_large/small")
+		for _, rows := range sizes[1:] {
+			b.ReportMetric(median(of[rows]).Seconds()/small.Seconds(), fmt.Sprintf("%s_%dM/1M", name, rows/1_000_000))
+		}
 	}
 }

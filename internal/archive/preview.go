@@ -28,7 +28,6 @@ type preview struct {
 
 // A cell is one value, as text.
 type cell struct {
-	Label string // the field's name
 	Text  string
 	Null  bool
 	Cut   bool // the text goes on in the files
@@ -60,7 +59,7 @@ func (p *preview) add(values []any, room *int) error {
 		if err != nil {
 			return err
 		}
-		c := cell{Label: p.Fields[i].Name, Null: null, Text: s}
+		c := cell{Null: null, Text: s}
 		if len(s) > previewCell {
 			c.Text, c.Cut = strings.Clone(cutText(s, previewCell)), true
 		}

@@ -52,7 +52,7 @@ func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, e
 	if err != nil {
 		return nil, err
 	}
-	defer pg.Away(ctx, func() { p.close(ctx) })
+	defer pg.Soon(ctx, func() { p.close(ctx) })
 	if p.empty() {
 		return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 			return s.answer(ctx, tx, r, "nothing", letterContent{})
@@ -69,7 +69,7 @@ func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, e
 	var sum []byte
 	var size int64
 	var made archive.Manifest
-	pg.Away(ctx, func() { sum, size, made, err = s.store(ctx, object, p) })
+	pg.Soon(ctx, func() { sum, size, made, err = s.store(ctx, object, p) })
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +276,7 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 			return nil, err
 		}
 		var snap source.Snapshot
-		pg.Away(ctx, func() { snap, err = src.Snapshot(ctx, w) })
+		pg.Soon(ctx, func() { snap, err = src.Snapshot(ctx, w) })
 		if err != nil {
 			return nil, &sourceError{name, err}
 		}

@@ -3,12 +3,14 @@ package archive
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"html/template"
 	"io"
 	"net/url"
+	"strings"
 	"sync"
 )
 
@@ -51,38 +53,62 @@ func writeIndex(w io.Writer, d document) error {
 	return b.Flush()
 }
 
-// Body are the rows shown, as HTML. It is written by hand because a template
-// looks at each cell's context anew, which took longer than all else in an archive.
+// Body is the table shown, as HTML. What repeats for each column and cell is
+// written by hand: a template looks at each value's context anew, which took
+// longer than all else in an archive.
 func (p *preview) Body() template.HTML {
 	var b bytes.Buffer
+	b.WriteString("<thead><tr>")
 	labels := make([]string, len(p.Fields))
 	for i, f := range p.Fields {
 		labels[i] = template.HTMLEscapeString(f.Name)
+		b.WriteString(`<th scope="col">` + labels[i] + "</th>")
 	}
+	b.WriteString("</tr></thead>\n<tbody>\n")
 	for _, row := range p.Shown {
 		b.WriteString("<tr>")
 		for i, c := range row {
 			b.WriteString(`<td data-label="` + labels[i] + `"`)
-			if c.Null {
-				b.WriteString(` class="null">–`)
-			} else {
-				b.WriteByte('>')
-				template.HTMLEscape(&b, []byte(c.Text))
-			}
-			if c.Cut {
-				b.WriteString("<i> … (the rest is in the files)</i>")
-			}
-			for _, f := range c.Files {
-				if f.Missing {
-					b.WriteString("<br><i>The file was not found</i>")
-					continue
-				}
-				// A path of ours that begins with a folder's name: no scheme can stand before it.
-				b.WriteString(`<br><a href="` + template.HTMLEscapeString((&url.URL{Path: f.Path}).EscapedPath()) + `">Open the file</a>`)
-			}
+			c.html(&b)
 			b.WriteString("</td>")
 		}
 		b.WriteString("</tr>\n")
+	}
+	b.WriteString("</tbody>")
+	return template.HTML(b.String()) //nolint:gosec // each value is escaped above
+}
+
+// html writes the rest of a cell's tag and what stands in it.
+func (c cell) html(b *bytes.Buffer) {
+	if c.Null {
+		b.WriteString(` class="null">–`)
+	} else {
+		b.WriteByte('>')
+		template.HTMLEscape(b, []byte(c.Text))
+	}
+	if c.Cut {
+		b.WriteString("<i> … (the rest is in the files)</i>")
+	}
+	for _, f := range c.Files {
+		if f.Missing {
+			b.WriteString("<br><i>The file was not found</i>")
+			continue
+		}
+		// A path of ours that begins with a folder's name: no scheme can stand before it.
+		b.WriteString(`<br><a href="` + template.HTMLEscapeString((&url.URL{Path: f.Path}).EscapedPath()) + `">Open the file</a>`)
+	}
+}
+
+// Meanings say what each column is, as HTML.
+func (p *preview) Meanings() template.HTML {
+	var b strings.Builder
+	for _, f := range p.Fields {
+		b.WriteString("\n<dt>" + template.HTMLEscapeString(f.Name) + "</dt><dd>")
+		b.WriteString(template.HTMLEscapeString(cmp.Or(f.Description, "No description on record")))
+		if len(f.Categories) > 0 {
+			b.WriteString(" (" + template.HTMLEscapeString(strings.Join(f.Categories, ", ")) + ")")
+		}
+		b.WriteString("</dd>")
 	}
 	return template.HTML(b.String()) //nolint:gosec // each value is escaped above
 }

@@ -135,8 +135,21 @@ INSERT INTO logins    SELECT p * 1000000::bigint + o, p, '198.18.0.1', now() FRO
 func store(t testing.TB, people int) (*pgxpool.Pool, *datamap.Map) {
 	t.Helper()
 	pool := pgtest.Empty(t)
-	pgtest.Exec(t, pool, storeTables+storeRows(1, people, 3, 3, 2)+storeKeys)
+	pgtest.Exec(t, pool, storeTables)
+	const piece = 250_000 // people at a time: each statement has its limit
+	for from := 1; from <= people; from += piece {
+		oneByOne(t, pool, storeRows(from, min(people, from+piece-1), 3, 3, 2))
+	}
+	oneByOne(t, pool, storeKeys)
 	return poolOfStore(t, pool), mapOf(t, storeMap)
+}
+
+// oneByOne runs statements that end with a line.
+func oneByOne(t testing.TB, pool *pgxpool.Pool, sql string) {
+	t.Helper()
+	for _, one := range strings.Split(strings.TrimSpace(sql), ";\n") {
+		pgtest.Exec(t, pool, one)
+	}
 }
 
 func poolOfStore(t testing.TB, pool *pgxpool.Pool) *pgxpool.Pool {

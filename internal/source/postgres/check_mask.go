@@ -71,9 +71,15 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 	v.Targets = slices.DeleteFunc(slices.Clone(v.Targets), func(x datamap.Target) bool { return t.at(x.Field) == nil })
 	at := &stop{visit: &v, c: v.Collection, t: t}
 	for _, x := range v.Targets {
-		if m, masked := at.mask(x); masked && m.column.fixed() {
+		m, masked := at.mask(x)
+		switch {
+		case masked && m.column.generated:
 			all = append(all, Misfit{x.Field, Doubt{Doubtful, x.Field.FullName(),
 				"Postgres makes its values itself: an erasure masks it only through the columns that they are made of", "see that these are masked"}})
+		case masked && m.column.fixed():
+			all = append(all, Misfit{x.Field, Doubt{Doubtful, x.Field.FullName(),
+				"Postgres numbers it itself (GENERATED ALWAYS AS IDENTITY): an erasure leaves it as it is",
+				"make it BY DEFAULT, or take the category off if the number names nobody"}})
 		}
 	}
 	masks, always := at.masks(), len(at.masks())

@@ -245,6 +245,26 @@ func composites(m *Map) []composite {
 	return kept
 }
 
+// composed are the composite links that a reference is part of, by its ends.
+type composed map[[2]*Field][]*composite
+
+func byEnds(list []composite) composed {
+	by := make(composed)
+	for i := range list {
+		for _, ref := range list[i].refs {
+			by[ends(ref)] = append(by[ends(ref)], &list[i])
+		}
+	}
+	return by
+}
+
+func (c composed) of(ref *Reference) []*composite {
+	if len(c) == 0 { // most maps have none, and need not be asked of each reference
+		return nil
+	}
+	return c[ends(ref)]
+}
+
 // ends names the two fields of a reference, whichever declares it.
 func ends(ref *Reference) [2]*Field {
 	a, b := ref.Field, ref.Target

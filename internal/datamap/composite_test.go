@@ -1,6 +1,7 @@
 package datamap
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,26 @@ func composedMap(t *testing.T, allOf map[string]string, lines ...string) *Map {
 		text = strings.Replace(text, "  - name: "+c+"\n", "  - name: "+c+"\n    lethe: {all_of: "+list+"}\n", 1)
 	}
 	return mustParse(t, text)
+}
+
+// TestCompositeLinksStandInTheMapsOrder: all_of does not bring a collection
+// forward, so which end of another, undirected reference is reached first is the
+// same with and without it.
+func TestCompositeLinksStandInTheMapsOrder(t *testing.T) {
+	t.Parallel()
+	lines := []string{"users: shop!>lines.shop no! mail@email", "orders: id! shop<users.shop buyer<users.no", "lines: id! shop order~orders.id"}
+	for _, allOf := range []map[string]string{nil, {"orders": "[shop, buyer]"}} {
+		p, err := Compile(composedMap(t, allOf, lines...), Builtin(Access), []string{"email"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := linksOf(visitOf(t, p, "orders").Links); !slices.Contains(got, "lines.order>id") {
+			t.Errorf("expected lines, reached first, to lead to orders with all_of %v, got %v", allOf, got)
+		}
+		if got := linksOf(visitOf(t, p, "lines").Links); len(got) != 1 {
+			t.Errorf("expected no way back from orders to lines with all_of %v, got %v", allOf, got)
+		}
+	}
 }
 
 func TestCompositeLinks(t *testing.T) {

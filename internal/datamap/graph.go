@@ -48,7 +48,7 @@ func newGraph(m *Map) *graph {
 		}
 	}
 	g.linking = make(map[*Field]bool, 2*references)
-	tied := g.composites()
+	tied, added := byEnds(composites(m)), make(map[*composite]bool)
 	refers := make(map[[2]*Field]bool, references)
 	for _, c := range g.all {
 		for _, f := range c.AllFields() {
@@ -57,7 +57,13 @@ func newGraph(m *Map) *graph {
 			}
 			for _, ref := range f.References {
 				g.linking[f], g.linking[ref.Target] = true, true
-				if len(tied) > 0 && tied[ends(ref)] {
+				if links := tied.of(ref); len(links) > 0 {
+					for _, link := range links { // each stands where the first of its references does
+						if !added[link] {
+							added[link] = true
+							g.compose(link)
+						}
+					}
 					continue
 				}
 				holder, key := g.holder(ref)
@@ -119,35 +125,28 @@ func (g *graph) refer(l Link) {
 	g.referrer[at] = append(g.referrer[at], l)
 }
 
-// composites adds the links of all_of, and tells which references they took up.
-func (g *graph) composites() map[[2]*Field]bool {
-	tied := make(map[[2]*Field]bool)
-	for _, c := range composites(g.m) {
-		var pairs []Pair // from where the first reference stands to what it names
-		for _, ref := range c.refs {
-			tied[ends(ref)] = true
+// compose adds a link of all_of.
+func (g *graph) compose(c *composite) {
+	var pairs []Pair // from where the first reference stands to what it names
+	first := c.refs[0]
+	for _, ref := range c.refs {
+		p := Pair{ref.Field, ref.Target}
+		// Ends may be declared on either side; of one collection with itself
+		// the direction tells them apart.
+		if c.at != c.to && p.From.Collection != first.Field.Collection || c.at == c.to && ref.Direction != first.Direction {
+			p = Pair{p.To, p.From}
 		}
-		first := c.refs[0]
-		for _, ref := range c.refs {
-			p := Pair{ref.Field, ref.Target}
-			// Ends may be declared on either side; of one collection with itself
-			// the direction tells them apart.
-			if c.at != c.to && p.From.Collection != first.Field.Collection || c.at == c.to && ref.Direction != first.Direction {
-				p = Pair{p.To, p.From}
-			}
-			pairs = append(pairs, p)
-		}
-		direction := first.Direction
-		holding := holds(pairs)
-		g.tie(way{from: pairs[0].From, to: pairs[0].To, and: pairs[1:], own: direction == To && holding}, direction)
-		l := Link{From: pairs[0].From, To: pairs[0].To, And: pairs[1:]}
-		if !holding {
-			b := way{from: l.From, to: l.To, and: l.And}.back()
-			l = Link{From: b.from, To: b.to, And: b.and}
-		}
-		g.refer(l)
+		pairs = append(pairs, p)
 	}
-	return tied
+	direction := first.Direction
+	holding := holds(pairs)
+	g.tie(way{from: pairs[0].From, to: pairs[0].To, and: pairs[1:], own: direction == To && holding}, direction)
+	l := Link{From: pairs[0].From, To: pairs[0].To, And: pairs[1:]}
+	if !holding {
+		b := way{from: l.From, to: l.To, and: l.And}.back()
+		l = Link{From: b.from, To: b.to, And: b.and}
+	}
+	g.refer(l)
 }
 
 // holds tells whether the From ends of a composite link hold the key that the To

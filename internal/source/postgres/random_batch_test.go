@@ -32,7 +32,7 @@ func TestPropertyRandomBatches(t *testing.T) {
 				s := d.scheme(fmt.Sprintf("B %d", n))
 				x, err := newTrial(s, d)
 				if err != nil {
-					t.Fatalf("LETHE_SEED=%d: expected the map to be right: %v", n, err)
+					t.Fatalf("expected the map to be right: %v\n%s", err, alone(t, uint64(n)))
 				}
 				config := pool.Config()
 				config.MaxConns = 2
@@ -49,7 +49,7 @@ func TestPropertyRandomBatches(t *testing.T) {
 						walks = append(walks, w)
 					}
 					if err := x.batched(t.Context(), c, walks, source.Holds{Rows: first.holds.Rows}, way); err != nil {
-						t.Fatalf("LETHE_SEED=%d, case %d: %v\n%s\nwalks %+v", n, i, err, x.story(c, first), walks)
+						t.Fatalf("case %d: %v\n%s\n%s\nwalks %+v", i, err, alone(t, uint64(n)), x.story(c, first), walks)
 					}
 				}
 				pgtest.Exec(t, pool, "DROP SCHEMA "+quoted(s.name)+" CASCADE")

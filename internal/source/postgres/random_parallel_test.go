@@ -35,7 +35,7 @@ func TestPropertyErasuresInParallel(t *testing.T) {
 				s := d.scheme(fmt.Sprintf("P %d", n))
 				x, err := newTrial(s, d)
 				if err != nil {
-					t.Fatalf("LETHE_SEED=%d: expected the map to be right: %v", n, err)
+					t.Fatalf("expected the map to be right: %v\n%s", err, alone(t, uint64(n)))
 				}
 				config := pool.Config()
 				config.MaxConns = 4
@@ -45,7 +45,7 @@ func TestPropertyErasuresInParallel(t *testing.T) {
 					c := d.contents(s)
 					a, b := d.demand(s, c, x.types), d.demand(s, c, x.types)
 					if err := x.together(t.Context(), c, a.walk, b.walk, x.ways[i%len(x.ways)]); err != nil {
-						t.Fatalf("LETHE_SEED=%d, case %d: %v\n%s\nand %+v", n, i, err, x.story(c, a), b.walk)
+						t.Fatalf("case %d: %v\n%s\n%s\nand %+v", i, err, alone(t, uint64(n)), x.story(c, a), b.walk)
 					}
 				}
 				pgtest.Exec(t, pool, "DROP SCHEMA "+quoted(s.name)+" CASCADE")

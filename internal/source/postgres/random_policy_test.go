@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -87,17 +88,25 @@ func (t *sTable) maskOf(p datamap.Policy, i int, linking bool) *sMask {
 	return &sMask{strategy: "null_rewrite"}
 }
 
-// masked is what stands in a column afterwards, and whether that is a change.
-// Random letters are written as what they must look like. place names the field
-// of the row, as nothing else is named.
-func masked(m *sMask, c *sColumn, v, place string) (string, bool) {
+// holds is how many letters a masked value may have: by the map's length, and by
+// what the column's own type takes.
+func (c *sColumn) holds() int {
 	limit := 1000
 	if c.length > 0 {
 		limit = c.length
 	}
-	if c.typ == "varchar(12)" {
-		limit = min(limit, 12)
+	if n, ok := strings.CutPrefix(c.typ, "varchar("); ok {
+		most, _ := strconv.Atoi(strings.TrimSuffix(n, ")"))
+		limit = min(limit, most)
 	}
+	return limit
+}
+
+// masked is what stands in a column afterwards, and whether that is a change.
+// Random letters are written as what they must look like. place names the field
+// of the row, as nothing else is named.
+func masked(m *sMask, c *sColumn, v, place string) (string, bool) {
+	limit := c.holds()
 	cut := func(s string) string { return string([]rune(s)[:min(limit, len([]rune(s)))]) }
 	switch {
 	case v == none:

@@ -29,10 +29,12 @@ const casesPerScheme = 6
 // every way of a walk to the reference: what is found, what is given, what is
 // left of every row of every table, and that there is nothing more to do after.
 //
-// LETHE_SEED=n runs one scheme, LETHE_SEED=n-m those from n to m.
+// 300 cases in make test, more than 5,000 in make soak. LETHE_SEED=n runs one
+// scheme, LETHE_SEED=n-m those from n to m.
 func TestPropertyRandomSchemes(t *testing.T) {
 	t.Parallel()
 	from, to := soaked(1, 50, 834)
+	t.Logf("%d cases", (to-from+1)*casesPerScheme)
 	pool := pgtest.Empty(t)
 	turn := make(chan struct{}, 3)
 	t.Run("schemes", func(t *testing.T) {
@@ -62,6 +64,12 @@ func soaked(from, to, long int) (first, last int) {
 	return from, to
 }
 
+// alone is how to run the scheme of one seed by itself.
+func alone(t *testing.T, seed uint64) string {
+	test, _, _ := strings.Cut(t.Name(), "/")
+	return fmt.Sprintf("again, alone: LETHE_SEED=%d go test -run '^%s$' ./internal/source/postgres", seed, test)
+}
+
 // A trial is one scheme, made in a database, with the policies asked of it.
 type trial struct {
 	s        *scheme
@@ -84,7 +92,7 @@ func randomScheme(t *testing.T, shared *pgxpool.Pool, seed uint64) {
 	config.MaxConns = 3
 	x, err := newTrial(s, d)
 	if err != nil {
-		t.Fatalf("LETHE_SEED=%d: expected the map to be right: %v\n%s", seed, err, s.yaml())
+		t.Fatalf("expected the map to be right: %v\n%s\n%s", err, alone(t, seed), s.yaml())
 	}
 	x.open(t, poolOf(t, config))
 	for n := range casesPerScheme {
@@ -93,7 +101,7 @@ func randomScheme(t *testing.T, shared *pgxpool.Pool, seed uint64) {
 		q := d.demand(s, c, x.types)
 		if err := x.run(t.Context(), c, q); err != nil {
 			c, q, err = x.shrink(t.Context(), c, q, err)
-			t.Fatalf("LETHE_SEED=%d, case %d: %v\n%s", seed, n, err, x.story(c, q))
+			t.Fatalf("case %d: %v\n%s\n%s", n, err, alone(t, seed), x.story(c, q))
 		}
 	}
 	pgtest.Exec(t, shared, "DROP SCHEMA "+quoted(s.name)+" CASCADE")

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
@@ -68,5 +69,48 @@ func TestALargeErasureStoppedBetweenItsParts(t *testing.T) {
 		if n := number(t, pool, "SELECT count(*) FROM people"); n != 3 {
 			t.Errorf("expected the other three people to stay, got %d", n)
 		}
+	}
+}
+
+// A reference that only the last part masks holds back what it names until then:
+// the rows of identities are masked last, and a part that took the row named by
+// one of them would break the foreign key.
+func TestAPartTakesNoRowThatIsFreedLater(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE notes (id int PRIMARY KEY, body text);
+		CREATE TABLE people (id int PRIMARY KEY, email text, pinned int REFERENCES notes DEFERRABLE INITIALLY DEFERRED);
+		CREATE INDEX ON people (email);
+		CREATE INDEX ON people (pinned);
+		INSERT INTO notes SELECT n, 'text' FROM generate_series(1, 9) n;
+		INSERT INTO people SELECT n, 'a@x.example', n FROM generate_series(1, 8) n;`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: notes
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: body, data_categories: [user.content]}
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: pinned, data_categories: [user.content], fides_meta: {references: [{dataset: w, field: notes.id, direction: to}], masking_strategy_override: {strategy: null_rewrite}}}
+`)
+	s := sourceOf(t, pool, "w", postgres.Options{StagedAbove: -1, SliceAbove: 3, SliceRows: 3})
+	done, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, by(done.Findings)["notes"], 8, 0, 8, 0)
+	if n := number(t, pool, "SELECT count(*) FROM people WHERE email IS NULL AND pinned IS NULL"); n != 8 {
+		t.Errorf("expected the eight rows of the person to be masked, got %d", n)
+	}
+	if n := number(t, pool, "SELECT count(*) FROM notes"); n != 1 {
+		t.Errorf("expected the note that nobody pinned to be all that is left, got %d", n)
 	}
 }

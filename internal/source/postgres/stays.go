@@ -86,7 +86,7 @@ func (w *writer) references(s *stop, k fkey, alias string, kept, deleted relatio
 		if at.visit.Delete {
 			condition += " AND NOT " + w.isIn(at, cols("d", at.key), deleted(at), "del")
 		}
-		if at.empties(k) {
+		if at.empties(k) && (!w.slicing || w.p.masksInSlices(at)) { // a part may leave the masks to the last
 			condition += " AND NOT " + w.isIn(at, cols("d", at.key), "(SELECT k.* FROM "+kept(at)+" k WHERE "+at.take("k")+")", "")
 		}
 	}

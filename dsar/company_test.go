@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -295,5 +296,77 @@ func TestCompanyKilled(t *testing.T) {
 	}
 	if n := len(b.mail.letters("erased")); n != 8 {
 		t.Errorf("expected eight letters, each once, got %d", n)
+	}
+}
+
+// mailing is a mailer that is a function.
+type mailing func(ctx context.Context, l Letter) error
+
+func (m mailing) Send(ctx context.Context, l Letter) error { return m(ctx, l) }
+
+// steps plays the workers of steps alone.
+func (b *workBundle) steps(t *testing.T) {
+	t.Helper()
+	for {
+		w := Work{Kind: "step"}
+		err := b.pool.QueryRow(t.Context(), `
+			DELETE FROM test_queue WHERE n = (SELECT min(n) FROM test_queue WHERE kind = 'step') RETURNING id, run`).Scan(&w.ID, &w.Run)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.run(t, w); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whose letter was refused may be written to again while the job that carried it
+// is still at those of others: these are left to it.
+func TestRetryOfACarrier(t *testing.T) {
+	t.Parallel()
+	b, _ := crowdOf(t, 6)
+	ids := b.reviewed(t, 6)
+	if err := errors.Join(b.ApproveMany(t.Context(), dpo, ids)...); err != nil {
+		t.Fatal(err)
+	}
+	b.steps(t)
+	var carrier, request int64
+	err := b.pool.QueryRow(t.Context(), `SELECT DISTINCT c.id, c.request_id FROM letters l JOIN letters c ON c.id = l.carrier WHERE l.kind = 'erased'`).Scan(&carrier, &request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var retried sync.Once
+	again := func(ctx context.Context) {
+		for b.letterState(t, request, "erased").Status != "failed" {
+			time.Sleep(time.Millisecond)
+		}
+		if err := b.Retry(ctx, dpo, request); err != nil {
+			t.Error(err)
+		}
+		if err := b.SendLetter(ctx, carrier, 2, b.mail); err != nil {
+			t.Errorf("expected the letter to be sent at the second try, got %v", err)
+		}
+	}
+	err = b.SendLetter(t.Context(), carrier, 1, mailing(func(ctx context.Context, l Letter) error {
+		if l.ID == carrier {
+			return &MailError{Code: 550, Final: true, Doing: "sending"}
+		}
+		retried.Do(func() { again(t.Context()) })
+		return b.mail.Send(ctx, l)
+	}))
+	if permanent := (*Permanent)(nil); !errors.As(err, &permanent) {
+		t.Errorf("expected the first try to be refused for good, got %v", err)
+	}
+	copies := map[string]int{}
+	for _, l := range b.mail.letters("erased") {
+		copies[l.To]++
+	}
+	for to, n := range copies {
+		if n != 1 || len(copies) != 6 {
+			t.Errorf("expected one letter to each of six, got %d to %s, %d people", n, to, len(copies))
+		}
 	}
 }

@@ -84,14 +84,17 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 	return fault(fmt.Sprintf("note letter %d", id), err)
 }
 
-// claimLetter counts an attempt, if the letter still waits.
-func (s *Service) claimLetter(ctx context.Context, id int64, run int, carrier int64) (letterRow, bool, error) {
+// claimLetter counts an attempt, if the letter still waits. by is whose job it
+// is; the zero Work: its own.
+func (s *Service) claimLetter(ctx context.Context, w, by Work) (letterRow, bool, error) {
 	rows, err := pg.Each(ctx, s.db, `
 		UPDATE letters l SET attempts = attempts + 1
-		FROM unnest($1::bigint[], $2::int[], $3::bigint[]) WITH ORDINALITY AS e (letter, run, carrier, n)
-		WHERE l.id = e.letter AND l.run = e.run AND coalesce(l.status, '') = 'waiting' AND l.carrier IS NOT DISTINCT FROM nullif(e.carrier, 0)
+		FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[]) WITH ORDINALITY AS e (letter, run, carrier, carrier_run, n)
+		WHERE l.id = e.letter AND l.run = e.run AND coalesce(l.status, '') = 'waiting'
+		  AND (coalesce(l.carrier, 0), coalesce(l.carrier_run, 0)) = (e.carrier, e.carrier_run)
 		RETURNING e.n, l.id, request_id, l.run, l.carrier, kind, recipient, cipher, message_id,
-			EXISTS (SELECT FROM letters c WHERE c.carrier = l.id AND coalesce(c.status, '') = 'waiting') AS carries`, id, run, carrier)
+			EXISTS (SELECT FROM letters c WHERE c.carrier = l.id AND c.carrier_run = l.run AND coalesce(c.status, '') = 'waiting') AS carries`,
+		w.ID, w.Run, by.ID, by.Run)
 	var l letterRow
 	if err == nil {
 		l, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[letterRow])
@@ -100,7 +103,7 @@ func (s *Service) claimLetter(ctx context.Context, id int64, run int, carrier in
 		return letterRow{}, false, nil
 	}
 	if err != nil {
-		return letterRow{}, false, fmt.Errorf("claim letter %d: %w", id, pg.Clean(err))
+		return letterRow{}, false, fmt.Errorf("claim letter %d: %w", w.ID, pg.Clean(err))
 	}
 	return l, true, nil
 }

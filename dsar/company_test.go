@@ -7,14 +7,19 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/migrations"
 )
 
 // crowdOf is a shop of many people, of whom one cannot be erased.
@@ -368,5 +373,75 @@ func TestRetryOfACarrier(t *testing.T) {
 		if n != 1 || len(copies) != 6 {
 			t.Errorf("expected one letter to each of six, got %d to %s, %d people", n, to, len(copies))
 		}
+	}
+}
+
+// byKey is a pool on the same database as the service has it when it is not tested.
+func byKey(t *testing.T, on *pgxpool.Pool) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pg.Open(t.Context(), pgtest.URL(on), pg.Options{SearchPath: migrations.Schema, ByKey: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// Two companies that lock the same requests at the same time take turns: neither
+// loses what it did to a deadlock.
+func TestCompaniesMeet(t *testing.T) {
+	t.Parallel()
+	const n = 10
+	b, _ := crowdOf(t, n)
+	ids := b.reviewed(t, n)
+	conf := b.c
+	conf.Pool = byKey(t, b.pool)
+	s, err := New(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Rollback(t.Context()) //nolint:errcheck // the end of the test
+	if _, err := loadRequest(t.Context(), held, ids[n/2], true); err != nil {
+		t.Fatal(err)
+	}
+	var calls atomic.Int64
+	var companies sync.WaitGroup
+	for range 2 {
+		slices.Reverse(ids)
+		order := slices.Clone(ids)
+		companies.Go(func() {
+			var turn atomic.Int64
+			errs := pg.Together(t.Context(), conf.Pool, n, func(ctx context.Context, i int) error {
+				for turn.Load() != int64(i) { // they come one after the other
+					time.Sleep(time.Millisecond)
+				}
+				return s.inTx(ctx, func(tx pgx.Tx) error {
+					calls.Add(1)
+					turn.Add(1)
+					_, err := loadRequest(ctx, tx, order[i], true)
+					return err
+				})
+			})
+			if err := errors.Join(errs...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for waiting := 0; waiting < 2; {
+		err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := held.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	companies.Wait()
+	if calls.Load() != 2*n {
+		t.Errorf("expected each part to be carried out once, %d were carried out %d times", 2*n, calls.Load())
 	}
 }

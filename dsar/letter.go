@@ -55,9 +55,7 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 		return s.notSent(ctx, l, c, err)
 	}
 	// Accepted: this must be noted, even when the job's own time is over.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
-	defer cancel()
-	err = pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err = pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 		// Only one that may end the request needs its row: a notice to somebody else
 		// does not wait for the answer to the person.
 		r, err := loadRequest(ctx, tx, l.RequestID, l.Kind != "notice")
@@ -193,8 +191,6 @@ func (s *Service) afterLetter(ctx context.Context, tx pgx.Tx, r requestRow, l le
 // request: its work is done, and its records must not wait for ever to be
 // scrubbed. The DPO has seen that the person is to be told by another way.
 func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
-	defer cancel()
 	var mail *MailError
 	if !errors.As(cause, &mail) {
 		mail = &MailError{Doing: "sending"}
@@ -203,7 +199,7 @@ func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause
 		}
 	}
 	if !mail.Final {
-		err := s.inTx(ctx, func(tx pgx.Tx) error {
+		err := pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx, `UPDATE letters SET smtp_code = nullif($3, 0), trouble = $4 WHERE id = $1 AND run = $2 AND status = 'waiting'`,
 				l.ID, l.Run, mail.Code, mail.Doing)
 			if err != nil || tag.RowsAffected() == 0 || l.Carrier == nil {
@@ -216,7 +212,7 @@ func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause
 		}
 		return fmt.Errorf("letter %d: %w", l.ID, mail)
 	}
-	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 		r, err := loadRequest(ctx, tx, l.RequestID, true)
 		if err != nil {
 			return err

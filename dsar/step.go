@@ -139,7 +139,8 @@ func stillOurs(ctx context.Context, tx pgx.Tx, st stepRow) error {
 	var one int
 	err := pg.EachRow(ctx, tx, `
 		SELECT e.n, 1 FROM unnest($1::bigint[], $2::int[], $3::int[]) WITH ORDINALITY AS e (step, run, attempts, n)
-		JOIN steps t ON t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND coalesce(t.status, '') = 'running' FOR UPDATE OF t`,
+		JOIN steps t ON t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND coalesce(t.status, '') = 'running'
+		ORDER BY t.id FOR UPDATE OF t`,
 		st.ID, st.Run, st.Attempts).Scan(&one)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return errSuperseded
@@ -193,9 +194,7 @@ func (s *Service) pauseStep(ctx context.Context, st stepRow) error {
 // again. It works when the job's own time is over.
 func (s *Service) failStep(ctx context.Context, st stepRow, cause error) error {
 	f := explain(cause)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
-	defer cancel()
-	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 		if f.passing {
 			return s.setStep(ctx, tx, st, "waiting", f.code, f.sentence)
 		}

@@ -44,7 +44,9 @@ func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, e
 		}
 	}
 	for _, object := range note.Objects {
-		if err := s.c.Storage.Delete(ctx, object); err != nil {
+		var err error
+		pg.Away(ctx, func() { err = s.c.Storage.Delete(ctx, object) })
+		if err != nil {
 			return nil, &storageError{err}
 		}
 	}

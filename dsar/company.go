@@ -19,7 +19,8 @@ import (
 // with its own findings, record and letter; what they ask of the databases goes
 // there together (pg.Together). One that fails gets a job of its own, and stops
 // none of the rest. A kill leaves the carrier's job to be run again: it finds
-// those that it carried by its number.
+// those that it carried by its number and run. A later job of the carrier (it
+// failed, and was retried) leaves them alone: the earlier one may be at them.
 
 const (
 	companyMost = 99 // besides the carrier
@@ -35,19 +36,20 @@ const (
 // A *Permanent error is not retried; what else comes back is, ErrMore at once and without counting. A stale run number, a step that is done
 // and a request that has ended in the meantime are no errors: there is nothing to do.
 func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
-	st, found, err := s.claimStep(ctx, id, run, 0)
+	own := Work{Kind: "step", ID: id, Run: run}
+	st, found, err := s.claimStep(ctx, own, Work{})
 	if err != nil {
 		return err
 	}
 	if !found { // its own work is done, perhaps not that of others
-		if st.Carries, err = s.carries(ctx, "step", id); err != nil || !st.Carries {
+		if st.Carries, err = s.carries(ctx, own); err != nil || !st.Carries {
 			return err
 		}
 	}
 	defer s.gates.enter(ctx, st.Stage+" "+st.Source)()
 	var others []Work
 	if st.Carries || st.Stage != stageKept {
-		if others, err = s.company(ctx, Work{Kind: "step", ID: id, Run: run}, st.Stage, st.Source); err != nil {
+		if others, err = s.company(ctx, own, st.Stage, st.Source); err != nil {
 			return err
 		}
 	}
@@ -55,7 +57,7 @@ func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 		st, found := st, found
 		if i > 0 {
 			var err error
-			if st, found, err = s.claimStep(ctx, others[i-1].ID, others[i-1].Run, id); err != nil {
+			if st, found, err = s.claimStep(ctx, others[i-1], own); err != nil {
 				return err
 			}
 		}
@@ -64,23 +66,24 @@ func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 		}
 		return s.runStep(ctx, st)
 	})
-	return s.parted(ctx, "step", id, others, errs)
+	return s.parted(ctx, own, others, errs)
 }
 
 // SendLetter sends one letter, and where many wait others. Its errors are those
 // of the letter whose number is given.
 func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) error {
-	l, found, err := s.claimLetter(ctx, id, run, 0)
+	own := Work{Kind: "letter", ID: id, Run: run}
+	l, found, err := s.claimLetter(ctx, own, Work{})
 	if err != nil {
 		return err
 	}
 	if !found {
-		if l.Carries, err = s.carries(ctx, "letter", id); err != nil || !l.Carries {
+		if l.Carries, err = s.carries(ctx, own); err != nil || !l.Carries {
 			return err
 		}
 	}
 	defer s.gates.enter(ctx, "letters "+l.Kind)()
-	others, err := s.company(ctx, Work{Kind: "letter", ID: id, Run: run}, l.Kind, "")
+	others, err := s.company(ctx, own, l.Kind, "")
 	if err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 		l, found := l, found
 		if i > 0 {
 			var err error
-			if l, found, err = s.claimLetter(ctx, others[i-1].ID, others[i-1].Run, id); err != nil {
+			if l, found, err = s.claimLetter(ctx, others[i-1], own); err != nil {
 				return err
 			}
 		}
@@ -98,7 +101,7 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 		}
 		return s.sendLetter(ctx, l, m)
 	})
-	return s.parted(ctx, "letter", id, others, errs)
+	return s.parted(ctx, own, others, errs)
 }
 
 // companions names those whom a job takes along: what it carries already, and
@@ -106,23 +109,23 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 var companions = map[string]string{
 	"step": `
 		WITH carried AS (
-			SELECT id FROM steps WHERE carrier = @id AND coalesce(status, '') IN ('waiting', 'running') ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
+			SELECT id FROM steps WHERE carrier = @id AND carrier_run = @run AND coalesce(status, '') IN ('waiting', 'running') ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
 		free AS (
 			SELECT t.id FROM steps t
 			WHERE t.stage = @stage AND t.source = @source AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
 			  AND EXISTS (SELECT FROM steps o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND coalesce(o.status, '') = 'running')
 			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
-		UPDATE steps SET carrier = @id
+		UPDATE steps SET carrier = @id, carrier_run = @run
 		WHERE id = ANY(ARRAY(SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried)))) RETURNING id, run`,
 	"letter": `
 		WITH carried AS (
-			SELECT id FROM letters WHERE carrier = @id AND coalesce(status, '') = 'waiting' ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
+			SELECT id FROM letters WHERE carrier = @id AND carrier_run = @run AND coalesce(status, '') = 'waiting' ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
 		free AS (
 			SELECT t.id FROM letters t
 			WHERE t.kind = @stage AND @source = '' AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
 			  AND EXISTS (SELECT FROM letters o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND coalesce(o.status, '') = 'waiting')
 			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
-		UPDATE letters SET carrier = @id
+		UPDATE letters SET carrier = @id, carrier_run = @run
 		WHERE id = ANY(ARRAY(SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried)))) RETURNING id, run`,
 }
 
@@ -143,14 +146,14 @@ func (t inTurn) Send(ctx context.Context, l Letter) error {
 	return t.Mailer.Send(ctx, l)
 }
 
-// carries tells whether others are left that this one's job carries.
-func (s *Service) carries(ctx context.Context, kind string, id int64) (yes bool, err error) {
-	sql := `SELECT EXISTS (SELECT FROM steps WHERE carrier = $1 AND coalesce(status, '') IN ('waiting', 'running'))`
-	if kind == "letter" {
-		sql = `SELECT EXISTS (SELECT FROM letters WHERE carrier = $1 AND coalesce(status, '') = 'waiting')`
+// carries tells whether others are left that this job carries.
+func (s *Service) carries(ctx context.Context, w Work) (yes bool, err error) {
+	sql := `SELECT EXISTS (SELECT FROM steps WHERE carrier = $1 AND carrier_run = $2 AND coalesce(status, '') IN ('waiting', 'running'))`
+	if w.Kind == "letter" {
+		sql = `SELECT EXISTS (SELECT FROM letters WHERE carrier = $1 AND carrier_run = $2 AND coalesce(status, '') = 'waiting')`
 	}
-	if err := s.c.Pool.QueryRow(ctx, sql, id).Scan(&yes); err != nil {
-		return false, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
+	if err := s.c.Pool.QueryRow(ctx, sql, w.ID, w.Run).Scan(&yes); err != nil {
+		return false, fmt.Errorf("company of %s %d: %w", w.Kind, w.ID, pg.Clean(err))
 	}
 	return yes, nil
 }
@@ -175,26 +178,28 @@ func (s *Service) company(ctx context.Context, w Work, stage, source string) ([]
 
 // parted gives those of a company that still wait jobs of their own, and
 // returns what the carrier's job has to be told.
-func (s *Service) parted(ctx context.Context, kind string, id int64, others []Work, errs []error) error {
+func (s *Service) parted(ctx context.Context, by Work, others []Work, errs []error) error {
 	if len(others) > 0 && slices.ContainsFunc(errs[1:], func(err error) bool { return err != nil }) {
 		// The job's own time may be over: that is often why something failed.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
 		defer cancel()
 		err := s.inTx(ctx, func(tx pgx.Tx) error {
-			sql := `SELECT id, run FROM steps WHERE carrier = $1 AND coalesce(status, '') IN ('waiting', 'running') AND id = ANY($2) ORDER BY id FOR UPDATE`
-			if kind == "letter" {
-				sql = `SELECT id, run FROM letters WHERE carrier = $1 AND coalesce(status, '') = 'waiting' AND id = ANY($2) ORDER BY id FOR UPDATE`
+			sql := `SELECT id, run FROM steps WHERE carrier = $1 AND carrier_run = $2 AND coalesce(status, '') IN ('waiting', 'running')
+				AND id = ANY($3) ORDER BY id FOR UPDATE`
+			if by.Kind == "letter" {
+				sql = `SELECT id, run FROM letters WHERE carrier = $1 AND carrier_run = $2 AND coalesce(status, '') = 'waiting'
+				AND id = ANY($3) ORDER BY id FOR UPDATE`
 			}
 			var ids []int64
 			for _, w := range others {
 				ids = append(ids, w.ID)
 			}
-			rows, err := tx.Query(ctx, sql, id, ids)
+			rows, err := tx.Query(ctx, sql, by.ID, by.Run, ids)
 			if err != nil {
 				return err
 			}
 			left, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Work, error) {
-				w := Work{Kind: kind}
+				w := Work{Kind: by.Kind}
 				return w, row.Scan(&w.ID, &w.Run)
 			})
 			if err != nil {
@@ -208,7 +213,7 @@ func (s *Service) parted(ctx context.Context, kind string, id int64, others []Wo
 			return nil
 		})
 		if err != nil && errs[0] == nil {
-			errs[0] = fmt.Errorf("part the company of %s %d: %w", kind, id, pg.Clean(err)) // the job runs again, and finds them
+			errs[0] = fmt.Errorf("part the company of %s %d: %w", by.Kind, by.ID, pg.Clean(err)) // the job runs again, and finds them
 		}
 	}
 	if errors.Is(errs[0], pg.ErrPanic) {
@@ -219,9 +224,9 @@ func (s *Service) parted(ctx context.Context, kind string, id int64, others []Wo
 
 // ownJob gives a step or letter that was carried, and waits, a job of its own.
 func (s *Service) ownJob(ctx context.Context, tx pgx.Tx, w Work) error {
-	sql := `UPDATE steps SET run = run + 1, carrier = NULL, status = 'waiting' WHERE id = $1 AND run = $2 RETURNING run`
+	sql := `UPDATE steps SET run = run + 1, carrier = NULL, carrier_run = NULL, status = 'waiting' WHERE id = $1 AND run = $2 RETURNING run`
 	if w.Kind == "letter" {
-		sql = `UPDATE letters SET run = run + 1, carrier = NULL WHERE id = $1 AND run = $2 RETURNING run`
+		sql = `UPDATE letters SET run = run + 1, carrier = NULL, carrier_run = NULL WHERE id = $1 AND run = $2 RETURNING run`
 	}
 	if err := tx.QueryRow(ctx, sql, w.ID, w.Run).Scan(&w.Run); err != nil {
 		return fmt.Errorf("job of %s %d: %w", w.Kind, w.ID, err)
@@ -272,11 +277,11 @@ func (s *Service) insertJobs(ctx context.Context, tx pgx.Tx, all []queued) error
 			for _, w := range part[1:] {
 				ids = append(ids, w.ID)
 			}
-			sql := `UPDATE steps SET carrier = $1 WHERE id = ANY($2)`
+			sql := `UPDATE steps SET carrier = $1, carrier_run = $2 WHERE id = ANY($3)`
 			if part[0].Kind == "letter" {
-				sql = `UPDATE letters SET carrier = $1 WHERE id = ANY($2)`
+				sql = `UPDATE letters SET carrier = $1, carrier_run = $2 WHERE id = ANY($3)`
 			}
-			if _, err := tx.Exec(ctx, sql, part[0].ID, ids); err != nil {
+			if _, err := tx.Exec(ctx, sql, part[0].ID, part[0].Run, ids); err != nil {
 				return fmt.Errorf("carry %d of a kind: %w", len(ids), err)
 			}
 		}

@@ -6,14 +6,20 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/migrations"
 )
 
 // crowdOf is a shop of many people, of whom one cannot be erased.
@@ -295,5 +301,147 @@ func TestCompanyKilled(t *testing.T) {
 	}
 	if n := len(b.mail.letters("erased")); n != 8 {
 		t.Errorf("expected eight letters, each once, got %d", n)
+	}
+}
+
+// mailing is a mailer that is a function.
+type mailing func(ctx context.Context, l Letter) error
+
+func (m mailing) Send(ctx context.Context, l Letter) error { return m(ctx, l) }
+
+// steps plays the workers of steps alone.
+func (b *workBundle) steps(t *testing.T) {
+	t.Helper()
+	for {
+		w := Work{Kind: "step"}
+		err := b.pool.QueryRow(t.Context(), `
+			DELETE FROM test_queue WHERE n = (SELECT min(n) FROM test_queue WHERE kind = 'step') RETURNING id, run`).Scan(&w.ID, &w.Run)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.run(t, w); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whose letter was refused may be written to again while the job that carried it
+// is still at those of others: these are left to it.
+func TestRetryOfACarrier(t *testing.T) {
+	t.Parallel()
+	b, _ := crowdOf(t, 6)
+	ids := b.reviewed(t, 6)
+	if err := errors.Join(b.ApproveMany(t.Context(), dpo, ids)...); err != nil {
+		t.Fatal(err)
+	}
+	b.steps(t)
+	var carrier, request int64
+	err := b.pool.QueryRow(t.Context(), `SELECT DISTINCT c.id, c.request_id FROM letters l JOIN letters c ON c.id = l.carrier WHERE l.kind = 'erased'`).Scan(&carrier, &request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var retried sync.Once
+	again := func(ctx context.Context) {
+		for b.letterState(t, request, "erased").Status != "failed" {
+			time.Sleep(time.Millisecond)
+		}
+		if err := b.Retry(ctx, dpo, request); err != nil {
+			t.Error(err)
+		}
+		if err := b.SendLetter(ctx, carrier, 2, b.mail); err != nil {
+			t.Errorf("expected the letter to be sent at the second try, got %v", err)
+		}
+	}
+	err = b.SendLetter(t.Context(), carrier, 1, mailing(func(ctx context.Context, l Letter) error {
+		if l.ID == carrier {
+			return &MailError{Code: 550, Final: true, Doing: "sending"}
+		}
+		retried.Do(func() { again(t.Context()) })
+		return b.mail.Send(ctx, l)
+	}))
+	if permanent := (*Permanent)(nil); !errors.As(err, &permanent) {
+		t.Errorf("expected the first try to be refused for good, got %v", err)
+	}
+	copies := map[string]int{}
+	for _, l := range b.mail.letters("erased") {
+		copies[l.To]++
+	}
+	for to, n := range copies {
+		if n != 1 || len(copies) != 6 {
+			t.Errorf("expected one letter to each of six, got %d to %s, %d people", n, to, len(copies))
+		}
+	}
+}
+
+// byKey is a pool on the same database as the service has it when it is not tested.
+func byKey(t *testing.T, on *pgxpool.Pool) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pg.Open(t.Context(), pgtest.URL(on), pg.Options{SearchPath: migrations.Schema, ByKey: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// Two companies that lock the same requests at the same time take turns: neither
+// loses what it did to a deadlock.
+func TestCompaniesMeet(t *testing.T) {
+	t.Parallel()
+	const n = 10
+	b, _ := crowdOf(t, n)
+	ids := b.reviewed(t, n)
+	conf := b.c
+	conf.Pool = byKey(t, b.pool)
+	s, err := New(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Rollback(t.Context()) //nolint:errcheck // the end of the test
+	if _, err := loadRequest(t.Context(), held, ids[n/2], true); err != nil {
+		t.Fatal(err)
+	}
+	var calls atomic.Int64
+	var companies sync.WaitGroup
+	for range 2 {
+		slices.Reverse(ids)
+		order := slices.Clone(ids)
+		companies.Go(func() {
+			var turn atomic.Int64
+			errs := pg.Together(t.Context(), conf.Pool, n, func(ctx context.Context, i int) error {
+				for turn.Load() != int64(i) { // they come one after the other
+					time.Sleep(time.Millisecond)
+				}
+				return s.inTx(ctx, func(tx pgx.Tx) error {
+					calls.Add(1)
+					turn.Add(1)
+					_, err := loadRequest(ctx, tx, order[i], true)
+					return err
+				})
+			})
+			if err := errors.Join(errs...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for waiting := 0; waiting < 2; {
+		err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := held.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	companies.Wait()
+	if calls.Load() != 2*n {
+		t.Errorf("expected each part to be carried out once, %d were carried out %d times", 2*n, calls.Load())
 	}
 }

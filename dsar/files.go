@@ -259,14 +259,12 @@ func (s *Service) erasePiece(ctx context.Context, st stepRow, p piece) error {
 	if err := s.openJSON(place(filesOf, st.ID), p.Cipher, &keys); err != nil {
 		return err
 	}
-	still, err := s.stillNamed(ctx, p.Store, keys)
+	var still map[string]bool
+	var done source.Deleted
+	var err error
+	pg.Away(ctx, func() { still, done, err = s.deleteFiles(ctx, p.Store, store, keys) })
 	if err != nil {
 		return err
-	}
-	goes := slices.DeleteFunc(keys, func(key string) bool { return still[key] })
-	done, err := store.Delete(ctx, goes)
-	if err != nil {
-		return &storeError{p.Store, err}
 	}
 	return pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if err := stillOurs(ctx, tx, st); err != nil {
@@ -279,6 +277,18 @@ func (s *Service) erasePiece(ctx context.Context, st stepRow, p piece) error {
 		}
 		return nil
 	})
+}
+
+// deleteFiles deletes what no row names any more; still are those that one does.
+func (s *Service) deleteFiles(ctx context.Context, name string, store FileStore, keys []string) (still map[string]bool, done source.Deleted, err error) {
+	if still, err = s.stillNamed(ctx, name, keys); err != nil {
+		return nil, done, err
+	}
+	goes := slices.DeleteFunc(keys, func(key string) bool { return still[key] })
+	if done, err = store.Delete(ctx, goes); err != nil {
+		return nil, done, &storeError{name, err}
+	}
+	return still, done, nil
 }
 
 // stillNamed asks every source whose rows name files in a store.

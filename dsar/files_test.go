@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -317,4 +318,44 @@ func TestAStoreThatIsNotConfigured(t *testing.T) {
 	if _, err := New(c); err == nil || !strings.Contains(err.Error(), "attic") {
 		t.Errorf("expected the missing store to be named, got %v", err)
 	}
+}
+
+// slow is a store that deletes once something else has happened.
+type slow struct {
+	FileStore
+	until func()
+}
+
+func (s *slow) Delete(ctx context.Context, keys []string) (source.Deleted, error) {
+	s.until()
+	return s.FileStore.Delete(ctx, keys)
+}
+
+// A store that takes its time keeps nobody else of a company waiting.
+func TestFilesInCompany(t *testing.T) {
+	t.Parallel()
+	store := &slow{}
+	d := newDesk(t, func(f FileStore) FileStore { store.FileStore = f; return store })
+	pgtest.Exec(t, d.shop, `INSERT INTO people VALUES (3, 'ester@example.org')`)
+	karel := d.submit(t, dpo, verified(ask(datamap.Erasure, "email", "karel@example.org"))).ID
+	ester := d.submit(t, dpo, verified(ask(datamap.Erasure, "email", "ester@example.org"))).ID
+	d.worked(t)
+	if err := errors.Join(d.ApproveMany(t.Context(), dpo, []int64{karel, ester})...); err != nil {
+		t.Fatal(err)
+	}
+	store.until = func() {
+		for range 1000 {
+			if d.step(t, ester, "erase", "shop").Status == "done" {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Error("expected the other's erasure to end meanwhile")
+	}
+	if err := d.run(t, d.job(t, karel, "erase", "shop")); err != nil {
+		t.Fatal(err)
+	}
+	d.worked(t)
+	d.expectStatus(t, karel, Fulfilled)
+	d.expectStatus(t, ester, Fulfilled)
 }

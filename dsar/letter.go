@@ -55,9 +55,7 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 		return s.notSent(ctx, l, c, err)
 	}
 	// Accepted: this must be noted, even when the job's own time is over.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
-	defer cancel()
-	err = pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err = pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 		// Only one that may end the request needs its row: a notice to somebody else
 		// does not wait for the answer to the person.
 		r, err := loadRequest(ctx, tx, l.RequestID, l.Kind != "notice")
@@ -84,14 +82,17 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 	return fault(fmt.Sprintf("note letter %d", id), err)
 }
 
-// claimLetter counts an attempt, if the letter still waits.
-func (s *Service) claimLetter(ctx context.Context, id int64, run int, carrier int64) (letterRow, bool, error) {
+// claimLetter counts an attempt, if the letter still waits. by is whose job it
+// is; the zero Work: its own.
+func (s *Service) claimLetter(ctx context.Context, w, by Work) (letterRow, bool, error) {
 	rows, err := pg.Each(ctx, s.db, `
 		UPDATE letters l SET attempts = attempts + 1
-		FROM unnest($1::bigint[], $2::int[], $3::bigint[]) WITH ORDINALITY AS e (letter, run, carrier, n)
-		WHERE l.id = e.letter AND l.run = e.run AND coalesce(l.status, '') = 'waiting' AND l.carrier IS NOT DISTINCT FROM nullif(e.carrier, 0)
+		FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[]) WITH ORDINALITY AS e (letter, run, carrier, carrier_run, n)
+		WHERE l.id = e.letter AND l.run = e.run AND coalesce(l.status, '') = 'waiting'
+		  AND (coalesce(l.carrier, 0), coalesce(l.carrier_run, 0)) = (e.carrier, e.carrier_run)
 		RETURNING e.n, l.id, request_id, l.run, l.carrier, kind, recipient, cipher, message_id,
-			EXISTS (SELECT FROM letters c WHERE c.carrier = l.id AND coalesce(c.status, '') = 'waiting') AS carries`, id, run, carrier)
+			EXISTS (SELECT FROM letters c WHERE c.carrier = l.id AND c.carrier_run = l.run AND coalesce(c.status, '') = 'waiting') AS carries`,
+		w.ID, w.Run, by.ID, by.Run)
 	var l letterRow
 	if err == nil {
 		l, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[letterRow])
@@ -100,7 +101,7 @@ func (s *Service) claimLetter(ctx context.Context, id int64, run int, carrier in
 		return letterRow{}, false, nil
 	}
 	if err != nil {
-		return letterRow{}, false, fmt.Errorf("claim letter %d: %w", id, pg.Clean(err))
+		return letterRow{}, false, fmt.Errorf("claim letter %d: %w", w.ID, pg.Clean(err))
 	}
 	return l, true, nil
 }
@@ -190,8 +191,6 @@ func (s *Service) afterLetter(ctx context.Context, tx pgx.Tx, r requestRow, l le
 // request: its work is done, and its records must not wait for ever to be
 // scrubbed. The DPO has seen that the person is to be told by another way.
 func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
-	defer cancel()
 	var mail *MailError
 	if !errors.As(cause, &mail) {
 		mail = &MailError{Doing: "sending"}
@@ -200,7 +199,7 @@ func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause
 		}
 	}
 	if !mail.Final {
-		err := s.inTx(ctx, func(tx pgx.Tx) error {
+		err := pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx, `UPDATE letters SET smtp_code = nullif($3, 0), trouble = $4 WHERE id = $1 AND run = $2 AND status = 'waiting'`,
 				l.ID, l.Run, mail.Code, mail.Doing)
 			if err != nil || tag.RowsAffected() == 0 || l.Carrier == nil {
@@ -213,7 +212,7 @@ func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause
 		}
 		return fmt.Errorf("letter %d: %w", l.ID, mail)
 	}
-	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 		r, err := loadRequest(ctx, tx, l.RequestID, true)
 		if err != nil {
 			return err

@@ -153,10 +153,11 @@ func (s *Service) carryOut(ctx context.Context, st stepRow, r requestRow, src Me
 		}
 		out := source.MentionOutcome{What: source.MentionRefused, Why: "The data map no longer says that this column is searched for mentions."}
 		if field, ok := s.textOf(m); ok {
-			out, err = src.ChangeMention(ctx, source.MentionChange{
+			change := source.MentionChange{
 				Mentions: source.Mentions{Field: field, Scope: s.c.Controllers[r.Controller].Scope, Needles: needles},
 				Key:      m.Key, Delete: m.Decision == DeleteMention, Sum: m.sum, After: m.after, Holds: holds,
-			})
+			}
+			pg.Soon(ctx, func() { out, err = src.ChangeMention(ctx, change) })
 			if err != nil {
 				return &sourceError{st.Source, err}
 			}

@@ -136,12 +136,12 @@ func (s *Service) reconcile(ctx context.Context, alive func(context.Context, []W
 		return nil
 	}
 	rows, err := s.db.Query(ctx, `
-		(SELECT 'step' AS kind, t.id, t.run, coalesce(c.id, t.id) AS by, coalesce(c.run, t.run) AS by_run
-		 FROM steps t LEFT JOIN steps c ON c.id = t.carrier
+		(SELECT 'step' AS kind, t.id, t.run, coalesce(t.carrier, t.id) AS by, coalesce(t.carrier_run, t.run) AS by_run
+		 FROM steps t
 		 WHERE t.status IN ('waiting', 'running') AND coalesce(t.started_at, t.created_at) <= @before ORDER BY t.created_at LIMIT @batch)
 		UNION ALL
-		(SELECT 'letter', t.id, t.run, coalesce(c.id, t.id), coalesce(c.run, t.run)
-		 FROM letters t LEFT JOIN letters c ON c.id = t.carrier
+		(SELECT 'letter', t.id, t.run, coalesce(t.carrier, t.id), coalesce(t.carrier_run, t.run)
+		 FROM letters t
 		 WHERE t.status = 'waiting' AND t.created_at <= @before ORDER BY t.created_at LIMIT @batch)`,
 		pgx.StrictNamedArgs{"before": s.now().Add(-lostAfter), "batch": minuteBatch})
 	if err != nil {
@@ -178,10 +178,10 @@ func (s *Service) reconcile(ctx context.Context, alive func(context.Context, []W
 // requeue gives a step or letter its next run. What its earlier runs have
 // noted stays: an erasure asks for the outcome of its transaction first.
 func (s *Service) requeue(ctx context.Context, w Work) error {
-	sql := `UPDATE steps SET run = run + 1, status = 'waiting', started_at = NULL, carrier = NULL
+	sql := `UPDATE steps SET run = run + 1, status = 'waiting', started_at = NULL, carrier = NULL, carrier_run = NULL
 		WHERE id = @id AND run = @run AND status IN ('waiting', 'running') RETURNING run`
 	if w.Kind == "letter" {
-		sql = `UPDATE letters SET run = run + 1, carrier = NULL WHERE id = @id AND run = @run AND status = 'waiting' RETURNING run`
+		sql = `UPDATE letters SET run = run + 1, carrier = NULL, carrier_run = NULL WHERE id = @id AND run = @run AND status = 'waiting' RETURNING run`
 	}
 	return s.inTx(ctx, func(tx pgx.Tx) error {
 		next := Work{Kind: w.Kind, ID: w.ID}

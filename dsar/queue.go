@@ -25,7 +25,7 @@ func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage
 			INSERT INTO steps (request_id, stage, source, status, created_at) SELECT request_id, stage, source, 'waiting', now FROM e ORDER BY n
 			ON CONFLICT (request_id, stage, source) DO UPDATE
 			SET run = steps.run + 1, status = 'waiting', attempts = 0, error = NULL, message = NULL,
-			    started_at = NULL, finished_at = NULL, carrier = NULL
+			    started_at = NULL, finished_at = NULL, carrier = NULL, carrier_run = NULL
 			RETURNING id, run, request_id, stage, source)
 		SELECT e.n, added.id, added.run FROM e JOIN added USING (request_id, stage, source)`, requestID, stage, source, s.now()).Scan(&id, &run)
 	if err != nil {
@@ -93,8 +93,8 @@ func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, requestID int64, kin
 			OVERRIDING SYSTEM VALUE
 			SELECT id, request_id, kind, ordinal, recipient, message_id, status, cipher, now FROM e
 			ON CONFLICT (id) DO UPDATE
-			SET run = letters.run + 1, status = excluded.status, cipher = excluded.cipher, attempts = 0, carrier = NULL, smtp_code = NULL, trouble = NULL,
-				created_at = excluded.created_at
+			SET run = letters.run + 1, status = excluded.status, cipher = excluded.cipher, attempts = 0, carrier = NULL, carrier_run = NULL,
+				smtp_code = NULL, trouble = NULL, created_at = excluded.created_at
 			RETURNING id, run)
 		SELECT e.n, added.run FROM e JOIN added USING (id)`,
 		id, requestID, kind, ordinal, recipient, s.messageID(r, kind, recipient, ordinal), status, cipher, s.now()).Scan(&run)

@@ -102,7 +102,8 @@ func (s *Service) retryLetters(ctx context.Context, tx pgx.Tx, r requestRow) (in
 			return 0, err
 		}
 		if _, err := tx.Exec(ctx, `
-			UPDATE letters SET status = 'waiting', run = run + 1, attempts = 0, carrier = NULL, smtp_code = NULL, trouble = NULL, cipher = $2, created_at = $3
+			UPDATE letters SET status = 'waiting', run = run + 1, attempts = 0, carrier = NULL, carrier_run = NULL, smtp_code = NULL, trouble = NULL,
+				cipher = $2, created_at = $3
 			WHERE id = $1`, l.ID, cipher, s.now()); err != nil {
 			return 0, fmt.Errorf("retry letter %d: %w", l.ID, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,12 +48,21 @@ func (s *Service) together(ctx context.Context, f func(ctx context.Context) erro
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		return ctx.Err() // as of a commit, nobody can say whether it was still carried out
+		s.rounds.leave(r)
+		return ctx.Err() // as of a commit, nobody can say whether what was on its way was still carried out
 	}
 	if errors.Is(r.err, pg.ErrPanic) {
 		panic(r.err)
 	}
 	return r.err
+}
+
+// leave takes back what no round has taken along yet: whoever gave up waiting, and
+// asks again, must not be there twice.
+func (r *rounds) leave(who *rider) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.next = slices.DeleteFunc(r.next, func(x *rider) bool { return x == who })
 }
 
 // ride carries out rounds until nobody waits any more.

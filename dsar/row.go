@@ -61,7 +61,7 @@ const requestByID = `SELECT e.n, ` + requestColumns + ` FROM unnest($1::bigint[]
 func loadRequest(ctx context.Context, db pg.DB, id int64, forUpdate bool) (requestRow, error) {
 	sql := requestByID
 	if forUpdate {
-		sql += ` FOR UPDATE OF r`
+		sql += ` ORDER BY r.id FOR UPDATE OF r` // in one order, whoever locks many at once
 		if err := pg.Claim(db, requestKey(id)); err != nil {
 			return requestRow{}, err
 		}

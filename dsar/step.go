@@ -110,15 +110,17 @@ func wanted(st stepRow, status Status) bool {
 // open for the shorter way, and read all that waits for each that it looks up.
 
 // claimStep marks a step running. A step that is running already is claimed
-// too: the queue runs a job twice only when it has given the first one up.
-func (s *Service) claimStep(ctx context.Context, id int64, run int, carrier int64) (stepRow, bool, error) {
+// too: the queue runs a job twice only when it has given the first one up. by is
+// whose job it is; the zero Work: its own.
+func (s *Service) claimStep(ctx context.Context, w, by Work) (stepRow, bool, error) {
 	rows, err := pg.Each(ctx, s.db, `
 		UPDATE steps t SET status = 'running', started_at = e.now, finished_at = NULL, attempts = attempts + 1
-		FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::timestamptz[]) WITH ORDINALITY AS e (step, run, carrier, now, n)
-		WHERE t.id = e.step AND t.run = e.run AND coalesce(t.status, '') IN ('waiting', 'running') AND t.carrier IS NOT DISTINCT FROM nullif(e.carrier, 0)
+		FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[], $5::timestamptz[]) WITH ORDINALITY AS e (step, run, carrier, carrier_run, now, n)
+		WHERE t.id = e.step AND t.run = e.run AND coalesce(t.status, '') IN ('waiting', 'running')
+		  AND (coalesce(t.carrier, 0), coalesce(t.carrier_run, 0)) = (e.carrier, e.carrier_run)
 		RETURNING e.n, t.id, request_id, stage, source, t.run, attempts, t.carrier, note_xid, note_cipher,
-			EXISTS (SELECT FROM steps c WHERE c.carrier = t.id AND coalesce(c.status, '') IN ('waiting', 'running')) AS carries`,
-		id, run, carrier, s.now())
+			EXISTS (SELECT FROM steps c WHERE c.carrier = t.id AND c.carrier_run = t.run AND coalesce(c.status, '') IN ('waiting', 'running')) AS carries`,
+		w.ID, w.Run, by.ID, by.Run, s.now())
 	var st stepRow
 	if err == nil {
 		st, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[stepRow])
@@ -127,7 +129,7 @@ func (s *Service) claimStep(ctx context.Context, id int64, run int, carrier int6
 		return stepRow{}, false, nil
 	}
 	if err != nil {
-		return stepRow{}, false, fmt.Errorf("claim step %d: %w", id, pg.Clean(err))
+		return stepRow{}, false, fmt.Errorf("claim step %d: %w", w.ID, pg.Clean(err))
 	}
 	return st, true, nil
 }
@@ -137,7 +139,8 @@ func stillOurs(ctx context.Context, tx pgx.Tx, st stepRow) error {
 	var one int
 	err := pg.EachRow(ctx, tx, `
 		SELECT e.n, 1 FROM unnest($1::bigint[], $2::int[], $3::int[]) WITH ORDINALITY AS e (step, run, attempts, n)
-		JOIN steps t ON t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND coalesce(t.status, '') = 'running' FOR UPDATE OF t`,
+		JOIN steps t ON t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND coalesce(t.status, '') = 'running'
+		ORDER BY t.id FOR UPDATE OF t`,
 		st.ID, st.Run, st.Attempts).Scan(&one)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return errSuperseded
@@ -191,9 +194,7 @@ func (s *Service) pauseStep(ctx context.Context, st stepRow) error {
 // again. It works when the job's own time is over.
 func (s *Service) failStep(ctx context.Context, st stepRow, cause error) error {
 	f := explain(cause)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
-	defer cancel()
-	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	err := pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 		if f.passing {
 			return s.setStep(ctx, tx, st, "waiting", f.code, f.sentence)
 		}

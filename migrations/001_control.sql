@@ -109,6 +109,7 @@ CREATE TABLE steps (
     note_xid    text,
     note_cipher bytea,                           -- {findings, keys, objects} of a source.Note
     carrier     bigint,                          -- the step whose job carries this one out; NULL: a job of its own does
+    carrier_run int,                             -- which of that step's jobs: a later one leaves this step to it
     created_at  timestamptz NOT NULL,
     started_at  timestamptz,
     finished_at timestamptz,
@@ -266,6 +267,7 @@ CREATE TABLE letters (
     smtp_code   int,
     trouble     text,                            -- what could not be done at the last attempt, in Lethe's words
     carrier     bigint,                          -- the letter whose job sends this one; NULL: a job of its own does
+    carrier_run int,                             -- which of that letter's jobs: a later one leaves this letter to it
     created_at  timestamptz NOT NULL,
     sent_at     timestamptz,
     UNIQUE (request_id, kind, recipient, ordinal)

@@ -330,6 +330,11 @@ func (c *convoy) outside(ctx context.Context, asks []*ask) error {
 	return nil
 }
 
+// A row that somebody else has locked must not keep all members waiting, who hold
+// locks of their own meanwhile: after a moment each goes alone, and who has to
+// wait does so by itself.
+const beginShared = "BEGIN; SET LOCAL lock_timeout = 1000"
+
 func (t *shared) begin(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	if t.conn != nil {
 		return nil
@@ -337,7 +342,7 @@ func (t *shared) begin(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	if t.conn, err = pool.Acquire(ctx); err != nil {
 		return err
 	}
-	if t.tx, err = t.conn.Begin(ctx); err != nil {
+	if t.tx, err = t.conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginShared}); err != nil {
 		t.conn.Release()
 		t.conn = nil
 	}

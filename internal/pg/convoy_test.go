@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -247,5 +248,41 @@ func TestConvoysMeet(t *testing.T) {
 	}
 	if n := count(t, pool, `SELECT sum(length(load)) % 3 FROM carts`); n != 0 {
 		t.Errorf("expected whole transactions only, got %d letters over", n)
+	}
+}
+
+// A row that somebody else holds keeps its own member waiting, and takes from the
+// others neither their work nor the time that they have for it.
+func TestConvoyAtLast(t *testing.T) {
+	t.Parallel()
+	pool := fleetOf(t)
+	pgtest.Exec(t, pool.Pool, `INSERT INTO carts (id) VALUES (0)`)
+	held, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Rollback(t.Context()) //nolint:errcheck // the end of the test
+	if _, err := held.Exec(t.Context(), `UPDATE carts SET load = 'held' WHERE id = 0`); err != nil {
+		t.Fatal(err)
+	}
+	errs := pg.Together(t.Context(), pool.Pool, 6, func(ctx context.Context, i int) error {
+		if i == 5 { // one whose own time is over
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithCancel(ctx)
+			cancel()
+		}
+		return pg.AtLast(ctx, pool, 500*time.Millisecond, func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO carts (id, load) VALUES ($1, 'late') ON CONFLICT (id) DO UPDATE SET load = excluded.load`, i)
+			return err
+		})
+	})
+	if errs[0] == nil {
+		t.Error("expected the member whose row is held to fail")
+	}
+	if err := errors.Join(errs[1:]...); err != nil {
+		t.Errorf("expected the others to be done, got %v", err)
+	}
+	if n := count(t, pool, `SELECT count(*) FROM carts WHERE load = 'late'`); n != 5 {
+		t.Errorf("expected five carts, got %d", n)
 	}
 }

@@ -36,16 +36,41 @@ const rollbackLimit = 5 * time.Second
 // Work of a convoy (Together) shares its transaction: f may then be called a
 // second time, after a first time that was rolled back.
 func InTx(ctx context.Context, db Beginner, o pgx.TxOptions, f func(pgx.Tx) error) error {
-	if p, ok := db.(Pool); ok && o == (pgx.TxOptions{}) {
-		if c := member(ctx); c != nil && c.pool == p.Pool {
-			err := c.inTx(f)
-			if errors.Is(err, errApart) {
-				Away(ctx, func() { err = inTx(ctx, p.Pool, o, f) })
-			}
-			return err
-		}
+	alone := func() error { return inTx(ctx, db, o, f) }
+	if o != (pgx.TxOptions{}) {
+		return alone()
 	}
-	return inTx(ctx, db, o, f)
+	return togetherOr(ctx, db, f, alone)
+}
+
+// AtLast is InTx for what is to be written even when the caller's own time is
+// over: it has limit. What a convoy needs to write it together with others does
+// not count: whoever has to write it alone after that has all of its limit.
+func AtLast(ctx context.Context, db Beginner, limit time.Duration, f func(ctx context.Context, tx pgx.Tx) error) error {
+	ctx = context.WithoutCancel(ctx)
+	return togetherOr(ctx, db, func(tx pgx.Tx) error { return f(ctx, tx) }, func() error {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		return inTx(ctx, db, pgx.TxOptions{}, func(tx pgx.Tx) error { return f(ctx, tx) })
+	})
+}
+
+// togetherOr runs f in the transaction of the convoy to which the work belongs;
+// where there is none, or its transaction fails, alone does it.
+func togetherOr(ctx context.Context, db Beginner, f func(pgx.Tx) error, alone func() error) error {
+	p, ok := db.(Pool)
+	if !ok {
+		return alone()
+	}
+	c := member(ctx)
+	if c == nil || c.pool != p.Pool {
+		return alone()
+	}
+	err := c.inTx(f)
+	if errors.Is(err, errApart) {
+		Away(ctx, func() { err = alone() })
+	}
+	return err
 }
 
 func inTx(ctx context.Context, db Beginner, o pgx.TxOptions, f func(pgx.Tx) error) error {

@@ -126,16 +126,17 @@ func (s *Service) sumsOf(controller string, set []Identity) [][]byte {
 // prove marks identities as proved and does what follows: the request is
 // joined with an open one of the same proved identities, or goes into review,
 // and the discovery runs (again). The caller holds the locks of withProof.
-func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) (joinedInto int64, err error) {
+func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) error {
 	n, err := s.proved(ctx, tx, r.ID, p)
 	if err != nil || n == 0 {
-		return 0, err
+		return err
 	}
 	ids, err := s.identitiesOf(ctx, tx, r.ID)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return s.proven(ctx, tx, r, ids, n, p)
+	_, err = s.proven(ctx, tx, r, ids, n, p)
+	return err
 }
 
 // proven does what follows once n more identities of a request are proved.
@@ -366,8 +367,7 @@ func (s *Service) Verify(ctx context.Context, a Actor, id, identity int64, how s
 		if r.Status != Received && r.Status != InReview {
 			return notNow(id, r.Status, InReview)
 		}
-		_, err = s.prove(ctx, tx, r, p)
-		return err
+		return s.prove(ctx, tx, r, p)
 	})
 	return fault(fmt.Sprintf("verify an identity of request %d", id), err)
 }

@@ -185,7 +185,7 @@ func (s *Service) Confirm(ctx context.Context, token string) (TokenInfo, error) 
 		if err != nil {
 			return err
 		}
-		if _, err = s.prove(ctx, tx, r, p); err != nil {
+		if err = s.prove(ctx, tx, r, p); err != nil {
 			return err
 		}
 		after, err := loadRequest(ctx, tx, r.ID, false)

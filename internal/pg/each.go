@@ -32,9 +32,9 @@ func Each(ctx context.Context, db DB, sql string, args ...any) (pgx.Rows, error)
 // the statement orders its rows by their numbers, they come in the sets' order.
 func EachOf(ctx context.Context, db DB, sql string, sets [][]any) (pgx.Rows, error) {
 	if a, ok := db.(interface {
-		each(ctx context.Context, e *eachly) (pgx.Rows, bool, error)
+		each(ctx context.Context, e *eachly) (rows pgx.Rows, err error)
 	}); ok {
-		if rows, ok, err := a.each(ctx, &eachly{sql: sql, sets: sets}); ok {
+		if rows, err := a.each(ctx, &eachly{sql: sql, sets: sets}); rows != nil || err != nil {
 			return rows, err
 		}
 	}
@@ -106,25 +106,22 @@ func inStep(sets [][]any) []any {
 	return params
 }
 
-func (p Pool) each(ctx context.Context, e *eachly) (pgx.Rows, bool, error) {
+// each asks as a member of a convoy; nothing comes back where it is none.
+func (p Pool) each(ctx context.Context, e *eachly) (pgx.Rows, error) {
 	r, ok := p.together(ctx, &ask{each: e})
 	if !ok {
-		return nil, false, nil
+		return nil, nil
 	}
-	rows, err := r.Query()
-	return rows, true, err
+	return r.Query()
 }
 
-func (m *memberTx) each(_ context.Context, e *eachly) (pgx.Rows, bool, error) {
+func (m *memberTx) each(_ context.Context, e *eachly) (pgx.Rows, error) {
 	r, err := m.ask(&ask{each: e})
 	if err != nil {
-		return nil, true, err
+		return nil, err
 	}
-	rows, err := r.Query()
-	return rows, true, err
+	return r.Query()
 }
-
-func (t *ownTx) each(context.Context, *eachly) (pgx.Rows, bool, error) { return nil, false, nil }
 
 // alike are asks that one statement answers.
 func alike(asks []*ask) (groups [][]*ask) {

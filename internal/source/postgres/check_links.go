@@ -87,12 +87,10 @@ func (k *checking) followed(r *datamap.Reference, f *datamap.Field, c *column) {
 		return
 	}
 	t := k.cat.table(f.Collection)
-	there, do := t.indexed(f.Name, f.Collection.Controller), ""
+	there, do := t.indexed(f.Name, f.Collection.Controller), create(t, pgx.Identifier{f.Name}.Sanitize())
 	if c.place != nil {
 		_, there = t.served(c)
 		do = createInside(t, c)
-	} else {
-		do = create(t, pgx.Identifier{f.Name}.Sanitize())
 	}
 	if t.real() && !there {
 		k.say(Doubtful, f.FullName(), "no index serves the reference between "+r.Field.FullName()+" and "+r.Target.FullName()+": following it reads the whole table", do)

@@ -210,7 +210,7 @@ func (w *writer) stayed(t task, v variant, rel relation) (with, columns string) 
 	for _, s := range w.p.stops {
 		until, filter := "NULL::timestamptz", ""
 		// A row that no key names is known by all that it holds: once masked, it is not.
-		if kept := s.keptRows("k"); kept != "" && !(s.nameless && w.masksKept(s)) {
+		if kept := s.keptRows("k"); kept != "" && (!s.nameless || !w.masksKept(s)) {
 			until, filter = "CASE WHEN isfinite("+s.kept("k")+") THEN "+s.kept("k")+" END", kept
 		}
 		if w.staged || v.held {

@@ -387,6 +387,18 @@ func byKey(t *testing.T, on *pgxpool.Pool) *pgxpool.Pool {
 	return pool
 }
 
+// lockWaits returns once so many transactions wait for a lock.
+func (b *intakeBundle) lockWaits(t *testing.T, n int) error {
+	t.Helper()
+	for waiting := 0; waiting < n; {
+		err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Two companies that lock the same requests at the same time take turns: neither
 // loses what it did to a deadlock.
 func TestCompaniesMeet(t *testing.T) {
@@ -431,11 +443,8 @@ func TestCompaniesMeet(t *testing.T) {
 			}
 		})
 	}
-	for waiting := 0; waiting < 2; {
-		err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
-		if err != nil {
-			t.Fatal(err)
-		}
+	if err := b.lockWaits(t, 2); err != nil {
+		t.Fatal(err)
 	}
 	if err := held.Rollback(t.Context()); err != nil {
 		t.Fatal(err)

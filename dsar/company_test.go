@@ -304,6 +304,28 @@ func TestCompanyKilled(t *testing.T) {
 	}
 }
 
+// Who asks for a copy and for erasure in one batch gets the copy first, as one
+// after the other.
+func TestCopyFirstAmongMany(t *testing.T) {
+	t.Parallel()
+	b, _ := crowdOf(t, 3)
+	var subs []Submission
+	for i := range 3 {
+		mail := fmt.Sprintf("person%d@example.org", i)
+		subs = append(subs, verified(ask(datamap.Access, "email", mail)), verified(ask(datamap.Erasure, "email", mail, "phone", "+42060200000"+fmt.Sprint(i))))
+	}
+	out, errs := b.SubmitMany(t.Context(), dpo, subs)
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(out); i += 2 {
+		r, err := loadRequest(t.Context(), b.pool, out[i+1].ID, false)
+		if err != nil || orZero(r.WaitsFor) != out[i].ID {
+			t.Errorf("expected erasure %d to wait for access %d, it waits for %d, %v", out[i+1].ID, out[i].ID, orZero(r.WaitsFor), err)
+		}
+	}
+}
+
 // mailing is a mailer that is a function.
 type mailing func(ctx context.Context, l Letter) error
 

@@ -304,6 +304,28 @@ func TestCompanyKilled(t *testing.T) {
 	}
 }
 
+// Who asks for a copy and for erasure in one batch gets the copy first, as one
+// after the other.
+func TestCopyFirstAmongMany(t *testing.T) {
+	t.Parallel()
+	b, _ := crowdOf(t, 3)
+	var subs []Submission
+	for i := range 3 {
+		mail := fmt.Sprintf("person%d@example.org", i)
+		subs = append(subs, verified(ask(datamap.Access, "email", mail)), verified(ask(datamap.Erasure, "email", mail, "phone", "+42060200000"+fmt.Sprint(i))))
+	}
+	out, errs := b.SubmitMany(t.Context(), dpo, subs)
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(out); i += 2 {
+		r, err := loadRequest(t.Context(), b.pool, out[i+1].ID, false)
+		if err != nil || orZero(r.WaitsFor) != out[i].ID {
+			t.Errorf("expected erasure %d to wait for access %d, it waits for %d, %v", out[i+1].ID, out[i].ID, orZero(r.WaitsFor), err)
+		}
+	}
+}
+
 // mailing is a mailer that is a function.
 type mailing func(ctx context.Context, l Letter) error
 
@@ -387,6 +409,18 @@ func byKey(t *testing.T, on *pgxpool.Pool) *pgxpool.Pool {
 	return pool
 }
 
+// lockWaits returns once so many transactions wait for a lock.
+func (b *intakeBundle) lockWaits(t *testing.T, n int) error {
+	t.Helper()
+	for waiting := 0; waiting < n; {
+		err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Two companies that lock the same requests at the same time take turns: neither
 // loses what it did to a deadlock.
 func TestCompaniesMeet(t *testing.T) {
@@ -431,11 +465,8 @@ func TestCompaniesMeet(t *testing.T) {
 			}
 		})
 	}
-	for waiting := 0; waiting < 2; {
-		err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
-		if err != nil {
-			t.Fatal(err)
-		}
+	if err := b.lockWaits(t, 2); err != nil {
+		t.Fatal(err)
 	}
 	if err := held.Rollback(t.Context()); err != nil {
 		t.Fatal(err)

@@ -47,6 +47,38 @@ func TestErasureWaitsForAccess(t *testing.T) {
 	}
 }
 
+// Two requests of one person that end at the same moment: the erasure that goes on
+// from the one to the other is not left waiting for what has ended.
+func TestErasureIsReleasedLate(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	access := b.submit(t, dpo, verified(ask(datamap.Access, "email", "karel@example.org"))).ID
+	export := b.submit(t, dpo, verified(ask(datamap.Export, "email", "karel@example.org"))).ID
+	erase := b.submit(t, dpo, verified(ask(datamap.Erasure, "email", "karel@example.org"))).ID
+	b.worked(t)
+	if err := b.Approve(t.Context(), dpo, erase, Approval{}); err != nil {
+		t.Fatal(err)
+	}
+	ends := make(chan error, 1)
+	b.inTx(t, func(tx pgx.Tx) error {
+		if err := b.move(t.Context(), tx, export, Withdrawn, system, nil); err != nil {
+			return err
+		}
+		go func() { ends <- b.Withdraw(t.Context(), dpo, access) }()
+		return b.lockWaits(t, 1)
+	})
+	if err := <-ends; err != nil {
+		t.Fatal(err)
+	}
+	b.expectStatus(t, erase, InReview)
+	if err := b.Minute(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	b.expectStatus(t, erase, Running)
+	b.worked(t)
+	b.expectStatus(t, erase, Fulfilled)
+}
+
 // Rows that disagree on the person wait for the tick.
 func TestRowsThatDisagree(t *testing.T) {
 	t.Parallel()

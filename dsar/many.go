@@ -2,8 +2,6 @@ package dsar
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/pg"
 )
@@ -16,34 +14,41 @@ const manyAtOnce = 100
 // stand in the order of the submissions; one that is refused stops none of the rest.
 func (s *Service) SubmitMany(ctx context.Context, a Actor, subs []Submission) ([]Submitted, []error) {
 	out, errs := make([]Submitted, len(subs)), make([]error, len(subs))
-	submit := func(ctx context.Context, i int) {
-		in, err := s.check(a, subs[i])
+	checked := make([]intake, len(subs))
+	// Who is there twice joins the earlier one, or waits for it, which has to be
+	// there by then.
+	var turns [][]int
+	seen := map[string]int{}
+	for i, sub := range subs {
+		in, err := s.check(a, sub)
 		if err != nil {
 			errs[i] = fault("submit", err)
-			return
-		}
-		out[i], errs[i] = s.takeIn(ctx, a, in)
-	}
-	// Who is there twice joins the earlier one, which has to be there by then.
-	var first, again []int
-	seen := map[string]bool{}
-	for i, sub := range subs {
-		who := fmt.Sprint(sub.Controller, sub.Kind)
-		for _, id := range sub.Identities {
-			who += "\x00" + id.Type + "\x00" + strings.ToLower(strings.TrimSpace(id.Value))
-		}
-		if seen[who] {
-			again = append(again, i)
 			continue
 		}
-		seen[who] = true
-		first = append(first, i)
+		checked[i] = in
+		turn := in.turn(seen)
+		if turn == len(turns) {
+			turns = append(turns, nil)
+		}
+		turns[turn] = append(turns[turn], i)
 	}
-	s.many(ctx, len(first), func(ctx context.Context, n int) { submit(ctx, first[n]) })
-	for _, i := range again {
-		submit(ctx, i)
+	for _, of := range turns {
+		s.many(ctx, len(of), func(ctx context.Context, n int) { out[of[n]], errs[of[n]] = s.takeIn(ctx, a, checked[of[n]]) })
 	}
 	return out, errs
+}
+
+// turn is after how many others that share an identity this one comes: seen counts them.
+func (in intake) turn(seen map[string]int) (n int) {
+	who := make([]string, len(in.Identities))
+	for i, id := range in.Identities {
+		who[i] = in.Controller + "\x00" + id.Type + "\x00" + id.Value
+		n = max(n, seen[who[i]])
+	}
+	for _, w := range who {
+		seen[w] = n + 1
+	}
+	return n
 }
 
 // ApproveMany approves many requests, each as Approve does with its rows as the

@@ -34,6 +34,7 @@ func (s *Service) Minute(ctx context.Context, alive func(ctx context.Context, w 
 	}{
 		{"remind", s.remind},
 		{"lapse", s.lapse},
+		{"released late", s.releaseLate},
 		{"remind owners", s.remindOwners},
 		{"uploads", s.expireUploads},
 		{"expired archives", s.expireArchives},
@@ -117,6 +118,21 @@ func (s *Service) lapse(ctx context.Context) error {
 			}
 			return err
 		}))
+	}
+	return errors.Join(errs...)
+}
+
+// releaseLate lets erasures go whose awaited request ended at the very moment at
+// which they began to wait for it: neither of the two transactions saw the other.
+func (s *Service) releaseLate(ctx context.Context) error {
+	ids, err := s.due(ctx, `r.id IN (SELECT w.waits_for FROM requests w WHERE w.waits_for IS NOT NULL AND w.status IN ('received', 'in_review'))
+		AND coalesce(r.status, '') NOT IN ('received', 'in_review', 'running')`, pgx.StrictNamedArgs{})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range ids {
+		errs = append(errs, s.inTx(ctx, func(tx pgx.Tx) error { return s.release(ctx, tx, id) }))
 	}
 	return errors.Join(errs...)
 }

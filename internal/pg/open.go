@@ -39,8 +39,8 @@ type Options struct {
 // Open opens a pool: time zone UTC, time-outs set, connect time limited.
 // Errors never hold the password. It does not connect: a database that is down
 // is told by the first use, so that one source does not keep the others from
-// their work. The time-outs are set as the connection starts; a pooler in
-// between (PgBouncer) must be told to let them pass (ignore_startup_parameters).
+// their work. What is set, is as the connection starts: of a pooler in between
+// (PgBouncer) docs/operator.md tells.
 func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(url)
 	if err != nil {

@@ -56,9 +56,9 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 	}
 	// Accepted: this must be noted, even when the job's own time is over.
 	err = pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
-		// Only one that may end the request needs its row: a notice to somebody else
-		// does not wait for the answer to the person.
-		r, err := loadRequest(ctx, tx, l.RequestID, l.Kind != "notice")
+		// Only one that may end the request needs its row: several others may belong
+		// to one request, and neither wait for each other nor for the answer.
+		r, err := loadRequest(ctx, tx, l.RequestID, answers(l.Kind))
 		if err != nil {
 			return err
 		}
@@ -164,16 +164,19 @@ func (s *Service) attached(ctx context.Context, tx pgx.Tx, r requestRow, started
 	return nil
 }
 
+// answers tells whether a letter of this kind is the answer to a request.
+func answers(kind string) bool { return kind == "archive" || kind == "erased" || kind == "nothing" }
+
 // afterLetter does what a letter's acceptance brings: the one that answers the
 // request fulfils it; a recipient who was written to has been told.
 func (s *Service) afterLetter(ctx context.Context, tx pgx.Tx, r requestRow, l letterRow) error {
-	switch l.Kind {
-	case "archive", "erased", "nothing":
+	switch {
+	case answers(l.Kind):
 		if r.Status != Running {
 			return nil
 		}
 		return s.moveLocked(ctx, tx, r, Fulfilled, system, map[string]any{"letter": l.ID})
-	case "notice":
+	case l.Kind == "notice":
 		err := pg.Put(ctx, tx, `
 			UPDATE notices t SET told_at = e.now FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS e (request, recipient, now)
 			WHERE t.request_id = e.request AND t.recipient = e.recipient`, r.ID, l.Recipient, s.now())

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
@@ -288,5 +290,34 @@ func TestLetterOfAnArchive(t *testing.T) {
 	}
 	if len(l.Missing()) == 0 {
 		t.Error("expected the letter to say what is not configured")
+	}
+}
+
+// A letter that does not end a request does not wait for its row, which other
+// letters of it would, too.
+func TestLettersOfOneRequest(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	id := b.submit(t, dpo, verified(ask(datamap.Access, "email", "karel@example.org"))).ID
+	b.worked(t)
+	b.inTx(t, func(tx pgx.Tx) error {
+		for n := range 2 {
+			if _, err := b.addLetter(t.Context(), tx, id, "extended", "", n, letterContent{To: "karel@example.org"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	held, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Rollback(t.Context()) //nolint:errcheck // the end of the test
+	if _, err := loadRequest(t.Context(), held, id, true); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	if n := len(b.mail.letters("extended")); n != 2 {
+		t.Errorf("expected two letters, each once, got %d", n)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,9 @@ import (
 
 const (
 	companyMost = 99 // besides the carrier
+	// packedMost are packed at once: a small subject's rows, up to 1 MiB, wait in
+	// memory for their archive.
+	packedMost = 15
 	// lettersAtOnce are sent at once by one job: a server counts connections, and
 	// a kill leaves so many letters of which nobody knows whether they were taken,
 	// beside those of the moment before (pg.Soon).
@@ -104,6 +108,14 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 	return s.parted(ctx, own, others, errs)
 }
 
+// most is how many of a stage (with or without its kind and source) a job takes along.
+func most(of string) int {
+	if strings.Contains(" "+of+" ", " "+stageArchive+" ") {
+		return packedMost
+	}
+	return companyMost
+}
+
 // companions names those whom a job takes along: what it carries already, and
 // what is alike and waits for its first attempt.
 var companions = map[string]string{
@@ -161,7 +173,7 @@ func (s *Service) carries(ctx context.Context, w Work) (yes bool, err error) {
 // company takes others along.
 func (s *Service) company(ctx context.Context, w Work, stage, source string) ([]Work, error) {
 	kind, id := w.Kind, w.ID
-	rows, err := s.c.Pool.Query(ctx, companions[kind], pgx.StrictNamedArgs{"id": id, "run": w.Run, "stage": stage, "source": source, "most": companyMost})
+	rows, err := s.c.Pool.Query(ctx, companions[kind], pgx.StrictNamedArgs{"id": id, "run": w.Run, "stage": stage, "source": source, "most": most(stage)})
 	if err != nil {
 		return nil, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
 	}
@@ -271,7 +283,7 @@ func (s *Service) insertJobs(ctx context.Context, tx pgx.Tx, all []queued) error
 			jobs = append(jobs, alike...)
 			continue
 		}
-		for part := range slices.Chunk(alike, companyMost+1) {
+		for part := range slices.Chunk(alike, most(name)+1) {
 			jobs = append(jobs, part[0])
 			var ids []int64
 			for _, w := range part[1:] {

@@ -23,7 +23,7 @@ const csvInMemory = 1 << 20
 // index.html, letter.txt, manifest.json. Memory is bounded whatever the number of
 // rows. The caller's w is not closed; after an error what was written to it is worthless.
 func Write(ctx context.Context, w io.Writer, l Letter, mapDigest string, tables []Table, files ...Attached) (Manifest, error) {
-	z := zip.NewWriter(w)
+	z := newZip(w)
 	a := &writing{zip: z, madeAt: l.MadeAt.UTC(), names: newNames()}
 	room := previewRoom
 	previews := make([]*preview, 0, len(tables))

@@ -3,7 +3,6 @@ package dsar
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -83,7 +82,7 @@ func (s *Service) ride(ctx context.Context) {
 			defer close(now[i].done)
 			defer func() {
 				if p := recover(); p != nil {
-					now[i].err = fmt.Errorf("%w (%T)", pg.ErrPanic, p) // its value may quote anything
+					now[i].err = pg.Panicked(p)
 				}
 			}()
 			now[i].err = now[i].f(ctx)

@@ -3,7 +3,6 @@ package dsar
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 
 	"github.com/lethe-dsr/lethe/internal/pg"
@@ -135,7 +134,7 @@ func eraseMany(ctx context.Context, many Many, all []erasing, of []int) []*sourc
 		pg.Fan(ctx, len(in), func(ctx context.Context, n int) {
 			defer func() {
 				if r := recover(); r != nil {
-					errs[n] = fmt.Errorf("%w (%T)", pg.ErrPanic, r)
+					errs[n] = pg.Panicked(r)
 				}
 			}()
 			errs[n] = all[of[in[n]]].note(ctx, notes[n])

@@ -71,6 +71,9 @@ var errApart = errors.New("pg: to be done apart")
 // anything, so only its type is kept.
 var ErrPanic = errors.New("panic")
 
+// Panicked is the error of a panic with such a value.
+func Panicked(value any) error { return fmt.Errorf("%w (%T)", ErrPanic, value) }
+
 // A seat is one member's place: what it asks while it is away goes its own way.
 type seat struct {
 	c    *convoy
@@ -108,7 +111,7 @@ func Together(ctx context.Context, pool *pgxpool.Pool, n int, f func(ctx context
 			defer c.leave()
 			defer func() {
 				if r := recover(); r != nil {
-					errs[i] = fmt.Errorf("%w (%T)", ErrPanic, r)
+					errs[i] = Panicked(r)
 				}
 			}()
 			errs[i] = f(c.seated(ctx), i)

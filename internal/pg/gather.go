@@ -2,7 +2,6 @@ package pg
 
 import (
 	"context"
-	"fmt"
 	"sync"
 )
 
@@ -64,7 +63,7 @@ func (e *errands) run(c *convoy) {
 	defer func() {
 		if r := recover(); r != nil {
 			for _, a := range e.asks {
-				a.err = fmt.Errorf("%w (%T)", ErrPanic, r)
+				a.err = Panicked(r)
 			}
 		}
 		c.release(e.asks)

@@ -117,11 +117,6 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, f
 		if to.Address == "" || !s.gets(to.Name, touched) {
 			continue
 		}
-		letter, err := s.addLetter(ctx, tx, r.ID, "notice", key, 0, letterContent{
-			To: to.Address, Name: to.Name, Reason: strings.Join(about, "\n")})
-		if err != nil {
-			return err
-		}
 		// Every erasure names the same few recipients: a row written each time
 		// would make all erasures take turns, each until its commit.
 		err = pg.Put(ctx, tx, `
@@ -133,11 +128,9 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, f
 		if err != nil {
 			return fmt.Errorf("notice of request %d to %s: %w", r.ID, key, err)
 		}
-		err = pg.Put(ctx, tx, `
-			INSERT INTO notices (request_id, recipient, letter_id) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
-			ON CONFLICT (request_id, recipient) DO UPDATE SET letter_id = excluded.letter_id`, r.ID, key, letter)
+		err = s.addLetter(ctx, tx, r, "notice", key, 0, letterContent{To: to.Address, Name: to.Name, Reason: strings.Join(about, "\n")})
 		if err != nil {
-			return fmt.Errorf("notice of request %d to %s: %w", r.ID, key, err)
+			return err
 		}
 	}
 	return nil

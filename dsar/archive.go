@@ -193,7 +193,7 @@ func (s *Service) deliver(ctx context.Context, tx pgx.Tx, r requestRow, object s
 	if err != nil {
 		return fmt.Errorf("letter of request %d: %w", r.ID, err)
 	}
-	_, err = s.addLetter(ctx, tx, r.ID, "archive", "", ordinal, c)
+	err = s.addLetter(ctx, tx, r, "archive", "", ordinal, c)
 	return err
 }
 
@@ -211,7 +211,7 @@ func (s *Service) answer(ctx context.Context, tx pgx.Tx, r requestRow, kind stri
 			return err
 		}
 	}
-	if _, err := s.addLetter(ctx, tx, r.ID, kind, "", 0, c); err != nil {
+	if err := s.addLetter(ctx, tx, r, kind, "", 0, c); err != nil {
 		return err
 	}
 	if to != "" {

@@ -178,7 +178,7 @@ func (s *Service) writeToOwner(ctx context.Context, tx pgx.Tx, r requestRow, a a
 		return fmt.Errorf("link of ask %d: %w", a.ID, err)
 	}
 	desk := s.c.Desks[a.Source]
-	_, err = s.addLetter(ctx, tx, r.ID, kind, a.Source, a.Letters, letterContent{
+	err = s.addLetter(ctx, tx, r, kind, a.Source, a.Letters, letterContent{
 		To: desk.Mail, Name: a.Owner, Link: s.publicURL(r.Controller) + "/desk/" + token})
 	if err != nil {
 		return err
@@ -220,7 +220,7 @@ func (s *Service) afterAsk(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		}
 		return s.afterErasure(ctx, tx, r)
 	}
-	_, err = s.addStep(ctx, tx, r.ID, stageArchive, "")
+	err = s.addStep(ctx, tx, r.ID, stageArchive, "")
 	return err
 }
 

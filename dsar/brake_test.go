@@ -122,7 +122,7 @@ func TestSecondPersonForUnusualSizes(t *testing.T) {
 				// Three that found nothing, and the others of two rows each.
 				_, err := b.pool.Exec(t.Context(), `UPDATE requests SET status = 'fulfilled', finished_at = received_at WHERE id = $1`, id)
 				if err == nil && i < tc.known {
-					_, err = b.pool.Exec(t.Context(), `UPDATE findings SET rows = 2 WHERE request_id = $1 AND collection = 'crm.people'`, id)
+					_, err = b.pool.Exec(t.Context(), `UPDATE findings SET rows = 2 WHERE request_id = $1 AND source = 'crm'`, id)
 				}
 				if err != nil {
 					t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -108,9 +107,13 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 	return s.parted(ctx, own, others, errs)
 }
 
-// most is how many of a stage (with or without its kind and source) a job takes along.
-func most(of string) int {
-	if strings.Contains(" "+of+" ", " "+stageArchive+" ") {
+// A group is work that one job may carry out together: steps of a stage and
+// source, letters of a kind (their stage).
+type group struct{ kind, stage, source string }
+
+// most is how many a job takes along.
+func (g group) most() int {
+	if g.kind == "step" && g.stage == stageArchive {
 		return packedMost
 	}
 	return companyMost
@@ -173,7 +176,7 @@ func (s *Service) carries(ctx context.Context, w Work) (yes bool, err error) {
 // company takes others along.
 func (s *Service) company(ctx context.Context, w Work, stage, source string) ([]Work, error) {
 	kind, id := w.Kind, w.ID
-	rows, err := s.c.Pool.Query(ctx, companions[kind], pgx.StrictNamedArgs{"id": id, "run": w.Run, "stage": stage, "source": source, "most": most(stage)})
+	rows, err := s.c.Pool.Query(ctx, companions[kind], pgx.StrictNamedArgs{"id": id, "run": w.Run, "stage": stage, "source": source, "most": group{kind, stage, source}.most()})
 	if err != nil {
 		return nil, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
 	}
@@ -244,64 +247,36 @@ func (s *Service) ownJob(ctx context.Context, tx pgx.Tx, w Work) error {
 		return fmt.Errorf("job of %s %d: %w", w.Kind, w.ID, err)
 	}
 	w.At = s.now().Add(ownJobAfter)
-	return s.enqueue(ctx, tx, w, "")
+	return s.enqueue(ctx, tx, w)
 }
 
-// A queued is work to be queued at the end of a transaction. What is of one
-// group may have one job; "": it has its own.
-type queued struct {
-	Work
-	group string
-}
-
-type queueing struct{}
-
-// enqueue queues work in the transaction of the change that needs it.
-func (s *Service) enqueue(ctx context.Context, tx pgx.Tx, w Work, group string) error {
-	return pg.Later(ctx, tx, queueing{}, queued{w, w.Kind + " " + group}, s.insertJobs)
-}
-
-// insertJobs queues the work of a transaction. Where much of it is alike, one
-// job carries several from the start.
-func (s *Service) insertJobs(ctx context.Context, tx pgx.Tx, all []queued) error {
-	var jobs []Work
-	groups := map[string][]Work{}
-	var names []string
-	for _, q := range all {
-		if !q.At.IsZero() {
-			jobs = append(jobs, q.Work)
-			continue
+// inCompany gives new work its jobs. Where much of it is alike, one job carries
+// several from the start: carriers are in step with work, the zero Work where it
+// has a job of its own.
+func inCompany(work []Work, of func(i int) group) (jobs, carriers []Work) {
+	groups := map[group][]int{}
+	var order []group
+	for i := range work {
+		g := of(i)
+		if groups[g] == nil {
+			order = append(order, g)
 		}
-		if groups[q.group] == nil {
-			names = append(names, q.group)
-		}
-		groups[q.group] = append(groups[q.group], q.Work)
+		groups[g] = append(groups[g], i)
 	}
-	for _, name := range names {
-		alike := groups[name]
+	carriers = make([]Work, len(work))
+	for _, g := range order {
+		alike, most := groups[g], g.most()+1
 		if len(alike) < companyFrom {
-			jobs = append(jobs, alike...)
-			continue
+			most = 1
 		}
-		for part := range slices.Chunk(alike, most(name)+1) {
-			jobs = append(jobs, part[0])
-			var ids []int64
-			for _, w := range part[1:] {
-				ids = append(ids, w.ID)
-			}
-			sql := `UPDATE steps SET carrier = $1, carrier_run = $2 WHERE id = ANY($3)`
-			if part[0].Kind == "letter" {
-				sql = `UPDATE letters SET carrier = $1, carrier_run = $2 WHERE id = ANY($3)`
-			}
-			if _, err := tx.Exec(ctx, sql, part[0].ID, part[0].Run, ids); err != nil {
-				return fmt.Errorf("carry %d of a kind: %w", len(ids), err)
+		for part := range slices.Chunk(alike, most) {
+			jobs = append(jobs, work[part[0]])
+			for _, i := range part[1:] {
+				carriers[i] = work[part[0]]
 			}
 		}
 	}
-	if err := s.c.Queue.Insert(ctx, tx, jobs...); err != nil {
-		return fmt.Errorf("queue %d jobs: %w", len(jobs), err)
-	}
-	return nil
+	return jobs, carriers
 }
 
 // companyFrom is how many of a kind are worth one job.

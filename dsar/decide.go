@@ -265,7 +265,7 @@ func (s *Service) tell(ctx context.Context, tx pgx.Tx, r requestRow, kind, reaso
 			return err
 		}
 	}
-	_, err = s.addLetter(ctx, tx, r.ID, kind, "", 0, c)
+	err = s.addLetter(ctx, tx, r, kind, "", 0, c)
 	return err
 }
 

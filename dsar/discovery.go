@@ -81,32 +81,6 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 	}, nil
 }
 
-// saveFindings replaces what is known of one source: counts, never contents.
-func (s *Service) saveFindings(ctx context.Context, tx pgx.Tx, requestID int64, src string, findings []source.Finding) error {
-	names := make([]string, 0, len(findings))
-	sets := make([][]any, 0, len(findings))
-	for i, f := range findings {
-		names = append(names, f.Collection)
-		sets = append(sets, []any{requestID, src, f.Collection, i, f.Rows, f.Shared, f.Held, f.Kept, f.Erased, f.Masked, s.now()})
-	}
-	_, err := pg.EachExec(ctx, tx, `
-		DELETE FROM findings f USING unnest($1::bigint[], $2::text[], $3::text[]) AS e (request, source, names)
-		WHERE f.request_id = e.request AND f.source = e.source AND f.collection <> ALL (string_to_array(e.names, E'\n'))`,
-		requestID, src, strings.Join(names, "\n"))
-	if err == nil && len(findings) > 0 {
-		err = pg.EachOfExec(ctx, tx, `
-			INSERT INTO findings (request_id, source, collection, ordinal, rows, shared, held, kept, erased, masked, found_at)
-			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-				$9::bigint[], $10::bigint[], $11::timestamptz[])
-			ON CONFLICT (request_id, source, collection) DO UPDATE SET ordinal = excluded.ordinal, rows = excluded.rows, shared = excluded.shared,
-				held = excluded.held, kept = excluded.kept, erased = excluded.erased, masked = excluded.masked, found_at = excluded.found_at`, sets)
-	}
-	if err != nil {
-		return fmt.Errorf("findings of request %d in %s: %w", requestID, src, err)
-	}
-	return nil
-}
-
 // forgetRoots drops rows that proved identities matched before and match no more.
 func (s *Service) forgetRoots(ctx context.Context, tx pgx.Tx, r requestRow, src string, roots []source.Root) error {
 	still := make([]string, 0, len(roots))
@@ -121,13 +95,4 @@ func (s *Service) forgetRoots(ctx context.Context, tx pgx.Tx, r requestRow, src 
 		return fmt.Errorf("forget root rows of request %d: %w", r.ID, err)
 	}
 	return nil
-}
-
-// total adds up what findings count.
-func total(findings []source.Finding) (rows, shared int64) {
-	for _, f := range findings {
-		rows += f.Rows
-		shared += f.Shared
-	}
-	return rows, shared
 }

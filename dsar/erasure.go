@@ -296,14 +296,11 @@ func samePerson(src string, f source.Root, ticked []RootRow) bool {
 // person's, and is not counted as theirs.
 func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
-		findings, err := findingsOf(ctx, tx, r.ID)
-		if err != nil {
-			return err
-		}
 		var own []source.Finding
-		for _, f := range findings {
-			if f.Source == st.Source && !nobody {
-				own = append(own, f)
+		if !nobody {
+			var err error
+			if own, err = findingsIn(ctx, tx, r.ID, st.Source); err != nil {
+				return err
 			}
 		}
 		merged := mergeFindings(own, done.Findings)

@@ -349,14 +349,18 @@ func (s *Service) closeFiles(ctx context.Context, tx pgx.Tx, st stepRow) (map[st
 		return nil, err
 	}
 	for _, c := range counts {
+		findings, err := findingsIn(ctx, tx, st.RequestID, c.Store)
+		if err != nil {
+			return nil, err
+		}
 		// Two sources may name files in one store, each in a step of its own.
-		if _, err := tx.Exec(ctx, `
-			INSERT INTO findings AS f (request_id, source, collection, ordinal, rows, shared, erased, found_at)
-			VALUES ($1, $2, 'files', 0, $3, $4, $3, $5)
-			ON CONFLICT (request_id, source, collection) DO UPDATE
-				SET rows = f.rows + excluded.rows, shared = f.shared + excluded.shared, erased = f.erased + excluded.erased`,
-			st.RequestID, c.Store, c.Gone+c.Missing, c.Kept, s.now()); err != nil {
-			return nil, fmt.Errorf("files of step %d: %w", st.ID, err)
+		if len(findings) == 0 {
+			findings = []source.Finding{{Source: c.Store, Collection: "files"}}
+		}
+		f := &findings[0]
+		f.Rows, f.Shared, f.Erased = f.Rows+c.Gone+c.Missing, f.Shared+c.Kept, f.Erased+c.Gone+c.Missing
+		if err := s.saveFindings(ctx, tx, st.RequestID, c.Store, findings); err != nil {
+			return nil, err
 		}
 	}
 	return evidence, nil

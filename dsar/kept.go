@@ -129,7 +129,7 @@ func (s *Service) claimKept(ctx context.Context) error {
 			if err != nil || taken {
 				return err
 			}
-			_, err = s.addStep(ctx, tx, d.RequestID, stageKept, d.Source)
+			err = s.addStep(ctx, tx, d.RequestID, stageKept, d.Source)
 			return err
 		}))
 	}

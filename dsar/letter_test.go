@@ -301,8 +301,12 @@ func TestLettersOfOneRequest(t *testing.T) {
 	id := b.submit(t, dpo, verified(ask(datamap.Access, "email", "karel@example.org"))).ID
 	b.worked(t)
 	b.inTx(t, func(tx pgx.Tx) error {
+		r, err := loadRequest(t.Context(), tx, id, true)
+		if err != nil {
+			return err
+		}
 		for n := range 2 {
-			if _, err := b.addLetter(t.Context(), tx, id, "extended", "", n, letterContent{To: "karel@example.org"}); err != nil {
+			if err := b.addLetter(t.Context(), tx, r, "extended", "", n, letterContent{To: "karel@example.org"}); err != nil {
 				return err
 			}
 		}

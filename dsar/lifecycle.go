@@ -193,11 +193,11 @@ func (s *Service) start(ctx context.Context, tx pgx.Tx, r requestRow, actor stri
 		if len(desks) > 0 {
 			return nil // the archive is made once they have answered
 		}
-		_, err := s.addStep(ctx, tx, r.ID, "archive", "")
+		err := s.addStep(ctx, tx, r.ID, "archive", "")
 		return err
 	}
 	for _, name := range s.sources {
-		if _, err := s.addStep(ctx, tx, r.ID, "erase", name); err != nil {
+		if err := s.addStep(ctx, tx, r.ID, "erase", name); err != nil {
 			return err
 		}
 	}

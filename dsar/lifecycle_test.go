@@ -74,11 +74,13 @@ func TestAddLetter(t *testing.T) {
 	b.take(t)
 	add := func(link string) (letter int64, messageID string) {
 		b.inTx(t, func(tx pgx.Tx) error {
-			var err error
-			letter, err = b.addLetter(t.Context(), tx, id, "confirm", "", 0, letterContent{To: "a@example.org", Link: link})
-			return err
+			r, err := loadRequest(t.Context(), tx, id, true)
+			if err != nil {
+				return err
+			}
+			return b.addLetter(t.Context(), tx, r, "confirm", "", 0, letterContent{To: "a@example.org", Link: link})
 		})
-		if err := b.pool.QueryRow(t.Context(), `SELECT message_id FROM letters WHERE id = $1`, letter).Scan(&messageID); err != nil {
+		if err := b.pool.QueryRow(t.Context(), `SELECT id, message_id FROM letters WHERE request_id = $1 AND kind = 'confirm'`, id).Scan(&letter, &messageID); err != nil {
 			t.Fatal(err)
 		}
 		return letter, messageID

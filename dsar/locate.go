@@ -295,7 +295,7 @@ func (s *Service) askConfirmation(ctx context.Context, tx pgx.Tx, r requestRow, 
 	if err != nil {
 		return err
 	}
-	_, err = s.addLetter(ctx, tx, r.ID, kind, "", ordinal, letterContent{
+	err = s.addLetter(ctx, tx, r, kind, "", ordinal, letterContent{
 		To: c.to, Link: s.publicURL(r.Controller) + "/confirm/" + token,
 		StatusLink: status, ExpiresAt: s.now().Add(confirmTTL)})
 	return err

@@ -88,15 +88,14 @@ func (s *Service) afterErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return fmt.Errorf("mentions of request %d: %w", r.ID, err)
 	}
-	if !begun {
-		for _, name := range s.sources {
-			if len(s.textsIn(name)) == 0 {
-				continue
-			}
-			if _, err := s.addStep(ctx, tx, r.ID, stageMentions, name); err != nil {
-				return err
-			}
+	searches := slices.DeleteFunc(slices.Clone(s.sources), func(name string) bool { return begun || len(s.textsIn(name)) == 0 })
+	for _, name := range searches {
+		if err := s.addStep(ctx, tx, r.ID, stageMentions, name); err != nil {
+			return err
 		}
+	}
+	if len(searches) > 0 {
+		return nil
 	}
 	return s.afterMentions(ctx, tx, r)
 }
@@ -126,7 +125,7 @@ func (s *Service) afterMentions(ctx context.Context, tx pgx.Tx, r requestRow) er
 	for _, n := range notes {
 		if !n.note.Over { // it rested until these were decided
 			again = true
-			if _, err := s.addStep(ctx, tx, r.ID, stageMentions, n.source); err != nil {
+			if err := s.addStep(ctx, tx, r.ID, stageMentions, n.source); err != nil {
 				return err
 			}
 		}

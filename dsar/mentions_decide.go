@@ -125,7 +125,7 @@ func (s *Service) wakeMentions(ctx context.Context, tx pgx.Tx, requestID int64, 
 		if status == "waiting" || status == "running" {
 			continue
 		}
-		if _, err := s.addStep(ctx, tx, requestID, stageMentions, src); err != nil {
+		if err := s.addStep(ctx, tx, requestID, stageMentions, src); err != nil {
 			return err
 		}
 	}

@@ -172,7 +172,7 @@ func (s *Service) proven(ctx context.Context, tx pgx.Tx, r requestRow, ids []Pro
 		return 0, fmt.Errorf("forget findings of request %d: %w", r.ID, err)
 	}
 	for _, name := range s.sources {
-		if _, err := s.addStep(ctx, tx, r.ID, "discover", name); err != nil {
+		if err := s.addStep(ctx, tx, r.ID, "discover", name); err != nil {
 			return 0, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,25 +14,82 @@ import (
 	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
+// Steps, letters and their jobs are written at the end of the transaction that
+// needs them, all that it makes in one statement: who is carried by whom is
+// known then, and stands in the row from the start.
+
+// A newStep is a step to be written.
+type newStep struct {
+	requestID     int64
+	stage, source string
+}
+
+type addingSteps struct{}
+
 // addStep makes a step of a request, or runs it again (the next run number,
-// its error forgotten), and queues its job. source is "" for a step over all sources.
-func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage, source string) (int64, error) { //nolint:unparam // the id is for callers to come, as addLetter has it
-	var id int64
-	var run int
-	err := pg.EachRow(ctx, tx, `
-		WITH e AS (
-			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) WITH ORDINALITY AS u (request_id, stage, source, now, n)),
-		added AS (
-			INSERT INTO steps (request_id, stage, source, status, created_at) SELECT request_id, stage, source, 'waiting', now FROM e ORDER BY n
-			ON CONFLICT (request_id, stage, source) DO UPDATE
-			SET run = steps.run + 1, status = 'waiting', attempts = 0, error = NULL, message = NULL,
-			    started_at = NULL, finished_at = NULL, carrier = NULL, carrier_run = NULL
-			RETURNING id, run, request_id, stage, source)
-		SELECT e.n, added.id, added.run FROM e JOIN added USING (request_id, stage, source)`, requestID, stage, source, s.now()).Scan(&id, &run)
-	if err != nil {
-		return 0, fmt.Errorf("add step %s of request %d: %w", stage, requestID, err)
+// its error forgotten), and queues its job. source is "" for a step over all
+// sources. The caller holds the request's row, and does not look for the step in
+// this transaction.
+func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage, source string) error {
+	return pg.Later(ctx, tx, addingSteps{}, newStep{requestID, stage, source}, s.insertSteps)
+}
+
+func (s *Service) insertSteps(ctx context.Context, tx pgx.Tx, all []newStep) error {
+	known := map[newStep]bool{}
+	all = slices.DeleteFunc(all, func(n newStep) bool { // asked for twice, it runs once
+		again := known[n]
+		known[n] = true
+		return again
+	})
+	sets := make([][]any, len(all))
+	for i, n := range all {
+		sets[i] = []any{n.requestID, n.stage, n.source}
 	}
-	return id, s.enqueue(ctx, tx, Work{Kind: "step", ID: id, Run: run}, stage+" "+source)
+	rows, err := pg.EachOf(ctx, tx, `
+		SELECT e.n, coalesce(t.id, nextval('steps_id_seq')), coalesce(t.run, 0) + 1
+		FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS e (request, stage, source, n)
+		LEFT JOIN steps t ON t.request_id = e.request AND t.stage = e.stage AND t.source = e.source ORDER BY e.n`, sets)
+	if err != nil {
+		return fmt.Errorf("number %d steps: %w", len(all), err)
+	}
+	work, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Work, error) {
+		w := Work{Kind: "step"}
+		return w, row.Scan(&w.ID, &w.Run)
+	})
+	if err != nil {
+		return fmt.Errorf("number %d steps: %w", len(all), err)
+	}
+	jobs, carriers := inCompany(work, func(i int) group { return group{"step", all[i].stage, all[i].source} })
+	for i, n := range all {
+		w, by := work[i], carriers[i]
+		sets[i] = []any{w.ID, n.requestID, n.stage, n.source, w.Run, by.ID, by.Run, s.now()}
+	}
+	err = pg.EachOfExec(ctx, tx, `
+		INSERT INTO steps (id, request_id, stage, source, run, status, carrier, carrier_run, created_at) OVERRIDING SYSTEM VALUE
+		SELECT id, request_id, stage, source, run, 'waiting', nullif(carrier, 0), nullif(carrier_run, 0), now
+		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::int[], $8::timestamptz[])
+			AS e (id, request_id, stage, source, run, carrier, carrier_run, now)
+		ON CONFLICT (id) DO UPDATE
+		SET run = excluded.run, status = 'waiting', attempts = 0, error = NULL, message = NULL, started_at = NULL, finished_at = NULL,
+			carrier = excluded.carrier, carrier_run = excluded.carrier_run`, sets)
+	if err != nil {
+		return fmt.Errorf("add %d steps: %w", len(all), err)
+	}
+	return s.insertJobs(ctx, tx, jobs)
+}
+
+type queueing struct{}
+
+// enqueue queues a job of its own for work that is there already.
+func (s *Service) enqueue(ctx context.Context, tx pgx.Tx, w Work) error {
+	return pg.Later(ctx, tx, queueing{}, w, s.insertJobs)
+}
+
+func (s *Service) insertJobs(ctx context.Context, tx pgx.Tx, jobs []Work) error {
+	if err := s.c.Queue.Insert(ctx, tx, jobs...); err != nil {
+		return fmt.Errorf("queue %d jobs: %w", len(jobs), err)
+	}
+	return nil
 }
 
 // letterContent is what of a letter is personal or secret. It is sealed in
@@ -49,65 +107,97 @@ type letterContent struct {
 	Attach     bool      `json:"attach,omitempty"`      // archive: the file goes along
 }
 
+// A newLetter is a letter to be written.
+type newLetter struct {
+	Work
+	requestID       int64
+	kind, recipient string
+	ordinal         int
+	messageID       string
+	status          string
+	cipher          []byte
+}
+
+type addingLetters struct{}
+
 // addLetter puts a letter into the outbox and queues its job. Where a letter of
 // the same request, kind, recipient and ordinal stands already, one that was
-// sent stays sent (it is not queued again), and any other is replaced.
+// sent stays sent (it is not queued again), and any other is replaced. A notice
+// is written into the list of those told. The caller holds the request's row, and does not
+// look for the letter in this transaction.
 //
 // A letter without an address (c.To empty) is put down as dropped, with an
 // entry in the ledger: the DPO has to tell the person by hand.
-func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, requestID int64, kind, recipient string, ordinal int, c letterContent) (int64, error) {
-	r, err := loadRequest(ctx, tx, requestID, false)
-	if err != nil {
-		return 0, err
+func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, r requestRow, kind, recipient string, ordinal int, c letterContent) error {
+	l := newLetter{
+		Work: Work{Kind: "letter"}, requestID: r.ID, kind: kind, recipient: recipient, ordinal: ordinal,
+		messageID: s.messageID(r, kind, recipient, ordinal), status: "waiting",
 	}
-	status := "waiting"
-	if c.To == "" {
-		status = "dropped"
-	}
-	var id int64
-	var run int
+	// Its contents are sealed with its number, so that comes first.
 	var sent bool
-	// Its contents are sealed with its number, so that comes first. The request's
-	// row is locked: nobody else writes this letter meanwhile.
-	err = pg.EachRow(ctx, tx, `
-		SELECT e.n, coalesce(l.id, nextval(pg_get_serial_sequence('letters', 'id'))), coalesce(l.status = 'sent', false)
+	err := pg.EachRow(ctx, tx, `
+		SELECT e.n, coalesce(l.id, nextval('letters_id_seq')), coalesce(l.run, 0) + 1, coalesce(l.status = 'sent', false)
 		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[]) WITH ORDINALITY AS e (request, kind, recipient, ordinal, n)
 		LEFT JOIN letters l ON l.request_id = e.request AND l.kind = e.kind AND l.recipient = e.recipient AND l.ordinal = e.ordinal`,
-		requestID, kind, recipient, ordinal).Scan(&id, &sent)
+		r.ID, kind, recipient, ordinal).Scan(&l.ID, &l.Run, &sent)
 	if err != nil {
-		return 0, fmt.Errorf("letter %s of request %d: %w", kind, requestID, err)
+		return fmt.Errorf("letter %s of request %d: %w", kind, r.ID, err)
 	}
 	if sent {
-		return id, nil
+		return nil
 	}
-	cipher, err := s.sealJSON(place(letterOf, id), c)
-	if err != nil {
-		return 0, err
-	}
-	err = pg.EachRow(ctx, tx, `
-		WITH e AS (
-			SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::timestamptz[]) WITH ORDINALITY
-				AS u (id, request_id, kind, ordinal, recipient, message_id, status, cipher, now, n)),
-		added AS (
-			INSERT INTO letters (id, request_id, kind, ordinal, recipient, message_id, status, cipher, created_at)
-			OVERRIDING SYSTEM VALUE
-			SELECT id, request_id, kind, ordinal, recipient, message_id, status, cipher, now FROM e
-			ON CONFLICT (id) DO UPDATE
-			SET run = letters.run + 1, status = excluded.status, cipher = excluded.cipher, attempts = 0, carrier = NULL, carrier_run = NULL,
-				smtp_code = NULL, trouble = NULL, created_at = excluded.created_at
-			RETURNING id, run)
-		SELECT e.n, added.run FROM e JOIN added USING (id)`,
-		id, requestID, kind, ordinal, recipient, s.messageID(r, kind, recipient, ordinal), status, cipher, s.now()).Scan(&run)
-	if err != nil {
-		return 0, fmt.Errorf("add letter %s of request %d: %w", kind, requestID, err)
+	if l.cipher, err = s.sealJSON(place(letterOf, l.ID), c); err != nil {
+		return err
 	}
 	if c.To == "" {
-		if err := s.note(ctx, tx, "letter.skipped", requestID, system, map[string]any{"kind": kind}); err != nil {
-			return 0, err
+		l.status = "dropped"
+		if err := s.note(ctx, tx, "letter.skipped", r.ID, system, map[string]any{"kind": kind}); err != nil {
+			return err
 		}
-		return id, nil
 	}
-	return id, s.enqueue(ctx, tx, Work{Kind: "letter", ID: id, Run: run}, kind)
+	return pg.Later(ctx, tx, addingLetters{}, l, s.insertLetters)
+}
+
+func (s *Service) insertLetters(ctx context.Context, tx pgx.Tx, all []newLetter) error {
+	var work []Work
+	var groups []group
+	var notices [][]any
+	for _, l := range all {
+		if l.status == "waiting" {
+			work = append(work, l.Work)
+			groups = append(groups, group{"letter", l.kind, ""})
+		}
+		if l.kind == "notice" {
+			notices = append(notices, []any{l.requestID, l.recipient, l.ID})
+		}
+	}
+	jobs, carriers := inCompany(work, func(i int) group { return groups[i] })
+	by := map[int64]Work{}
+	for i, w := range work {
+		by[w.ID] = carriers[i]
+	}
+	sets := make([][]any, len(all))
+	for i, l := range all {
+		by := by[l.ID]
+		sets[i] = []any{l.ID, l.requestID, l.kind, l.ordinal, l.recipient, l.messageID, l.status, l.cipher, l.Run, by.ID, by.Run, s.now()}
+	}
+	err := pg.EachOfExec(ctx, tx, `
+		INSERT INTO letters (id, request_id, kind, ordinal, recipient, message_id, status, cipher, run, carrier, carrier_run, created_at) OVERRIDING SYSTEM VALUE
+		SELECT id, request_id, kind, ordinal, recipient, message_id, status, cipher, run, nullif(carrier, 0), nullif(carrier_run, 0), now
+		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::int[], $10::bigint[], $11::int[],
+			$12::timestamptz[]) AS e (id, request_id, kind, ordinal, recipient, message_id, status, cipher, run, carrier, carrier_run, now)
+		ON CONFLICT (id) DO UPDATE
+		SET run = excluded.run, status = excluded.status, cipher = excluded.cipher, attempts = 0, carrier = excluded.carrier,
+			carrier_run = excluded.carrier_run, smtp_code = NULL, trouble = NULL, created_at = excluded.created_at`, sets)
+	if err == nil && len(notices) > 0 {
+		err = pg.EachOfExec(ctx, tx, `
+			INSERT INTO notices (request_id, recipient, letter_id) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
+			ON CONFLICT (request_id, recipient) DO UPDATE SET letter_id = excluded.letter_id`, notices)
+	}
+	if err != nil {
+		return fmt.Errorf("add %d letters: %w", len(all), err)
+	}
+	return s.insertJobs(ctx, tx, jobs)
 }
 
 // messageID is the same whenever the same letter is made again, so that a

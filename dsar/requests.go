@@ -180,21 +180,6 @@ func (s *Service) withWaiting(ctx context.Context, tx pgx.Tx, rows []requestRow)
 	return list, nil
 }
 
-func findingsOf(ctx context.Context, db pg.DB, requestID int64) ([]source.Finding, error) {
-	rows, err := pg.Each(ctx, db, `
-		SELECT e.n, source, collection, rows, shared, held, kept, erased, masked
-		FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN findings f ON f.request_id = e.number
-		ORDER BY source, ordinal, collection`, requestID)
-	if err != nil {
-		return nil, fmt.Errorf("findings of request %d: %w", requestID, err)
-	}
-	findings, err := pgx.CollectRows(rows, pgx.RowToStructByName[source.Finding])
-	if err != nil {
-		return nil, fmt.Errorf("findings of request %d: %w", requestID, err)
-	}
-	return findings, nil
-}
-
 // stages in the order in which a request goes through them.
 var stages = []string{"locate", "discover", "ask", "archive", "erase", "mentions"}
 

@@ -70,7 +70,7 @@ func (s *Service) retrySteps(ctx context.Context, tx pgx.Tx, r requestRow, a Act
 			}
 			continue
 		}
-		if _, err := s.addStep(ctx, tx, r.ID, f.Stage, f.Source); err != nil {
+		if err := s.addStep(ctx, tx, r.ID, f.Stage, f.Source); err != nil {
 			return 0, err
 		}
 	}
@@ -107,7 +107,7 @@ func (s *Service) retryLetters(ctx context.Context, tx pgx.Tx, r requestRow) (in
 			WHERE id = $1`, l.ID, cipher, s.now()); err != nil {
 			return 0, fmt.Errorf("retry letter %d: %w", l.ID, err)
 		}
-		if err := s.enqueue(ctx, tx, Work{Kind: "letter", ID: l.ID, Run: l.Run + 1}, l.Kind); err != nil {
+		if err := s.enqueue(ctx, tx, Work{Kind: "letter", ID: l.ID, Run: l.Run + 1}); err != nil {
 			return 0, err
 		}
 	}
@@ -150,6 +150,6 @@ func (s *Service) remakeArchive(ctx context.Context, tx pgx.Tx, r requestRow) (i
 	if err != nil {
 		return 0, fmt.Errorf("expired archive: %w", err)
 	}
-	_, err = s.addStep(ctx, tx, r.ID, stageArchive, "")
+	err = s.addStep(ctx, tx, r.ID, stageArchive, "")
 	return 1, err
 }

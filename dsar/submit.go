@@ -101,7 +101,7 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 	out := Submitted{ID: id, StatusToken: token}
 	if in.Verified == "" {
 		for _, name := range s.sources {
-			if _, err := s.addStep(ctx, tx, id, "locate", name); err != nil {
+			if err := s.addStep(ctx, tx, id, "locate", name); err != nil {
 				return Submitted{}, err
 			}
 		}

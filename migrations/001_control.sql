@@ -195,19 +195,16 @@ CREATE TABLE feeds (
     cipher     bytea NOT NULL                    -- {feeds, ticked}
 );
 
+-- How many rows of a source's collections belong to a request, in the walk's
+-- order: counts, never contents. One row for all of them, since they are
+-- always written together.
 CREATE TABLE findings (
     request_id bigint NOT NULL REFERENCES requests ON DELETE CASCADE,
     source     text NOT NULL,
-    collection text NOT NULL,
-    ordinal    int NOT NULL,
-    rows       bigint NOT NULL DEFAULT 0,
-    shared     bigint NOT NULL DEFAULT 0,
-    held       bigint NOT NULL DEFAULT 0,
-    kept       bigint NOT NULL DEFAULT 0,        -- a law keeps them (Art. 17(3))
-    erased     bigint NOT NULL DEFAULT 0,
-    masked     bigint NOT NULL DEFAULT 0,
+    rows       bigint NOT NULL,                  -- of all collections
+    counts     jsonb NOT NULL,                   -- [{collection, rows, shared, held, kept, erased, masked}]; 0 is left out
     found_at   timestamptz NOT NULL,
-    PRIMARY KEY (request_id, source, collection)
+    PRIMARY KEY (request_id, source)
 );
 
 -- Where the person stands in other people's text: each waits for the DPO. No

@@ -168,7 +168,7 @@ func (g *gateway) killedBetween(t *testing.T) {
 	}
 	d.expectFiles(t, theirs, false)
 	d.expectFiles(t, others, true)
-	if n := count(t, d.pool, `SELECT coalesce(sum(erased), 0) FROM findings WHERE source = 'files'`); n != int64(len(theirs)) {
+	if n := count(t, d.pool, `SELECT coalesce(sum((counts->0->>'erased')::int), 0) FROM findings WHERE source = 'files'`); n != int64(len(theirs)) {
 		t.Errorf("expected %d erased files on the record, got %d", len(theirs), n)
 	}
 	if n := count(t, d.pool, `SELECT count(*) FROM step_files`); n != 0 {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,7 +63,7 @@ type Mailbox struct {
 	served  chan struct{}
 
 	mu       sync.Mutex
-	messages []Message
+	messages []*kept
 	bytes    int
 	last     int
 	changed  chan struct{} // closed and made anew at each arrival
@@ -120,11 +121,35 @@ func (m *Mailbox) Close() error {
 	return err
 }
 
+// A kept mail is taken apart when somebody looks at it.
+type kept struct {
+	id       int
+	from     string
+	to       []string
+	received time.Time
+	raw      []byte
+	message  func() Message
+}
+
+func (k *kept) parse() Message {
+	msg := parse(k.raw)
+	msg.ID, msg.From, msg.To = k.id, k.from, k.to
+	if !k.received.IsZero() {
+		msg.Received = k.received
+	}
+	return msg
+}
+
 // Messages are the mails kept, oldest first.
 func (m *Mailbox) Messages() []Message {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return append([]Message(nil), m.messages...)
+	kept := m.messages
+	m.mu.Unlock()
+	messages := make([]Message, len(kept))
+	for i, k := range kept {
+		messages[i] = k.message()
+	}
+	return messages
 }
 
 // Wait returns the oldest kept mail that want accepts, as soon as there is one.
@@ -134,12 +159,12 @@ func (m *Mailbox) Wait(ctx context.Context, want func(Message) bool) (Message, e
 		m.mu.Lock()
 		messages, changed := m.messages, m.changed
 		m.mu.Unlock()
-		for _, msg := range messages {
-			if msg.ID <= seen {
+		for _, k := range messages {
+			if k.id <= seen {
 				continue
 			}
-			seen = msg.ID
-			if want(msg) {
+			seen = k.id
+			if msg := k.message(); want(msg) {
 				return msg, nil
 			}
 		}
@@ -154,28 +179,30 @@ func (m *Mailbox) Wait(ctx context.Context, want func(Message) bool) (Message, e
 // message finds a kept mail.
 func (m *Mailbox) message(id int) (Message, bool) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, msg := range m.messages {
-		if msg.ID == id {
-			return msg, true
+	kept := m.messages
+	m.mu.Unlock()
+	for _, k := range kept {
+		if k.id == id {
+			return k.message(), true
 		}
 	}
 	return Message{}, false
 }
 
-// add keeps a mail. The slice is never changed in place: Wait reads it unlocked.
-func (m *Mailbox) add(msg Message) {
+// add keeps a mail. The slice is never changed in place: it is read unlocked.
+func (m *Mailbox) add(k *kept) {
+	k.message = sync.OnceValue(k.parse)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.last++
-	msg.ID = m.last
-	m.bytes += len(msg.Raw)
+	k.id = m.last
+	m.bytes += len(k.raw)
 	from := 0
 	for from < len(m.messages) && (m.bytes > maxBytes || len(m.messages)-from >= maxMessages) {
-		m.bytes -= len(m.messages[from].Raw)
+		m.bytes -= len(m.messages[from].raw)
 		from++
 	}
-	m.messages = append(append([]Message(nil), m.messages[from:]...), msg)
+	m.messages = append(slices.Clone(m.messages[from:]), k)
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
@@ -227,12 +254,11 @@ func (s *session) Data(r io.Reader) error {
 	if err := s.box.respond("data", s.from, to); err != nil {
 		return err
 	}
-	msg := parse(raw)
-	msg.From, msg.To = s.from, append([]string(nil), s.to...)
+	k := &kept{from: s.from, to: slices.Clone(s.to), raw: raw}
 	if s.box.o.Now != nil {
-		msg.Received = s.box.o.Now()
+		k.received = s.box.o.Now()
 	}
-	s.box.add(msg)
+	s.box.add(k)
 	return nil
 }
 

@@ -132,13 +132,13 @@ func TestOldMailsGo(t *testing.T) {
 	t.Parallel()
 	m := start(t, Options{})
 	for range maxMessages + 5 {
-		m.add(Message{Raw: []byte("x")})
+		m.add(&kept{raw: []byte("x")})
 	}
 	got := m.Messages()
 	if len(got) != maxMessages || got[0].ID != 6 || m.bytes != maxMessages {
 		t.Errorf("the latest %d mails expected, got %d from no. %d, %d bytes", maxMessages, len(got), got[0].ID, m.bytes)
 	}
-	m.add(Message{Raw: make([]byte, maxBytes)})
+	m.add(&kept{raw: make([]byte, maxBytes)})
 	if n := len(m.Messages()); n != 1 {
 		t.Errorf("a mail as large as the box should be alone in it, got %d", n)
 	}

@@ -43,29 +43,34 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return err
 	}
-	if rows, shared := total(findings); rows+shared == 0 && len(byHand)+len(skipped)+len(removed)+len(stays) == 0 {
-		return s.answer(ctx, tx, r, "nothing", letterContent{})
-	}
-	if err := s.tellRecipients(ctx, tx, r, findings); err != nil {
+	p, err := s.dossierOf(ctx, tx, r.ID)
+	if err != nil {
 		return err
 	}
-	kept, err := s.left(ctx, tx, r)
+	to, err := s.addressOf(ctx, tx, r.ID, p)
 	if err != nil {
+		return err
+	}
+	if rows, shared := total(findings); rows+shared == 0 && len(byHand)+len(skipped)+len(removed)+len(stays) == 0 {
+		return s.answer(ctx, tx, r, "nothing", letterContent{To: to})
+	}
+	if err := s.tellRecipients(ctx, tx, r, p, findings); err != nil {
 		return err
 	}
 	ends, err := keptEndsOf(ctx, tx, r.ID)
 	if err != nil {
 		return err
 	}
-	return s.answer(ctx, tx, r, "erased", letterContent{Kept: slices.Concat(s.obliged(findings, ends), kept, stays, skipped), ByHand: byHand, Mentions: removed})
+	kept := slices.Concat(s.obliged(findings, ends), unattributed(p), stays, skipped)
+	return s.answer(ctx, tx, r, "erased", letterContent{To: to, Kept: kept, ByHand: byHand, Mentions: removed})
 }
 
 // namedTo are the identities by which a recipient can find the person. The key
 // of a picked row says nothing to them: the identities stored in the row do.
-func (s *Service) namedTo(ctx context.Context, tx pgx.Tx, requestID int64, seeds []source.Seed) ([]string, error) {
+func (s *Service) namedTo(p dossier) []string {
 	var about []string
 	picked := false
-	for _, seed := range seeds {
+	for _, seed := range s.seeds(p.ids, true) {
 		if strings.HasPrefix(seed.Type, datamap.Row) && !slices.Contains(s.types, seed.Type) {
 			picked = true
 			continue
@@ -73,13 +78,9 @@ func (s *Service) namedTo(ctx context.Context, tx pgx.Tx, requestID int64, seeds
 		about = append(about, seed.Type+": "+seed.Value)
 	}
 	if !picked {
-		return about, nil
+		return about
 	}
-	roots, _, err := s.rootsOf(ctx, tx, requestID)
-	if err != nil {
-		return nil, err
-	}
-	for _, root := range roots {
+	for _, root := range p.roots {
 		if !root.Proved || root.Ticked != nil && !*root.Ticked {
 			continue
 		}
@@ -89,28 +90,21 @@ func (s *Service) namedTo(ctx context.Context, tx pgx.Tx, requestID int64, seeds
 			}
 		}
 	}
-	return about, nil
+	return about
 }
 
 // tellRecipients writes to everybody who was given data of the categories
 // erased and who can be told (Art. 19): each learns the identities by which
 // they can find the person, and nothing else.
-func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, findings []source.Finding) error {
+func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p dossier, findings []source.Finding) error {
 	if changed(findings) == 0 || len(s.c.Notify) == 0 {
 		return nil
 	}
-	ids, err := s.identitiesOf(ctx, tx, r.ID)
+	w, err := s.walk(r, s.seeds(p.ids, true))
 	if err != nil {
 		return err
 	}
-	w, err := s.walk(r, s.seeds(ids, true))
-	if err != nil {
-		return err
-	}
-	about, err := s.namedTo(ctx, tx, r.ID, w.Seeds)
-	if err != nil {
-		return err
-	}
+	about := s.namedTo(p)
 	touched := touchedCategories(w.Plan, findings)
 	for _, key := range slices.Sorted(maps.Keys(s.c.Notify)) {
 		to := s.c.Notify[key]
@@ -179,28 +173,16 @@ func touchedCategories(plan *datamap.Plan, findings []source.Finding) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// left says what an erasure did not touch because it could not be told to be
-// this person's. What is held or shared the letter reads from the findings.
-func (s *Service) left(ctx context.Context, db pg.DB, r requestRow) ([]string, error) {
-	ids, err := s.identitiesOf(ctx, db, r.ID)
-	if err != nil {
-		return nil, err
-	}
-	roots, _, err := s.rootsOf(ctx, db, r.ID)
-	if err != nil {
-		return nil, err
-	}
-	return unattributed(roots, ids), nil
-}
-
-// unattributed are the sentences about root rows that were left, and about
-// identities that nobody proved. They name neither.
-func unattributed(roots []RootRow, ids []ProvedIdentity) []string {
+// unattributed says what an erasure did not touch because it could not be told
+// to be this person's: root rows that were left, and what stands under identities
+// that nobody proved. The sentences name neither. What is held or shared the
+// letter reads from the findings.
+func unattributed(p dossier) []string {
 	var out []string
-	if slices.ContainsFunc(roots, func(root RootRow) bool { return root.Proved && root.Ticked != nil && !*root.Ticked }) {
+	if slices.ContainsFunc(p.roots, func(root RootRow) bool { return root.Proved && root.Ticked != nil && !*root.Ticked }) {
 		out = append(out, "Records under the same address or number that could not be attributed to you with certainty: they may be somebody else's (Art. 11, 15(4)).")
 	}
-	if slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return id.ProvedAt.IsZero() }) {
+	if slices.ContainsFunc(p.ids, func(id ProvedIdentity) bool { return id.ProvedAt.IsZero() }) {
 		out = append(out, "Whatever stands under identities that you named and that were not confirmed: it was not searched for.")
 	}
 	return out

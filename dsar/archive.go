@@ -40,49 +40,53 @@ func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, e
 	var note archiveNote
 	if st.NoteCipher != nil {
 		if err := s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note); err != nil {
-			return nil, err
+			return finish{}, err
 		}
 	}
 	for _, object := range note.Objects {
 		var err error
 		pg.Away(ctx, func() { err = s.c.Storage.Delete(ctx, object) })
 		if err != nil {
-			return nil, &storageError{err}
+			return finish{}, &storageError{err}
 		}
 	}
 	p, err := s.pack(ctx, r, false)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	defer pg.Soon(ctx, func() { p.close(ctx) })
 	if p.empty() {
-		return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
-			return s.answer(ctx, tx, r, "nothing", letterContent{})
-		}, nil
+		return finish{write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+			to, err := s.address(ctx, tx, r.ID)
+			if err != nil {
+				return err
+			}
+			return s.answer(ctx, tx, r, "nothing", letterContent{To: to})
+		}}, nil
 	}
 	object, err := s.randomName()
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	note.Objects = append(note.Objects, object)
 	if err := s.noteStep(ctx, st, nil, note); err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	var sum []byte
 	var size int64
 	var made archive.Manifest
 	pg.Soon(ctx, func() { sum, size, made, err = s.store(ctx, object, p) })
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
-	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+	return finish{write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		for src, findings := range p.findings {
 			if err := s.saveFindings(ctx, tx, r.ID, src, findings); err != nil {
 				return err
 			}
 		}
 		return s.deliver(ctx, tx, r, object, sum, size, made)
-	}, nil
+	}}, nil
 }
 
 // store writes the archive into storage, whole or not at all.
@@ -200,13 +204,8 @@ func (s *Service) deliver(ctx context.Context, tx pgx.Tx, r requestRow, object s
 // answer writes the letter that ends a request. With no address to write to,
 // the request ends all the same: the work is done, the time of scrubbing must
 // begin, and the skipped letter in the record tells the DPO to tell the person.
-func (s *Service) answer(ctx context.Context, tx pgx.Tx, r requestRow, kind string, c letterContent) error {
-	to, err := s.address(ctx, tx, r.ID)
-	if err != nil {
-		return err
-	}
-	c.To = to
-	if to != "" {
+func (s *Service) answer(ctx context.Context, tx pgx.Tx, r requestRow, kind string, c letterContent) (err error) {
+	if c.To != "" {
 		if c.StatusLink, err = s.statusLink(ctx, tx, r, nil); err != nil {
 			return err
 		}
@@ -214,7 +213,7 @@ func (s *Service) answer(ctx context.Context, tx pgx.Tx, r requestRow, kind stri
 	if err := s.addLetter(ctx, tx, r, kind, "", 0, c); err != nil {
 		return err
 	}
-	if to != "" {
+	if c.To != "" {
 		return nil // fulfilled once the mail server has taken it
 	}
 	return s.move(ctx, tx, r.ID, Fulfilled, system, map[string]any{"letter": "skipped"})

@@ -169,7 +169,7 @@ func (s *Service) notIncluded(ctx context.Context, db pg.DB, r requestRow, ids [
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, unattributed(roots, ids)...)
+	out = append(out, unattributed(dossier{ids, roots})...)
 	_, skipped, err := s.byHand(ctx, db, r.ID)
 	if err != nil {
 		return nil, err

@@ -47,13 +47,15 @@ func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) e
 		if first, err := s.firstOf(ctx, tx, a, r, ticked, changed); err != nil || first {
 			return err
 		}
+		now := s.now()
 		_, err = pg.EachExec(ctx, tx, `
 			UPDATE requests r SET approved_at = e.now, approved_by = e.by, include_shared = e.shared, waits_for = e.waits_for
 			FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::bool[], $5::bigint[]) AS e (id, now, by, shared, waits_for) WHERE r.id = e.id`,
-			id, s.now(), a.Name, ap.IncludeShared, waitsFor)
+			id, now, a.Name, ap.IncludeShared, waitsFor)
 		if err != nil {
 			return err
 		}
+		r.ApprovedAt, r.ApprovedBy, r.IncludeShared, r.WaitsFor = &now, &a.Name, ap.IncludeShared, waitsFor
 		err = s.note(ctx, tx, "request.approved", id, a.Name, map[string]any{
 			"rows": ticked, "left": left, "include_shared": ap.IncludeShared,
 		})

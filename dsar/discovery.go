@@ -19,34 +19,40 @@ import (
 func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finish, error) {
 	src, err := s.source(st.Source)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	ids, err := s.identitiesOf(ctx, s.db, r.ID)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	var found source.Found
 	var feeds []source.Feed
 	if seeds := s.seeds(ids, true); len(seeds) > 0 {
 		w, err := s.walk(r, seeds)
 		if err != nil {
-			return nil, err
+			return finish{}, err
 		}
 		if w, err = s.fed(ctx, w, st.Source); err != nil {
-			return nil, err
+			return finish{}, err
 		}
 		feeds = w.Feeds
 		if found, err = find(ctx, src, w); err != nil {
-			return nil, &sourceError{st.Source, err}
+			return finish{}, &sourceError{st.Source, err}
 		}
 		if err := tooManyRoots(st.Source, found); err != nil {
-			return nil, err
+			return finish{}, err
 		}
 		if r.Kind == datamap.Erasure && len(found.Braked) > 0 {
-			return nil, overShared(st.Source, found.Braked)
+			return finish{}, overShared(st.Source, found.Braked)
 		}
 	}
-	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+	var reached []string
+	for _, to := range found.Reached {
+		if to, ok := mailable(to); ok {
+			reached = append(reached, to)
+		}
+	}
+	return finish{note: discoverNote{Reached: reached}, write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		if err := s.saveFindings(ctx, tx, r.ID, st.Source, found.Findings); err != nil {
 			return err
 		}
@@ -61,15 +67,6 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 				return err
 			}
 		}
-		var reached []string
-		for _, to := range found.Reached {
-			if to, ok := mailable(to); ok {
-				reached = append(reached, to)
-			}
-		}
-		if err := s.saveNote(ctx, tx, st.ID, discoverNote{Reached: reached}); err != nil {
-			return err
-		}
 		if len(found.Braked) > 0 {
 			if err := s.sayNotFollowed(ctx, tx, st.ID, found.Braked); err != nil {
 				return err
@@ -78,7 +75,7 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 		rows, shared := total(found.Findings)
 		return s.note(ctx, tx, "step.discovered", r.ID, system, map[string]any{
 			"step": st.ID, "source": st.Source, "rows": rows, "shared": shared, "roots": len(found.Roots)})
-	}, nil
+	}}, nil
 }
 
 // forgetRoots drops rows that proved identities matched before and match no more.

@@ -33,25 +33,25 @@ type eraseNote struct {
 func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, error) {
 	src, err := s.source(st.Source)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	note, committed, err := s.settle(ctx, src, st)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	nobody := true // no row there is this person's
 	for range passes {
 		holds, err := s.holds(ctx, r)
 		if err != nil {
-			return nil, err
+			return finish{}, err
 		}
 		w, err := s.tickedWalk(ctx, s.db, r, st.Source, false)
 		if err != nil {
-			return nil, err
+			return finish{}, err
 		}
 		if len(w.Roots) > 0 {
 			if w, holds, err = s.fedErasure(ctx, st, r, w, holds); err != nil {
-				return nil, err
+				return finish{}, err
 			}
 		}
 		w.Feeds = fleet.Sum(w.Feeds, note.Done.Feeds, note.Now.Feeds)
@@ -59,25 +59,25 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		nobody = nobody && !ours
 		if !committed && ours {
 			if note, err = s.pass(ctx, src, st, w, holds, note); err != nil {
-				return nil, err
+				return finish{}, err
 			}
 		}
 		committed = false
 		w.Feeds = fleet.Sum(w.Feeds, note.Done.Feeds)
 		if err := s.eraseFiles(ctx, st, src); err != nil {
-			return nil, err
+			return finish{}, err
 		}
 		rest, err := look(ctx, src, w, holds, note.Done.Keys)
 		if err != nil {
-			return nil, &sourceError{st.Source, err}
+			return finish{}, &sourceError{st.Source, err}
 		}
 		fresh, err := s.undecided(ctx, r, st.Source, rest.Roots)
 		if err != nil {
-			return nil, err
+			return finish{}, err
 		}
 		if len(fresh) > 0 {
 			if err := s.decideRows(ctx, st, r, fresh); err != nil {
-				return nil, err
+				return finish{}, err
 			}
 			continue
 		}
@@ -85,7 +85,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 			return s.erased(st, note.Done, nobody), nil
 		}
 	}
-	return nil, &Permanent{Code: "not_gone", Err: fmt.Errorf(
+	return finish{}, &Permanent{Code: "not_gone", Err: fmt.Errorf(
 		"after %d passes there are still rows of this person in the source %s: something keeps writing them. Find out what does, then retry", passes, st.Source)}
 }
 
@@ -295,7 +295,7 @@ func samePerson(src string, f source.Root, ticked []RootRow) bool {
 // to the answer. Where nobody's rows were ticked, what was found is not the
 // person's, and is not counted as theirs.
 func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
-	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+	return finish{write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		var own []source.Finding
 		if !nobody {
 			var err error
@@ -348,7 +348,7 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 			return fmt.Errorf("forget the feeds of request %d: %w", r.ID, err)
 		}
 		return s.afterErasure(ctx, tx, r)
-	}
+	}}
 }
 
 // addNotes adds what a later pass did to what earlier ones did.

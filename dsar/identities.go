@@ -167,6 +167,20 @@ func (s *Service) policy(kind datamap.Kind, name string) (datamap.Policy, bool) 
 	return datamap.Policy{}, false
 }
 
+// A dossier is what is known of whom a request is about.
+type dossier struct {
+	ids   []ProvedIdentity
+	roots []RootRow
+}
+
+func (s *Service) dossierOf(ctx context.Context, db pg.DB, requestID int64) (p dossier, err error) {
+	if p.ids, err = s.identitiesOf(ctx, db, requestID); err != nil {
+		return dossier{}, err
+	}
+	p.roots, _, err = s.rootsOf(ctx, db, requestID)
+	return p, err
+}
+
 // address is where letters of a request go: the bytes that stand in a root row
 // which a proved address matched (a ticked row first); else the only address
 // that stands in the rows found or was reached by the walk; else the typed one,
@@ -179,14 +193,15 @@ func (s *Service) policy(kind datamap.Kind, name string) (datamap.Policy, bool) 
 // as not theirs, an address that the walk merely reached may be somebody else's:
 // which row led to it is not known. It is not written to then.
 func (s *Service) address(ctx context.Context, db pg.DB, requestID int64) (string, error) {
-	ids, err := s.identitiesOf(ctx, db, requestID)
+	p, err := s.dossierOf(ctx, db, requestID)
 	if err != nil {
 		return "", err
 	}
-	roots, _, err := s.rootsOf(ctx, db, requestID)
-	if err != nil {
-		return "", err
-	}
+	return s.addressOf(ctx, db, requestID, p)
+}
+
+func (s *Service) addressOf(ctx context.Context, db pg.DB, requestID int64, p dossier) (string, error) {
+	ids, roots, err := p.ids, slices.Clone(p.roots), error(nil)
 	proved := slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return !id.ProvedAt.IsZero() })
 	open := disagreeing(roots) && undecided(roots)
 	left := slices.ContainsFunc(roots, func(r RootRow) bool { return r.Proved && r.Ticked != nil && !*r.Ticked })

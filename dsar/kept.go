@@ -176,47 +176,47 @@ func (s *Service) keptOpen(ctx context.Context, st stepRow, r requestRow) ([]kep
 func (s *Service) finishKept(ctx context.Context, st stepRow, r requestRow) (finish, error) {
 	src, err := s.source(st.Source)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	note, _, err := s.settle(ctx, src, st)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	open, err := s.keptOpen(ctx, st, r)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	if len(open) > 0 {
 		w, err := s.keptWalk(r, open)
 		if err != nil {
-			return nil, err
+			return finish{}, err
 		}
 		for n := 0; ; n++ {
 			holds, err := s.holds(ctx, r)
 			if err != nil {
-				return nil, err
+				return finish{}, err
 			}
 			if holds, err = s.fedHolds(ctx, holds, st.Source); err != nil {
-				return nil, err
+				return finish{}, err
 			}
 			// Also after a transaction known to have committed: more rows may have
 			// come due since, and the last pass says what stays.
 			note.Done.Kept = nil
 			if note, err = s.pass(ctx, src, st, w, holds, note); err != nil {
-				return nil, err
+				return finish{}, err
 			}
 			if err := s.eraseFiles(ctx, st, src); err != nil {
-				return nil, err
+				return finish{}, err
 			}
 			rest, err := look(ctx, src, w, holds, nil)
 			if err != nil {
-				return nil, &sourceError{st.Source, err}
+				return finish{}, &sourceError{st.Source, err}
 			}
 			if left, _ := total(rest.Findings); left == 0 {
 				break
 			}
 			if n == passes {
-				return nil, &Permanent{Code: "not_gone", Err: fmt.Errorf(
+				return finish{}, &Permanent{Code: "not_gone", Err: fmt.Errorf(
 					"rows that were kept are still in the source %s after %d passes: something keeps writing them. Find out what does, then retry", st.Source, passes)}
 			}
 		}
@@ -254,7 +254,7 @@ func (s *Service) keptWalk(r requestRow, open []keptOpen) (source.Walk, error) {
 
 // keptFinished forgets the keys of rows that are dealt with.
 func (s *Service) keptFinished(st stepRow, open []keptOpen, done source.Note) finish {
-	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+	return finish{write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		stays := map[source.RowKey]bool{}
 		for _, k := range done.Kept {
 			stays[k.RowKey] = true
@@ -292,7 +292,7 @@ func (s *Service) keptFinished(st stepRow, open []keptOpen, done source.Note) fi
 			evidence["files"] = files
 		}
 		return s.note(ctx, tx, "kept.finished", r.ID, system, evidence)
-	}
+	}}
 }
 
 // KeptRows are rows of one collection that an erasure left, counted by their end.

@@ -158,6 +158,9 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, id int64) error {
 		if w.ApprovedAt == nil {
 			continue
 		}
+		if w, err = loadRequest(ctx, tx, w.ID, true); err != nil {
+			return err
+		}
 		if err := s.start(ctx, tx, w, system); err != nil {
 			return err
 		}
@@ -168,12 +171,9 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, id int64) error {
 // start begins the work of an approved request: people are asked, and then one
 // archive step over all sources, or at once one erase step for each; and the status running. An erasure that
 // still waits for the same subject's access is left waiting, and a request that
-// runs already is left running: calling it once too often does no harm.
+// runs already is left running: calling it once too often does no harm. The
+// caller holds the request's row and gives it as it stands now.
 func (s *Service) start(ctx context.Context, tx pgx.Tx, r requestRow, actor string) error {
-	r, err := loadRequest(ctx, tx, r.ID, true)
-	if err != nil {
-		return err
-	}
 	if r.ApprovedAt == nil {
 		return &NotNow{fmt.Sprintf("Request %d has not been approved yet.", r.ID)}
 	}

@@ -40,11 +40,11 @@ type sighting struct {
 func (s *Service) locate(ctx context.Context, st stepRow, r requestRow) (finish, error) {
 	src, err := s.source(st.Source)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	ids, err := s.identitiesOf(ctx, s.db, r.ID)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	var note locateNote
 	var roots []source.Root
@@ -57,27 +57,24 @@ func (s *Service) locate(ctx context.Context, st stepRow, r requestRow) (finish,
 		// number must not open each other's rows.
 		w, err := s.walk(r, seeds)
 		if err != nil {
-			return nil, err
+			return finish{}, err
 		}
 		if w, err = s.fed(ctx, w, st.Source); err != nil {
-			return nil, err
+			return finish{}, err
 		}
 		found, err := find(ctx, src, w)
 		if err != nil {
-			return nil, &sourceError{st.Source, err}
+			return finish{}, &sourceError{st.Source, err}
 		}
 		if err := tooManyRoots(st.Source, found); err != nil {
-			return nil, err
+			return finish{}, err
 		}
 		note.Sightings = append(note.Sightings, sight(id, found))
 		roots = append(roots, found.Roots...)
 	}
 	roots = mergeRoots(roots)
-	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+	return finish{note: note, write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		if err := s.saveRoots(ctx, tx, r, st.Source, roots, false, nil); err != nil {
-			return err
-		}
-		if err := s.saveNote(ctx, tx, st.ID, note); err != nil {
 			return err
 		}
 		over, err := stageOver(ctx, tx, r.ID, stageLocate)
@@ -85,7 +82,7 @@ func (s *Service) locate(ctx context.Context, st stepRow, r requestRow) (finish,
 			return err
 		}
 		return s.askConfirmations(ctx, tx, r)
-	}, nil
+	}}, nil
 }
 
 // sight keeps of what one identity found the addresses alone.
@@ -299,20 +296,6 @@ func (s *Service) askConfirmation(ctx context.Context, tx pgx.Tx, r requestRow, 
 		To: c.to, Link: s.publicURL(r.Controller) + "/confirm/" + token,
 		StatusLink: status, ExpiresAt: s.now().Add(confirmTTL)})
 	return err
-}
-
-// saveNote seals what a step has to remember into its own row.
-func (s *Service) saveNote(ctx context.Context, tx pgx.Tx, stepID int64, note any) error {
-	cipher, err := s.sealJSON(place(stepOf, stepID), note)
-	if err != nil {
-		return err
-	}
-	_, err = pg.EachExec(ctx, tx, `
-		UPDATE steps s SET note_cipher = e.note FROM unnest($1::bigint[], $2::bytea[]) AS e (id, note) WHERE s.id = e.id`, stepID, cipher)
-	if err != nil {
-		return fmt.Errorf("note step %d: %w", stepID, err)
-	}
-	return nil
 }
 
 // source finds a source by name. One that has gone from the configuration

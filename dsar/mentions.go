@@ -1,6 +1,7 @@
 package dsar
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -175,44 +176,44 @@ func (s *Service) mentionNotes(ctx context.Context, db pg.DB, requestID int64) (
 func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finish, error) {
 	found, err := s.source(st.Source)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	src, ok := found.(MentionSource)
 	if !ok {
-		return nil, &Permanent{Code: "no_mentions", Err: fmt.Errorf("the source %s cannot be searched for mentions. Take mentions: true out of the data map", st.Source)}
+		return finish{}, &Permanent{Code: "no_mentions", Err: fmt.Errorf("the source %s cannot be searched for mentions. Take mentions: true out of the data map", st.Source)}
 	}
 	needles, short, err := s.needles(ctx, s.db, r)
 	if err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	if err := s.carryOut(ctx, st, r, src, needles); err != nil {
-		return nil, err
+		return finish{}, err
 	}
 	var note mentionNote
 	if st.NoteCipher != nil {
 		if err := s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note); err != nil {
-			return nil, err
+			return finish{}, err
 		}
 	}
-	texts := s.textsIn(st.Source)
+	waiting, err := s.undecidedIn(ctx, s.db, r.ID, st.Source)
+	if err != nil {
+		return finish{}, err
+	}
+	texts, over := s.textsIn(st.Source), note.Over
 	own := sync.OnceValues(func() ([]source.Walk, error) { return s.ownWalk(ctx, r, st.Source) })
-	for began := s.now(); !note.Over; {
-		waiting, err := s.undecidedIn(ctx, s.db, r.ID, st.Source)
-		if err != nil {
-			return nil, err
-		}
-		if waiting >= mentionsAtOnce {
-			break
-		}
+	// What found nothing at the first look is noted with the step's end: after a
+	// kill it is looked at again.
+	unsaved := false
+	for began := s.now(); !note.Over && waiting < mentionsAtOnce; {
 		if s.now().Sub(began) > mentionSlice {
-			return nil, ErrMore
+			if unsaved {
+				err = s.saveMentions(ctx, st, r, nil, source.Mentions{}, note)
+			}
+			return finish{}, cmp.Or(err, ErrMore)
 		}
 		if note.Field >= len(texts) || len(needles) == 0 {
 			note.Over = true
 			note.Skipped = append(note.Skipped, short...)
-			if err := s.saveMentions(ctx, st, r, nil, source.Mentions{}, note); err != nil {
-				return nil, err
-			}
 			break
 		}
 		m := source.Mentions{Field: texts[note.Field], Scope: s.c.Controllers[r.Controller].Scope, Needles: needles}
@@ -220,11 +221,11 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 		if note.Next != "" || !unmentioned(ctx, src, m) {
 			// Which rows are the person's own matters only where something is found.
 			if m.Own, err = own(); err != nil {
-				return nil, err
+				return finish{}, err
 			}
 			pg.Soon(ctx, func() { slice, err = src.SearchMentions(ctx, m, note.Next) })
 			if err != nil {
-				return nil, &sourceError{st.Source, err}
+				return finish{}, &sourceError{st.Source, err}
 			}
 		}
 		if note.Next = slice.Next; note.Next == "" {
@@ -233,28 +234,49 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 		if slice.Skipped != "" {
 			note.Skipped = append(note.Skipped, slice.Skipped)
 		}
+		waiting += int64(len(slice.Found))
+		if unsaved = len(slice.Found) == 0 && slice.Next == ""; unsaved {
+			continue
+		}
 		if err := s.saveMentions(ctx, st, r, slice.Found, m, note); err != nil {
-			return nil, err
+			return finish{}, err
 		}
 	}
-	return s.searched(st), nil
+	return finish{note: note, write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+		if note.Over && !over {
+			if err := s.noteSearched(ctx, tx, st, r, note); err != nil {
+				return err
+			}
+		}
+		return s.searched(ctx, tx, st, r)
+	}}, nil
 }
 
 // searched ends a run, unless something was decided meanwhile.
-func (s *Service) searched(st stepRow) finish {
-	return func(ctx context.Context, tx pgx.Tx, r requestRow) error {
-		var decided bool
-		err := pg.EachRow(ctx, tx, `
-			SELECT e.n, EXISTS (SELECT FROM mentions m WHERE m.request_id = e.number AND m.source = e.source AND decision IS NOT NULL AND outcome IS NULL)
-			FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS e (number, source, n)`, r.ID, st.Source).Scan(&decided)
-		if err != nil {
-			return fmt.Errorf("mentions of request %d: %w", r.ID, err)
-		}
-		if decided {
-			return ErrMore
-		}
-		return s.afterMentions(ctx, tx, r)
+func (s *Service) searched(ctx context.Context, tx pgx.Tx, st stepRow, r requestRow) error {
+	var decided bool
+	err := pg.EachRow(ctx, tx, `
+		SELECT e.n, EXISTS (SELECT FROM mentions m WHERE m.request_id = e.number AND m.source = e.source AND decision IS NOT NULL AND outcome IS NULL)
+		FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS e (number, source, n)`, r.ID, st.Source).Scan(&decided)
+	if err != nil {
+		return fmt.Errorf("mentions of request %d: %w", r.ID, err)
 	}
+	if decided {
+		return ErrMore
+	}
+	return s.afterMentions(ctx, tx, r)
+}
+
+// noteSearched puts on record that a source has been searched to its end.
+func (s *Service) noteSearched(ctx context.Context, tx pgx.Tx, st stepRow, r requestRow, note mentionNote) error {
+	var n int64
+	err := pg.EachRow(ctx, tx, `
+		SELECT e.n, (SELECT count(*) FROM mentions m WHERE m.request_id = e.number AND m.source = e.source)
+		FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS e (number, source, n)`, r.ID, st.Source).Scan(&n)
+	if err != nil {
+		return fmt.Errorf("mentions of request %d: %w", r.ID, err)
+	}
+	return s.note(ctx, tx, "mentions.searched", r.ID, system, map[string]any{"source": st.Source, "mentions": n, "skipped": len(note.Skipped)})
 }
 
 // saveMentions writes what a slice found, and how far the search has come.
@@ -283,20 +305,14 @@ func (s *Service) saveMentions(ctx context.Context, st stepRow, r requestRow, fo
 				return err
 			}
 		}
-		if note.Over {
-			var n int64
-			err := pg.EachRow(ctx, tx, `
-				SELECT e.n, (SELECT count(*) FROM mentions m WHERE m.request_id = e.number AND m.source = e.source)
-				FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS e (number, source, n)`, r.ID, st.Source).Scan(&n)
-			if err != nil {
-				return err
-			}
-			err = s.note(ctx, tx, "mentions.searched", r.ID, system, map[string]any{"source": st.Source, "mentions": n, "skipped": len(note.Skipped)})
-			if err != nil {
-				return err
-			}
+		cipher, err := s.sealJSON(place(stepOf, st.ID), note)
+		if err != nil {
+			return err
 		}
-		return s.saveNote(ctx, tx, st.ID, note)
+		if _, err := tx.Exec(ctx, `UPDATE steps SET note_cipher = $2 WHERE id = $1`, st.ID, cipher); err != nil {
+			return fmt.Errorf("note step %d: %w", st.ID, err)
+		}
+		return nil
 	})
 }
 

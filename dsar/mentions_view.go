@@ -114,7 +114,9 @@ func undecidedMentions(ctx context.Context, db pg.DB, requestIDs []int64) (map[i
 
 // undecidedIn counts those of one source.
 func (s *Service) undecidedIn(ctx context.Context, db pg.DB, requestID int64, src string) (n int64, err error) {
-	err = db.QueryRow(ctx, `SELECT count(*) FROM mentions WHERE request_id = $1 AND source = $2 AND decision IS NULL AND outcome IS NULL`, requestID, src).Scan(&n)
+	err = pg.EachRow(ctx, db, `
+		SELECT e.n, (SELECT count(*) FROM mentions m WHERE m.request_id = e.number AND m.source = e.source AND decision IS NULL AND outcome IS NULL)
+		FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS e (number, source, n)`, requestID, src).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("mentions of request %d: %w", requestID, err)
 	}

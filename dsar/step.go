@@ -44,10 +44,14 @@ type stepRow struct {
 	NoteCipher []byte
 }
 
-// A finish writes what a stage found or did, in the transaction that ends the
-// step. The request's row is locked: of two steps that end at once, the second
-// sees the first one's end, and exactly one of them goes on to what follows.
-type finish func(ctx context.Context, tx pgx.Tx, r requestRow) error
+// A finish is what ends a step that went well.
+type finish struct {
+	note any // what the step has to remember, sealed into its row; nil: nothing new
+	// write writes what the stage found or did, in the transaction that ends the
+	// step. The request's row is locked: of two steps that end at once, the second
+	// sees the first one's end, and exactly one of them goes on to what follows.
+	write func(ctx context.Context, tx pgx.Tx, r requestRow) error
+}
 
 // runStep carries out a step that was claimed.
 func (s *Service) runStep(ctx context.Context, st stepRow) error {
@@ -150,25 +154,32 @@ func stillOurs(ctx context.Context, tx pgx.Tx, st stepRow) error {
 
 // endStep writes results, ledger entry and follow-up work in one transaction.
 func (s *Service) endStep(ctx context.Context, st stepRow, end finish) error {
+	done := stepState{status: "done"}
+	if end.note != nil {
+		var err error
+		if done.note, err = s.sealJSON(place(stepOf, st.ID), end.note); err != nil {
+			return err
+		}
+	}
 	return pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		r, err := loadRequest(ctx, tx, st.RequestID, true)
 		if err != nil {
 			return err
 		}
 		if !wanted(st, r.Status) {
-			return s.setStep(ctx, tx, st, "dropped", "", "")
+			return s.setStep(ctx, tx, st, stepState{status: "dropped"})
 		}
-		if err := s.setStep(ctx, tx, st, "done", "", ""); err != nil {
+		if err := s.setStep(ctx, tx, st, done); err != nil {
 			return err
 		}
-		return end(ctx, tx, r)
+		return end.write(ctx, tx, r)
 	})
 }
 
 // dropStep leaves a step undone whose request has ended.
 func (s *Service) dropStep(ctx context.Context, st stepRow) error {
 	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		return s.setStep(ctx, tx, st, "dropped", "", "")
+		return s.setStep(ctx, tx, st, stepState{status: "dropped"})
 	})
 	if err != nil && !errors.Is(err, errSuperseded) {
 		return fmt.Errorf("drop step %d: %w", st.ID, pg.Clean(err))
@@ -179,7 +190,7 @@ func (s *Service) dropStep(ctx context.Context, st stepRow) error {
 // pauseStep puts a step back that has more to do than one job may.
 func (s *Service) pauseStep(ctx context.Context, st stepRow) error {
 	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		return s.setStep(ctx, tx, st, "waiting", "", "")
+		return s.setStep(ctx, tx, st, stepState{status: "waiting"})
 	})
 	switch {
 	case errors.Is(err, errSuperseded):
@@ -196,9 +207,9 @@ func (s *Service) failStep(ctx context.Context, st stepRow, cause error) error {
 	f := explain(cause)
 	err := pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 		if f.passing {
-			return s.setStep(ctx, tx, st, "waiting", f.code, f.sentence)
+			return s.setStep(ctx, tx, st, stepState{status: "waiting", code: f.code, sentence: f.sentence})
 		}
-		if err := s.setStep(ctx, tx, st, "failed", f.code, f.sentence); err != nil {
+		if err := s.setStep(ctx, tx, st, stepState{status: "failed", code: f.code, sentence: f.sentence}); err != nil {
 			return err
 		}
 		return s.note(ctx, tx, "step.failed", st.RequestID, system, map[string]any{
@@ -213,22 +224,29 @@ func (s *Service) failStep(ctx context.Context, st stepRow, cause error) error {
 	return f.err(fmt.Sprintf("%s step %d", st.Stage, st.ID), cause)
 }
 
-// setStep writes the status of a step that is still ours, with the code and
-// sentence that explain it; else it says that the step was taken over.
-func (s *Service) setStep(ctx context.Context, tx pgx.Tx, st stepRow, status, code, sentence string) error {
+// A stepState is how a step stands after it was worked on, with the code and
+// sentence that explain it.
+type stepState struct {
+	status, code, sentence string
+	note                   []byte // nil: as it was
+}
+
+// setStep writes the state of a step that is still ours; else it says that the
+// step was taken over.
+func (s *Service) setStep(ctx context.Context, tx pgx.Tx, st stepRow, to stepState) error {
 	n, err := pg.EachExec(ctx, tx, `
 		UPDATE steps t SET status = e.status, error = nullif(e.code, ''), message = nullif(e.sentence, ''),
 			finished_at = CASE WHEN e.status = 'waiting' THEN NULL ELSE e.now END,
 			-- The keys of what an erasure took have done their service.
-			note_cipher = CASE WHEN e.status = 'done' AND t.stage = 'erase' THEN NULL ELSE t.note_cipher END
-		FROM unnest($1::bigint[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]) WITH ORDINALITY
-			AS e (step, run, attempts, status, code, sentence, now, n)
+			note_cipher = CASE WHEN e.status = 'done' AND t.stage = 'erase' THEN NULL ELSE coalesce(e.note, t.note_cipher) END
+		FROM unnest($1::bigint[], $2::int[], $3::int[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::timestamptz[]) WITH ORDINALITY
+			AS e (step, run, attempts, status, code, sentence, note, now, n)
 		WHERE t.id = e.step AND t.run = e.run AND t.attempts = e.attempts AND coalesce(t.status, '') = 'running' RETURNING e.n`,
-		st.ID, st.Run, st.Attempts, status, code, sentence, s.now())
+		st.ID, st.Run, st.Attempts, to.status, to.code, to.sentence, to.note, s.now())
 	if err == nil && n == 0 {
 		return errSuperseded
 	}
-	if err == nil && status == "waiting" && st.Carrier != nil {
+	if err == nil && to.status == "waiting" && st.Carrier != nil {
 		return s.ownJob(ctx, tx, Work{Kind: "step", ID: st.ID, Run: st.Run})
 	}
 	return err

@@ -265,11 +265,7 @@ func inCompany(work []Work, of func(i int) group) (jobs, carriers []Work) {
 	}
 	carriers = make([]Work, len(work))
 	for _, g := range order {
-		alike, most := groups[g], g.most()+1
-		if len(alike) < companyFrom {
-			most = 1
-		}
-		for part := range slices.Chunk(alike, most) {
+		for part := range slices.Chunk(groups[g], g.most()+1) {
 			jobs = append(jobs, work[part[0]])
 			for _, i := range part[1:] {
 				carriers[i] = work[part[0]]
@@ -278,9 +274,6 @@ func inCompany(work []Work, of func(i int) group) (jobs, carriers []Work) {
 	}
 	return jobs, carriers
 }
-
-// companyFrom is how many of a kind are worth one job.
-const companyFrom = 4
 
 // gates let one job of a kind begin after the other: what comes meanwhile waits,
 // and the next one takes it along.

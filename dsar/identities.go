@@ -19,7 +19,6 @@ import (
 // controller, type and value by which they are looked up. The controller is
 // part of it so that no two controllers' records can be matched with each other.
 func (s *Service) addIdentities(ctx context.Context, tx pgx.Tx, r requestRow, ids []ProvedIdentity) error {
-	var sets [][]any
 	for _, id := range ids {
 		cipher, err := s.c.Keys.Seal([]byte(id.Value), place(identityOf, id.ID))
 		if err != nil {
@@ -30,19 +29,16 @@ func (s *Service) addIdentities(ctx context.Context, tx pgx.Tx, r requestRow, id
 		if !id.ProvedAt.IsZero() {
 			provedAt = &id.ProvedAt
 		}
-		sets = append(sets, []any{id.ID, r.ID, id.Type, cipher, mac.Sum, mac.KeyID, provedAt, id.How, id.By})
-	}
-	if len(sets) == 0 {
-		return nil
-	}
-	err := pg.EachOfExec(ctx, tx, `
-		INSERT INTO identities (id, request_id, type, cipher, hmac, key_id, proved_at, proved_how, proved_by)
-		OVERRIDING SYSTEM VALUE
-		SELECT id, request_id, type, cipher, hmac, key_id, proved_at, nullif(how, ''), nullif(by, '')
-		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::timestamptz[], $8::text[], $9::text[])
-			AS e (id, request_id, type, cipher, hmac, key_id, proved_at, how, by)`, sets)
-	if err != nil {
-		return fmt.Errorf("add identities of request %d: %w", r.ID, err)
+		err = pg.Put(ctx, tx, `
+			INSERT INTO identities (id, request_id, type, cipher, hmac, key_id, proved_at, proved_how, proved_by)
+			OVERRIDING SYSTEM VALUE
+			SELECT id, request_id, type, cipher, hmac, key_id, proved_at, nullif(how, ''), nullif(by, '')
+			FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::timestamptz[], $8::text[], $9::text[])
+				AS e (id, request_id, type, cipher, hmac, key_id, proved_at, how, by)`,
+			id.ID, r.ID, id.Type, cipher, mac.Sum, mac.KeyID, provedAt, id.How, id.By)
+		if err != nil {
+			return fmt.Errorf("add identities of request %d: %w", r.ID, err)
+		}
 	}
 	return nil
 }

@@ -193,15 +193,9 @@ func (s *Service) start(ctx context.Context, tx pgx.Tx, r requestRow, actor stri
 		if len(desks) > 0 {
 			return nil // the archive is made once they have answered
 		}
-		err := s.addStep(ctx, tx, r.ID, "archive", "")
-		return err
+		return s.addStep(ctx, tx, r.ID, stageArchive, "")
 	}
-	for _, name := range s.sources {
-		if err := s.addStep(ctx, tx, r.ID, "erase", name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.addSteps(ctx, tx, r.ID, stageErase)
 }
 
 func nonNil(data map[string]any) map[string]any {

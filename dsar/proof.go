@@ -67,13 +67,20 @@ func (s *Service) withProof(ctx context.Context, requestID int64, p proof, f fun
 	return err
 }
 
+// claimProof makes sure that of those who share a transaction one alone is about
+// a set of proved identities; the key is that of the lock to take.
+func claimProof(tx pgx.Tx, sums [][]byte) (key int64, err error) {
+	key = int64(binary.BigEndian.Uint64(sums[0])) //nolint:gosec // any 64 bits do
+	return key, pg.Claim(tx, proofKey(key))
+}
+
 // lockProof takes the transaction's lock over one set of proved identities.
 func lockProof(ctx context.Context, tx pgx.Tx, sums [][]byte) error {
-	key := int64(binary.BigEndian.Uint64(sums[0])) //nolint:gosec // any 64 bits do
-	if err := pg.Claim(tx, proofKey(key)); err != nil {
+	key, err := claimProof(tx, sums)
+	if err != nil {
 		return err
 	}
-	_, err := pg.EachExec(ctx, tx, `
+	_, err = pg.EachExec(ctx, tx, `
 		SELECT e.n, pg_advisory_xact_lock(e.key) FROM (SELECT * FROM unnest($1::bigint[]) WITH ORDINALITY AS u (key, n) ORDER BY key) e`, key)
 	if err != nil {
 		return fmt.Errorf("lock a set of proved identities: %w", err)
@@ -135,48 +142,37 @@ func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) e
 	if err != nil {
 		return err
 	}
-	_, err = s.proven(ctx, tx, r, ids, n, p)
-	return err
-}
-
-// proven does what follows once n more identities of a request are proved.
-func (s *Service) proven(ctx context.Context, tx pgx.Tx, r requestRow, ids []ProvedIdentity, n int64, p proof) (joinedInto int64, err error) {
 	event := "request.verified"
 	if p.how == byLink {
 		event = "request.confirmed"
 	}
 	err = s.note(ctx, tx, event, r.ID, p.actor, map[string]any{"identities": n})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	sums := s.sumsOf(r.Controller, provedOf(ids, nil))
 	into, err := s.join(ctx, tx, r, sums)
 	if err != nil || into != 0 {
-		return into, err
+		return err
 	}
 	// What was approved was approved on other findings: the DPO looks again.
 	_, err = pg.EachExec(ctx, tx, `
 		UPDATE requests r SET joined_proof = e.proof, approved_at = NULL, approved_by = NULL
 		FROM unnest($1::bigint[], $2::bytea[]) AS e (id, proof) WHERE r.id = e.id`, r.ID, sums[0])
 	if err != nil {
-		return 0, fmt.Errorf("prove identities of request %d: %w", r.ID, err)
+		return fmt.Errorf("prove identities of request %d: %w", r.ID, err)
 	}
 	if err := s.link(ctx, tx, r, ids); err != nil {
-		return 0, err
+		return err
 	}
 	if r.Status == Received { // nothing has been searched yet
 		if err := s.moveLocked(ctx, tx, r, InReview, p.actor, nil); err != nil {
-			return 0, err
+			return err
 		}
 	} else if _, err := pg.EachExec(ctx, tx, `DELETE FROM findings WHERE request_id = ANY($1)`, r.ID); err != nil {
-		return 0, fmt.Errorf("forget findings of request %d: %w", r.ID, err)
+		return fmt.Errorf("forget findings of request %d: %w", r.ID, err)
 	}
-	for _, name := range s.sources {
-		if err := s.addStep(ctx, tx, r.ID, "discover", name); err != nil {
-			return 0, err
-		}
-	}
-	return 0, nil
+	return s.addSteps(ctx, tx, r.ID, stageDiscover)
 }
 
 // proved notes which identities are proved, and how many of them were not before.
@@ -207,6 +203,23 @@ func (s *Service) proved(ctx context.Context, tx pgx.Tx, requestID int64, p proo
 // older one; nothing of the one is copied to the other but the earlier
 // deadline. into is the older one's number when r was the newer.
 func (s *Service) join(ctx context.Context, tx pgx.Tx, r requestRow, sums [][]byte) (into int64, err error) {
+	others, err := s.alike(ctx, tx, r, sums)
+	if err != nil {
+		return 0, err
+	}
+	for _, other := range others {
+		if other.ID < r.ID {
+			return other.ID, s.joinInto(ctx, tx, r, other)
+		}
+		if err := s.joinInto(ctx, tx, other, r); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// alike are the other open requests that join looks for, oldest first, their rows locked.
+func (s *Service) alike(ctx context.Context, tx pgx.Tx, r requestRow, sums [][]byte) ([]requestRow, error) {
 	sets := make([][]any, 0, len(sums))
 	for _, sum := range sums {
 		sets = append(sets, []any{r.Controller, string(r.Kind), r.Policy, sum, r.ID})
@@ -221,24 +234,18 @@ func (s *Service) join(ctx context.Context, tx pgx.Tx, r requestRow, sums [][]by
 			FOR UPDATE) r
 		ORDER BY id`, sets)
 	if err != nil {
-		return 0, fmt.Errorf("look for requests like %d: %w", r.ID, err)
+		return nil, fmt.Errorf("look for requests like %d: %w", r.ID, err)
 	}
 	others, err := pgx.CollectRows(rows, pgx.RowToStructByName[requestRow])
 	if err != nil {
-		return 0, fmt.Errorf("look for requests like %d: %w", r.ID, err)
+		return nil, fmt.Errorf("look for requests like %d: %w", r.ID, err)
 	}
 	for _, other := range others {
 		if err := pg.Claim(tx, requestKey(other.ID)); err != nil {
-			return 0, err
-		}
-		if other.ID < r.ID {
-			return other.ID, s.joinInto(ctx, tx, r, other)
-		}
-		if err := s.joinInto(ctx, tx, other, r); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	return 0, nil
+	return others, nil
 }
 
 // joinInto ends newer and lets older answer for both.
@@ -278,25 +285,32 @@ func (s *Service) joinInto(ctx context.Context, tx pgx.Tx, newer, older requestR
 // subject, that is, one that shares a proved identity: whoever asks for a copy
 // and for erasure gets the copy first.
 func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow, ids []ProvedIdentity) error {
-	sums := s.provedMACs(r, ids)
-	if r.Kind == datamap.Erasure {
-		other, err := s.awaited(ctx, tx, r.ID, sums)
-		if err != nil || orZero(other) == orZero(r.WaitsFor) {
-			return err
-		}
-		_, err = pg.EachExec(ctx, tx, `
-			UPDATE requests r SET waits_for = e.awaited FROM unnest($1::bigint[], $2::bigint[]) AS e (id, awaited) WHERE r.id = e.id`, r.ID, other)
+	if r.Kind != datamap.Erasure {
+		return s.awaitedBy(ctx, tx, r, ids)
+	}
+	other, err := s.awaited(ctx, tx, r.ID, s.provedMACs(r, ids))
+	if err != nil || orZero(other) == orZero(r.WaitsFor) {
+		return err
+	}
+	_, err = pg.EachExec(ctx, tx, `
+		UPDATE requests r SET waits_for = e.awaited FROM unnest($1::bigint[], $2::bigint[]) AS e (id, awaited) WHERE r.id = e.id`, r.ID, other)
+	if err != nil {
+		return fmt.Errorf("link request %d: %w", r.ID, err)
+	}
+	return nil
+}
+
+// awaitedBy makes the open erasures of the same subject wait for an access or
+// export request, once all that is new has been written.
+func (s *Service) awaitedBy(ctx context.Context, tx pgx.Tx, r requestRow, ids []ProvedIdentity) error {
+	for _, sum := range s.provedMACs(r, ids) {
+		err := pg.Put(ctx, tx, `
+			UPDATE requests r SET waits_for = e.awaited
+			FROM unnest($1::bigint[], $2::bytea[]) AS e (awaited, hmac) JOIN identities i USING (hmac)
+			WHERE r.id = i.request_id AND i.proved_at IS NOT NULL AND r.kind = 'erasure' AND coalesce(r.status, '') = 'in_review' AND r.waits_for IS NULL`, r.ID, sum)
 		if err != nil {
 			return fmt.Errorf("link request %d: %w", r.ID, err)
 		}
-		return nil
-	}
-	_, err := tx.Exec(ctx, `
-		UPDATE requests SET waits_for = $1
-		WHERE kind = 'erasure' AND status = 'in_review' AND waits_for IS NULL
-		  AND id IN (SELECT request_id FROM identities WHERE hmac = ANY($2) AND proved_at IS NOT NULL)`, r.ID, sums)
-	if err != nil {
-		return fmt.Errorf("link request %d: %w", r.ID, err)
 	}
 	return nil
 }

@@ -34,6 +34,16 @@ func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage
 	return pg.Later(ctx, tx, addingSteps{}, newStep{requestID, stage, source}, s.insertSteps)
 }
 
+// addSteps makes a step for each source.
+func (s *Service) addSteps(ctx context.Context, tx pgx.Tx, requestID int64, stage string) error {
+	for _, name := range s.sources {
+		if err := s.addStep(ctx, tx, requestID, stage, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Service) insertSteps(ctx context.Context, tx pgx.Tx, all []newStep) error {
 	known := map[newStep]bool{}
 	all = slices.DeleteFunc(all, func(n newStep) bool { // asked for twice, it runs once

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
@@ -62,18 +63,18 @@ type intake struct {
 	derivation string
 }
 
+// admit takes a request in. What it adds is written at the end of the
+// transaction, each row once.
 func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Submitted, error) {
+	var sums [][]byte // of proved identities
 	if in.Verified != "" {
-		// Before the rows exist: whoever files the same at this moment takes turns with us.
-		if err := lockProof(ctx, tx, s.sumsOf(in.Controller, in.Identities)); err != nil {
-			return Submitted{}, err
-		}
+		sums = s.sumsOf(in.Controller, in.Identities)
 	}
-	id, numbers, err := draw(ctx, tx, len(in.Identities))
+	id, numbers, err := draw(ctx, tx, sums, len(in.Identities))
 	if err != nil {
 		return Submitted{}, err
 	}
-	r, err := s.insertRequest(ctx, tx, id, a, in)
+	r, err := s.newRequest(id, a, in)
 	if err != nil {
 		return Submitted{}, err
 	}
@@ -83,6 +84,29 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 		if in.Verified != "" {
 			ids[i].ProvedAt, ids[i].How, ids[i].By = s.now(), in.Verified, a.Name
 		}
+	}
+	var alike []requestRow
+	if in.Verified != "" {
+		if alike, err = s.alike(ctx, tx, r, sums); err != nil {
+			return Submitted{}, err
+		}
+	}
+	switch {
+	case len(alike) > 0: // it ends as soon as it stands
+		err = s.insertRequest(ctx, tx, r, pg.EachPut)
+	case in.Verified != "":
+		r.Status, r.JoinedProof = InReview, sums[0]
+		if r.Kind == datamap.Erasure {
+			if r.WaitsFor, err = s.awaited(ctx, tx, id, s.provedMACs(r, ids)); err != nil {
+				return Submitted{}, err
+			}
+		}
+		fallthrough
+	default:
+		err = s.insertRequest(ctx, tx, r, pg.Put)
+	}
+	if err != nil {
+		return Submitted{}, err
 	}
 	if err := s.addIdentities(ctx, tx, r, ids); err != nil {
 		return Submitted{}, err
@@ -100,73 +124,85 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 	}
 	out := Submitted{ID: id, StatusToken: token}
 	if in.Verified == "" {
-		for _, name := range s.sources {
-			if err := s.addStep(ctx, tx, id, "locate", name); err != nil {
-				return Submitted{}, err
-			}
-		}
-		return out, nil
+		return out, s.addSteps(ctx, tx, id, stageLocate)
 	}
-	out.Into, err = s.proven(ctx, tx, r, ids, int64(len(ids)), proof{how: in.Verified, actor: a.Name})
-	out.Joined = out.Into != 0
-	return out, err
+	if err := s.note(ctx, tx, "request.verified", id, a.Name, map[string]any{"identities": len(ids)}); err != nil {
+		return Submitted{}, err
+	}
+	if len(alike) > 0 { // ours has the higher number: it was drawn under the lock
+		out.Joined, out.Into = true, alike[0].ID
+		return out, s.joinInto(ctx, tx, r, alike[0])
+	}
+	if err := s.note(ctx, tx, "request.in_review", id, a.Name, nil); err != nil {
+		return Submitted{}, err
+	}
+	if r.Kind != datamap.Erasure {
+		if err := s.awaitedBy(ctx, tx, r, ids); err != nil {
+			return Submitted{}, err
+		}
+	}
+	return out, s.addSteps(ctx, tx, id, stageDiscover)
 }
 
 // draw draws the numbers of a request and of its identities: what is sealed is
-// bound to them.
-func draw(ctx context.Context, tx pgx.Tx, identities int) (id int64, numbers []int64, err error) {
+// bound to them. Where identities are proved, it first takes the lock over their
+// set (sums): whoever files the same at this moment takes turns with us.
+func draw(ctx context.Context, tx pgx.Tx, sums [][]byte, identities int) (id int64, numbers []int64, err error) {
+	var key *int64
+	if len(sums) > 0 {
+		k, err := claimProof(tx, sums)
+		if err != nil {
+			return 0, nil, err
+		}
+		key = &k
+	}
 	err = pg.EachRow(ctx, tx, `
-		SELECT e.n, nextval(pg_get_serial_sequence('requests', 'id')),
-			ARRAY(SELECT nextval(pg_get_serial_sequence('identities', 'id')) FROM generate_series(1, e.many))
-		FROM unnest($1::int[]) WITH ORDINALITY AS e (many, n)`, identities).Scan(&id, &numbers)
+		SELECT e.n, e.id, ARRAY(SELECT nextval('identities_id_seq') FROM generate_series(1, e.many))
+		FROM (
+			SELECT u.n, u.many, pg_advisory_xact_lock(u.key), nextval('requests_id_seq') AS id
+			FROM (SELECT * FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS u (key, many, n) ORDER BY key) u OFFSET 0) e`,
+		key, identities).Scan(&id, &numbers)
 	if err != nil {
 		return 0, nil, fmt.Errorf("number a request: %w", err)
 	}
 	return id, numbers, nil
 }
 
-func (s *Service) insertRequest(ctx context.Context, tx pgx.Tx, id int64, a Actor, in intake) (requestRow, error) {
-	var mandateKind, mandateBy *string
-	var mandateAt *time.Time
+// newRequest is the row of a submission as it comes in.
+func (s *Service) newRequest(id int64, a Actor, in intake) (r requestRow, err error) {
+	r = requestRow{
+		ID: id, Controller: in.Controller, Kind: in.Kind, Policy: in.Policy, Status: Received, Channel: in.Channel, Delivery: in.Delivery,
+		Language: in.Language, ReceivedAt: in.ReceivedAt.Truncate(time.Microsecond), DueOn: in.due, Derivation: in.derivation, Requester: in.Requester.As,
+	}
 	if in.Requester.Mandate != "" {
 		now := s.now()
-		mandateKind, mandateBy, mandateAt = &in.Requester.Mandate, &a.Name, &now
+		r.MandateKind, r.MandateBy, r.MandateAt = &in.Requester.Mandate, &a.Name, &now
 	}
-	brought, err := s.sealBrought(id, in)
-	if err != nil {
+	if r.BroughtCipher, err = s.sealBrought(id, in); err != nil {
 		return requestRow{}, err
 	}
-	var requester []byte
 	if in.Requester.As != self {
-		requester, err = s.sealJSON(place(requesterOf, id), requesterContent{Name: in.Requester.Name, Address: in.Requester.Address})
+		r.RequesterCipher, err = s.sealJSON(place(requesterOf, id), requesterContent{Name: in.Requester.Name, Address: in.Requester.Address})
 		if err != nil {
 			return requestRow{}, err
 		}
 	}
-	rows, err := pg.Each(ctx, tx, `
-		WITH e AS (
-			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::date[],
-				$10::text[], $11::text[], $12::bytea[], $13::text[], $14::text[], $15::timestamptz[], $16::bytea[]) WITH ORDINALITY
-				AS u (id, controller, kind, policy, channel, delivery, language, received_at, due_on, derivation, requester, requester_cipher,
-					mandate_kind, mandate_by, mandate_at, brought_cipher, n)),
-		added AS (
-			INSERT INTO requests (id, controller, kind, policy, status, channel, delivery, language, received_at, due_on,
-				derivation, requester, requester_cipher, mandate_kind, mandate_by, mandate_at, brought_cipher)
-			OVERRIDING SYSTEM VALUE
-			SELECT id, controller, kind, policy, 'received', channel, delivery, language, received_at, due_on,
-				derivation, requester, requester_cipher, mandate_kind, mandate_by, mandate_at, brought_cipher FROM e
-			RETURNING *)
-		SELECT e.n, `+requestColumns+` FROM (SELECT id AS number, n FROM e) e JOIN added ON added.id = e.number`,
-		id, in.Controller, string(in.Kind), in.Policy, in.Channel, in.Delivery, in.Language, in.ReceivedAt, in.due,
-		in.derivation, in.Requester.As, requester, mandateKind, mandateBy, mandateAt, brought)
-	if err != nil {
-		return requestRow{}, fmt.Errorf("insert request: %w", err)
-	}
-	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[requestRow])
-	if err != nil {
-		return requestRow{}, fmt.Errorf("insert request: %w", err)
-	}
 	return r, nil
+}
+
+func (s *Service) insertRequest(ctx context.Context, tx pgx.Tx, r requestRow, put func(context.Context, pgx.Tx, string, ...any) error) error {
+	err := put(ctx, tx, `
+		INSERT INTO requests (id, controller, kind, policy, status, channel, delivery, language, received_at, due_on, derivation, requester, requester_cipher,
+			mandate_kind, mandate_by, mandate_at, brought_cipher, joined_proof, waits_for)
+		OVERRIDING SYSTEM VALUE
+		SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::date[],
+			$11::text[], $12::text[], $13::bytea[], $14::text[], $15::text[], $16::timestamptz[], $17::bytea[], $18::bytea[], $19::bigint[])`,
+		r.ID, r.Controller, string(r.Kind), r.Policy, string(r.Status), r.Channel, r.Delivery, r.Language, r.ReceivedAt, r.DueOn, r.Derivation,
+		r.Requester, r.RequesterCipher, r.MandateKind, r.MandateBy, r.MandateAt, r.BroughtCipher, r.JoinedProof, r.WaitsFor)
+	if err != nil {
+		return fmt.Errorf("insert request: %w", err)
+	}
+	return nil
 }
 
 // titled makes a sentence of an error's text, which starts in lower case.

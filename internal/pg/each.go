@@ -85,6 +85,12 @@ func Put(ctx context.Context, tx pgx.Tx, sql string, args ...any) error {
 	return err
 }
 
+// EachPut is Put for what the transaction reads again: it is carried out at once.
+func EachPut(ctx context.Context, tx pgx.Tx, sql string, args ...any) error {
+	_, err := EachExec(ctx, tx, sql, args...)
+	return err
+}
+
 type putting string
 
 // eachly is what one caller asks by Each.

@@ -124,24 +124,26 @@ func (g group) most() int {
 var companions = map[string]string{
 	"step": `
 		WITH carried AS (
-			SELECT id FROM steps WHERE carrier = @id AND carrier_run = @run AND coalesce(status, '') IN ('waiting', 'running') ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
+			SELECT id, run FROM steps WHERE carrier = @id AND carrier_run = @run AND coalesce(status, '') IN ('waiting', 'running') ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
 		free AS (
 			SELECT t.id FROM steps t
-			WHERE t.stage = @stage AND t.source = @source AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
+			WHERE t.stage = @stage AND t.source = @source AND t.finished_at IS NULL AND t.carrier IS NULL AND t.status = 'waiting' AND t.attempts = 0 AND t.id <> @id
 			  AND EXISTS (SELECT FROM steps o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND coalesce(o.status, '') = 'running')
-			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
-		UPDATE steps SET carrier = @id, carrier_run = @run
-		WHERE id = ANY(ARRAY(SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried)))) RETURNING id, run`,
+			ORDER BY t.id LIMIT @most - (SELECT count(*) FROM carried) FOR UPDATE OF t SKIP LOCKED),
+		taken AS (
+			UPDATE steps SET carrier = @id, carrier_run = @run WHERE id = ANY(ARRAY(SELECT id FROM free)) RETURNING id, run)
+		SELECT id, run FROM carried UNION ALL SELECT id, run FROM taken ORDER BY id`,
 	"letter": `
 		WITH carried AS (
-			SELECT id FROM letters WHERE carrier = @id AND carrier_run = @run AND coalesce(status, '') = 'waiting' ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
+			SELECT id, run FROM letters WHERE carrier = @id AND carrier_run = @run AND coalesce(status, '') = 'waiting' ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
 		free AS (
 			SELECT t.id FROM letters t
 			WHERE t.kind = @stage AND @source = '' AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
 			  AND EXISTS (SELECT FROM letters o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND coalesce(o.status, '') = 'waiting')
-			ORDER BY t.id LIMIT @most FOR UPDATE OF t SKIP LOCKED)
-		UPDATE letters SET carrier = @id, carrier_run = @run
-		WHERE id = ANY(ARRAY(SELECT id FROM carried UNION ALL (SELECT id FROM free LIMIT @most - (SELECT count(*) FROM carried)))) RETURNING id, run`,
+			ORDER BY t.id LIMIT @most - (SELECT count(*) FROM carried) FOR UPDATE OF t SKIP LOCKED),
+		taken AS (
+			UPDATE letters SET carrier = @id, carrier_run = @run WHERE id = ANY(ARRAY(SELECT id FROM free)) RETURNING id, run)
+		SELECT id, run FROM carried UNION ALL SELECT id, run FROM taken ORDER BY id`,
 }
 
 // inTurn sends so many letters at once as its turns hold.
@@ -187,7 +189,6 @@ func (s *Service) company(ctx context.Context, w Work, stage, source string) ([]
 	if err != nil {
 		return nil, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
 	}
-	slices.SortFunc(others, func(a, b Work) int { return int(a.ID - b.ID) })
 	return others, nil
 }
 

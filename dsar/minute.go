@@ -154,7 +154,7 @@ func (s *Service) reconcile(ctx context.Context, alive func(context.Context, []W
 	rows, err := s.db.Query(ctx, `
 		(SELECT 'step' AS kind, t.id, t.run, coalesce(t.carrier, t.id) AS by, coalesce(t.carrier_run, t.run) AS by_run
 		 FROM steps t
-		 WHERE t.status IN ('waiting', 'running') AND coalesce(t.started_at, t.created_at) <= @before ORDER BY t.created_at LIMIT @batch)
+		 WHERE t.finished_at IS NULL AND t.status IN ('waiting', 'running') AND coalesce(t.started_at, t.created_at) <= @before ORDER BY t.created_at LIMIT @batch)
 		UNION ALL
 		(SELECT 'letter', t.id, t.run, coalesce(t.carrier, t.id), coalesce(t.carrier_run, t.run)
 		 FROM letters t

@@ -73,7 +73,7 @@ func (ls *letters) render(l dsar.Letter) (rendered, error) {
 	if !ok {
 		return rendered{}, fmt.Errorf("there is no letter of the kind %q", l.Kind)
 	}
-	v := newView(l)
+	v := new(newView(l))
 	var subject, text, page strings.Builder
 	if err := t.text.ExecuteTemplate(&subject, "subject", v); err != nil {
 		return rendered{}, fmt.Errorf("subject of %s: %w", l.Kind, err)

@@ -21,10 +21,11 @@ type run struct {
 	feeds  map[[2]string]source.Feed // by both ends of the reference
 	// ciphers are the values that aes_encrypt masks, with what becomes of them.
 	ciphers map[string]string
-	above   int64  // more rows than these are staged
-	slice   int64  // rows of a stop that a slice reads
-	batch   []*run // of a batch: each walk's own values
-	round   int32  // of a staged walk in a circle
+	above   int64   // more rows than these are staged
+	slice   int64   // rows of a stop that a slice reads
+	batch   []*run  // of a batch: each walk's own values
+	round   int32   // of a staged walk in a circle
+	rows    []int64 // of a staged walk: how many each key table holds, by stop
 }
 
 // newRun sorts a walk's values. A seed that is a placeholder matches nobody.

@@ -392,7 +392,7 @@ func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
 		if err := by.fill(ctx, tx, h.r, variant{restricted: h.r.walk.Restricted}); err != nil {
 			return err
 		}
-		if err := g.hold(ctx, tx, by); err != nil {
+		if err := g.hold(ctx, tx, c.r, by, h.r); err != nil {
 			return err
 		}
 	}

@@ -43,6 +43,9 @@ func (p *program) encrypted() bool {
 func (g *stage) encrypt(ctx context.Context, tx pgx.Tx, r *run) error {
 	r.ciphers = nil
 	for _, s := range g.p.stops {
+		if r.rows[s.i] == 0 {
+			continue
+		}
 		for i, m := range s.encrypts() {
 			st := g.p.statement(fmt.Sprintf("stage %s encrypt %d %d%s", g.role, s.i, i, g.name()), func() *statement {
 				w := g.writer()

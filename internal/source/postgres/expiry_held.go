@@ -81,7 +81,7 @@ func (s *Source) walkKeys(ctx context.Context, conn *pgxpool.Conn, p *program, r
 		}
 		for _, at := range p.stops {
 			full := at.c.FullName()
-			if !wanted[full] {
+			if !wanted[full] || r.rows[at.i] == 0 {
 				continue
 			}
 			rows, err := tx.Query(ctx, "SELECT "+keyText(at.fs("k", at.ids()))+" FROM "+g.in(at)+" k")

@@ -203,6 +203,14 @@ func (w *writer) fed(l datamap.Link, kind string, pick func(source.Feed) []strin
 func toldValues(f source.Feed) []string { return f.Values }
 func toldMine(f source.Feed) []string   { return f.Mine }
 func toldStays(f source.Feed) []string  { return f.Stays }
+func toldOthers(f source.Feed) []string { return f.Others }
+
+// untold tells of a walk whether stores elsewhere have nothing of a kind to say
+// of a reference.
+func untold(l datamap.Link, pick func(source.Feed) []string) func(*run) bool {
+	pair := pairOf(l)
+	return func(r *run) bool { return len(pick(r.feeds[pair])) == 0 }
+}
 
 // fedArms find the rows that rows elsewhere lead to.
 func (w *writer) fedArms(s *stop, v variant) []string {
@@ -221,11 +229,11 @@ func (w *writer) fedMine(s *stop, own bool) []condition {
 		if own && !l.Own {
 			continue
 		}
-		conditions = append(conditions, func() string {
+		conditions = append(conditions, condition{func() string {
 			carried := func(alias, column string) string { return alias + "." + s.f(column) }
 			return among(w.p.strands(l), func(c *column) string { return carried("k", c.name) }, w.fed(l, "mine", toldMine)) +
 				w.owned(s, l, "k", carried)
-		})
+		}, untold(l, toldMine)})
 	}
 	return conditions
 }
@@ -235,16 +243,16 @@ func (w *writer) fedMine(s *stop, own bool) []condition {
 func (w *writer) fedShared(s *stop) []condition {
 	var conditions []condition
 	for _, l := range w.p.fedReferrers(s) {
-		conditions = append(conditions, func() string {
+		conditions = append(conditions, condition{func() string {
 			pair := pairOf(l)
 			same := w.p.strands(l) // the keys come back as they were told: from the very columns
 			for i := range same {
 				same[i].from = same[i].to
 			}
 			list := "SELECT " + strings.Join(columnsOf(same, "e"), ", ") + " FROM " +
-				w.told(tos(same), "others "+pair[0]+" "+pair[1], func(r *run) []string { return r.feeds[pair].Others })
+				w.told(tos(same), "others "+pair[0]+" "+pair[1], func(r *run) []string { return toldOthers(r.feeds[pair]) })
 			return among(same, func(c *column) string { return "k." + s.f(c.name) }, list)
-		})
+		}, untold(l, toldOthers)})
 	}
 	return conditions
 }
@@ -254,9 +262,9 @@ func (w *writer) fedShared(s *stop) []condition {
 func (w *writer) fedKept(s *stop) []condition {
 	var conditions []condition
 	for _, l := range w.p.fedReferrers(s) {
-		conditions = append(conditions, func() string {
+		conditions = append(conditions, condition{func() string {
 			return among(w.p.strands(l), func(c *column) string { return "k." + s.f(c.name) }, w.fed(l, "stays", toldStays))
-		})
+		}, untold(l, toldStays)})
 	}
 	return conditions
 }
@@ -405,6 +413,10 @@ func (c *carriage) trace(ctx context.Context, conn *pgxpool.Conn) (trace source.
 		if err := c.walkInStages(ctx, tx); err != nil {
 			return err
 		}
+		if !slices.ContainsFunc(c.r.rows, func(n int64) bool { return n > 0 }) && len(c.r.feeds) == 0 {
+			trace = c.silence()
+			return nil
+		}
 		g := c.keys()
 		st := c.p.statement("stage trace"+g.role, func() *statement {
 			w := &writer{p: c.p, staged: true}
@@ -437,16 +449,22 @@ func (p *program) tracing(v variant) *statement {
 	})
 }
 
+// silence is the trace of a store that has nothing to tell of the ties.
+func (c *carriage) silence() (trace source.Trace) {
+	trace.Feeds = make([]source.Feed, len(c.p.ties))
+	for i, t := range c.p.ties {
+		trace.Feeds[i].From, trace.Feeds[i].To = t.pair()[0], t.pair()[1]
+	}
+	return trace
+}
+
 // traced turns a trace's row into feeds, in the order of the ties.
 func (c *carriage) traced(row pgx.Row) (trace source.Trace, big bool, err error) {
 	var told []int32
 	var values []string
+	trace = c.silence()
 	if err := row.Scan(&big, &trace.Rows, &told, &values); err != nil {
 		return trace, false, fmt.Errorf("trace: %w", err)
-	}
-	trace.Feeds = make([]source.Feed, len(c.p.ties))
-	for i, t := range c.p.ties {
-		trace.Feeds[i].From, trace.Feeds[i].To = t.pair()[0], t.pair()[1]
 	}
 	for i, code := range told {
 		f := &trace.Feeds[code/asked]

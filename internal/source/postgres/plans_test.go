@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -159,5 +160,54 @@ func TestTheCatalogueDoesNotGrowWithRequests(t *testing.T) {
 	}
 	if after := size(); after != before {
 		t.Errorf("expected 60 requests to leave pg_attribute as it was: %d rows and writes before, %d after", before, after)
+	}
+}
+
+// Plans that reach the same columns of the same tables share their key tables:
+// Postgres empties all that a connection has at each commit.
+func TestKeyTablesDoNotGrowWithPlans(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, worldSchema)
+	c := pool.Config()
+	c.MaxConns = 1
+	one := poolOf(t, c)
+	s, m := sourceOf(t, one, "world", postgres.Options{StagedAbove: -1}), mapOf(t, worldMap)
+	tables := func() int64 {
+		return number(t, one, "SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'")
+	}
+	var first int64
+	for _, types := range [][]string{{"email"}, {"phone"}, {"email", "phone"}, {"email", "visitor"}, {"email", "phone", "visitor"}} {
+		plan := planOf(t, m, datamap.Access, types...)
+		if _, err := s.Find(t.Context(), source.Walk{Plan: plan, Scope: "1", Seeds: seeds(types[0], "x")}); err != nil {
+			t.Fatal(err)
+		}
+		if first == 0 {
+			first = tables()
+		}
+	}
+	if after := tables(); first == 0 || after != first {
+		t.Errorf("expected five plans to use the key tables of the first, %d; got %d", first, after)
+	}
+}
+
+// A staged walk asks nothing of collections that nothing leads to: for somebody
+// unknown, only who has the address, and the count.
+func TestWhatNothingLeadsToIsNotAsked(t *testing.T) {
+	t.Parallel()
+	full, m := store(t, 80)
+	pool, heard := planned(t, full)
+	s := sourceOf(t, pool, "store", postgres.Options{StagedAbove: -1, Now: func() time.Time { return time.Unix(0, 0) }})
+	walk := source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", address(1))}
+	if _, err := s.Find(t.Context(), walk); err != nil { // makes the key tables
+		t.Fatal(err)
+	}
+	heard.take()
+	walk.Seeds = seeds("email", "nobody@x.example")
+	if _, err := s.Find(t.Context(), walk); err != nil {
+		t.Fatal(err)
+	}
+	if all := heard.take(); len(all) != 2 {
+		t.Errorf("expected two statements for somebody unknown, got %d:\n%s", len(all), strings.Join(all, "\n\n"))
 	}
 }

@@ -29,6 +29,7 @@ type (
 	secretKey  struct{}
 	endsKey    struct{}
 	unitesKey  struct{}
+	tablesKey  struct{}
 	quickKey   struct{ v variant }
 )
 

@@ -207,7 +207,7 @@ func elementwise(expr string, ends []end, become func(e string) string, ownOnly 
 func toConditions(list []string) []condition {
 	all := make([]condition, len(list))
 	for i, sql := range list {
-		all[i] = func() string { return sql }
+		all[i] = condition{write: func() string { return sql }}
 	}
 	return all
 }

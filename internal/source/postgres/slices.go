@@ -145,10 +145,10 @@ func (w *writer) leadsOn(s *stop, deleted relation) []condition {
 				continue
 			}
 			if len(l.And) > 0 || w.p.columnOf(l.From).place != nil || w.p.columnOf(l.To).place != nil || !at.t.indexed(l.To.Name, "") {
-				conditions = append(conditions, func() string { return "true" })
+				conditions = append(conditions, condition{write: func() string { return "true" }})
 				continue
 			}
-			conditions = append(conditions, func() string {
+			conditions = append(conditions, condition{write: func() string {
 				from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
 				gone := ""
 				if at.visit.Delete {
@@ -156,13 +156,13 @@ func (w *writer) leadsOn(s *stop, deleted relation) []condition {
 				}
 				return from.leads("k."+s.f(from.name)) + " AND EXISTS (SELECT 1 FROM " + at.t.ident() + " d WHERE " + linked(from, to, col("d", to.name)) + " = " +
 					convert(from, to, "k."+s.f(from.name)) + gone + " OFFSET 0)"
-			})
+			}})
 		}
 	}
 	for _, k := range s.t.children {
-		conditions = append(conditions, func() string {
+		conditions = append(conditions, condition{write: func() string {
 			return w.references(s, k, "k", deleted, deleted) + k.apart(w.p.cat.tables[k.child]) + ")"
-		})
+		}})
 	}
 	return conditions
 }

@@ -147,7 +147,7 @@ func (n *snapshot) Rows(ctx context.Context, collection string, yield func(sourc
 
 func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) error) error {
 	gifts := at.given()
-	if len(gifts) == 0 {
+	if len(gifts) == 0 || n.staged && n.c.r.rows[at.i] == 0 {
 		return nil
 	}
 	st := n.c.p.statement(fmt.Sprintf("rows %d %t%s %s", at.i, n.staged, n.c.v.name(), n.c.keys().role), func() *statement {

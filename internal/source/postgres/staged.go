@@ -19,10 +19,14 @@ import (
 // statistics are worth their while. The key tables are temporary, made once per
 // connection and emptied by Postgres at the end of each transaction; made per
 // request they would fill pg_attribute with dead rows.
+//
+// Plans share the key tables that are alike: at each end of a transaction
+// Postgres empties all that a connection has, whichever the walk used, and that
+// would take the longer the more plans a connection has seen.
 type stage struct {
 	p    *program
 	role string // "k" for the walk itself, "u" where nothing is asked of single keys, "h" for walks that hold rows
-	id   string
+	ids  []string
 	// certain is what need not be asked of any row; nil: everything is.
 	certain []certainty
 	v       variant // of which it is certain
@@ -36,15 +40,24 @@ type stage struct {
 const analysedAbove = 10_000
 
 func (p *program) stage(role string) *stage {
-	h := sha256.New()
-	fmt.Fprintln(h, p.plan.Digest)
-	for _, s := range p.stops {
-		fmt.Fprintln(h, s.t.oid, s.t.ident())
-		for _, c := range s.carried {
-			fmt.Fprintln(h, c, s.t.columns[c].typ, s.t.columns[c].length)
+	return &stage{p: p, role: role, ids: remember(p, tablesKey{}, p.keyTables)}
+}
+
+// keyTables name the stops' key tables, in their order, by all that these are
+// made of. Two stops of one program never share one.
+func (p *program) keyTables() []string {
+	ids := make([]string, len(p.stops))
+	for i, s := range p.stops {
+		for twin := 0; ids[i] == "" || slices.Contains(ids[:i], ids[i]); twin++ {
+			h := sha256.New()
+			fmt.Fprintln(h, s.t.oid, s.t.ident(), s.carries(), keyNames(s), twin)
+			for _, c := range s.carried {
+				fmt.Fprintln(h, s.t.columns[c].typ, s.t.columns[c].length)
+			}
+			ids[i] = hex.EncodeToString(h.Sum(nil)[:8])
 		}
 	}
-	return &stage{p: p, role: role, id: hex.EncodeToString(h.Sum(nil)[:8])}
+	return ids
 }
 
 // unasked tells whether no statement of the walk asks for a row by its key, so
@@ -71,25 +84,27 @@ func (g *stage) index(s *stop) string {
 // in is the key table of a stop.
 func (g *stage) in(s *stop) string { return "pg_temp." + g.table(s) }
 
-func (g *stage) table(s *stop) string { return fmt.Sprintf("lethe_%s_%s_%d", g.role, g.id, s.i) }
+func (g *stage) table(s *stop) string { return "lethe_" + g.role + "_" + g.ids[s.i] }
 
 // prepare makes the key tables on a connection that does not have them. It
 // cannot be done inside the walk's transaction: that may be read only.
 func (g *stage) prepare(ctx context.Context, s *Source, conn *pgxpool.Conn) error {
 	made := conn.Conn().PgConn().CustomData()
-	name := "lethe.stage." + g.role + "." + g.id
-	if made[name] != nil {
+	missing := slices.DeleteFunc(slices.Clone(g.p.stops), func(at *stop) bool { return made[g.in(at)] != nil })
+	if len(missing) == 0 {
 		return nil
 	}
-	if err := s.inTx(ctx, conn, "begin", func(tx pgx.Tx) error { return g.make(ctx, tx) }); err != nil {
+	if err := s.inTx(ctx, conn, "begin", func(tx pgx.Tx) error { return g.make(ctx, tx, missing) }); err != nil {
 		return err
 	}
-	made[name] = true
+	for _, at := range missing {
+		made[g.in(at)] = true
+	}
 	return nil
 }
 
-func (g *stage) make(ctx context.Context, tx pgx.Tx) error {
-	for _, s := range g.p.stops {
+func (g *stage) make(ctx context.Context, tx pgx.Tx, missing []*stop) error {
+	for _, s := range missing {
 		ddl := "CREATE TEMP TABLE IF NOT EXISTS " + g.table(s) + " ON COMMIT DELETE ROWS AS SELECT " + s.carries() +
 			", false AS seed, 0 AS round, false AS shared, false AS mine, false AS own, false AS held, false AS del FROM " + s.t.ident() + " t WITH NO DATA;" +
 			" ALTER TABLE " + g.in(s) + " ALTER round SET DEFAULT 0, ALTER shared SET DEFAULT false, ALTER mine SET DEFAULT false," +
@@ -130,9 +145,15 @@ func (g *stage) writer() *writer {
 }
 
 // fill walks until nothing new is found. Rows of one round lead to the next.
+//
+// Most people have rows in few of the collections: a stop that nothing leads to
+// is not asked, here and in all that follows.
 func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
-	r.round = 0
+	r.round, r.rows = 0, make([]int64, len(g.p.stops))
 	for _, s := range g.p.stops {
+		if !r.leadsTo(g.p, s, v) {
+			continue
+		}
 		n, err := g.exec(ctx, tx, r, fmt.Sprintf("fill %d%s", s.i, v.name()), func(w *writer) string {
 			c := g.sure(s)
 			return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, mine, del) SELECT " + s.carriedAs("n") +
@@ -141,6 +162,7 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		if err != nil {
 			return err
 		}
+		r.rows[s.i] = n
 		if err := g.analyse(ctx, tx, s, n); err != nil {
 			return err
 		}
@@ -149,7 +171,7 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		again = false
 		r.round++
 		for _, s := range g.p.stops {
-			if len(s.links) == 0 {
+			if !slices.ContainsFunc(s.links, func(l datamap.Link) bool { return r.leadsBy(g.p, l, variant{}) }) {
 				continue
 			}
 			n, err := g.exec(ctx, tx, r, fmt.Sprintf("follow %d%s", s.i, v.name()), func(w *writer) string {
@@ -165,6 +187,7 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 			if err != nil {
 				return err
 			}
+			r.rows[s.i] += n
 			again = again || n > 0 && g.slice == 0 // a slice need not be all of it
 			if err := g.analyse(ctx, tx, s, n); err != nil {
 				return err
@@ -172,6 +195,22 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		}
 	}
 	return nil
+}
+
+// leadsTo tells whether a walk has anything that may lead to rows of a stop: an
+// identity's value, a row reached before, a value told from elsewhere. In the
+// second look the rows that were erased may, too.
+func (r *run) leadsTo(p *program, s *stop, v variant) bool {
+	return v.again ||
+		slices.ContainsFunc(s.visit.Seeds, func(seed datamap.PlanSeed) bool { return len(r.seeds[seed.Identity]) > 0 }) ||
+		slices.ContainsFunc(s.links, func(l datamap.Link) bool { return r.leadsBy(p, l, v) }) ||
+		slices.ContainsFunc(p.fedLinks(s), func(l datamap.Link) bool { return !untold(l, toldValues)(r) })
+}
+
+// leadsBy tells whether there is any row, reached or, in the second look, erased,
+// to lead on over a link.
+func (r *run) leadsBy(p *program, l datamap.Link, v variant) bool {
+	return v.again || r.rows[p.of[l.From.Collection.FullName()].i] > 0
 }
 
 func carriedAs(s *stop) []string {
@@ -209,10 +248,15 @@ func (g *stage) analyse(ctx context.Context, tx pgx.Tx, s *stop, rows int64) err
 func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 	each := func(s *stop, name string, conditions func(*writer) []condition, set, unless string) (int64, error) {
 		var changed int64
-		count := len(conditions(&writer{p: g.p, staged: true}))
-		for i := range count {
+		if r.rows[s.i] == 0 {
+			return 0, nil
+		}
+		for i, c := range conditions(&writer{p: g.p, staged: true}) {
+			if c.vain != nil && c.vain(r) {
+				continue
+			}
 			n, err := g.exec(ctx, tx, r, fmt.Sprintf("%s %d.%d%s", name, s.i, i, v.name()), func(w *writer) string {
-				return "UPDATE " + g.in(s) + " k SET " + set + " WHERE " + unless + " AND " + conditions(w)[i]()
+				return "UPDATE " + g.in(s) + " k SET " + set + " WHERE " + unless + " AND " + conditions(w)[i].write()
 			})
 			if err != nil {
 				return 0, err
@@ -252,7 +296,7 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 			continue
 		}
 		if _, err := each(s, "held", func(w *writer) []condition {
-			return []condition{func() string { return w.isHeld(s, s.fs("k", s.ids())) }}
+			return []condition{{func() string { return w.isHeld(s, s.fs("k", s.ids())) }, func(r *run) bool { return len(r.held[s.c.FullName()]) == 0 }}}
 		}, "held = true", "NOT k.held"); err != nil {
 			return err
 		}
@@ -260,11 +304,17 @@ func (g *stage) mark(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 	return nil
 }
 
-// hold marks the rows that another stage reached. Its tables are emptied for
-// the next walk of the same plan.
-func (g *stage) hold(ctx context.Context, tx pgx.Tx, by *stage) error {
+// hold marks the rows of a run that another one reached. Its tables are emptied
+// for the next walk that uses them.
+func (g *stage) hold(ctx context.Context, tx pgx.Tx, r *run, by *stage, other *run) error {
 	for _, h := range by.p.stops {
+		if other.rows[h.i] == 0 {
+			continue
+		}
 		for _, s := range g.p.on(h.t.oid) {
+			if r.rows[s.i] == 0 {
+				continue
+			}
 			equal := make([]string, len(s.key))
 			for i, k := range s.key {
 				equal[i] = "h." + h.f(k) + " = k." + s.f(k)
@@ -276,6 +326,9 @@ func (g *stage) hold(ctx context.Context, tx pgx.Tx, by *stage) error {
 		}
 	}
 	for _, h := range by.p.stops {
+		if other.rows[h.i] == 0 {
+			continue
+		}
 		if _, err := tx.Exec(ctx, "DELETE FROM "+by.in(h)); err != nil {
 			return fmt.Errorf("empty a key table: %w", err)
 		}
@@ -286,7 +339,7 @@ func (g *stage) hold(ctx context.Context, tx pgx.Tx, by *stage) error {
 // settle marks what is deleted, children first, until nothing more must stay.
 func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 	for _, s := range g.p.stops {
-		if !s.visit.Delete || g.sure(s).del {
+		if !s.visit.Delete || g.sure(s).del || r.rows[s.i] == 0 {
 			continue
 		}
 		if _, err := g.exec(ctx, tx, r, fmt.Sprintf("settle %d", s.i), func(w *writer) string {
@@ -306,7 +359,7 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 		again = false
 		for _, group := range g.p.order {
 			for _, s := range group {
-				if g.sure(s).del {
+				if g.sure(s).del || r.rows[s.i] == 0 {
 					continue
 				}
 				keeps := func(w *writer) []condition {
@@ -315,10 +368,12 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 					}
 					return w.keptBy(s, g.in, g.in)
 				}
-				count := len(keeps(g.writer()))
-				for i := range count {
+				for i, c := range keeps(g.writer()) {
+					if c.vain != nil && c.vain(r) {
+						continue
+					}
 					n, err := g.exec(ctx, tx, r, fmt.Sprintf("keep %d.%d", s.i, i), func(w *writer) string {
-						return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + keeps(w)[i]()
+						return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + keeps(w)[i].write()
 					})
 					if err != nil {
 						return err
@@ -341,6 +396,9 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 		}
 	}
 	for _, group := range g.p.order {
+		if !slices.ContainsFunc(group, func(s *stop) bool { return r.rows[s.i] > 0 }) {
+			continue
+		}
 		if err := g.collect(ctx, tx, r, res, group, deleted, fmt.Sprintf("delete %d", group[0].i), func(w *writer) []string {
 			var all []string
 			for _, s := range group {
@@ -357,6 +415,9 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 // mask masks the rows of one stop: those that stay, and what may be masked of
 // those that a law keeps.
 func (g *stage) mask(ctx context.Context, tx pgx.Tx, r *run, res *result, s *stop) error {
+	if r.rows[s.i] == 0 {
+		return nil
+	}
 	one := func(name string, write func(*writer) string) error {
 		return g.collect(ctx, tx, r, res, []*stop{s}, masked, name, func(w *writer) []string {
 			return []string{write(w) + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}

@@ -35,10 +35,10 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 		if w.certain != nil && w.certain[at.i].take {
 			continue // none of them stays
 		}
-		conditions = append(conditions, func() string {
+		conditions = append(conditions, condition{func() string {
 			list := valueList(w.p.strands(l), kept(at)+" r", "NOT "+at.take("r"), func(c *column) string { return "r." + at.f(c.name) })
 			return among(w.p.strands(l), func(c *column) string { return "k." + s.f(c.name) }, list)
-		})
+		}, func(r *run) bool { return r.rows[at.i] == 0 }})
 	}
 	conditions = append(conditions, w.fedKept(s)...)
 	for _, k := range s.t.children {
@@ -52,13 +52,13 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 			}
 			first = s.nobody(k, "k") + " AND "
 		}
-		conditions = append(conditions, func() string {
+		conditions = append(conditions, condition{write: func() string {
 			sql := first + w.references(s, k, "k", kept, deleted)
 			if k.takes() {
 				sql += " AND " + w.reached(k, kept) // the child's "del" may not be settled yet
 			}
 			return sql + k.apart(w.p.cat.tables[k.child]) + ")"
-		})
+		}})
 	}
 	return conditions
 }

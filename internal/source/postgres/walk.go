@@ -263,8 +263,13 @@ func (w *writer) isIn(s *stop, columns []string, rel, filter string) string {
 	return left + " IN (SELECT " + strings.Join(s.fs("r", s.key), ", ") + " FROM " + rel + " r" + where + ")"
 }
 
-// A condition is written when it is called: only then are its values bound.
-type condition func() string
+// A condition on a reached row. Its values are bound when it is written, not before.
+type condition struct {
+	write func() string
+	// vain tells of a staged walk that no row can fulfil it; nil: nobody knows
+	// but Postgres.
+	vain func(*run) bool
+}
 
 // either joins conditions by OR; without one nothing is true.
 func either(conditions []condition) string {
@@ -273,7 +278,7 @@ func either(conditions []condition) string {
 	}
 	parts := make([]string, len(conditions))
 	for i, c := range conditions {
-		parts[i] = "(" + c() + ")"
+		parts[i] = "(" + c.write() + ")"
 	}
 	return "(" + strings.Join(parts, " OR ") + ")"
 }
@@ -286,7 +291,7 @@ func (w *writer) sharedBy(s *stop, v variant, rel relation) []condition {
 		if len(l.And) == 0 && w.p.leadsAll(s, l.From, l.To, v) != nil {
 			continue
 		}
-		conditions = append(conditions, func() string {
+		conditions = append(conditions, condition{write: func() string {
 			// The look-up runs from the row named to the rows that name it.
 			back := turned(l)
 			holder, ties := w.p.cat.table(l.From.Collection), w.p.strands(back)
@@ -306,7 +311,7 @@ func (w *writer) sharedBy(s *stop, v variant, rel relation) []condition {
 				return condition
 			}
 			return "EXISTS (SELECT 1 FROM (SELECT) AS one" + more + " WHERE " + condition + ")"
-		})
+		}})
 	}
 	return append(conditions, w.fedShared(s)...)
 }
@@ -331,9 +336,9 @@ func (k fkey) apart(t *table) string {
 // itself is the subject's alone: a seed matched it, or a row of the subject
 // alone leads to it. What is found only through shared rows is shared, too.
 func (w *writer) ownedBy(s *stop, v variant, rel relation) []condition {
-	conditions := []condition{func() string { return "k.seed" }}
+	conditions := []condition{{write: func() string { return "k.seed" }}}
 	for _, l := range s.links {
-		conditions = append(conditions, func() string { return w.ledTo(s, v, l, rel) })
+		conditions = append(conditions, w.ledTo(s, v, l, rel))
 	}
 	return append(conditions, w.fedMine(s, false)...)
 }
@@ -344,14 +349,16 @@ func (w *writer) pointedTo(s *stop, v variant, rel relation) []condition {
 	var conditions []condition
 	for _, l := range s.links {
 		if l.Own {
-			conditions = append(conditions, func() string { return w.ledTo(s, v, l, rel) })
+			conditions = append(conditions, w.ledTo(s, v, l, rel))
 		}
 	}
 	return append(conditions, w.fedMine(s, true)...)
 }
 
-func (w *writer) ledTo(s *stop, v variant, l datamap.Link, rel relation) string {
+func (w *writer) ledTo(s *stop, v variant, l datamap.Link, rel relation) condition {
 	carried := func(alias, column string) string { return alias + "." + s.f(column) }
-	return among(w.p.strands(l), func(c *column) string { return carried("k", c.name) }, w.linkValues(l, v, rel, "mine")) +
-		w.owned(s, l, "k", carried)
+	return condition{func() string {
+		return among(w.p.strands(l), func(c *column) string { return carried("k", c.name) }, w.linkValues(l, v, rel, "mine")) +
+			w.owned(s, l, "k", carried)
+	}, func(r *run) bool { return !r.leadsBy(w.p, l, v) }}
 }

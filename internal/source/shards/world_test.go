@@ -216,11 +216,15 @@ func drawRows(r *rand.Rand) []row {
 	return rows
 }
 
+// load puts the rows in place of those that stand there. They are deleted, not
+// truncated: that would make every connection plan all its statements anew.
 func load(t testing.TB, pools []*pgxpool.Pool, at func(row) int, rows []row) {
 	t.Helper()
 	sql := make([]strings.Builder, len(pools))
 	for i := range sql {
-		sql[i].WriteString("TRUNCATE " + strings.Join(tables, ", ") + ";")
+		for _, table := range tables {
+			sql[i].WriteString("DELETE FROM " + table + ";")
+		}
 	}
 	for _, r := range rows {
 		sql[at(r)].WriteString(r.insert)
@@ -234,14 +238,16 @@ func load(t testing.TB, pools []*pgxpool.Pool, at func(row) int, rows []row) {
 func dump(t testing.TB, pools []*pgxpool.Pool) string {
 	t.Helper()
 	var all []string
+	var parts []string
+	for _, table := range tables {
+		parts = append(parts, "SELECT '"+table+" ' || x::text AS line FROM "+table+" x")
+	}
 	for _, pool := range pools {
-		for _, table := range tables {
-			var rows []string
-			if err := pool.QueryRow(context.Background(), "SELECT coalesce(array_agg('"+table+" ' || x::text), '{}') FROM "+table+" x").Scan(&rows); err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, rows...)
+		var rows []string
+		if err := pool.QueryRow(context.Background(), "SELECT coalesce(array_agg(line), '{}') FROM ("+strings.Join(parts, " UNION ALL ")+") a").Scan(&rows); err != nil {
+			t.Fatal(err)
 		}
+		all = append(all, rows...)
 	}
 	slices.Sort(all)
 	return strings.Join(all, "\n")

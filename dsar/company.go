@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,30 +121,33 @@ func (g group) most() int {
 }
 
 // companions names those whom a job takes along: what it carries already, and
-// what is alike and waits for its first attempt.
+// what is alike and waits for its first attempt, with all that this would carry:
+// else its job, which comes later, had a small company of its own.
 var companions = map[string]string{
-	"step": `
+	"step":   companionsOf("steps", "t.stage = @stage AND t.source = @source AND t.finished_at IS NULL", "'waiting', 'running'", "running"),
+	"letter": companionsOf("letters", "t.kind = @stage AND @source = ''", "'waiting'", "waiting"),
+}
+
+// companionsOf writes the statement: what is alike, in which states it is still
+// to be done, and in which one the job's own is.
+func companionsOf(table, alike, open, own string) string {
+	return strings.NewReplacer("TABLE", table, "ALIKE", alike, "OPEN", open, "OWN", own).Replace(`
 		WITH carried AS (
-			SELECT id, run FROM steps WHERE carrier = @id AND carrier_run = @run AND coalesce(status, '') IN ('waiting', 'running') ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
+			SELECT id, run FROM TABLE WHERE carrier = @id AND carrier_run = @run AND coalesce(status, '') IN (OPEN) ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
 		free AS (
-			SELECT t.id FROM steps t
-			WHERE t.stage = @stage AND t.source = @source AND t.finished_at IS NULL AND t.carrier IS NULL AND t.status = 'waiting' AND t.attempts = 0 AND t.id <> @id
-			  AND EXISTS (SELECT FROM steps o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND coalesce(o.status, '') = 'running')
+			SELECT t.id, t.run FROM TABLE t
+			WHERE ALIKE AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
+			  AND EXISTS (SELECT FROM TABLE o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND coalesce(o.status, '') = 'OWN')
 			ORDER BY t.id LIMIT @most - (SELECT count(*) FROM carried) FOR UPDATE OF t SKIP LOCKED),
+		led AS (
+			SELECT f.id AS by, o.id FROM free f JOIN TABLE o ON o.carrier = f.id AND o.carrier_run = f.run AND coalesce(o.status, '') = 'waiting'),
+		chosen AS (
+			SELECT id, sum(1 + (SELECT count(*) FROM led WHERE led.by = free.id)) OVER (ORDER BY id) + (SELECT count(*) FROM carried) AS many FROM free),
 		taken AS (
-			UPDATE steps SET carrier = @id, carrier_run = @run WHERE id = ANY(ARRAY(SELECT id FROM free)) RETURNING id, run)
-		SELECT id, run FROM carried UNION ALL SELECT id, run FROM taken ORDER BY id`,
-	"letter": `
-		WITH carried AS (
-			SELECT id, run FROM letters WHERE carrier = @id AND carrier_run = @run AND coalesce(status, '') = 'waiting' ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
-		free AS (
-			SELECT t.id FROM letters t
-			WHERE t.kind = @stage AND @source = '' AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
-			  AND EXISTS (SELECT FROM letters o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND coalesce(o.status, '') = 'waiting')
-			ORDER BY t.id LIMIT @most - (SELECT count(*) FROM carried) FOR UPDATE OF t SKIP LOCKED),
-		taken AS (
-			UPDATE letters SET carrier = @id, carrier_run = @run WHERE id = ANY(ARRAY(SELECT id FROM free)) RETURNING id, run)
-		SELECT id, run FROM carried UNION ALL SELECT id, run FROM taken ORDER BY id`,
+			UPDATE TABLE SET carrier = @id, carrier_run = @run
+			WHERE id = ANY(ARRAY(SELECT id FROM chosen WHERE many <= @most UNION ALL SELECT led.id FROM led JOIN chosen ON chosen.id = led.by WHERE many <= @most))
+			RETURNING id, run)
+		SELECT id, run FROM carried UNION ALL SELECT id, run FROM taken ORDER BY id`)
 }
 
 // inTurn sends so many letters at once as its turns hold.
@@ -276,12 +280,15 @@ func inCompany(work []Work, of func(i int) group) (jobs, carriers []Work) {
 	return jobs, carriers
 }
 
-// gates let one job of a kind begin after the other: what comes meanwhile waits,
-// and the next one takes it along.
+// gates let few jobs of a kind work at once: what comes meanwhile waits, and the
+// next one takes it along.
 type gates struct {
 	mu   sync.Mutex
 	open map[string]chan struct{}
 }
+
+// gateWidth is how many: while one waits for a commit, another works.
+const gateWidth = 2
 
 // gateWait bounds what a job waits for its turn: others may be at something large.
 const gateWait = 250 * time.Millisecond
@@ -294,7 +301,7 @@ func (g *gates) enter(ctx context.Context, kind string) (leave func()) {
 	}
 	gate := g.open[kind]
 	if gate == nil {
-		gate = make(chan struct{}, 1)
+		gate = make(chan struct{}, gateWidth)
 		g.open[kind] = gate
 	}
 	g.mu.Unlock()

@@ -400,9 +400,8 @@ $$;
 -- +goose StatementEnd
 CREATE TRIGGER ledger_not_deleted BEFORE DELETE ON ledger
     FOR EACH ROW EXECUTE FUNCTION ledger_append_only();
-CREATE TRIGGER ledger_only_sealed BEFORE UPDATE ON ledger
-    FOR EACH ROW WHEN ((
-        OLD.seq IS NULL AND NEW.seq IS NOT NULL AND NEW.hash IS NOT NULL
-        AND (NEW.id, NEW.type, NEW.at, NEW.actor, NEW.data) = (OLD.id, OLD.type, OLD.at, OLD.actor, OLD.data)
-        AND NEW.request_id IS NOT DISTINCT FROM OLD.request_id) IS NOT TRUE)
+CREATE TRIGGER ledger_not_changed BEFORE UPDATE OF id, type, at, request_id, actor, data ON ledger
+    FOR EACH ROW EXECUTE FUNCTION ledger_append_only();
+CREATE TRIGGER ledger_sealed_once BEFORE UPDATE OF seq, hash ON ledger
+    FOR EACH ROW WHEN (OLD.seq IS NOT NULL OR NEW.seq IS NULL OR NEW.hash IS NULL)
     EXECUTE FUNCTION ledger_append_only();

@@ -24,14 +24,22 @@ func canonical(r record, seq int64) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	err = e.Encode(map[string]any{ // encoding/json sorts the keys of maps
-		"seq": seq, "id": r.ID, "type": r.Type, "at": r.At.UTC().Format(time.RFC3339Nano),
-		"request_id": r.RequestID, "actor": r.Actor, "data": data,
-	})
-	if err != nil {
-		return nil, errors.New("it cannot be written as JSON")
+	// The keys of an entry are written in their order; encoding/json sorts those of maps.
+	for _, part := range []struct {
+		key   string
+		value any
+	}{
+		{`{"actor":`, r.Actor}, {`,"at":`, r.At.UTC().Format(time.RFC3339Nano)}, {`,"data":`, data}, {`,"id":`, r.ID},
+		{`,"request_id":`, r.RequestID}, {`,"seq":`, seq}, {`,"type":`, r.Type},
+	} {
+		b.WriteString(part.key)
+		if err := e.Encode(part.value); err != nil {
+			return nil, errors.New("it cannot be written as JSON")
+		}
+		b.Truncate(b.Len() - 1) // Encode ends with a new line
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	b.WriteByte('}')
+	return b.Bytes(), nil
 }
 
 // genesis stands in the place of the hash before the first entry.

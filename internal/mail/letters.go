@@ -88,9 +88,16 @@ func (ls *letters) render(l dsar.Letter) (rendered, error) {
 	return rendered{Subject: v.Subject, Text: fill(text.String()), HTML: page.String()}, nil
 }
 
-// view is what templates see: everything in words.
+// view is what templates see: everything in words. It is flat, since templates
+// look each field up by its name.
 type view struct {
-	dsar.Letter
+	Kind, Recipient, Holds string
+	Controller             dsar.Controller
+	RequestID              int64
+	Link, StatusLink       string
+	Late                   bool
+	Kept, ByHand, Mentions []string
+
 	Subject  string
 	Access   bool
 	Export   bool
@@ -128,7 +135,8 @@ func newView(l dsar.Letter) view {
 		zone = time.UTC
 	}
 	v := view{
-		Letter: l,
+		Kind: l.Kind, Recipient: l.Recipient, Holds: l.Holds, Controller: l.Controller, RequestID: l.RequestID, Link: l.Link, StatusLink: l.StatusLink,
+		Late: l.Late, Kept: l.Kept, ByHand: l.ByHand, Mentions: l.Mentions,
 		Access: l.RequestKind == datamap.Access, Export: l.RequestKind == datamap.Export, Erasure: l.RequestKind == datamap.Erasure,
 		DPO: l.Controller.DPO, Attached: l.Attachment != nil, Owner: l.Kind == "ask" || l.Kind == "ask_again",
 	}

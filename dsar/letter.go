@@ -58,9 +58,12 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 	err = pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 		// Only one that may end the request needs its row: several others may belong
 		// to one request, and neither wait for each other nor for the answer.
-		r, err := loadRequest(ctx, tx, l.RequestID, answers(l.Kind))
-		if err != nil {
-			return err
+		r := requestRow{ID: l.RequestID}
+		if answers(l.Kind) {
+			var err error
+			if r, err = loadRequest(ctx, tx, l.RequestID, true); err != nil {
+				return err
+			}
 		}
 		n, err := pg.EachExec(ctx, tx, `
 			UPDATE letters l SET status = 'sent', sent_at = e.now, smtp_code = NULL, trouble = NULL

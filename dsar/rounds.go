@@ -25,7 +25,7 @@ type rider struct {
 }
 
 // roundsAtOnce may be on their way: while one waits for its commit, another works.
-const roundsAtOnce = 1
+const roundsAtOnce = 2
 
 // roundLimit bounds a round: it is nobody's request in particular, and goes on
 // when one of those who ride leaves.

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,10 +14,12 @@ const width = 72
 // empty line becomes one.
 func fill(text string) string {
 	var b strings.Builder
+	b.Grow(len(text) + len(text)/8)
+	var words []string
 	empty := true // nothing written yet, or an empty line last
-	for _, line := range strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
+	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
 		body := strings.TrimLeft(line, " ")
-		words := strings.Fields(body)
+		words = slices.AppendSeq(words[:0], strings.FieldsSeq(body))
 		if len(words) == 0 {
 			if !empty {
 				b.WriteByte('\n')
@@ -37,7 +40,8 @@ func fill(text string) string {
 			switch {
 			case i == 0:
 			case at+1+n > width:
-				b.WriteString("\n" + hang)
+				b.WriteByte('\n')
+				b.WriteString(hang)
 				at = len(hang)
 			default:
 				b.WriteByte(' ')

@@ -63,6 +63,9 @@ func loadLetters() (*letters, error) {
 	return l, nil
 }
 
+// letterSize is what the text of a letter mostly fits into, in bytes.
+const letterSize = 3 << 10
+
 // render writes a letter in its language, or in English.
 func (ls *letters) render(l dsar.Letter) (rendered, error) {
 	of, ok := ls.languages[l.Language]
@@ -75,6 +78,8 @@ func (ls *letters) render(l dsar.Letter) (rendered, error) {
 	}
 	v := new(newView(l))
 	var subject, text, page strings.Builder
+	text.Grow(letterSize)
+	page.Grow(2 * letterSize)
 	if err := t.text.ExecuteTemplate(&subject, "subject", v); err != nil {
 		return rendered{}, fmt.Errorf("subject of %s: %w", l.Kind, err)
 	}

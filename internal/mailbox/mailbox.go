@@ -189,7 +189,8 @@ func (m *Mailbox) message(id int) (Message, bool) {
 	return Message{}, false
 }
 
-// add keeps a mail. The slice is never changed in place: it is read unlocked.
+// add keeps a mail. What stands in the slice is never changed, only what comes
+// after it: it is read unlocked.
 func (m *Mailbox) add(k *kept) {
 	k.message = sync.OnceValue(k.parse)
 	m.mu.Lock()
@@ -202,7 +203,7 @@ func (m *Mailbox) add(k *kept) {
 		m.bytes -= len(m.messages[from].raw)
 		from++
 	}
-	m.messages = append(slices.Clone(m.messages[from:]), k)
+	m.messages = append(m.messages[from:], k)
 	close(m.changed)
 	m.changed = make(chan struct{})
 }

@@ -176,15 +176,27 @@ func (o *outcome) read(sent pgx.BatchResults) error {
 	}
 	o.fields = slices.Clone(rows.FieldDescriptions())
 	for rows.Next() {
-		raw := rows.RawValues()
-		row := make([][]byte, len(raw))
-		for i, v := range raw {
-			row[i] = slices.Clone(v)
-		}
-		o.rows = append(o.rows, row)
+		o.rows = append(o.rows, keep(rows.RawValues()))
 	}
 	o.tag = rows.CommandTag()
 	return rows.Err()
+}
+
+// keep copies the values of a row, which are the connection's, into one piece.
+func keep(raw [][]byte) [][]byte {
+	size := 0
+	for _, v := range raw {
+		size += len(v)
+	}
+	row, all := make([][]byte, len(raw)), make([]byte, 0, size)
+	for i, v := range raw {
+		if v != nil { // NULL
+			from := len(all)
+			all = append(all, v...)
+			row[i] = all[from:len(all):len(all)]
+		}
+	}
+	return row
 }
 
 // buffered gives out results that are here already.

@@ -24,11 +24,12 @@ type archiveRow struct {
 // name is what the file is called on the person's side.
 func (a archiveRow) name() string { return fmt.Sprintf("request-%d.zip", a.RequestID) }
 
-// liveArchive reads the archive of a request, unless it has expired.
+// liveArchive reads the archive of a request, unless it has expired. It is looked
+// up by the request: of the index over all that are live it would read too much.
 func (s *Service) liveArchive(ctx context.Context, db pg.DB, requestID int64) (archiveRow, error) {
 	rows, err := pg.Each(ctx, db, `
 		SELECT e.n, id, request_id, object, size FROM unnest($1::bigint[], $2::timestamptz[]) WITH ORDINALITY AS e (number, now, n)
-		JOIN archives a ON a.request_id = e.number WHERE deleted_at IS NULL AND expires_at > e.now`, requestID, s.now())
+		JOIN archives a ON a.request_id = e.number WHERE coalesce(deleted_at, 'infinity') = 'infinity' AND expires_at > e.now`, requestID, s.now())
 	if err != nil {
 		return archiveRow{}, err
 	}

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -129,17 +130,22 @@ func (s *Storage) Create(ctx context.Context, object string) (*Writer, error) {
 		cancel()
 		return nil, clean("writing", err)
 	}
-	w := &Writer{raw: raw, cancel: cancel}
-	if w.seal, err = s.Keys.SealStream(raw, place(object)); err != nil {
+	w := &Writer{raw: raw, out: bufio.NewWriterSize(raw, writeSize), cancel: cancel}
+	if w.seal, err = s.Keys.SealStream(w.out, place(object)); err != nil {
 		w.Abort()
 		return nil, clean("writing", err)
 	}
 	return w, nil
 }
 
+// writeSize is what goes to the storage at once, in bytes: the encryption's own
+// pieces are small.
+const writeSize = 32 << 10
+
 // A Writer encrypts into storage.
 type Writer struct {
 	seal   io.WriteCloser
+	out    *bufio.Writer
 	raw    *blob.Writer
 	cancel context.CancelFunc
 	done   bool
@@ -155,7 +161,11 @@ func (w *Writer) Close() error {
 	if w.done {
 		return &Error{Doing: "writing", Code: gcerrors.FailedPrecondition}
 	}
-	if err := w.seal.Close(); err != nil {
+	err := w.seal.Close()
+	if err == nil {
+		err = w.out.Flush()
+	}
+	if err != nil {
 		w.Abort()
 		return clean("writing", err)
 	}

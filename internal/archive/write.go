@@ -77,29 +77,67 @@ type writing struct {
 	number int64 // of files that rows name, so far
 }
 
-// file adds one entry and notes its size, rows and hash.
+// file adds one entry and notes its size, rows and hash. One of some hundred
+// bytes is stored: compressing it costs more than it saves.
 func (a *writing) file(name string, content func(io.Writer) (rows int64, err error)) error {
-	return a.entry(name, zip.Deflate, content)
+	return a.entry(&entry{a: a, name: name, method: zip.Deflate, small: make([]byte, 0, smallFile)}, content)
 }
 
 // stored adds one as it is: pictures and documents are compressed already.
 func (a *writing) stored(name string, content func(io.Writer) (rows int64, err error)) error {
-	return a.entry(name, zip.Store, content)
+	return a.entry(&entry{a: a, name: name, method: zip.Store}, content)
 }
 
-func (a *writing) entry(name string, method uint16, content func(io.Writer) (rows int64, err error)) error {
-	// The time is the archive's own, not the machine's: the same data give the same bytes.
-	entry, err := a.zip.CreateHeader(&zip.FileHeader{Name: name, Method: method, Modified: a.madeAt})
-	if err != nil {
-		return err
-	}
-	m := &measured{w: entry, sum: sha256.New()}
+func (a *writing) entry(e *entry, content func(io.Writer) (rows int64, err error)) error {
+	m := &measured{w: e, sum: sha256.New()}
 	rows, err := content(m)
+	if err == nil {
+		err = e.end()
+	}
 	if err != nil {
 		return err
 	}
-	a.files = append(a.files, File{Name: name, Size: m.n, Rows: rows, SHA256: hex.EncodeToString(m.sum.Sum(nil))})
+	a.files = append(a.files, File{Name: e.name, Size: m.n, Rows: rows, SHA256: hex.EncodeToString(m.sum.Sum(nil))})
 	return nil
+}
+
+// smallFile is what is kept back of a file before it is begun, in bytes.
+const smallFile = 1 << 10
+
+// An entry of the ZIP is begun once it is known whether it is small.
+type entry struct {
+	a      *writing
+	name   string
+	method uint16
+	small  []byte    // what has been written, up to its capacity
+	w      io.Writer // nil: not begun
+}
+
+func (e *entry) Write(p []byte) (int, error) {
+	if e.w == nil && len(e.small)+len(p) <= cap(e.small) {
+		e.small = append(e.small, p...)
+		return len(p), nil
+	}
+	if err := e.begin(e.method); err != nil {
+		return 0, err
+	}
+	return e.w.Write(p)
+}
+
+// end begins an entry that turned out to be small.
+func (e *entry) end() error { return e.begin(zip.Store) }
+
+func (e *entry) begin(method uint16) (err error) {
+	if e.w != nil {
+		return nil
+	}
+	// The time is the archive's own, not the machine's: the same data give the same bytes.
+	e.w, err = e.a.zip.CreateHeader(&zip.FileHeader{Name: e.name, Method: method, Modified: e.a.madeAt})
+	if err != nil {
+		return err
+	}
+	_, err = e.w.Write(e.small)
+	return err
 }
 
 // measured counts and hashes what goes through it.

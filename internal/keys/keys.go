@@ -64,13 +64,14 @@ func New() (*Set, error) {
 }
 
 // templates are the kinds of keys in the order of the file: AES-256-GCM,
-// HMAC-SHA256, and AES-256-GCM in segments of a megabyte, of which a stream
-// holds one or two in memory.
+// HMAC-SHA256, and AES-256-GCM in segments of 4 KiB, of which a stream holds one
+// or two in memory: most archives are small. A file with keys for segments of
+// 1 MiB, as they were made before, goes on working.
 func templates() [3]*tinkpb.KeyTemplate {
 	return [3]*tinkpb.KeyTemplate{
 		aead.AES256GCMKeyTemplate(),
 		prf.HMACSHA256PRFKeyTemplate(),
-		streamingaead.AES256GCMHKDF1MBKeyTemplate(),
+		streamingaead.AES256GCMHKDF4KBKeyTemplate(),
 	}
 }
 

@@ -257,9 +257,13 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 			p.close(ctx)
 		}
 	}()
+	known, err := s.dossierOf(ctx, s.db, r.ID)
+	if err != nil {
+		return nil, err
+	}
 	var all []source.Finding
 	for _, name := range s.sources {
-		w, err := s.tickedWalk(ctx, s.db, r, name, draft)
+		w, err := s.tickedWalk(r, known, name, draft)
 		if err != nil {
 			return nil, err
 		}

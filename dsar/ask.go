@@ -218,7 +218,7 @@ func (s *Service) afterAsk(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		if over, err = stageOver(ctx, tx, r.ID, stageErase); err != nil || !over {
 			return err
 		}
-		return s.afterErasure(ctx, tx, r)
+		return s.afterErasure(ctx, tx, r, nil)
 	}
 	err = s.addStep(ctx, tx, r.ID, stageArchive, "")
 	return err

@@ -45,7 +45,11 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		if err != nil {
 			return finish{}, err
 		}
-		w, err := s.tickedWalk(ctx, s.db, r, st.Source, false)
+		p, err := s.dossierOf(ctx, s.db, r.ID)
+		if err != nil {
+			return finish{}, err
+		}
+		w, err := s.tickedWalk(r, p, st.Source, false)
 		if err != nil {
 			return finish{}, err
 		}
@@ -82,7 +86,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 			continue
 		}
 		if left, _ := total(rest.Findings); left == 0 {
-			return s.erased(st, note.Done, nobody), nil
+			return s.erased(st, note.Done, nobody, s.nowhereNamed(ctx, st, r, src, p)), nil
 		}
 	}
 	return finish{}, &Permanent{Code: "not_gone", Err: fmt.Errorf(
@@ -293,8 +297,8 @@ func samePerson(src string, f source.Root, ticked []RootRow) bool {
 
 // erased writes what an erasure did in one source; the last source's goes on
 // to the answer. Where nobody's rows were ticked, what was found is not the
-// person's, and is not counted as theirs.
-func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
+// person's, and is not counted as theirs. unnamed is what nowhereNamed says.
+func (s *Service) erased(st stepRow, done source.Note, nobody bool, unnamed *mentionNote) finish {
 	return finish{write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		var own []source.Finding
 		if !nobody {
@@ -347,7 +351,7 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool) finish {
 		if err := pg.Put(ctx, tx, `DELETE FROM feeds WHERE request_id = ANY($1)`, r.ID); err != nil {
 			return fmt.Errorf("forget the feeds of request %d: %w", r.ID, err)
 		}
-		return s.afterErasure(ctx, tx, r)
+		return s.afterErasure(ctx, tx, r, unnamed)
 	}}
 }
 

@@ -79,9 +79,32 @@ func (s *Service) textsIn(src string) []datamap.MentionField {
 	return slices.DeleteFunc(slices.Clone(s.texts), func(f datamap.MentionField) bool { return f.Field.Collection.Dataset.Source != src })
 }
 
+// nowhereNamed tells, once a person's own rows are gone from a source, whether
+// it is certain already that no other people's text names them: most it does
+// not, and no step has to search it. That can be told where all such text is in
+// this source; nil: steps search it.
+func (s *Service) nowhereNamed(ctx context.Context, st stepRow, r requestRow, found Source, p dossier) *mentionNote {
+	src, ok := found.(MentionSource)
+	texts := s.textsIn(st.Source)
+	if !ok || len(texts) == 0 || len(texts) < len(s.texts) {
+		return nil
+	}
+	needles, short := s.needles(r, p)
+	if len(needles) == 0 || len(short) > 0 { // there is something to say of the search
+		return nil
+	}
+	for _, text := range texts {
+		if !unmentioned(ctx, src, source.Mentions{Field: text, Scope: s.c.Controllers[r.Controller].Scope, Needles: needles}) {
+			return nil
+		}
+	}
+	return &mentionNote{Field: len(texts), Over: true}
+}
+
 // afterErasure goes on once everything of the person's own is gone: other
-// people's text is searched, where the map names any; then the request is answered.
-func (s *Service) afterErasure(ctx context.Context, tx pgx.Tx, r requestRow) error {
+// people's text is searched, where the map names any and it is not known to name
+// nobody (unnamed); then the request is answered.
+func (s *Service) afterErasure(ctx context.Context, tx pgx.Tx, r requestRow, unnamed *mentionNote) error {
 	var begun bool
 	err := pg.EachRow(ctx, tx, `
 		SELECT e.n, EXISTS (SELECT FROM steps s WHERE s.request_id = e.number AND s.stage = 'mentions')
@@ -90,15 +113,25 @@ func (s *Service) afterErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 		return fmt.Errorf("mentions of request %d: %w", r.ID, err)
 	}
 	searches := slices.DeleteFunc(slices.Clone(s.sources), func(name string) bool { return begun || len(s.textsIn(name)) == 0 })
+	if len(searches) == 0 {
+		return s.afterMentions(ctx, tx, r)
+	}
 	for _, name := range searches {
-		if err := s.addStep(ctx, tx, r.ID, stageMentions, name); err != nil {
+		step := newStep{requestID: r.ID, stage: stageMentions, source: name, searched: unnamed}
+		if err := pg.Later(ctx, tx, addingSteps{}, step, s.insertSteps); err != nil {
+			return err
+		}
+		if unnamed == nil {
+			continue
+		}
+		if err := s.noteSearched(ctx, tx, r, name, 0, unnamed); err != nil {
 			return err
 		}
 	}
-	if len(searches) > 0 {
+	if unnamed == nil {
 		return nil
 	}
-	return s.afterMentions(ctx, tx, r)
+	return s.closeErasure(ctx, tx, r)
 }
 
 // afterMentions answers the request once nothing is left to search, to decide
@@ -182,10 +215,11 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 	if !ok {
 		return finish{}, &Permanent{Code: "no_mentions", Err: fmt.Errorf("the source %s cannot be searched for mentions. Take mentions: true out of the data map", st.Source)}
 	}
-	needles, short, err := s.needles(ctx, s.db, r)
+	p, err := s.dossierOf(ctx, s.db, r.ID)
 	if err != nil {
 		return finish{}, err
 	}
+	needles, short := s.needles(r, p)
 	if err := s.carryOut(ctx, st, r, src, needles); err != nil {
 		return finish{}, err
 	}
@@ -200,7 +234,7 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 		return finish{}, err
 	}
 	texts, over := s.textsIn(st.Source), note.Over
-	own := sync.OnceValues(func() ([]source.Walk, error) { return s.ownWalk(ctx, r, st.Source) })
+	own := sync.OnceValues(func() ([]source.Walk, error) { return s.ownWalk(r, p, st.Source) })
 	// What found nothing at the first look is noted with the step's end: after a
 	// kill it is looked at again.
 	unsaved := false
@@ -244,7 +278,11 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 	}
 	return finish{note: note, write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		if note.Over && !over {
-			if err := s.noteSearched(ctx, tx, st, r, note); err != nil {
+			n, err := s.mentionsIn(ctx, tx, r.ID, st.Source)
+			if err == nil {
+				err = s.noteSearched(ctx, tx, r, st.Source, n, &note)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -268,15 +306,19 @@ func (s *Service) searched(ctx context.Context, tx pgx.Tx, st stepRow, r request
 }
 
 // noteSearched puts on record that a source has been searched to its end.
-func (s *Service) noteSearched(ctx context.Context, tx pgx.Tx, st stepRow, r requestRow, note mentionNote) error {
-	var n int64
-	err := pg.EachRow(ctx, tx, `
+func (s *Service) noteSearched(ctx context.Context, tx pgx.Tx, r requestRow, src string, found int64, note *mentionNote) error {
+	return s.note(ctx, tx, "mentions.searched", r.ID, system, map[string]any{"source": src, "mentions": found, "skipped": len(note.Skipped)})
+}
+
+// mentionsIn counts the mentions found in a source.
+func (s *Service) mentionsIn(ctx context.Context, tx pgx.Tx, requestID int64, src string) (n int64, err error) {
+	err = pg.EachRow(ctx, tx, `
 		SELECT e.n, (SELECT count(*) FROM mentions m WHERE m.request_id = e.number AND m.source = e.source)
-		FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS e (number, source, n)`, r.ID, st.Source).Scan(&n)
+		FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS e (number, source, n)`, requestID, src).Scan(&n)
 	if err != nil {
-		return fmt.Errorf("mentions of request %d: %w", r.ID, err)
+		return 0, fmt.Errorf("mentions of request %d: %w", requestID, err)
 	}
-	return s.note(ctx, tx, "mentions.searched", r.ID, system, map[string]any{"source": st.Source, "mentions": n, "skipped": len(note.Skipped)})
+	return n, nil
 }
 
 // saveMentions writes what a slice found, and how far the search has come.
@@ -330,22 +372,14 @@ func (s *Service) sealMention(ctx context.Context, tx pgx.Tx, id int64, f source
 // needles are the identities to look for: the proved ones, and those that stood
 // in the rows ticked as the person's. short are sentences about those that are
 // too short to be searched.
-func (s *Service) needles(ctx context.Context, db pg.DB, r requestRow) (needles []source.Seed, short []string, err error) {
-	ids, err := s.identitiesOf(ctx, db, r.ID)
-	if err != nil {
-		return nil, nil, err
-	}
-	roots, _, err := s.rootsOf(ctx, db, r.ID)
-	if err != nil {
-		return nil, nil, err
-	}
+func (s *Service) needles(r requestRow, p dossier) (needles []source.Seed, short []string) {
 	var all []source.Seed
-	for _, id := range ids {
+	for _, id := range p.ids {
 		if id.Value != "" && !id.ProvedAt.IsZero() && id.Type != datamap.Row {
 			all = append(all, source.Seed{Type: id.Type, Value: id.Value})
 		}
 	}
-	for _, root := range roots {
+	for _, root := range p.roots {
 		if root.Ticked == nil || !*root.Ticked {
 			continue
 		}
@@ -367,14 +401,14 @@ func (s *Service) needles(ctx context.Context, db pg.DB, r requestRow) (needles 
 			}
 		}
 	}
-	return needles, short, nil
+	return needles, short
 }
 
 // ownWalk reaches what an erasure left of the person's own rows in a source (held,
 // kept by a law, shared): the rows ticked, by their keys, since of those that
 // were masked nothing else leads on.
-func (s *Service) ownWalk(ctx context.Context, r requestRow, src string) ([]source.Walk, error) {
-	w, err := s.tickedWalk(ctx, s.db, r, src, false)
+func (s *Service) ownWalk(r requestRow, p dossier, src string) ([]source.Walk, error) {
+	w, err := s.tickedWalk(r, p, src, false)
 	if err != nil || len(w.Roots) == 0 {
 		return nil, err
 	}

@@ -148,10 +148,11 @@ func (s *Service) ShowMention(ctx context.Context, a Actor, id, mention int64) (
 	if !ok || !known {
 		return text, false, &NotNow{fmt.Sprintf("The data map no longer says that %s.%s is searched for mentions: put that back.", m.Collection, m.Field)}
 	}
-	needles, _, err := s.needles(ctx, s.db, r)
+	p, err := s.dossierOf(ctx, s.db, r.ID)
 	if err != nil {
 		return text, false, fault(fmt.Sprintf("show a mention of request %d", id), err)
 	}
+	needles, _ := s.needles(r, p)
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		return s.note(ctx, tx, "mention.shown", id, a.Name, map[string]any{"mention": mention, "source": m.Source})
 	})

@@ -22,6 +22,8 @@ import (
 type newStep struct {
 	requestID     int64
 	stage, source string
+	// searched: it is one of stage mentions, and done.
+	searched *mentionNote
 }
 
 type addingSteps struct{}
@@ -31,7 +33,7 @@ type addingSteps struct{}
 // sources. The caller holds the request's row, and does not look for the step in
 // this transaction.
 func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage, source string) error {
-	return pg.Later(ctx, tx, addingSteps{}, newStep{requestID, stage, source}, s.insertSteps)
+	return pg.Later(ctx, tx, addingSteps{}, newStep{requestID: requestID, stage: stage, source: source}, s.insertSteps)
 }
 
 // addSteps makes a step for each source.
@@ -69,19 +71,38 @@ func (s *Service) insertSteps(ctx context.Context, tx pgx.Tx, all []newStep) err
 	if err != nil {
 		return fmt.Errorf("number %d steps: %w", len(all), err)
 	}
-	jobs, carriers := inCompany(work, func(i int) group { return group{"step", all[i].stage, all[i].source} })
+	var open []Work
+	var groups []group
 	for i, n := range all {
-		w, by := work[i], carriers[i]
-		sets[i] = []any{w.ID, n.requestID, n.stage, n.source, w.Run, by.ID, by.Run, s.now()}
+		if n.searched == nil {
+			open = append(open, work[i])
+			groups = append(groups, group{"step", n.stage, n.source})
+		}
+	}
+	jobs, carriers := inCompany(open, func(i int) group { return groups[i] })
+	by := map[int64]Work{}
+	for i, w := range open {
+		by[w.ID] = carriers[i]
+	}
+	now := s.now()
+	for i, n := range all {
+		w, status, ended, note := work[i], "waiting", (*time.Time)(nil), []byte(nil)
+		if n.searched != nil {
+			if note, err = s.sealJSON(place(stepOf, w.ID), n.searched); err != nil {
+				return err
+			}
+			status, ended = "done", &now
+		}
+		sets[i] = []any{w.ID, n.requestID, n.stage, n.source, w.Run, status, by[w.ID].ID, by[w.ID].Run, note, ended, now}
 	}
 	err = pg.EachOfExec(ctx, tx, `
-		INSERT INTO steps (id, request_id, stage, source, run, status, carrier, carrier_run, created_at) OVERRIDING SYSTEM VALUE
-		SELECT id, request_id, stage, source, run, 'waiting', nullif(carrier, 0), nullif(carrier_run, 0), now
-		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::int[], $8::timestamptz[])
-			AS e (id, request_id, stage, source, run, carrier, carrier_run, now)
+		INSERT INTO steps (id, request_id, stage, source, run, status, carrier, carrier_run, note_cipher, started_at, finished_at, created_at) OVERRIDING SYSTEM VALUE
+		SELECT id, request_id, stage, source, run, status, nullif(carrier, 0), nullif(carrier_run, 0), note, ended, ended, now
+		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::text[], $7::bigint[], $8::int[], $9::bytea[], $10::timestamptz[], $11::timestamptz[])
+			AS e (id, request_id, stage, source, run, status, carrier, carrier_run, note, ended, now)
 		ON CONFLICT (id) DO UPDATE
-		SET run = excluded.run, status = 'waiting', attempts = 0, error = NULL, message = NULL, started_at = NULL, finished_at = NULL,
-			carrier = excluded.carrier, carrier_run = excluded.carrier_run`, sets)
+		SET run = excluded.run, status = excluded.status, attempts = 0, error = NULL, message = NULL, started_at = excluded.started_at,
+			finished_at = excluded.finished_at, carrier = excluded.carrier, carrier_run = excluded.carrier_run`, sets)
 	if err != nil {
 		return fmt.Errorf("add %d steps: %w", len(all), err)
 	}

@@ -59,22 +59,14 @@ func (s *Service) saveRoots(ctx context.Context, tx pgx.Tx, r requestRow, src st
 // tickedWalk is the walk that a request may take in one source: from proved
 // identities, through the root rows that were ticked, and through no others.
 // Before the approval (draft) it takes the rows that nobody has left out.
-func (s *Service) tickedWalk(ctx context.Context, db pg.DB, r requestRow, src string, draft bool) (source.Walk, error) {
-	ids, err := s.identitiesOf(ctx, db, r.ID)
-	if err != nil {
-		return source.Walk{}, err
-	}
-	w, err := s.walk(r, s.seeds(ids, true))
-	if err != nil {
-		return source.Walk{}, err
-	}
-	roots, _, err := s.rootsOf(ctx, db, r.ID)
+func (s *Service) tickedWalk(r requestRow, p dossier, src string, draft bool) (source.Walk, error) {
+	w, err := s.walk(r, s.seeds(p.ids, true))
 	if err != nil {
 		return source.Walk{}, err
 	}
 	w.Restricted = true
 	within := append(fleet.Linked(w.Plan, src), src) // sources that walk together have their root rows together
-	for _, root := range roots {
+	for _, root := range p.roots {
 		if !slices.Contains(within, root.Source) || !root.Proved || root.Key == "" {
 			continue
 		}

@@ -20,6 +20,7 @@ import (
 
 // A newStep is a step to be written.
 type newStep struct {
+	id            int64 // of a new request's; 0: there may be the step already
 	requestID     int64
 	stage, source string
 	// searched: it is one of stage mentions, and done.
@@ -36,10 +37,15 @@ func (s *Service) addStep(ctx context.Context, tx pgx.Tx, requestID int64, stage
 	return pg.Later(ctx, tx, addingSteps{}, newStep{requestID: requestID, stage: stage, source: source}, s.insertSteps)
 }
 
-// addSteps makes a step for each source.
-func (s *Service) addSteps(ctx context.Context, tx pgx.Tx, requestID int64, stage string) error {
-	for _, name := range s.sources {
-		if err := s.addStep(ctx, tx, requestID, stage, name); err != nil {
+// addSteps makes a step for each source. ids are the numbers drawn for those of
+// a new request.
+func (s *Service) addSteps(ctx context.Context, tx pgx.Tx, requestID int64, stage string, ids ...int64) error {
+	for i, name := range s.sources {
+		n := newStep{requestID: requestID, stage: stage, source: name}
+		if ids != nil {
+			n.id = ids[i]
+		}
+		if err := pg.Later(ctx, tx, addingSteps{}, n, s.insertSteps); err != nil {
 			return err
 		}
 	}
@@ -53,21 +59,7 @@ func (s *Service) insertSteps(ctx context.Context, tx pgx.Tx, all []newStep) err
 		known[n] = true
 		return again
 	})
-	sets := make([][]any, len(all))
-	for i, n := range all {
-		sets[i] = []any{n.requestID, n.stage, n.source}
-	}
-	rows, err := pg.EachOf(ctx, tx, `
-		SELECT e.n, coalesce(t.id, nextval('steps_id_seq')), coalesce(t.run, 0) + 1
-		FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS e (request, stage, source, n)
-		LEFT JOIN steps t ON t.request_id = e.request AND t.stage = e.stage AND t.source = e.source ORDER BY e.n`, sets)
-	if err != nil {
-		return fmt.Errorf("number %d steps: %w", len(all), err)
-	}
-	work, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Work, error) {
-		w := Work{Kind: "step"}
-		return w, row.Scan(&w.ID, &w.Run)
-	})
+	work, err := numbered(ctx, tx, all)
 	if err != nil {
 		return fmt.Errorf("number %d steps: %w", len(all), err)
 	}
@@ -93,20 +85,52 @@ func (s *Service) insertSteps(ctx context.Context, tx pgx.Tx, all []newStep) err
 			}
 			status, ended = "done", &now
 		}
-		sets[i] = []any{w.ID, n.requestID, n.stage, n.source, w.Run, status, by[w.ID].ID, by[w.ID].Run, note, ended, now}
-	}
-	err = pg.EachOfExec(ctx, tx, `
-		INSERT INTO steps (id, request_id, stage, source, run, status, carrier, carrier_run, note_cipher, started_at, finished_at, created_at) OVERRIDING SYSTEM VALUE
-		SELECT id, request_id, stage, source, run, status, nullif(carrier, 0), nullif(carrier_run, 0), note, ended, ended, now
-		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::text[], $7::bigint[], $8::int[], $9::bytea[], $10::timestamptz[], $11::timestamptz[])
-			AS e (id, request_id, stage, source, run, status, carrier, carrier_run, note, ended, now)
-		ON CONFLICT (id) DO UPDATE
-		SET run = excluded.run, status = excluded.status, attempts = 0, error = NULL, message = NULL, started_at = excluded.started_at,
-			finished_at = excluded.finished_at, carrier = excluded.carrier, carrier_run = excluded.carrier_run`, sets)
-	if err != nil {
-		return fmt.Errorf("add %d steps: %w", len(all), err)
+		err := pg.Put(ctx, tx, `
+			INSERT INTO steps (id, request_id, stage, source, run, status, carrier, carrier_run, note_cipher, started_at, finished_at, created_at) OVERRIDING SYSTEM VALUE
+			SELECT id, request_id, stage, source, run, status, nullif(carrier, 0), nullif(carrier_run, 0), note, ended, ended, now
+			FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::text[], $7::bigint[], $8::int[], $9::bytea[], $10::timestamptz[], $11::timestamptz[])
+				AS e (id, request_id, stage, source, run, status, carrier, carrier_run, note, ended, now)
+			ON CONFLICT (id) DO UPDATE
+			SET run = excluded.run, status = excluded.status, attempts = 0, error = NULL, message = NULL, started_at = excluded.started_at,
+				finished_at = excluded.finished_at, carrier = excluded.carrier, carrier_run = excluded.carrier_run`,
+			w.ID, n.requestID, n.stage, n.source, w.Run, status, by[w.ID].ID, by[w.ID].Run, note, ended, now)
+		if err != nil {
+			return fmt.Errorf("add %d steps: %w", len(all), err)
+		}
 	}
 	return s.insertJobs(ctx, tx, jobs)
+}
+
+// numbered gives steps their numbers and runs: one that stands there already
+// keeps its number.
+func numbered(ctx context.Context, tx pgx.Tx, all []newStep) ([]Work, error) {
+	work := make([]Work, len(all))
+	var unknown []int
+	var sets [][]any
+	for i, n := range all {
+		work[i] = Work{Kind: "step", ID: n.id, Run: 1}
+		if n.id == 0 {
+			unknown = append(unknown, i)
+			sets = append(sets, []any{n.requestID, n.stage, n.source})
+		}
+	}
+	if len(unknown) == 0 {
+		return work, nil
+	}
+	rows, err := pg.EachOf(ctx, tx, `
+		SELECT e.n, coalesce(t.id, nextval('steps_id_seq')), coalesce(t.run, 0) + 1
+		FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS e (request, stage, source, n)
+		LEFT JOIN steps t ON t.request_id = e.request AND t.stage = e.stage AND t.source = e.source ORDER BY e.n`, sets)
+	if err != nil {
+		return nil, err
+	}
+	var w Work
+	_, err = pgx.ForEachRow(rows, []any{&w.ID, &w.Run}, func() error {
+		work[unknown[0]].ID, work[unknown[0]].Run = w.ID, w.Run
+		unknown = unknown[1:]
+		return nil
+	})
+	return work, err
 }
 
 type queueing struct{}
@@ -192,14 +216,10 @@ func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, r requestRow, kind, 
 func (s *Service) insertLetters(ctx context.Context, tx pgx.Tx, all []newLetter) error {
 	var work []Work
 	var groups []group
-	var notices [][]any
 	for _, l := range all {
 		if l.status == "waiting" {
 			work = append(work, l.Work)
 			groups = append(groups, group{"letter", l.kind, ""})
-		}
-		if l.kind == "notice" {
-			notices = append(notices, []any{l.requestID, l.recipient, l.ID})
 		}
 	}
 	jobs, carriers := inCompany(work, func(i int) group { return groups[i] })
@@ -207,26 +227,31 @@ func (s *Service) insertLetters(ctx context.Context, tx pgx.Tx, all []newLetter)
 	for i, w := range work {
 		by[w.ID] = carriers[i]
 	}
-	sets := make([][]any, len(all))
-	for i, l := range all {
+	for _, l := range all {
 		by := by[l.ID]
-		sets[i] = []any{l.ID, l.requestID, l.kind, l.ordinal, l.recipient, l.messageID, l.status, l.cipher, l.Run, by.ID, by.Run, s.now()}
+		err := pg.Put(ctx, tx, `
+			INSERT INTO letters (id, request_id, kind, ordinal, recipient, message_id, status, cipher, run, carrier, carrier_run, created_at) OVERRIDING SYSTEM VALUE
+			SELECT id, request_id, kind, ordinal, recipient, message_id, status, cipher, run, nullif(carrier, 0), nullif(carrier_run, 0), now
+			FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::int[], $10::bigint[], $11::int[],
+				$12::timestamptz[]) AS e (id, request_id, kind, ordinal, recipient, message_id, status, cipher, run, carrier, carrier_run, now)
+			ON CONFLICT (id) DO UPDATE
+			SET run = excluded.run, status = excluded.status, cipher = excluded.cipher, attempts = 0, carrier = excluded.carrier,
+				carrier_run = excluded.carrier_run, smtp_code = NULL, trouble = NULL, created_at = excluded.created_at`,
+			l.ID, l.requestID, l.kind, l.ordinal, l.recipient, l.messageID, l.status, l.cipher, l.Run, by.ID, by.Run, s.now())
+		if err != nil {
+			return fmt.Errorf("add %d letters: %w", len(all), err)
+		}
 	}
-	err := pg.EachOfExec(ctx, tx, `
-		INSERT INTO letters (id, request_id, kind, ordinal, recipient, message_id, status, cipher, run, carrier, carrier_run, created_at) OVERRIDING SYSTEM VALUE
-		SELECT id, request_id, kind, ordinal, recipient, message_id, status, cipher, run, nullif(carrier, 0), nullif(carrier_run, 0), now
-		FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::int[], $10::bigint[], $11::int[],
-			$12::timestamptz[]) AS e (id, request_id, kind, ordinal, recipient, message_id, status, cipher, run, carrier, carrier_run, now)
-		ON CONFLICT (id) DO UPDATE
-		SET run = excluded.run, status = excluded.status, cipher = excluded.cipher, attempts = 0, carrier = excluded.carrier,
-			carrier_run = excluded.carrier_run, smtp_code = NULL, trouble = NULL, created_at = excluded.created_at`, sets)
-	if err == nil && len(notices) > 0 {
-		err = pg.EachOfExec(ctx, tx, `
+	for _, l := range all {
+		if l.kind != "notice" {
+			continue
+		}
+		err := pg.Put(ctx, tx, `
 			INSERT INTO notices (request_id, recipient, letter_id) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])
-			ON CONFLICT (request_id, recipient) DO UPDATE SET letter_id = excluded.letter_id`, notices)
-	}
-	if err != nil {
-		return fmt.Errorf("add %d letters: %w", len(all), err)
+			ON CONFLICT (request_id, recipient) DO UPDATE SET letter_id = excluded.letter_id`, l.requestID, l.recipient, l.ID)
+		if err != nil {
+			return fmt.Errorf("notice of request %d to %s: %w", l.requestID, l.recipient, err)
+		}
 	}
 	return s.insertJobs(ctx, tx, jobs)
 }

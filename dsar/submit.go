@@ -70,7 +70,7 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 	if in.Verified != "" {
 		sums = s.sumsOf(in.Controller, in.Identities)
 	}
-	id, numbers, err := draw(ctx, tx, sums, len(in.Identities))
+	id, numbers, steps, err := draw(ctx, tx, sums, len(in.Identities), len(s.sources))
 	if err != nil {
 		return Submitted{}, err
 	}
@@ -86,26 +86,18 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 		}
 	}
 	var alike []requestRow
+	insert := pg.Put
 	if in.Verified != "" {
-		if alike, err = s.alike(ctx, tx, r, sums); err != nil {
+		if alike, r.WaitsFor, err = s.others(ctx, tx, r, sums, ids); err != nil {
 			return Submitted{}, err
 		}
-	}
-	switch {
-	case len(alike) > 0: // it ends as soon as it stands
-		err = s.insertRequest(ctx, tx, r, pg.EachPut)
-	case in.Verified != "":
-		r.Status, r.JoinedProof = InReview, sums[0]
-		if r.Kind == datamap.Erasure {
-			if r.WaitsFor, err = s.awaited(ctx, tx, id, s.provedMACs(r, ids)); err != nil {
-				return Submitted{}, err
-			}
+		if len(alike) > 0 {
+			insert = pg.EachPut // it ends as soon as it stands
+		} else {
+			r.Status, r.JoinedProof = InReview, sums[0]
 		}
-		fallthrough
-	default:
-		err = s.insertRequest(ctx, tx, r, pg.Put)
 	}
-	if err != nil {
+	if err := s.insertRequest(ctx, tx, r, insert); err != nil {
 		return Submitted{}, err
 	}
 	if err := s.addIdentities(ctx, tx, r, ids); err != nil {
@@ -124,7 +116,7 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 	}
 	out := Submitted{ID: id, StatusToken: token}
 	if in.Verified == "" {
-		return out, s.addSteps(ctx, tx, id, stageLocate)
+		return out, s.addSteps(ctx, tx, id, stageLocate, steps...)
 	}
 	if err := s.note(ctx, tx, "request.verified", id, a.Name, map[string]any{"identities": len(ids)}); err != nil {
 		return Submitted{}, err
@@ -141,31 +133,74 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 			return Submitted{}, err
 		}
 	}
-	return out, s.addSteps(ctx, tx, id, stageDiscover)
+	return out, s.addSteps(ctx, tx, id, stageDiscover, steps...)
 }
 
-// draw draws the numbers of a request and of its identities: what is sealed is
-// bound to them. Where identities are proved, it first takes the lock over their
+// draw draws the numbers of a request, of its identities and of its first steps:
+// what is sealed is bound to them. Where identities are proved, it first takes the lock over their
 // set (sums): whoever files the same at this moment takes turns with us.
-func draw(ctx context.Context, tx pgx.Tx, sums [][]byte, identities int) (id int64, numbers []int64, err error) {
+func draw(ctx context.Context, tx pgx.Tx, sums [][]byte, identities, sources int) (id int64, numbers, steps []int64, err error) {
 	var key *int64
 	if len(sums) > 0 {
 		k, err := claimProof(tx, sums)
 		if err != nil {
-			return 0, nil, err
+			return 0, nil, nil, err
 		}
 		key = &k
 	}
 	err = pg.EachRow(ctx, tx, `
-		SELECT e.n, e.id, ARRAY(SELECT nextval('identities_id_seq') FROM generate_series(1, e.many))
+		SELECT e.n, e.id, ARRAY(SELECT nextval('identities_id_seq') FROM generate_series(1, e.many)), ARRAY(SELECT nextval('steps_id_seq') FROM generate_series(1, e.sources))
 		FROM (
-			SELECT u.n, u.many, pg_advisory_xact_lock(u.key), nextval('requests_id_seq') AS id
-			FROM (SELECT * FROM unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS u (key, many, n) ORDER BY key) u OFFSET 0) e`,
-		key, identities).Scan(&id, &numbers)
+			SELECT u.n, u.many, u.sources, pg_advisory_xact_lock(u.key), nextval('requests_id_seq') AS id
+			FROM (SELECT * FROM unnest($1::bigint[], $2::int[], $3::int[]) WITH ORDINALITY AS u (key, many, sources, n) ORDER BY key) u OFFSET 0) e`,
+		key, identities, sources).Scan(&id, &numbers, &steps)
 	if err != nil {
-		return 0, nil, fmt.Errorf("number a request: %w", err)
+		return 0, nil, nil, fmt.Errorf("number a request: %w", err)
 	}
-	return id, numbers, nil
+	return id, numbers, steps, nil
+}
+
+// others are the open requests of the same subject that a new one has to do with:
+// those that are alike, their rows locked, and, where it is an erasure, the access
+// or export request that it waits for. Mostly there are none of either.
+func (s *Service) others(ctx context.Context, tx pgx.Tx, r requestRow, sums [][]byte, ids []ProvedIdentity) (alike []requestRow, awaited *int64, err error) {
+	var sets [][]any
+	for _, sum := range sums {
+		sets = append(sets, []any{r.Controller, string(r.Kind), r.Policy, sum, []byte(nil)})
+	}
+	if r.Kind == datamap.Erasure {
+		for _, mac := range s.provedMACs(r, ids) {
+			sets = append(sets, []any{r.Controller, string(r.Kind), r.Policy, []byte(nil), mac})
+		}
+	}
+	rows, err := pg.EachOf(ctx, tx, `
+		SELECT e.n,
+			-- Not EXISTS: for that Postgres may read all that is open into a table of its own.
+			(SELECT true FROM requests q WHERE q.controller = e.controller AND q.kind = e.kind AND q.policy = e.policy AND q.joined_proof = e.proof
+				AND q.status IN ('received', 'in_review') LIMIT 1),
+			(SELECT min(a.id) FROM identities i JOIN requests a ON a.id = i.request_id
+			 WHERE i.hmac = e.hmac AND i.proved_at IS NOT NULL AND a.kind IN ('access', 'export') AND coalesce(a.status, '') IN ('in_review', 'running'))
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) WITH ORDINALITY AS e (controller, kind, policy, proof, hmac, n)`, sets)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for requests like %d: %w", r.ID, err)
+	}
+	var is *bool
+	var id *int64
+	found := false
+	_, err = pgx.ForEachRow(rows, []any{&is, &id}, func() error {
+		found = found || is != nil
+		if id != nil && (awaited == nil || *id < *awaited) {
+			awaited = id
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for requests like %d: %w", r.ID, err)
+	}
+	if found {
+		alike, err = s.alike(ctx, tx, r, sums)
+	}
+	return alike, awaited, err
 }
 
 // newRequest is the row of a submission as it comes in.

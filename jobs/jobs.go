@@ -176,13 +176,20 @@ func (c *Client) Stop() error {
 	return nil
 }
 
+// notifyEvery is how often a queue's workers are told at most that there is work:
+// telling them is a round trip of its own, and those who are busy, or were told just
+// now, look by themselves.
+const notifyEvery = 10 * time.Millisecond
+
 // An Inserter puts work into the queue in the transaction of the change that
 // needs it. It works on nothing itself.
 type Inserter struct{ river *river.Client[pgx.Tx] }
 
 // NewInserter makes one.
 func NewInserter(pool *pgxpool.Pool, schema string, log *slog.Logger) (*Inserter, error) {
-	rc, err := river.NewClient(riverpgxv5.New(pool), common(schema, log))
+	c := common(schema, log)
+	c.FetchCooldown = notifyEvery
+	rc, err := river.NewClient(riverpgxv5.New(pool), c)
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}

@@ -48,43 +48,43 @@ func (d *deferred) add(l lateness, v any) {
 	d.values[l.key] = append(d.values[l.key], v)
 }
 
-// flush carries out what was put off: first, in one pipeline, what is a
-// statement (Put), then the rest.
+// flush carries out what was put off: what has to ask first, and then, in one
+// pipeline, all that is a statement (Put), also that which the others came to.
 func (d *deferred) flush(ctx context.Context, tx pgx.Tx) error {
-	kinds, values := d.kinds, d.values
-	d.kinds, d.values = nil, nil
-	puts := &pgx.Batch{}
-	for _, l := range kinds {
-		sql, put := l.key.(putting)
-		if !put {
-			continue
+	var puts deferred
+	for len(d.kinds) > 0 {
+		now := *d
+		*d = deferred{}
+		for _, l := range now.kinds {
+			if l.run == nil {
+				for _, v := range now.values[l.key] {
+					puts.add(l, v)
+				}
+				continue
+			}
+			if err := l.run(ctx, &ownTx{tx, d}, now.values[l.key]); err != nil {
+				return err
+			}
 		}
+	}
+	if len(puts.kinds) == 0 {
+		return nil
+	}
+	statements := &pgx.Batch{}
+	for _, l := range puts.kinds {
 		var sets [][]any
-		for _, v := range values[l.key] {
+		for _, v := range puts.values[l.key] {
 			sets = append(sets, v.([]any)) //nolint:forcetypeassert // see Put
 		}
-		puts.Queue(string(sql), inStep(sets)...)
+		statements.Queue(string(l.key.(putting)), inStep(sets)...) //nolint:forcetypeassert // only Put has no run
 	}
-	if puts.Len() > 0 {
-		if err := tx.SendBatch(ctx, puts).Close(); err != nil {
-			return err
-		}
-	}
-	for _, l := range kinds {
-		if l.run == nil {
-			continue
-		}
-		if err := l.run(ctx, tx, values[l.key]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return tx.SendBatch(ctx, statements).Close()
 }
 
 // ownTx is a transaction of InTx that is nobody else's.
 type ownTx struct {
 	pgx.Tx
-	d deferred
+	d *deferred
 }
 
 func (t *ownTx) later(l lateness, v any) { t.d.add(l, v) }

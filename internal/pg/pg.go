@@ -87,7 +87,7 @@ func inTx(ctx context.Context, db Beginner, o pgx.TxOptions, f func(pgx.Tx) erro
 		defer cancel()
 		_ = tx.Rollback(ctx) // a lost connection has rolled back already
 	}()
-	own := &ownTx{Tx: tx}
+	own := &ownTx{tx, &deferred{}}
 	if err := f(own); err != nil {
 		return err
 	}

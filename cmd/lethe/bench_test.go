@@ -88,7 +88,9 @@ func BenchmarkIdle(b *testing.B) {
 // approves each when its findings are there, and waits until all are fulfilled;
 // beside it a bare skeleton of jobs and mails (bench_skeleton_test.go), and the
 // queue alone, with the same client, workers and database, whose jobs do nothing.
-// "of-skeleton" is the ratio of the medians.
+// "of-skeleton" is the ratio of the medians. An erasure of the example sends two
+// mails, since a recipient is told of it; the skeleton sends one, and so does
+// "erasure-one-mail".
 func BenchmarkQueueFull(b *testing.B) {
 	n := fromEnv("LETHE_BENCH_REQUESTS", 2000)
 	t := newTrack(b)
@@ -98,6 +100,7 @@ func BenchmarkQueueFull(b *testing.B) {
 		{"skeleton", "requests/s", func(b *testing.B) float64 { return t.skeleton(b, n) }},
 		{string(datamap.Access), "requests/s", func(b *testing.B) float64 { return t.requests(b, datamap.Access, n, t.oneByOne) }},
 		{string(datamap.Erasure), "requests/s", func(b *testing.B) float64 { return t.requests(b, datamap.Erasure, n, t.oneByOne) }},
+		{"erasure-one-mail", "requests/s", func(b *testing.B) float64 { return t.toldNobody(b, n, t.oneByOne) }},
 	})
 }
 
@@ -111,6 +114,7 @@ func BenchmarkBatch(b *testing.B) {
 	takeTurns(b, []way{
 		{"skeleton", "requests/s", func(b *testing.B) float64 { return t.skeleton(b, n/5) }},
 		{string(datamap.Erasure), "requests/s", func(b *testing.B) float64 { return t.requests(b, datamap.Erasure, n, t.allAtOnce) }},
+		{"erasure-one-mail", "requests/s", func(b *testing.B) float64 { return t.toldNobody(b, n, t.allAtOnce) }},
 	})
 }
 
@@ -187,6 +191,7 @@ func fromEnv(name string, standard int) int {
 // A track is a durable Postgres with a shop to copy, and a mailbox.
 type track struct {
 	server *devpg.Server
+	config string
 	people []sample.Person
 	made   int
 }
@@ -207,7 +212,7 @@ func newTrack(b *testing.B) *track {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = server.Stop() })
-	return &track{server: server}
+	return &track{server: server, config: livechat.Config}
 }
 
 // fill makes the database that shops are copies of.
@@ -229,8 +234,13 @@ func (t *track) fill(b *testing.B, f func(ctx context.Context, pool *pgxpool.Poo
 	}
 }
 
+// warming is how many requests are carried out before the clock starts: a server
+// that runs has its connections, and the plans of its statements.
+const warming = 200
+
 // shop fills it with made-up customers, so many times the n who can be picked.
 func (t *track) shop(b *testing.B, n, times int) {
+	n += warming
 	t.fill(b, func(ctx context.Context, pool *pgxpool.Pool) error {
 		err := sample.Generate(1, time.Now(), sample.Options{Contacts: times * n, Visits: 15 * times * n}).Load(ctx, pool)
 		if err != nil {
@@ -296,7 +306,7 @@ func (t *track) round(b *testing.B, f func(product)) {
 		b.Fatal(err)
 	}
 	defer func() { _ = box.Close() }()
-	for name, text := range map[string]string{"lethe.yaml": livechat.Config, "datamap.yaml": livechat.Datamap, "retention.yaml": livechat.Retention} {
+	for name, text := range map[string]string{"lethe.yaml": t.config, "datamap.yaml": livechat.Datamap, "retention.yaml": livechat.Retention} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			b.Fatal(err)
 		}
@@ -364,29 +374,49 @@ func (t *track) allAtOnce(b *testing.B, r product, all []dsar.Submission) {
 func (t *track) requests(b *testing.B, kind datamap.Kind, n int, submit func(*testing.B, product, []dsar.Submission)) (perSecond float64) {
 	b.Helper()
 	t.round(b, func(r product) {
-		all := make([]dsar.Submission, n)
-		for i := range all {
-			all[i] = dsar.Submission{
-				Controller: controllerOf(r.app, t.people[i]), Kind: kind, Identities: []dsar.Identity{{Type: "email", Value: t.people[i].Email}},
-				Requester: dsar.Requester{As: "self"}, Channel: "cli", Verified: "seen by the benchmark",
-			}
-		}
-		began := time.Now()
-		submit(b, r, all)
-		b.Logf("%s: taken in %.0f/s", kind, float64(n)/time.Since(began).Seconds())
-		ctx, cancel := context.WithCancel(b.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- r.app.serve(ctx, serving{work: true}) }()
-		approveAll(b, r.app, n)
-		fulfilled(b, r.app, n)
-		perSecond = float64(n) / time.Since(began).Seconds()
+		t.carryOut(b, r, kind, t.people[n:n+warming], submit)
+		perSecond = float64(n) / t.carryOut(b, r, kind, t.people[:n], submit).Seconds()
 		wholeTables(b, r.shop)
-		cancel()
-		if err := <-ended; err != nil {
-			b.Fatal(err)
-		}
 	})
 	return perSecond
+}
+
+// toldNobody does erasures where no recipient is told.
+func (t *track) toldNobody(b *testing.B, n int, submit func(*testing.B, product, []dsar.Submission)) float64 {
+	b.Helper()
+	const told = "    notify: dpo@smartlook.example\n"
+	if !strings.Contains(t.config, told) {
+		b.Fatal("expected the example to tell a recipient of each erasure")
+	}
+	defer func(config string) { t.config = config }(t.config)
+	t.config = strings.Replace(t.config, told, "", 1)
+	return t.requests(b, datamap.Erasure, n, submit)
+}
+
+func (t *track) carryOut(b *testing.B, r product, kind datamap.Kind, people []sample.Person, submit func(*testing.B, product, []dsar.Submission)) (took time.Duration) {
+	b.Helper()
+	all := make([]dsar.Submission, len(people))
+	for i, p := range people {
+		all[i] = dsar.Submission{
+			Controller: controllerOf(r.app, p), Kind: kind, Identities: []dsar.Identity{{Type: "email", Value: p.Email}},
+			Requester: dsar.Requester{As: "self"}, Channel: "cli", Verified: "seen by the benchmark",
+		}
+	}
+	began := time.Now()
+	submit(b, r, all)
+	taken := time.Since(began)
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.app.serve(ctx, serving{work: true}) }()
+	approveAll(b, r.app, len(all))
+	fulfilled(b, r.app)
+	took = time.Since(began)
+	b.Logf("%s: %d taken in at %.0f/s, done at %.0f/s", kind, len(all), float64(len(all))/taken.Seconds(), float64(len(all))/took.Seconds())
+	cancel()
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+	return took
 }
 
 // wholeTables fails when the work has read a table from end to end once per
@@ -419,31 +449,46 @@ func controllerOf(a *app, p sample.Person) string {
 	return ""
 }
 
-// approveAll is a diligent DPO: whatever has been discovered is approved.
+// approveAll is a diligent DPO: whatever has been discovered is approved. What the
+// brake finds unusual takes a second one, who is as diligent.
 func approveAll(b *testing.B, a *app, n int) {
 	b.Helper()
+	second := operator
+	second.Name = "second"
 	for done := 0; done < n; {
-		var ready []int64
+		ready := map[bool][]int64{}
 		poll(b, func() (bool, error) {
 			rows, err := a.pool.Query(b.Context(), `
-				SELECT r.id FROM requests r JOIN steps s ON s.request_id = r.id
+				SELECT r.id, r.first_approved_at IS NOT NULL FROM requests r JOIN steps s ON s.request_id = r.id
 				WHERE r.status = 'in_review' AND r.approved_at IS NULL AND s.stage = 'discover' AND s.status = 'done'`)
 			if err != nil {
 				return false, err
 			}
-			ready, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+			var id int64
+			var again bool
+			_, err = pgx.ForEachRow(rows, []any{&id, &again}, func() error {
+				ready[again] = append(ready[again], id)
+				return nil
+			})
 			return len(ready) > 0, err
 		})
-		if err := errors.Join(a.requests.ApproveMany(b.Context(), operator, ready)...); err != nil {
+		errs := append(a.requests.ApproveMany(b.Context(), operator, ready[false]), a.requests.ApproveMany(b.Context(), second, ready[true])...)
+		if err := errors.Join(errs...); err != nil {
 			b.Fatal(err)
 		}
-		done += len(ready)
+		var left int
+		err := a.pool.QueryRow(b.Context(), `SELECT count(*) FROM requests WHERE status = 'in_review' AND approved_at IS NULL AND id = ANY ($1)`,
+			append(ready[false], ready[true]...)).Scan(&left)
+		if err != nil {
+			b.Fatal(err)
+		}
+		done += len(ready[false]) + len(ready[true]) - left
 	}
 }
 
 // fulfilled waits until every request is. Whatever the search of other people's
 // text finds by the way is left there, as a DPO may decide.
-func fulfilled(b *testing.B, a *app, n int) {
+func fulfilled(b *testing.B, a *app) {
 	b.Helper()
 	looks := 0
 	poll(b, func() (bool, error) {
@@ -478,9 +523,9 @@ func fulfilled(b *testing.B, a *app, n int) {
 		}
 		return false, nil
 	})
-	var done int
-	if err := a.pool.QueryRow(b.Context(), `SELECT count(*) FROM requests WHERE status = 'fulfilled'`).Scan(&done); err != nil || done != n {
-		b.Fatalf("expected %d requests to be fulfilled, %d are: %v", n, done, err)
+	var other int
+	if err := a.pool.QueryRow(b.Context(), `SELECT count(*) FROM requests WHERE status <> 'fulfilled'`).Scan(&other); err != nil || other > 0 {
+		b.Fatalf("expected all requests to be fulfilled, %d are not: %v", other, err)
 	}
 }
 

@@ -13,7 +13,7 @@ func TestArchiveKilled(t *testing.T) {
 	id := b.approved(t, datamap.Access, "karel@example.org")
 	w := b.job(t, id, "archive", "")
 	// The first attempt stores its object, and dies before the end of the step.
-	st, _, err := b.claimStep(t.Context(), w, Work{})
+	st, _, err := b.claimStep(t.Context(), w)
 	if err != nil {
 		t.Fatal(err)
 	}

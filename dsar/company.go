@@ -41,7 +41,7 @@ const (
 // and a request that has ended in the meantime are no errors: there is nothing to do.
 func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 	own := Work{Kind: "step", ID: id, Run: run}
-	st, found, err := s.claimStep(ctx, own, Work{})
+	st, found, err := s.claimStep(ctx, own)
 	if err != nil {
 		return err
 	}
@@ -51,33 +51,33 @@ func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 		}
 	}
 	defer s.gates.enter(ctx, st.Stage+" "+st.Source)()
-	var others []Work
+	var others []stepRow
 	if st.Carries || st.Stage != stageKept {
-		if others, err = s.company(ctx, own, st.Stage, st.Source); err != nil {
+		if others, err = company[stepRow](ctx, s, own, st.Stage, st.Source); err != nil {
 			return err
 		}
 	}
 	errs := pg.Together(ctx, s.c.Pool, 1+len(others), func(ctx context.Context, i int) error {
-		st, found := st, found
-		if i > 0 {
-			var err error
-			if st, found, err = s.claimStep(ctx, others[i-1], own); err != nil {
-				return err
-			}
+		switch {
+		case i > 0:
+			return s.runStep(ctx, others[i-1])
+		case found:
+			return s.runStep(ctx, st)
 		}
-		if !found {
-			return nil
-		}
-		return s.runStep(ctx, st)
+		return nil
 	})
-	return s.parted(ctx, own, others, errs)
+	ids := make([]int64, len(others))
+	for i, o := range others {
+		ids[i] = o.ID
+	}
+	return s.parted(ctx, own, ids, errs)
 }
 
 // SendLetter sends one letter, and where many wait others. Its errors are those
 // of the letter whose number is given.
 func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) error {
 	own := Work{Kind: "letter", ID: id, Run: run}
-	l, found, err := s.claimLetter(ctx, own, Work{})
+	l, found, err := s.claimLetter(ctx, own)
 	if err != nil {
 		return err
 	}
@@ -87,25 +87,25 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 		}
 	}
 	defer s.gates.enter(ctx, "letters "+l.Kind)()
-	others, err := s.company(ctx, own, l.Kind, "")
+	others, err := company[letterRow](ctx, s, own, l.Kind, "")
 	if err != nil {
 		return err
 	}
 	m = inTurn{m, make(chan struct{}, lettersAtOnce)}
 	errs := pg.Together(ctx, s.c.Pool, 1+len(others), func(ctx context.Context, i int) error {
-		l, found := l, found
-		if i > 0 {
-			var err error
-			if l, found, err = s.claimLetter(ctx, others[i-1], own); err != nil {
-				return err
-			}
+		switch {
+		case i > 0:
+			return s.sendLetter(ctx, others[i-1], m)
+		case found:
+			return s.sendLetter(ctx, l, m)
 		}
-		if !found {
-			return nil
-		}
-		return s.sendLetter(ctx, l, m)
+		return nil
 	})
-	return s.parted(ctx, own, others, errs)
+	ids := make([]int64, len(others))
+	for i, o := range others {
+		ids[i] = o.ID
+	}
+	return s.parted(ctx, own, ids, errs)
 }
 
 // A group is work that one job may carry out together: steps of a stage and
@@ -120,20 +120,22 @@ func (g group) most() int {
 	return companyMost
 }
 
-// companions names those whom a job takes along: what it carries already, and
+// companions claims those whom a job takes along: what it carries already, and
 // what is alike and waits for its first attempt, with all that this would carry:
 // else its job, which comes later, had a small company of its own.
 var companions = map[string]string{
-	"step":   companionsOf("steps", "t.stage = @stage AND t.source = @source AND t.finished_at IS NULL", "'waiting', 'running'", "running"),
-	"letter": companionsOf("letters", "t.kind = @stage AND @source = ''", "'waiting'", "waiting"),
+	"step": companionsOf("steps", "t.stage = @stage AND t.source = @source AND t.finished_at IS NULL", "'waiting', 'running'", "running",
+		"status = 'running', started_at = @now, finished_at = NULL, attempts = attempts + 1", stepColumns),
+	"letter": companionsOf("letters", "t.kind = @stage AND @source = ''", "'waiting'", "waiting",
+		"attempts = attempts + 1", letterColumns),
 }
 
 // companionsOf writes the statement: what is alike, in which states it is still
-// to be done, and in which one the job's own is.
-func companionsOf(table, alike, open, own string) string {
-	return strings.NewReplacer("TABLE", table, "ALIKE", alike, "OPEN", open, "OWN", own).Replace(`
+// to be done, in which one the job's own is, and what claims it.
+func companionsOf(table, alike, open, own, claim, columns string) string {
+	return strings.NewReplacer("TABLE", table, "ALIKE", alike, "OPEN", open, "OWN", own, "CLAIM", claim, "COLUMNS", columns).Replace(`
 		WITH carried AS (
-			SELECT id, run FROM TABLE WHERE carrier = @id AND carrier_run = @run AND coalesce(status, '') IN (OPEN) ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
+			SELECT id FROM TABLE WHERE carrier = @id AND carrier_run = @run AND coalesce(status, '') IN (OPEN) ORDER BY id LIMIT @most FOR UPDATE SKIP LOCKED),
 		free AS (
 			SELECT t.id, t.run FROM TABLE t
 			WHERE ALIKE AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
@@ -143,11 +145,14 @@ func companionsOf(table, alike, open, own string) string {
 			SELECT f.id AS by, o.id FROM free f JOIN TABLE o ON o.carrier = f.id AND o.carrier_run = f.run AND coalesce(o.status, '') = 'waiting'),
 		chosen AS (
 			SELECT id, sum(1 + (SELECT count(*) FROM led WHERE led.by = free.id)) OVER (ORDER BY id) + (SELECT count(*) FROM carried) AS many FROM free),
-		taken AS (
-			UPDATE TABLE SET carrier = @id, carrier_run = @run
-			WHERE id = ANY(ARRAY(SELECT id FROM chosen WHERE many <= @most UNION ALL SELECT led.id FROM led JOIN chosen ON chosen.id = led.by WHERE many <= @most))
-			RETURNING id, run)
-		SELECT id, run FROM carried UNION ALL SELECT id, run FROM taken ORDER BY id`)
+		claimed AS (
+			UPDATE TABLE SET carrier = @id, carrier_run = @run, CLAIM
+			WHERE id = ANY(ARRAY(
+				SELECT id FROM carried
+				UNION ALL SELECT id FROM chosen WHERE many <= @most
+				UNION ALL SELECT led.id FROM led JOIN chosen ON chosen.id = led.by WHERE many <= @most))
+			RETURNING COLUMNS)
+		SELECT *, false AS carries FROM claimed ORDER BY id`)
 }
 
 // inTurn sends so many letters at once as its turns hold.
@@ -179,26 +184,26 @@ func (s *Service) carries(ctx context.Context, w Work) (yes bool, err error) {
 	return yes, nil
 }
 
-// company takes others along.
-func (s *Service) company(ctx context.Context, w Work, stage, source string) ([]Work, error) {
-	kind, id := w.Kind, w.ID
-	rows, err := s.c.Pool.Query(ctx, companions[kind], pgx.StrictNamedArgs{"id": id, "run": w.Run, "stage": stage, "source": source, "most": group{kind, stage, source}.most()})
-	if err != nil {
-		return nil, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
+// company claims others that a job takes along.
+func company[row any](ctx context.Context, s *Service, w Work, stage, source string) ([]row, error) {
+	args := pgx.StrictNamedArgs{"id": w.ID, "run": w.Run, "stage": stage, "source": source, "most": group{w.Kind, stage, source}.most()}
+	if w.Kind == "step" {
+		args["now"] = s.now()
 	}
-	others, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Work, error) {
-		w := Work{Kind: kind}
-		return w, row.Scan(&w.ID, &w.Run)
-	})
+	rows, err := s.c.Pool.Query(ctx, companions[w.Kind], args)
+	var others []row
+	if err == nil {
+		others, err = pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	}
 	if err != nil {
-		return nil, fmt.Errorf("company of %s %d: %w", kind, id, pg.Clean(err))
+		return nil, fmt.Errorf("company of %s %d: %w", w.Kind, w.ID, pg.Clean(err))
 	}
 	return others, nil
 }
 
 // parted gives those of a company that still wait jobs of their own, and
 // returns what the carrier's job has to be told.
-func (s *Service) parted(ctx context.Context, by Work, others []Work, errs []error) error {
+func (s *Service) parted(ctx context.Context, by Work, others []int64, errs []error) error {
 	if len(others) > 0 && slices.ContainsFunc(errs[1:], func(err error) bool { return err != nil }) {
 		// The job's own time may be over: that is often why something failed.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
@@ -210,11 +215,7 @@ func (s *Service) parted(ctx context.Context, by Work, others []Work, errs []err
 				sql = `SELECT id, run FROM letters WHERE carrier = $1 AND carrier_run = $2 AND coalesce(status, '') = 'waiting'
 				AND id = ANY($3) ORDER BY id FOR UPDATE`
 			}
-			var ids []int64
-			for _, w := range others {
-				ids = append(ids, w.ID)
-			}
-			rows, err := tx.Query(ctx, sql, by.ID, by.Run, ids)
+			rows, err := tx.Query(ctx, sql, by.ID, by.Run, others)
 			if err != nil {
 				return err
 			}

@@ -365,7 +365,7 @@ func TestRetryOfACarrier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var retried sync.Once
+	var retried atomic.Bool
 	again := func(ctx context.Context) {
 		for b.letterState(t, request, "erased").Status != "failed" {
 			time.Sleep(time.Millisecond)
@@ -381,7 +381,9 @@ func TestRetryOfACarrier(t *testing.T) {
 		if l.ID == carrier {
 			return &MailError{Code: 550, Final: true, Doing: "sending"}
 		}
-		retried.Do(func() { again(t.Context()) })
+		if retried.CompareAndSwap(false, true) {
+			again(t.Context())
+		}
 		return b.mail.Send(ctx, l)
 	}))
 	if permanent := (*Permanent)(nil); !errors.As(err, &permanent) {

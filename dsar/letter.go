@@ -85,17 +85,16 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 	return fault(fmt.Sprintf("note letter %d", id), err)
 }
 
-// claimLetter counts an attempt, if the letter still waits. by is whose job it
-// is; the zero Work: its own.
-func (s *Service) claimLetter(ctx context.Context, w, by Work) (letterRow, bool, error) {
-	rows, err := pg.Each(ctx, s.db, `
+const letterColumns = "id, request_id, run, carrier, kind, recipient, cipher, message_id"
+
+// claimLetter counts an attempt at a letter with a job of its own, if it still waits.
+func (s *Service) claimLetter(ctx context.Context, w Work) (letterRow, bool, error) {
+	rows, err := s.c.Pool.Query(ctx, `
 		UPDATE letters l SET attempts = attempts + 1
-		FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[]) WITH ORDINALITY AS e (letter, run, carrier, carrier_run, n)
-		WHERE l.id = e.letter AND l.run = e.run AND coalesce(l.status, '') = 'waiting'
-		  AND (coalesce(l.carrier, 0), coalesce(l.carrier_run, 0)) = (e.carrier, e.carrier_run)
-		RETURNING e.n, l.id, request_id, l.run, l.carrier, kind, recipient, cipher, message_id,
+		WHERE id = @id AND run = @run AND coalesce(status, '') = 'waiting' AND carrier IS NULL
+		RETURNING `+letterColumns+`,
 			EXISTS (SELECT FROM letters c WHERE c.carrier = l.id AND c.carrier_run = l.run AND coalesce(c.status, '') = 'waiting') AS carries`,
-		w.ID, w.Run, by.ID, by.Run)
+		pgx.StrictNamedArgs{"id": w.ID, "run": w.Run})
 	var l letterRow
 	if err == nil {
 		l, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[letterRow])

@@ -113,18 +113,18 @@ func wanted(st stepRow, status Status) bool {
 // coalesce(status, ''): Postgres would else take a partial index over what is
 // open for the shorter way, and read all that waits for each that it looks up.
 
-// claimStep marks a step running. A step that is running already is claimed
-// too: the queue runs a job twice only when it has given the first one up. by is
-// whose job it is; the zero Work: its own.
-func (s *Service) claimStep(ctx context.Context, w, by Work) (stepRow, bool, error) {
-	rows, err := pg.Each(ctx, s.db, `
-		UPDATE steps t SET status = 'running', started_at = e.now, finished_at = NULL, attempts = attempts + 1
-		FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[], $5::timestamptz[]) WITH ORDINALITY AS e (step, run, carrier, carrier_run, now, n)
-		WHERE t.id = e.step AND t.run = e.run AND coalesce(t.status, '') IN ('waiting', 'running')
-		  AND (coalesce(t.carrier, 0), coalesce(t.carrier_run, 0)) = (e.carrier, e.carrier_run)
-		RETURNING e.n, t.id, request_id, stage, source, t.run, attempts, t.carrier, note_xid, note_cipher,
+const stepColumns = "id, request_id, stage, source, run, attempts, carrier, note_xid, note_cipher"
+
+// claimStep marks a step with a job of its own as running. A step that is running
+// already is claimed too: the queue runs a job twice only when it has given the
+// first one up.
+func (s *Service) claimStep(ctx context.Context, w Work) (stepRow, bool, error) {
+	rows, err := s.c.Pool.Query(ctx, `
+		UPDATE steps t SET status = 'running', started_at = @now, finished_at = NULL, attempts = attempts + 1
+		WHERE id = @id AND run = @run AND coalesce(status, '') IN ('waiting', 'running') AND carrier IS NULL
+		RETURNING `+stepColumns+`,
 			EXISTS (SELECT FROM steps c WHERE c.carrier = t.id AND c.carrier_run = t.run AND coalesce(c.status, '') IN ('waiting', 'running')) AS carries`,
-		w.ID, w.Run, by.ID, by.Run, s.now())
+		pgx.StrictNamedArgs{"id": w.ID, "run": w.Run, "now": s.now()})
 	var st stepRow
 	if err == nil {
 		st, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[stepRow])

@@ -49,7 +49,7 @@ type shared struct {
 	ready   []*ask // those who have come to their commit, or gave up
 	failed  bool
 	conn    *pgxpool.Conn
-	tx      pgx.Tx
+	tx      *pipelined
 	later   deferred
 	claims  map[any]*memberTx
 }
@@ -303,15 +303,21 @@ func (c *convoy) disband(t *shared) {
 
 func (c *convoy) commit(ctx context.Context, t *shared) {
 	err := t.begin(ctx, c.pool)
+	var last *pgx.Batch
 	if err == nil {
-		err = t.later.flush(ctx, t.tx)
+		last, err = t.later.last(ctx, t.tx)
 	}
-	if err != nil {
+	undone := err != nil
+	if !undone {
+		undone, err = t.tx.commit(ctx, last)
+		undone = undone && err != nil
+	}
+	if undone {
 		t.rollback(ctx)
 		c.disband(t)
 		return
 	}
-	err = Clean(t.tx.Commit(ctx)) // its outcome may be unknown: it is not tried again here
+	err = Clean(err) // the outcome may be unknown: it is not tried again here
 	t.conn.Release()
 	for _, a := range t.ready {
 		a.err = err
@@ -333,11 +339,6 @@ func (c *convoy) outside(ctx context.Context, asks []*ask) error {
 	return nil
 }
 
-// A row that somebody else has locked must not keep all members waiting, who hold
-// locks of their own meanwhile: after a moment each goes alone, and who has to
-// wait does so by itself.
-const beginShared = "BEGIN; SET LOCAL lock_timeout = 1000"
-
 func (t *shared) begin(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	if t.conn != nil {
 		return nil
@@ -345,11 +346,8 @@ func (t *shared) begin(ctx context.Context, pool *pgxpool.Pool) (err error) {
 	if t.conn, err = pool.Acquire(ctx); err != nil {
 		return err
 	}
-	if t.tx, err = t.conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginShared}); err != nil {
-		t.conn.Release()
-		t.conn = nil
-	}
-	return err
+	t.tx = &pipelined{conn: t.conn.Conn()}
+	return nil
 }
 
 func (t *shared) send(ctx context.Context, pool *pgxpool.Pool, asks []*ask) error {

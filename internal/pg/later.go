@@ -48,9 +48,18 @@ func (d *deferred) add(l lateness, v any) {
 	d.values[l.key] = append(d.values[l.key], v)
 }
 
-// flush carries out what was put off: what has to ask first, and then, in one
-// pipeline, all that is a statement (Put), also that which the others came to.
+// flush carries out what was put off.
 func (d *deferred) flush(ctx context.Context, tx pgx.Tx) error {
+	last, err := d.last(ctx, tx)
+	if err != nil || last.Len() == 0 {
+		return err
+	}
+	return tx.SendBatch(ctx, last).Close()
+}
+
+// last carries out what has to ask first, and returns, to go out in one pipeline,
+// all that is a statement (Put), also that which the others came to.
+func (d *deferred) last(ctx context.Context, tx pgx.Tx) (*pgx.Batch, error) {
 	var puts deferred
 	for len(d.kinds) > 0 {
 		now := *d
@@ -63,12 +72,9 @@ func (d *deferred) flush(ctx context.Context, tx pgx.Tx) error {
 				continue
 			}
 			if err := l.run(ctx, &ownTx{tx, d}, now.values[l.key]); err != nil {
-				return err
+				return nil, err
 			}
 		}
-	}
-	if len(puts.kinds) == 0 {
-		return nil
 	}
 	statements := &pgx.Batch{}
 	for _, l := range puts.kinds {
@@ -78,7 +84,7 @@ func (d *deferred) flush(ctx context.Context, tx pgx.Tx) error {
 		}
 		statements.Queue(string(l.key.(putting)), inStep(sets)...) //nolint:forcetypeassert // only Put has no run
 	}
-	return tx.SendBatch(ctx, statements).Close()
+	return statements, nil
 }
 
 // ownTx is a transaction of InTx that is nobody else's.

@@ -256,29 +256,27 @@ func (s *Service) ownJob(ctx context.Context, tx pgx.Tx, w Work) error {
 	return s.enqueue(ctx, tx, w)
 }
 
-// inCompany gives new work its jobs. Where much of it is alike, one job carries
-// several from the start: carriers are in step with work, the zero Work where it
-// has a job of its own.
-func inCompany(work []Work, of func(i int) group) (jobs, carriers []Work) {
-	groups := map[group][]int{}
+// inCompany gives new work its jobs. Where much of it is alike (of is in step with
+// work), one job carries several from the start: by says who carries whom.
+func inCompany(work []Work, of []group) (jobs []Work, by map[int64]Work) {
+	groups := map[group][]Work{}
 	var order []group
-	for i := range work {
-		g := of(i)
-		if groups[g] == nil {
-			order = append(order, g)
+	for i, w := range work {
+		if groups[of[i]] == nil {
+			order = append(order, of[i])
 		}
-		groups[g] = append(groups[g], i)
+		groups[of[i]] = append(groups[of[i]], w)
 	}
-	carriers = make([]Work, len(work))
+	by = map[int64]Work{}
 	for _, g := range order {
 		for part := range slices.Chunk(groups[g], g.most()+1) {
-			jobs = append(jobs, work[part[0]])
-			for _, i := range part[1:] {
-				carriers[i] = work[part[0]]
+			jobs = append(jobs, part[0])
+			for _, w := range part[1:] {
+				by[w.ID] = part[0]
 			}
 		}
 	}
-	return jobs, carriers
+	return jobs, by
 }
 
 // gates let few jobs of a kind work at once: what comes meanwhile waits, and the

@@ -400,6 +400,49 @@ func TestRetryOfACarrier(t *testing.T) {
 	}
 }
 
+// Submissions come in twos, each two with a job: the first job that begins does
+// the work of all, and the others find nothing to do.
+func TestCompanionsBringTheirOwn(t *testing.T) {
+	t.Parallel()
+	const n = 8
+	b, _ := crowdOf(t, n)
+	subs := crowd(n)[:n]
+	for pair := range slices.Chunk(subs, 2) {
+		if _, errs := b.SubmitMany(t.Context(), dpo, pair); errors.Join(errs...) != nil {
+			t.Fatal(errs)
+		}
+	}
+	counts := func() (done, carried, twice int) {
+		t.Helper()
+		err := b.pool.QueryRow(t.Context(), `
+			SELECT count(*) FILTER (WHERE status = 'done'), count(*) FILTER (WHERE carrier IS NOT NULL), count(*) FILTER (WHERE attempts > 1)
+			FROM steps WHERE source = 'crm' AND stage = 'discover'`).Scan(&done, &carried, &twice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return done, carried, twice
+	}
+	if done, carried, _ := counts(); done != 0 || carried != n/2 {
+		t.Fatalf("expected each second step to be carried by the one before, %d are", carried)
+	}
+	first := Work{Kind: "step"}
+	err := b.pool.QueryRow(t.Context(), `
+		SELECT q.id, q.run FROM test_queue q JOIN steps s ON s.id = q.id WHERE s.source = 'crm' ORDER BY q.n LIMIT 1`).Scan(&first.ID, &first.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.run(t, first); err != nil {
+		t.Fatal(err)
+	}
+	if done, carried, _ := counts(); done != n || carried != n-1 {
+		t.Errorf("expected one job to do all %d, and to carry the others: %d are done, %d were carried", n, done, carried)
+	}
+	b.worked(t)
+	if done, _, twice := counts(); done != n || twice > 0 {
+		t.Errorf("expected the other jobs to find nothing to do, %d steps were done twice", twice)
+	}
+}
+
 // byKey is a pool on the same database as the service has it when it is not tested.
 func byKey(t *testing.T, on *pgxpool.Pool) *pgxpool.Pool {
 	t.Helper()

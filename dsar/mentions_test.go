@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/examples/livechat"
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
@@ -265,5 +267,49 @@ func TestMentionsMeanwhile(t *testing.T) {
 	b.expectStatus(t, id, Fulfilled)
 	if got := text(t, pool, `SELECT string_agg(words, '; ' ORDER BY id) FROM notes WHERE id IN (1, 6)`); got != "now: [removed]; [removed] again" {
 		t.Errorf("expected both redacted, got %q", got)
+	}
+}
+
+// Where it is certain, as soon as a person's rows are gone, that no other people's
+// text names them, the request is answered at once: on the record stands a
+// search that found nothing, as if a step of its own had made it.
+func TestNamedNowhere(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		words  string
+		queued []string
+		step   Step
+	}{
+		"nobody names them":  {"ask somebody else", []string{"letter erased", "letter notice"}, Step{Status: "done"}},
+		"somebody does":      {"ask pavla@example.org", []string{"step mentions shop"}, Step{Status: "waiting"}},
+		"a part of the name": {"ask pavla", []string{"letter erased", "letter notice"}, Step{Status: "done"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, pool, _ := newNoteShop(t)
+			pgtest.Exec(t, pool, `CREATE EXTENSION pg_trgm; CREATE INDEX ON notes USING gin (words gin_trgm_ops);
+				UPDATE people SET phone = NULL; DELETE FROM notes WHERE id <> 1; UPDATE notes SET words = '`+c.words+`'`)
+			id := b.approved(t, datamap.Erasure, "pavla@example.org")
+			if err := b.run(t, b.job(t, id, "erase", "shop")); err != nil {
+				t.Fatal(err)
+			}
+			pgtest.Exec(t, b.pool, `DELETE FROM test_queue q USING steps s WHERE q.kind = 'step' AND s.id = q.id AND s.stage = 'erase'`)
+			b.expectQueued(t, c.queued...)
+			i := slices.IndexFunc(b.get(t, id).Steps, func(st Step) bool { return st.Stage == stageMentions })
+			if i < 0 {
+				t.Fatal("expected a step for the search")
+			}
+			if st := b.get(t, id).Steps[i]; st.Status != c.step.Status || st.Source != "shop" || st.Attempts != 0 {
+				t.Errorf("expected the search to be %s without an attempt, got %+v", c.step.Status, st)
+			}
+			entries, err := ledger.List(t.Context(), b.pool, id, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			searched := slices.ContainsFunc(entries, func(e ledger.Entry) bool { return e.Type == "mentions.searched" && e.Data["mentions"] == int64(0) })
+			if searched != (c.step.Status == "done") {
+				t.Errorf("expected a search on record: %v, got %v", c.step.Status == "done", searched)
+			}
+		})
 	}
 }

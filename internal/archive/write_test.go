@@ -125,6 +125,41 @@ func TestWriteKeepsValuesExactly(t *testing.T) {
 	}
 }
 
+// Files of some hundred bytes are stored, larger ones compressed; both come out
+// as they went in.
+func TestSmallFilesAreStored(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a line like any other. ", 100)
+	var out bytes.Buffer
+	_, err := Write(t.Context(), &out, letter(), "sha256:0", []Table{
+		table("shop", "small", []string{"id"}, []any{int64(1)}), table("shop", "large", []string{"text"}, []any{long}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(out.Bytes()), int64(out.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range z.File {
+		want := zip.Store
+		if f.UncompressedSize64 > smallFile {
+			want = zip.Deflate
+		}
+		if f.Method != want {
+			t.Errorf("%s: %d bytes should be written by the method %d, not %d", f.Name, f.UncompressedSize64, want, f.Method)
+		}
+		in, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(in)
+		if err != nil || uint64(len(text)) != f.UncompressedSize64 || f.Name == "data/shop/large.csv" && !strings.Contains(string(text), long) {
+			t.Errorf("%s: should read back as it was written: %v", f.Name, err)
+		}
+	}
+}
+
 func TestFormulasAreDefused(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{

@@ -177,6 +177,77 @@ func TestConvoyMembersFailAlone(t *testing.T) {
 	}
 }
 
+// What goes wrong in the last statements, which go out with the commit, is the
+// fault of the one whose they are: nothing was committed, and each goes alone.
+func TestConvoyFailsAtItsEnd(t *testing.T) {
+	t.Parallel()
+	pool := fleetOf(t)
+	pgtest.Exec(t, pool.Pool, `INSERT INTO carts (id) VALUES (3)`)
+	tried := make([]atomic.Int64, 6)
+	errs := pg.Together(t.Context(), pool.Pool, len(tried), func(ctx context.Context, i int) error {
+		return pg.InTx(ctx, pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+			tried[i].Add(1)
+			if i == 4 { // nothing at all to do
+				return nil
+			}
+			return pg.Put(ctx, tx, `INSERT INTO carts (id) SELECT unnest($1::int[])`, i)
+		})
+	})
+	for i, err := range errs {
+		switch {
+		case i == 3 && pg.Code(err) != "23505":
+			t.Errorf("expected the doubled cart to be refused, got %v", err)
+		case i != 3 && err != nil:
+			t.Errorf("expected member %d not to be touched by it, got %v", i, err)
+		}
+		if n := tried[i].Load(); n != 2 {
+			t.Errorf("expected member %d to be tried together and alone, it was tried %d times", i, n)
+		}
+	}
+	if n := count(t, pool, `SELECT count(*) FROM carts`); n != 5 {
+		t.Errorf("expected four new carts beside the old one, there are %d", n)
+	}
+	for range 2 {
+		if errs := pg.Together(t.Context(), pool.Pool, 2, func(ctx context.Context, _ int) error {
+			return pg.InTx(ctx, pool, pgx.TxOptions{}, func(pgx.Tx) error { return nil })
+		}); errors.Join(errs...) != nil {
+			t.Errorf("expected nothing to do to be no error, got %v", errs)
+		}
+	}
+}
+
+// A connection that ends before the commit takes nobody along but the one whose
+// statement it ended at.
+func TestConvoyLosesItsConnection(t *testing.T) {
+	t.Parallel()
+	pool := fleetOf(t)
+	var tried atomic.Int64
+	errs := pg.Together(t.Context(), pool.Pool, 3, func(ctx context.Context, i int) error {
+		return pg.InTx(ctx, pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+			tried.Add(1)
+			// The others' carts are written in the same pipeline, before and after.
+			sql := `INSERT INTO carts (id) SELECT unnest($1::int[])`
+			if i == 1 {
+				sql = `SELECT pg_sleep(60) FROM unnest($1::int[])`
+				time.AfterFunc(200*time.Millisecond, func() {
+					_, _ = pool.Pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+						WHERE datname = current_database() AND query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()`)
+				})
+			}
+			return pg.Put(ctx, tx, sql, i)
+		})
+	})
+	if n := count(t, pool, `SELECT count(*) FROM carts`); n != 2 {
+		t.Errorf("expected the two others' carts, there are %d", n)
+	}
+	if errs[0] != nil || errs[1] == nil || errs[2] != nil {
+		t.Errorf("expected one member to fail, got %v", errs)
+	}
+	if n := tried.Load(); n > 6 {
+		t.Errorf("expected nobody to be tried more than together and alone, it was %d times", n)
+	}
+}
+
 // What is asked of something else is gathered, and can ask back as members.
 func TestConvoyGathers(t *testing.T) {
 	t.Parallel()

@@ -197,7 +197,7 @@ func (s *Service) address(ctx context.Context, db pg.DB, requestID int64) (strin
 }
 
 func (s *Service) addressOf(ctx context.Context, db pg.DB, requestID int64, p dossier) (string, error) {
-	ids, roots, err := p.ids, slices.Clone(p.roots), error(nil)
+	ids, roots := p.ids, slices.Clone(p.roots)
 	proved := slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return !id.ProvedAt.IsZero() })
 	open := disagreeing(roots) && undecided(roots)
 	left := slices.ContainsFunc(roots, func(r RootRow) bool { return r.Proved && r.Ticked != nil && !*r.Ticked })
@@ -207,6 +207,7 @@ func (s *Service) addressOf(ctx context.Context, db pg.DB, requestID int64, p do
 	}
 	var others []string
 	if !open && !left {
+		var err error
 		if others, err = s.reached(ctx, db, requestID); err != nil {
 			return "", err
 		}

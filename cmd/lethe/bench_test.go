@@ -200,6 +200,7 @@ const shopTemplate = "shop_template"
 
 func newTrack(b *testing.B) *track {
 	b.Helper()
+	collectLess() // as main does, for all that is compared
 	settings := map[string]string{"shared_buffers": "512MB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"}
 	// More lines for looking closer: LETHE_BENCH_POSTGRES=name=value,name=value
 	for _, line := range strings.Split(os.Getenv("LETHE_BENCH_POSTGRES"), ",") {

@@ -88,13 +88,14 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 	var alike []requestRow
 	insert := pg.Put
 	if in.Verified != "" {
-		if alike, r.WaitsFor, err = s.others(ctx, tx, r, sums, ids); err != nil {
+		var awaited *int64
+		if alike, awaited, err = s.others(ctx, tx, r, sums, ids); err != nil {
 			return Submitted{}, err
 		}
 		if len(alike) > 0 {
 			insert = pg.EachPut // it ends as soon as it stands
 		} else {
-			r.Status, r.JoinedProof = InReview, sums[0]
+			r.Status, r.JoinedProof, r.WaitsFor = InReview, sums[0], awaited
 		}
 	}
 	if err := s.insertRequest(ctx, tx, r, insert); err != nil {

@@ -179,7 +179,7 @@ func (c *Client) Stop() error {
 // notifyEvery is how often a queue's workers are told at most that there is work:
 // telling them is a round trip of its own, and those who are busy, or were told just
 // now, look by themselves.
-const notifyEvery = 10 * time.Millisecond
+const notifyEvery = 5 * time.Millisecond
 
 // An Inserter puts work into the queue in the transaction of the change that
 // needs it. It works on nothing itself.

@@ -47,12 +47,8 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return err
 	}
-	to, err := s.addressOf(ctx, tx, r.ID, p)
-	if err != nil {
-		return err
-	}
 	if rows, shared := total(findings); rows+shared == 0 && len(byHand)+len(skipped)+len(removed)+len(stays) == 0 {
-		return s.answer(ctx, tx, r, "nothing", letterContent{To: to})
+		return s.answer(ctx, tx, r, p, "nothing", letterContent{})
 	}
 	if err := s.tellRecipients(ctx, tx, r, p, findings); err != nil {
 		return err
@@ -62,7 +58,7 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 		return err
 	}
 	kept := slices.Concat(s.obliged(findings, ends), unattributed(p), stays, skipped)
-	return s.answer(ctx, tx, r, "erased", letterContent{To: to, Kept: kept, ByHand: byHand, Mentions: removed})
+	return s.answer(ctx, tx, r, p, "erased", letterContent{Kept: kept, ByHand: byHand, Mentions: removed})
 }
 
 // namedTo are the identities by which a recipient can find the person. The key

@@ -57,11 +57,11 @@ func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, e
 	defer pg.Soon(ctx, func() { p.close(ctx) })
 	if p.empty() {
 		return finish{write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
-			to, err := s.address(ctx, tx, r.ID)
+			p, err := s.dossierOf(ctx, tx, r.ID)
 			if err != nil {
 				return err
 			}
-			return s.answer(ctx, tx, r, "nothing", letterContent{To: to})
+			return s.answer(ctx, tx, r, p, "nothing", letterContent{})
 		}}, nil
 	}
 	object, err := s.randomName()
@@ -197,16 +197,18 @@ func (s *Service) deliver(ctx context.Context, tx pgx.Tx, r requestRow, object s
 	if err != nil {
 		return fmt.Errorf("letter of request %d: %w", r.ID, err)
 	}
-	err = s.addLetter(ctx, tx, r, "archive", "", ordinal, c)
-	return err
+	return s.addLetter(ctx, tx, r, "archive", "", ordinal, c)
 }
 
 // answer writes the letter that ends a request. With no address to write to,
 // the request ends all the same: the work is done, the time of scrubbing must
 // begin, and the skipped letter in the record tells the DPO to tell the person.
-func (s *Service) answer(ctx context.Context, tx pgx.Tx, r requestRow, kind string, c letterContent) (err error) {
+func (s *Service) answer(ctx context.Context, tx pgx.Tx, r requestRow, p dossier, kind string, c letterContent) (err error) {
+	if c.To, err = s.addressOf(ctx, tx, r.ID, p); err != nil {
+		return err
+	}
 	if c.To != "" {
-		if c.StatusLink, err = s.statusLink(ctx, tx, r, nil); err != nil {
+		if c.StatusLink, err = s.statusLink(ctx, tx, r, provedIDs(p.ids)); err != nil {
 			return err
 		}
 	}

@@ -220,8 +220,7 @@ func (s *Service) afterAsk(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		}
 		return s.afterErasure(ctx, tx, r, nil)
 	}
-	err = s.addStep(ctx, tx, r.ID, stageArchive, "")
-	return err
+	return s.addStep(ctx, tx, r.ID, stageArchive, "")
 }
 
 // title of a desk in letters to the subject: what it holds, and where.

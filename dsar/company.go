@@ -57,20 +57,7 @@ func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 			return err
 		}
 	}
-	errs := pg.Together(ctx, s.c.Pool, 1+len(others), func(ctx context.Context, i int) error {
-		switch {
-		case i > 0:
-			return s.runStep(ctx, others[i-1])
-		case found:
-			return s.runStep(ctx, st)
-		}
-		return nil
-	})
-	ids := make([]int64, len(others))
-	for i, o := range others {
-		ids[i] = o.ID
-	}
-	return s.parted(ctx, own, ids, errs)
+	return workInCompany(ctx, s, own, found, append([]stepRow{st}, others...), s.runStep)
 }
 
 // SendLetter sends one letter, and where many wait others. Its errors are those
@@ -92,21 +79,28 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 		return err
 	}
 	m = inTurn{m, make(chan struct{}, lettersAtOnce)}
-	errs := pg.Together(ctx, s.c.Pool, 1+len(others), func(ctx context.Context, i int) error {
-		switch {
-		case i > 0:
-			return s.sendLetter(ctx, others[i-1], m)
-		case found:
-			return s.sendLetter(ctx, l, m)
-		}
-		return nil
-	})
-	ids := make([]int64, len(others))
-	for i, o := range others {
-		ids[i] = o.ID
-	}
-	return s.parted(ctx, own, ids, errs)
+	return workInCompany(ctx, s, own, found, append([]letterRow{l}, others...), func(ctx context.Context, l letterRow) error { return s.sendLetter(ctx, l, m) })
 }
+
+// workInCompany carries out a job's own work, which comes first and may not have
+// been found, with that of others.
+func workInCompany[row interface{ number() int64 }](ctx context.Context, s *Service, own Work, found bool, all []row, do func(context.Context, row) error) error {
+	errs := pg.Together(ctx, s.c.Pool, len(all), func(ctx context.Context, i int) error {
+		if i == 0 && !found {
+			return nil
+		}
+		return do(ctx, all[i])
+	})
+	others := make([]int64, 0, len(all))
+	for _, o := range all[1:] {
+		others = append(others, o.number())
+	}
+	return s.parted(ctx, own, others, errs)
+}
+
+func (st stepRow) number() int64 { return st.ID }
+
+func (l letterRow) number() int64 { return l.ID }
 
 // A group is work that one job may carry out together: steps of a stage and
 // source, letters of a kind (their stage).

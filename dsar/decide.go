@@ -78,7 +78,7 @@ func (s *Service) lockAwaited(ctx context.Context, tx pgx.Tx, id int64) (*int64,
 	if err != nil {
 		return nil, err
 	}
-	other, err := s.awaited(ctx, tx, id, s.provedMACs(r, ids))
+	_, other, err := s.related(ctx, tx, r, nil, s.provedMACs(r, ids))
 	if err != nil || other == nil {
 		return nil, err
 	}
@@ -267,8 +267,7 @@ func (s *Service) tell(ctx context.Context, tx pgx.Tx, r requestRow, kind, reaso
 			return err
 		}
 	}
-	err = s.addLetter(ctx, tx, r, kind, "", 0, c)
-	return err
+	return s.addLetter(ctx, tx, r, kind, "", 0, c)
 }
 
 // keepReason seals the DPO's words.

@@ -129,8 +129,7 @@ func (s *Service) claimKept(ctx context.Context) error {
 			if err != nil || taken {
 				return err
 			}
-			err = s.addStep(ctx, tx, d.RequestID, stageKept, d.Source)
-			return err
+			return s.addStep(ctx, tx, d.RequestID, stageKept, d.Source)
 		}))
 	}
 	return errors.Join(errs...)

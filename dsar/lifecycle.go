@@ -158,7 +158,7 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, id int64) error {
 		if w.ApprovedAt == nil {
 			continue
 		}
-		if w, err = loadRequest(ctx, tx, w.ID, true); err != nil {
+		if w, err = loadRequest(ctx, tx, w.ID, true); err != nil { // what it waits for may have changed
 			return err
 		}
 		if err := s.start(ctx, tx, w, system); err != nil {

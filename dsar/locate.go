@@ -292,10 +292,9 @@ func (s *Service) askConfirmation(ctx context.Context, tx pgx.Tx, r requestRow, 
 	if err != nil {
 		return err
 	}
-	err = s.addLetter(ctx, tx, r, kind, "", ordinal, letterContent{
+	return s.addLetter(ctx, tx, r, kind, "", ordinal, letterContent{
 		To: c.to, Link: s.publicURL(r.Controller) + "/confirm/" + token,
 		StatusLink: status, ExpiresAt: s.now().Add(confirmTTL)})
-	return err
 }
 
 // source finds a source by name. One that has gone from the configuration

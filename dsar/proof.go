@@ -288,7 +288,7 @@ func (s *Service) link(ctx context.Context, tx pgx.Tx, r requestRow, ids []Prove
 	if r.Kind != datamap.Erasure {
 		return s.awaitedBy(ctx, tx, r, ids)
 	}
-	other, err := s.awaited(ctx, tx, r.ID, s.provedMACs(r, ids))
+	_, other, err := s.related(ctx, tx, r, nil, s.provedMACs(r, ids))
 	if err != nil || orZero(other) == orZero(r.WaitsFor) {
 		return err
 	}
@@ -315,32 +315,45 @@ func (s *Service) awaitedBy(ctx context.Context, tx pgx.Tx, r requestRow, ids []
 	return nil
 }
 
-// awaited is the first open access or export request that shares a proved
-// identity with this erasure; nil: none.
-func (s *Service) awaited(ctx context.Context, tx pgx.Tx, erasure int64, sums [][]byte) (*int64, error) {
-	if len(sums) == 0 {
-		return nil, nil
-	}
-	sets := make([][]any, 0, len(sums))
+// related looks for the open requests that one has to do with: whether there are
+// any of the same proved identities (sums; alike reads and locks them), and the
+// first access or export request that shares one of the identities (macs), which
+// an erasure waits for; nil: none.
+func (s *Service) related(ctx context.Context, tx pgx.Tx, r requestRow, sums, macs [][]byte) (alike bool, awaited *int64, err error) {
+	var sets [][]any
 	for _, sum := range sums {
-		sets = append(sets, []any{sum})
+		sets = append(sets, []any{r.Controller, string(r.Kind), r.Policy, sum, r.ID, []byte(nil)})
+	}
+	for _, mac := range macs {
+		sets = append(sets, []any{r.Controller, string(r.Kind), r.Policy, []byte(nil), r.ID, mac})
+	}
+	if len(sets) == 0 {
+		return false, nil, nil
 	}
 	rows, err := pg.EachOf(ctx, tx, `
-		SELECT e.n, a.id
-		FROM unnest($1::bytea[]) WITH ORDINALITY AS e (hmac, n) JOIN identities i ON i.hmac = e.hmac JOIN requests a ON a.id = i.request_id
-		WHERE i.proved_at IS NOT NULL AND a.kind IN ('access', 'export') AND coalesce(a.status, '') IN ('in_review', 'running')
-		ORDER BY a.id`, sets)
+		SELECT e.n,
+			-- Not EXISTS: for that Postgres may read all that is open into a table of its own.
+			(SELECT true FROM requests q WHERE q.controller = e.controller AND q.kind = e.kind AND q.policy = e.policy AND q.joined_proof = e.proof
+				AND q.status IN ('received', 'in_review') AND q.id <> e.own LIMIT 1),
+			(SELECT min(a.id) FROM identities i JOIN requests a ON a.id = i.request_id
+			 WHERE i.hmac = e.hmac AND i.proved_at IS NOT NULL AND a.kind IN ('access', 'export') AND coalesce(a.status, '') IN ('in_review', 'running'))
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bigint[], $6::bytea[]) WITH ORDINALITY AS e (controller, kind, policy, proof, own, hmac, n)`, sets)
 	if err != nil {
-		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure, err)
+		return false, nil, fmt.Errorf("look for requests like %d: %w", r.ID, err)
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	var is *bool
+	var id *int64
+	_, err = pgx.ForEachRow(rows, []any{&is, &id}, func() error {
+		alike = alike || is != nil
+		if id != nil && (awaited == nil || *id < *awaited) {
+			awaited = id
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("look for what request %d waits for: %w", erasure, err)
+		return false, nil, fmt.Errorf("look for requests like %d: %w", r.ID, err)
 	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	return &ids[0], nil
+	return alike, awaited, nil
 }
 
 // provedMACs are the HMACs of a request's proved identities under every key, by

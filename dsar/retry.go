@@ -79,7 +79,7 @@ func (s *Service) retrySteps(ctx context.Context, tx pgx.Tx, r requestRow, a Act
 
 func (s *Service) retryLetters(ctx context.Context, tx pgx.Tx, r requestRow) (int, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id, request_id, run, carrier, false AS carries, kind, recipient, cipher, message_id FROM letters
+		SELECT `+letterColumns+`, false AS carries FROM letters
 		WHERE request_id = $1 AND status = 'failed' AND cipher IS NOT NULL ORDER BY id`, r.ID)
 	if err != nil {
 		return 0, fmt.Errorf("failed letters: %w", err)
@@ -150,6 +150,5 @@ func (s *Service) remakeArchive(ctx context.Context, tx pgx.Tx, r requestRow) (i
 	if err != nil {
 		return 0, fmt.Errorf("expired archive: %w", err)
 	}
-	err = s.addStep(ctx, tx, r.ID, stageArchive, "")
-	return 1, err
+	return 1, s.addStep(ctx, tx, r.ID, stageArchive, "")
 }

@@ -88,8 +88,15 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 	var alike []requestRow
 	insert := pg.Put
 	if in.Verified != "" {
-		var awaited *int64
-		if alike, awaited, err = s.others(ctx, tx, r, sums, ids); err != nil {
+		var macs [][]byte
+		if r.Kind == datamap.Erasure {
+			macs = s.provedMACs(r, ids)
+		}
+		found, awaited, err := s.related(ctx, tx, r, sums, macs)
+		if err == nil && found { // mostly there is none
+			alike, err = s.alike(ctx, tx, r, sums)
+		}
+		if err != nil {
 			return Submitted{}, err
 		}
 		if len(alike) > 0 {
@@ -159,49 +166,6 @@ func draw(ctx context.Context, tx pgx.Tx, sums [][]byte, identities, sources int
 		return 0, nil, nil, fmt.Errorf("number a request: %w", err)
 	}
 	return id, numbers, steps, nil
-}
-
-// others are the open requests of the same subject that a new one has to do with:
-// those that are alike, their rows locked, and, where it is an erasure, the access
-// or export request that it waits for. Mostly there are none of either.
-func (s *Service) others(ctx context.Context, tx pgx.Tx, r requestRow, sums [][]byte, ids []ProvedIdentity) (alike []requestRow, awaited *int64, err error) {
-	var sets [][]any
-	for _, sum := range sums {
-		sets = append(sets, []any{r.Controller, string(r.Kind), r.Policy, sum, []byte(nil)})
-	}
-	if r.Kind == datamap.Erasure {
-		for _, mac := range s.provedMACs(r, ids) {
-			sets = append(sets, []any{r.Controller, string(r.Kind), r.Policy, []byte(nil), mac})
-		}
-	}
-	rows, err := pg.EachOf(ctx, tx, `
-		SELECT e.n,
-			-- Not EXISTS: for that Postgres may read all that is open into a table of its own.
-			(SELECT true FROM requests q WHERE q.controller = e.controller AND q.kind = e.kind AND q.policy = e.policy AND q.joined_proof = e.proof
-				AND q.status IN ('received', 'in_review') LIMIT 1),
-			(SELECT min(a.id) FROM identities i JOIN requests a ON a.id = i.request_id
-			 WHERE i.hmac = e.hmac AND i.proved_at IS NOT NULL AND a.kind IN ('access', 'export') AND coalesce(a.status, '') IN ('in_review', 'running'))
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) WITH ORDINALITY AS e (controller, kind, policy, proof, hmac, n)`, sets)
-	if err != nil {
-		return nil, nil, fmt.Errorf("look for requests like %d: %w", r.ID, err)
-	}
-	var is *bool
-	var id *int64
-	found := false
-	_, err = pgx.ForEachRow(rows, []any{&is, &id}, func() error {
-		found = found || is != nil
-		if id != nil && (awaited == nil || *id < *awaited) {
-			awaited = id
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("look for requests like %d: %w", r.ID, err)
-	}
-	if found {
-		alike, err = s.alike(ctx, tx, r, sums)
-	}
-	return alike, awaited, err
 }
 
 // newRequest is the row of a submission as it comes in.

@@ -71,17 +71,23 @@ func (s *Service) statusLink(ctx context.Context, tx pgx.Tx, r requestRow, ident
 		if err != nil {
 			return "", err
 		}
-		for _, id := range ids {
-			if !id.ProvedAt.IsZero() {
-				identities = append(identities, id.ID)
-			}
-		}
+		identities = provedIDs(ids)
 	}
 	token, err := s.statusToken(ctx, tx, r, identities)
 	if err != nil {
 		return "", err
 	}
 	return s.publicURL(r.Controller) + "/status/" + token, nil
+}
+
+// provedIDs are the numbers of the proved identities.
+func provedIDs(ids []ProvedIdentity) (proved []int64) {
+	for _, id := range ids {
+		if !id.ProvedAt.IsZero() {
+			proved = append(proved, id.ID)
+		}
+	}
+	return proved
 }
 
 // TokenInfo is what a page may show before the button is pressed: no personal data.

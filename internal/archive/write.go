@@ -92,7 +92,7 @@ func (a *writing) entry(e *entry, content func(io.Writer) (rows int64, err error
 	m := &measured{w: e, sum: sha256.New()}
 	rows, err := content(m)
 	if err == nil {
-		err = e.end()
+		err = e.begin(zip.Store) // unless it was: it is small
 	}
 	if err != nil {
 		return err
@@ -124,9 +124,7 @@ func (e *entry) Write(p []byte) (int, error) {
 	return e.w.Write(p)
 }
 
-// end begins an entry that turned out to be small.
-func (e *entry) end() error { return e.begin(zip.Store) }
-
+// begin begins the entry, if it has not begun.
 func (e *entry) begin(method uint16) (err error) {
 	if e.w != nil {
 		return nil

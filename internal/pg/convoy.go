@@ -308,9 +308,8 @@ func (c *convoy) commit(ctx context.Context, t *shared) {
 		last, err = t.later.last(ctx, t.tx)
 	}
 	undone := err != nil
-	if !undone {
+	if err == nil {
 		undone, err = t.tx.commit(ctx, last)
-		undone = undone && err != nil
 	}
 	if undone {
 		t.rollback(ctx)

@@ -75,6 +75,7 @@ func one(sql string, args []any) *ask {
 
 // memberTx is what a member sees of the shared transaction.
 type memberTx struct {
+	noTx
 	c *convoy
 	t *shared
 }
@@ -120,18 +121,20 @@ func (m *memberTx) SendBatch(_ context.Context, b *pgx.Batch) pgx.BatchResults {
 	return r
 }
 
-// What cannot be shared makes the transaction fail, so that each member's part
-// is done alone.
-func (m *memberTx) Begin(context.Context) (pgx.Tx, error) { return nil, errNotHere }
-func (m *memberTx) Commit(context.Context) error          { return errNotHere }
-func (m *memberTx) Rollback(context.Context) error        { return errNotHere }
-func (m *memberTx) LargeObjects() pgx.LargeObjects        { return pgx.LargeObjects{} }
-func (m *memberTx) Conn() *pgx.Conn                       { return nil }
-func (m *memberTx) CopyFrom(context.Context, pgx.Identifier, []string, pgx.CopyFromSource) (int64, error) {
+// noTx is what cannot be asked of a transaction that many share; it makes the
+// transaction fail, so that each member's part is done alone.
+type noTx struct{}
+
+func (noTx) Begin(context.Context) (pgx.Tx, error) { return nil, errNotHere }
+func (noTx) Commit(context.Context) error          { return errNotHere }
+func (noTx) Rollback(context.Context) error        { return errNotHere }
+func (noTx) LargeObjects() pgx.LargeObjects        { return pgx.LargeObjects{} }
+func (noTx) Conn() *pgx.Conn                       { return nil }
+func (noTx) CopyFrom(context.Context, pgx.Identifier, []string, pgx.CopyFromSource) (int64, error) {
 	return 0, errNotHere
 }
 
-func (m *memberTx) Prepare(context.Context, string, string) (*pgconn.StatementDescription, error) {
+func (noTx) Prepare(context.Context, string, string) (*pgconn.StatementDescription, error) {
 	return nil, errNotHere
 }
 

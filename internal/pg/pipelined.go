@@ -11,6 +11,7 @@ import (
 // A pipelined transaction begins with its first statements and commits with its
 // last ones, in the same round trips.
 type pipelined struct {
+	noTx
 	conn  *pgx.Conn
 	begun bool
 }
@@ -38,11 +39,12 @@ func (p *pipelined) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResult
 	return sent
 }
 
-// commit sends the last statements and commits. sure: an error is the database's
-// answer to one of them, and nothing was committed; else nobody can say.
-func (p *pipelined) commit(ctx context.Context, last *pgx.Batch) (sure bool, err error) {
+// commit sends the last statements and commits. undone: the error is the
+// database's answer to one of them, so nothing was committed; of any other error
+// nobody can say whether it was.
+func (p *pipelined) commit(ctx context.Context, last *pgx.Batch) (undone bool, err error) {
 	if !p.begun && last.Len() == 0 {
-		return true, nil
+		return false, nil
 	}
 	statements := last.Len()
 	last.Queue("COMMIT")
@@ -88,16 +90,9 @@ func (p *pipelined) Query(ctx context.Context, sql string, args ...any) (pgx.Row
 
 func (p *pipelined) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	if err := p.begin(ctx); err != nil {
-		return failed{err}
+		return single{err: err}
 	}
 	return p.conn.QueryRow(ctx, sql, args...)
-}
-
-func (p *pipelined) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
-	if err := p.begin(ctx); err != nil {
-		return 0, err
-	}
-	return p.conn.CopyFrom(ctx, table, columns, src)
 }
 
 // Rollback is safe when nothing was begun, and after a commit.
@@ -109,16 +104,5 @@ func (p *pipelined) Rollback(ctx context.Context) error {
 	return err
 }
 
-// The convoy commits (commit), and what is put off begins nothing of its own.
-func (p *pipelined) Commit(context.Context) error          { return errNotHere }
-func (p *pipelined) Begin(context.Context) (pgx.Tx, error) { return nil, errNotHere }
-func (p *pipelined) LargeObjects() pgx.LargeObjects        { return pgx.LargeObjects{} }
-func (p *pipelined) Conn() *pgx.Conn                       { return p.conn }
-func (p *pipelined) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
-	return p.conn.Prepare(ctx, name, sql)
-}
-
-// failed is a row that there is not.
-type failed struct{ err error }
-
-func (f failed) Scan(...any) error { return f.err }
+// Conn is the one that is used.
+func (p *pipelined) Conn() *pgx.Conn { return p.conn }

@@ -380,28 +380,47 @@ CREATE TABLE ledger (
     at         timestamptz NOT NULL,
     request_id bigint,
     actor      text NOT NULL,
-    data       jsonb NOT NULL,                   -- numbers, keys of ours, salted hashes; never contents
-    seq        bigint,
-    hash       bytea                             -- SHA-256(previous hash || canonical entry)
+    data       jsonb NOT NULL                    -- numbers, keys of ours, salted hashes; never contents
 );
-CREATE UNIQUE INDEX ledger_seq_key ON ledger (seq) WHERE seq IS NOT NULL;
-CREATE INDEX ledger_unsealed_idx ON ledger (id) WHERE seq IS NULL;
 CREATE INDEX ledger_request_idx ON ledger (request_id) WHERE request_id IS NOT NULL;
 
--- What is sealed stays, and what is not sealed yet may only be sealed: a
--- mistake in a statement of ours or an operator's must not reach the record.
--- (Who owns the table can switch this off; then the chain shows it.)
+-- Seals stand beside the entries, so that an entry is written once and never changed.
+CREATE TABLE ledger_seals (
+    seq   bigint PRIMARY KEY,
+    entry bigint NOT NULL UNIQUE,                -- ledger.id
+    hash  bytea NOT NULL                         -- SHA-256(previous hash || canonical entry)
+);
+
+-- What is to be sealed: one row for all entries of a statement.
+CREATE TABLE ledger_unsealed (
+    first   bigint PRIMARY KEY,
+    entries bigint[] NOT NULL
+);
 -- +goose StatementBegin
-CREATE FUNCTION ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION ledger_to_be_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = 'object_not_in_prerequisite_state', TABLE = 'ledger';
+    INSERT INTO lethe.ledger_unsealed SELECT min(id), array_agg(id ORDER BY id) FROM added HAVING count(*) > 0;
+    RETURN NULL;
 END
 $$;
 -- +goose StatementEnd
-CREATE TRIGGER ledger_not_deleted BEFORE DELETE ON ledger
+CREATE TRIGGER ledger_to_be_sealed AFTER INSERT ON ledger
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_to_be_sealed();
+
+-- A mistake in a statement of ours or an operator's must not reach the record.
+-- (Who owns the tables can switch this off; then the chain shows it.)
+-- +goose StatementBegin
+CREATE FUNCTION ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = 'object_not_in_prerequisite_state', TABLE = TG_TABLE_NAME;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER ledger_append_only BEFORE UPDATE OR DELETE ON ledger
     FOR EACH ROW EXECUTE FUNCTION ledger_append_only();
-CREATE TRIGGER ledger_not_changed BEFORE UPDATE OF id, type, at, request_id, actor, data ON ledger
+CREATE TRIGGER ledger_not_emptied BEFORE TRUNCATE ON ledger
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();
+CREATE TRIGGER ledger_append_only BEFORE UPDATE OR DELETE ON ledger_seals
     FOR EACH ROW EXECUTE FUNCTION ledger_append_only();
-CREATE TRIGGER ledger_sealed_once BEFORE UPDATE OF seq, hash ON ledger
-    FOR EACH ROW WHEN (OLD.seq IS NOT NULL OR NEW.seq IS NULL OR NEW.hash IS NULL)
-    EXECUTE FUNCTION ledger_append_only();
+CREATE TRIGGER ledger_not_emptied BEFORE TRUNCATE ON ledger_seals
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();

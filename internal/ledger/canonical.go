@@ -24,22 +24,20 @@ func canonical(r record, seq int64) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	// The keys of an entry are written in their order; encoding/json sorts those of maps.
-	for _, part := range []struct {
-		key   string
-		value any
-	}{
-		{`{"actor":`, r.Actor}, {`,"at":`, r.At.UTC().Format(time.RFC3339Nano)}, {`,"data":`, data}, {`,"id":`, r.ID},
-		{`,"request_id":`, r.RequestID}, {`,"seq":`, seq}, {`,"type":`, r.Type},
-	} {
-		b.WriteString(part.key)
-		if err := e.Encode(part.value); err != nil {
-			return nil, errors.New("it cannot be written as JSON")
-		}
-		b.Truncate(b.Len() - 1) // Encode ends with a new line
+	// Fields are written in this order; encoding/json sorts the keys of maps.
+	err = e.Encode(struct {
+		Actor     string `json:"actor"`
+		At        string `json:"at"`
+		Data      any    `json:"data"`
+		ID        int64  `json:"id"`
+		RequestID *int64 `json:"request_id"`
+		Seq       int64  `json:"seq"`
+		Type      string `json:"type"`
+	}{r.Actor, r.At.UTC().Format(time.RFC3339Nano), data, r.ID, r.RequestID, seq, r.Type})
+	if err != nil {
+		return nil, errors.New("it cannot be written as JSON")
 	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // genesis stands in the place of the hash before the first entry.

@@ -78,16 +78,18 @@ func check(e Entry) error {
 // index, however long the ledger is.
 const (
 	listAll = `
-		SELECT id, seq, type, at, request_id, actor, data FROM (
-			(SELECT id, seq, type, at, request_id, actor, data FROM lethe.ledger WHERE seq IS NULL ORDER BY id DESC LIMIT @limit)
+		SELECT id, type, at, request_id, actor, data, seq FROM (
+			(SELECT l.*, NULL::bigint AS seq FROM lethe.ledger_unsealed u CROSS JOIN LATERAL unnest(u.entries) AS e (id) JOIN lethe.ledger l ON l.id = e.id
+			 ORDER BY l.id DESC LIMIT @limit)
 			UNION ALL
-			(SELECT id, seq, type, at, request_id, actor, data FROM lethe.ledger WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT @limit)
+			(SELECT l.*, s.seq FROM lethe.ledger_seals s JOIN lethe.ledger l ON l.id = s.entry ORDER BY s.seq DESC LIMIT @limit)
 		) AS newest
 		ORDER BY seq DESC NULLS FIRST, id DESC LIMIT @limit`
 	listOne = `
-		SELECT id, seq, type, at, request_id, actor, data FROM lethe.ledger
-		WHERE request_id = @request
-		ORDER BY seq DESC NULLS FIRST, id DESC LIMIT @limit`
+		SELECT l.id, l.type, l.at, l.request_id, l.actor, l.data, s.seq
+		FROM lethe.ledger l LEFT JOIN lethe.ledger_seals s ON s.entry = l.id
+		WHERE l.request_id = @request
+		ORDER BY s.seq DESC NULLS FIRST, l.id DESC LIMIT @limit`
 )
 
 // List returns entries in order, newest last; requestID 0: all. Of more than
@@ -106,15 +108,23 @@ func List(ctx context.Context, pool *pgxpool.Pool, requestID int64, limit int) (
 	if err != nil {
 		return nil, fmt.Errorf("list the ledger: %w", pg.Clean(err))
 	}
-	records, err := pgx.CollectRows(rows, pgx.RowToStructByName[record])
+	records, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+		record
+		Seq *int64
+	}])
 	if err != nil {
 		return nil, fmt.Errorf("list the ledger: %w", pg.Clean(err))
 	}
 	entries := make([]Entry, len(records))
 	for i, r := range records {
-		if entries[len(records)-1-i], err = r.entry(); err != nil {
+		e, err := r.entry()
+		if err != nil {
 			return nil, fmt.Errorf("list the ledger: entry %d: %w", r.ID, err)
 		}
+		if r.Seq != nil {
+			e.Seq = *r.Seq
+		}
+		entries[len(records)-1-i] = e
 	}
 	return entries, nil
 }
@@ -122,7 +132,6 @@ func List(ctx context.Context, pool *pgxpool.Pool, requestID int64, limit int) (
 // record is a row as it stands in the table; Data is Postgres' text of a jsonb.
 type record struct {
 	ID        int64
-	Seq       *int64
 	Type      string
 	At        time.Time
 	RequestID *int64
@@ -132,9 +141,6 @@ type record struct {
 
 func (r record) entry() (Entry, error) {
 	e := Entry{ID: r.ID, Type: r.Type, At: r.At.UTC(), Actor: r.Actor}
-	if r.Seq != nil {
-		e.Seq = *r.Seq
-	}
 	if r.RequestID != nil {
 		e.RequestID = *r.RequestID
 	}

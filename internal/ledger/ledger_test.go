@@ -130,35 +130,40 @@ func TestAnyJSONVerifies(t *testing.T) {
 	}
 }
 
+// unlocked is what an owner of the tables can do.
+const unlocked = `ALTER TABLE lethe.ledger DISABLE TRIGGER ledger_append_only; ALTER TABLE lethe.ledger_seals DISABLE TRIGGER ledger_append_only; `
+
 func TestChangesAreFound(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		sql     string
-		broken  int64
-		missing int64
+		sql                               string
+		broken, missing, sealed, unsealed int64
 	}{
-		"another number of rows":      {`UPDATE lethe.ledger SET data = jsonb_set(data, '{rows}', '99') WHERE seq = 4`, 4, 0},
-		"another time":                {`UPDATE lethe.ledger SET at = at + interval '1 microsecond' WHERE seq = 4`, 4, 0},
-		"another request":             {`UPDATE lethe.ledger SET request_id = NULL WHERE seq = 4`, 4, 0},
-		"another actor":               {`UPDATE lethe.ledger SET actor = 'subject' WHERE seq = 1`, 1, 0},
-		"another type":                {`UPDATE lethe.ledger SET type = 'step.found' WHERE seq = 10`, 10, 0},
-		"another hash":                {`UPDATE lethe.ledger SET hash = sha256('x') WHERE seq = 4`, 4, 0},
-		"no hash":                     {`UPDATE lethe.ledger SET hash = NULL WHERE seq = 4`, 4, 0},
-		"one taken out":               {`DELETE FROM lethe.ledger WHERE seq = 4`, 5, 1},
-		"the first taken out":         {`DELETE FROM lethe.ledger WHERE seq <= 2`, 3, 2},
-		"two gaps":                    {`DELETE FROM lethe.ledger WHERE seq IN (4, 8)`, 5, 2},
-		"taken out and closed up":     {`DELETE FROM lethe.ledger WHERE seq = 10; UPDATE lethe.ledger SET seq = seq - 1 WHERE seq = 0; DELETE FROM lethe.ledger WHERE seq = 3; UPDATE lethe.ledger SET seq = 3 WHERE seq = 4; UPDATE lethe.ledger SET seq = 4 WHERE seq = 5`, 3, 1},
-		"two exchanged":               {`UPDATE lethe.ledger SET seq = 100 WHERE seq = 4; UPDATE lethe.ledger SET seq = 4 WHERE seq = 5; UPDATE lethe.ledger SET seq = 5 WHERE seq = 100`, 4, 0},
-		"one put in before the first": {`INSERT INTO lethe.ledger (type, at, actor, data, seq, hash) VALUES ('x', now(), 'system', '{}', 0, sha256('x'))`, 1, 0},
-		"one put in at the end":       {`INSERT INTO lethe.ledger (type, at, actor, data, seq, hash) VALUES ('x', now(), 'system', '{}', 11, sha256('x'))`, 11, 0},
+		"another number of rows":      {`UPDATE lethe.ledger SET data = jsonb_set(data, '{rows}', '99') WHERE id = 4`, 4, 0, 10, 0},
+		"another time":                {`UPDATE lethe.ledger SET at = at + interval '1 microsecond' WHERE id = 4`, 4, 0, 10, 0},
+		"another request":             {`UPDATE lethe.ledger SET request_id = NULL WHERE id = 4`, 4, 0, 10, 0},
+		"another actor":               {`UPDATE lethe.ledger SET actor = 'subject' WHERE id = 1`, 1, 0, 10, 0},
+		"another type":                {`UPDATE lethe.ledger SET type = 'step.found' WHERE id = 10`, 10, 0, 10, 0},
+		"another hash":                {`UPDATE lethe.ledger_seals SET hash = sha256('x') WHERE seq = 4`, 4, 0, 10, 0},
+		"another entry":               {`UPDATE lethe.ledger_seals SET entry = 99 WHERE seq = 4`, 4, 1, 9, 1},
+		"an entry taken out":          {`DELETE FROM lethe.ledger WHERE id = 4`, 4, 1, 9, 0},
+		"a seal taken out":            {`DELETE FROM lethe.ledger_seals WHERE seq = 4`, 5, 1, 9, 1},
+		"both taken out":              {`DELETE FROM lethe.ledger WHERE id = 4; DELETE FROM lethe.ledger_seals WHERE seq = 4`, 5, 1, 9, 0},
+		"the first taken out":         {`DELETE FROM lethe.ledger WHERE id <= 2; DELETE FROM lethe.ledger_seals WHERE seq <= 2`, 3, 2, 8, 0},
+		"two gaps":                    {`DELETE FROM lethe.ledger_seals WHERE seq IN (4, 8)`, 5, 2, 8, 2},
+		"taken out and closed up":     {`DELETE FROM lethe.ledger WHERE id = 3; DELETE FROM lethe.ledger_seals WHERE seq = 3; UPDATE lethe.ledger_seals SET seq = 3 WHERE seq = 4; UPDATE lethe.ledger_seals SET seq = 4 WHERE seq = 5`, 3, 1, 9, 0},
+		"two exchanged":               {`UPDATE lethe.ledger_seals SET seq = 100 WHERE seq = 4; UPDATE lethe.ledger_seals SET seq = 4 WHERE seq = 5; UPDATE lethe.ledger_seals SET seq = 5 WHERE seq = 100`, 4, 0, 10, 0},
+		"one put in before the first": {`INSERT INTO lethe.ledger_seals VALUES (0, 11, sha256('x')); INSERT INTO lethe.ledger (type, at, actor, data) VALUES ('x', now(), 'system', '{}')`, 1, 0, 11, 0},
+		"one put in at the end":       {`INSERT INTO lethe.ledger_seals VALUES (11, 11, sha256('x')); INSERT INTO lethe.ledger (type, at, actor, data) VALUES ('x', now(), 'system', '{}')`, 11, 0, 11, 0},
+		"one kept from being sealed":  {`INSERT INTO lethe.ledger (type, at, actor, data) VALUES ('x', now(), 'system', '{}'); DELETE FROM lethe.ledger_unsealed`, 0, 0, 10, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pool := sealedLedger(t, 10)
-			pgtest.Exec(t, pool, `ALTER TABLE lethe.ledger DISABLE TRIGGER USER; `+c.sql)
+			pgtest.Exec(t, pool, unlocked+c.sql)
 			v := verify(t, pool)
-			if v.BrokenAt != c.broken || v.Missing != c.missing {
-				t.Errorf("expected a break at %d and %d missing, got %d and %d", c.broken, c.missing, v.BrokenAt, v.Missing)
+			if v.BrokenAt != c.broken || v.Missing != c.missing || v.Sealed != c.sealed || v.Unsealed != c.unsealed {
+				t.Errorf("expected a break at %d, %d missing, %d sealed and %d not, got %+v", c.broken, c.missing, c.sealed, c.unsealed, v)
 			}
 		})
 	}
@@ -168,7 +173,7 @@ func TestACutOffEndShowsAgainstAnEarlierHead(t *testing.T) {
 	t.Parallel()
 	pool := sealedLedger(t, 10)
 	before := verify(t, pool)
-	pgtest.Exec(t, pool, `ALTER TABLE lethe.ledger DISABLE TRIGGER USER; DELETE FROM lethe.ledger WHERE seq > 8`)
+	pgtest.Exec(t, pool, unlocked+`DELETE FROM lethe.ledger WHERE id > 8; DELETE FROM lethe.ledger_seals WHERE seq > 8`)
 	after := verify(t, pool)
 	if after.Sealed != 8 || cmp.Equal(before.Head, after.Head) {
 		t.Errorf("expected another head than the one kept, got the same after %d entries", after.Sealed)
@@ -180,18 +185,34 @@ func TestTheTableRefusesChanges(t *testing.T) {
 	pool := sealedLedger(t, 2)
 	write(t, pool, entry(3))
 	for name, sql := range map[string]string{
-		"a sealed entry's deletion":   `DELETE FROM lethe.ledger WHERE seq = 1`,
-		"an unsealed one's deletion":  `DELETE FROM lethe.ledger WHERE seq IS NULL`,
-		"a sealed entry's change":     `UPDATE lethe.ledger SET actor = 'subject' WHERE seq = 1`,
-		"an unsealed one's change":    `UPDATE lethe.ledger SET data = '{}' WHERE seq IS NULL`,
-		"a change that seals":         `UPDATE lethe.ledger SET data = '{}', seq = 3, hash = 'x' WHERE seq IS NULL`,
-		"the unsealing of an entry":   `UPDATE lethe.ledger SET seq = NULL, hash = NULL WHERE seq = 2`,
-		"a number without its hash":   `UPDATE lethe.ledger SET seq = 3 WHERE seq IS NULL`,
-		"another number of the entry": `UPDATE lethe.ledger SET seq = 9 WHERE seq = 2`,
+		"a sealed entry's deletion":   `DELETE FROM lethe.ledger WHERE id = 1`,
+		"an unsealed one's deletion":  `DELETE FROM lethe.ledger WHERE id = 3`,
+		"a sealed entry's change":     `UPDATE lethe.ledger SET actor = 'subject' WHERE id = 1`,
+		"an unsealed one's change":    `UPDATE lethe.ledger SET data = '{}' WHERE id = 3`,
+		"the unsealing of an entry":   `DELETE FROM lethe.ledger_seals WHERE seq = 2`,
+		"another hash":                `UPDATE lethe.ledger_seals SET hash = 'x' WHERE seq = 2`,
+		"another number of the entry": `UPDATE lethe.ledger_seals SET seq = 9 WHERE seq = 2`,
+		"an emptied ledger":           `TRUNCATE lethe.ledger`,
+		"a ledger without its seals":  `TRUNCATE lethe.ledger_seals`,
 	} {
 		if _, err := pool.Exec(t.Context(), sql); pg.Code(err) != "55000" {
 			t.Errorf("expected %s to be refused, got %v", name, err)
 		}
+	}
+}
+
+func TestALargeStatementIsSealedInParts(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Control(t)
+	pgtest.Exec(t, pool, `INSERT INTO lethe.ledger (type, at, actor, data) SELECT 'x', now(), 'system', '{}' FROM generate_series(1, 25)`)
+	write(t, pool, entry(1))
+	for i, want := range []int{10, 10, 6, 0} {
+		if n := seal(t, pool, 10); n != want {
+			t.Errorf("expected %d entries in part %d, got %d", want, i+1, n)
+		}
+	}
+	if v := verify(t, pool); v.Sealed != 26 || v.Unsealed != 0 || v.BrokenAt != 0 || v.Missing != 0 {
+		t.Errorf("expected all in one chain, got %+v", v)
 	}
 }
 

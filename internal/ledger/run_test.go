@@ -40,11 +40,11 @@ func TestRunSealsEachTickAndSaysOnceThatItFails(t *testing.T) {
 	if v, err := Verify(ctx, pool); err != nil || v.Sealed != 1 {
 		t.Errorf("expected the entry to be sealed by the next tick, got %+v, %v", v, err)
 	}
-	pgtest.Exec(t, pool, `ALTER TABLE lethe.ledger RENAME TO away`)
+	pgtest.Exec(t, pool, `ALTER TABLE lethe.ledger_unsealed RENAME TO away`)
 	for range 4 {
 		step()
 	}
-	pgtest.Exec(t, pool, `ALTER TABLE lethe.away RENAME TO ledger`)
+	pgtest.Exec(t, pool, `ALTER TABLE lethe.away RENAME TO ledger_unsealed`)
 	step()
 	step()
 	cancel()

@@ -53,50 +53,63 @@ func Seal(ctx context.Context, pool *pgxpool.Pool, limit int) (int, error) {
 // committed before it began (READ COMMITTED), and the lock is let go after the
 // commit is seen, so the head read here is the last one there is.
 func sealBatchOf(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
-	const unsealed = `
-		SELECT id, seq, type, at, request_id, actor, data FROM lethe.ledger
-		WHERE seq IS NULL ORDER BY id LIMIT $1`
-	rows, err := tx.Query(ctx, unsealed, limit)
+	ids, err := toSeal(ctx, tx, limit)
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	const read = `SELECT id, type, at, request_id, actor, data FROM lethe.ledger WHERE id = ANY($1) ORDER BY id`
+	rows, err := tx.Query(ctx, read, ids)
 	if err != nil {
 		return 0, err
 	}
-	records, err := pgx.CollectRows(rows, pgx.RowToStructByName[record])
-	if err != nil || len(records) == 0 {
+	records, err := pgx.CollectRows(rows, pgx.RowToStructByPos[record])
+	if err != nil {
 		return 0, err
 	}
 	seq, hash := int64(0), genesis
-	const head = `SELECT seq, hash FROM lethe.ledger WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1`
+	const head = `SELECT seq, hash FROM lethe.ledger_seals ORDER BY seq DESC LIMIT 1`
 	err = tx.QueryRow(ctx, head).Scan(&seq, &hash)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return 0, err
 	}
-	ids, seqs, hashes := make([]int64, len(records)), make([]int64, len(records)), make([][]byte, len(records))
+	first, hashes := seq+1, make([][]byte, len(records))
 	for i, r := range records {
 		seq++
 		if hash, err = chain(hash, r, seq); err != nil {
 			return 0, fmt.Errorf("entry %d: %w", r.ID, err)
 		}
-		ids[i], seqs[i], hashes[i] = r.ID, seq, hash
+		ids[i], hashes[i] = r.ID, hash
 	}
-	const update = `
-		UPDATE lethe.ledger SET seq = sealed.seq, hash = sealed.hash
-		FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS sealed (id, seq, hash)
-		WHERE ledger.id = sealed.id AND ledger.seq IS NULL`
-	tag, err := tx.Exec(ctx, update, ids, seqs, hashes)
-	if err != nil {
-		return 0, err
-	}
-	if tag.RowsAffected() != int64(len(records)) {
-		return 0, &changedError{}
-	}
-	return len(records), nil
+	const seal = `
+		INSERT INTO lethe.ledger_seals (seq, entry, hash)
+		SELECT $1 + n - 1, entry, hash FROM unnest($2::bigint[], $3::bytea[]) WITH ORDINALITY AS sealed (entry, hash, n)`
+	_, err = tx.Exec(ctx, seal, first, ids[:len(records)], hashes)
+	return len(records), err
 }
 
-// changedError: an entry that was there is not there any more, or is sealed;
-// the turn is rolled back, and the next one takes what it finds.
-type changedError struct{}
-
-func (*changedError) Error() string { return "an unsealed entry was changed or removed meanwhile" }
+// toSeal takes the numbers of committed entries off the list of what is to be
+// sealed, in their order. What a statement added beyond the limit is put back.
+func toSeal(ctx context.Context, tx pgx.Tx, limit int) ([]int64, error) {
+	const take = `
+		WITH taken AS (
+			DELETE FROM lethe.ledger_unsealed WHERE first IN (
+				SELECT first FROM (
+					SELECT first, sum(cardinality(entries)) OVER (ORDER BY first) - cardinality(entries) AS before
+					FROM (SELECT first, entries FROM lethe.ledger_unsealed ORDER BY first LIMIT $1) oldest) n
+				WHERE before < $1)
+			RETURNING entries)
+		SELECT id FROM taken, unnest(entries) AS id ORDER BY id`
+	rows, err := tx.Query(ctx, take, limit)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil || len(ids) <= limit {
+		return ids, err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO lethe.ledger_unsealed (first, entries) VALUES ($1, $2)`, ids[limit], ids[limit:])
+	return ids[:limit], err
+}
 
 // Run seals each second until ctx ends. Every process that works may run it:
 // the lock lets one of them seal at a time. A failure is logged when it begins

@@ -20,7 +20,7 @@ const verifyPage = 5000
 type Verification struct {
 	Sealed, Unsealed int64
 	BrokenAt         int64  // number (Seq) of the first entry whose hash does not follow; 0: none
-	Missing          int64  // gaps in the numbering
+	Missing          int64  // gaps in the numbering, and seals without their entry
 	Head             []byte // hash of the last entry; nil when none is sealed
 }
 
@@ -30,7 +30,7 @@ func Verify(ctx context.Context, pool *pgxpool.Pool) (Verification, error) {
 	w := walker{after: math.MinInt64, previous: genesis}
 	o := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pg.InTx(ctx, pool, o, func(tx pgx.Tx) error {
-		const unsealed = `SELECT count(*) FROM lethe.ledger WHERE seq IS NULL`
+		const unsealed = `SELECT count(*) FROM lethe.ledger l WHERE NOT EXISTS (SELECT FROM lethe.ledger_seals s WHERE s.entry = l.id)`
 		if err := tx.QueryRow(ctx, unsealed).Scan(&w.Unsealed); err != nil {
 			return err
 		}
@@ -57,8 +57,9 @@ type walker struct {
 
 func (w *walker) page(ctx context.Context, tx pgx.Tx) (int, error) {
 	const sql = `
-		SELECT seq, hash, id, type, at, request_id, actor, data FROM lethe.ledger
-		WHERE seq > $1 ORDER BY seq LIMIT $2`
+		SELECT s.seq, s.hash, l.id IS NOT NULL, s.entry, coalesce(l.type, ''), coalesce(l.at, 'epoch'), l.request_id, coalesce(l.actor, ''), coalesce(l.data, 'null')
+		FROM lethe.ledger_seals s LEFT JOIN lethe.ledger l ON l.id = s.entry
+		WHERE s.seq > $1 ORDER BY s.seq LIMIT $2`
 	rows, err := tx.Query(ctx, sql, w.after, verifyPage)
 	if err != nil {
 		return 0, err
@@ -69,22 +70,27 @@ func (w *walker) page(ctx context.Context, tx pgx.Tx) (int, error) {
 		var r record
 		var seq int64
 		var hash []byte
-		if err := rows.Scan(&seq, &hash, &r.ID, &r.Type, &r.At, &r.RequestID, &r.Actor, &r.Data); err != nil {
+		var there bool
+		if err := rows.Scan(&seq, &hash, &there, &r.ID, &r.Type, &r.At, &r.RequestID, &r.Actor, &r.Data); err != nil {
 			return n, err
 		}
-		w.step(r, seq, hash)
+		w.step(r, there, seq, hash)
 	}
 	return n, rows.Err()
 }
 
-// step looks at one entry: its number must be the next one, its hash must
-// follow from the one before.
-func (w *walker) step(r record, seq int64, hash []byte) {
+// step looks at one seal: its entry must be there, its number must be the next
+// one, its hash must follow from the one before.
+func (w *walker) step(r record, there bool, seq int64, hash []byte) {
 	w.Missing += max(0, seq-w.seq-1)
 	want, err := chain(w.previous, r, seq)
-	if w.BrokenAt == 0 && (seq != w.seq+1 || err != nil || !bytes.Equal(want, hash)) {
+	if w.BrokenAt == 0 && (!there || seq != w.seq+1 || err != nil || !bytes.Equal(want, hash)) {
 		w.BrokenAt = max(1, seq) // 0 would say that nothing is broken
 	}
-	w.Sealed++
+	if there {
+		w.Sealed++
+	} else {
+		w.Missing++
+	}
 	w.after, w.seq, w.previous, w.Head = seq, seq, hash, hash
 }

@@ -68,7 +68,7 @@ func (p *program) batchChain(v variant) *statement {
 		w := &writer{p: p}
 		with := w.walkedByMany(v)
 		cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
-		cte("special", "SELECT DISTINCT r FROM ("+strings.Join(slices.Concat(w.sharedByMany(v), w.notSimple(v)), " UNION ALL ")+") n WHERE NOT (SELECT yes FROM big)")
+		cte("special", "SELECT DISTINCT r FROM ("+strings.Join(slices.Concat(w.sharedByMany(v, true), w.notSimple(v)), " UNION ALL ")+") n WHERE NOT (SELECT yes FROM big)")
 		simple := "NOT (SELECT yes FROM big) AND NOT k.r IN (SELECT r FROM special)"
 		var counts, keys, gone, wanted []string
 		for _, s := range p.stops {
@@ -267,16 +267,17 @@ func (w *writer) linkOfMany(s *stop, v variant, l datamap.Link) string {
 }
 
 // sharedByMany are queries of the numbers of walks that reach a row which a row
-// beyond them names: what is shared is not marked here.
-func (w *writer) sharedByMany(v variant) []string {
+// beyond them names: what is shared is not marked here. Of an erasure, where a
+// foreign key says the same, notSimple looks.
+func (w *writer) sharedByMany(v variant, erasing bool) []string {
 	all := []string{"SELECT 0 AS r WHERE false"}
 	for _, s := range w.p.stops {
 		for _, l := range s.referrers {
-			if w.p.leadsAll(s, l.From, l.To, v) != nil {
-				continue
-			}
 			holder := w.p.cat.table(l.From.Collection)
 			from, to := w.p.columnOf(l.From), w.p.columnOf(l.To)
+			if w.p.leadsAll(s, l.From, l.To, v) != nil || erasing && s.visit.Delete && s.t.bound(holder.oid, from.name, to.name) {
+				continue
+			}
 			value := "k." + s.f(to.name)
 			all = append(all, "SELECT k.r FROM "+reachedIn(s)+" k WHERE "+to.leads(value)+" AND EXISTS (SELECT 1 FROM "+holder.ident()+" d WHERE "+
 				linked(to, from, col("d", from.name))+" = "+convert(to, from, value)+w.notOfWalk(holder.oid, false)+apart(holder, []strand{{from: to, to: from}})+")")

@@ -75,6 +75,14 @@ type fkey struct {
 // takes tells whether deleting the parent changes the child by itself.
 func (f fkey) takes() bool { return f.action == "c" || f.action == "n" || f.action == "d" }
 
+// bound tells whether a foreign key of one column ties another table's column to
+// one of this table.
+func (t *table) bound(child uint32, from, to string) bool {
+	return slices.ContainsFunc(t.children, func(k fkey) bool {
+		return k.child == child && len(k.columns) == 1 && k.columns[0] == from && k.references[0] == to
+	})
+}
+
 // ident is the table's quoted name.
 func (t *table) ident() string { return pgx.Identifier{t.schema, t.name}.Sanitize() }
 

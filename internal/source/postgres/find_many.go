@@ -112,7 +112,7 @@ func (p *program) findChain(v variant) *statement {
 		w := &writer{p: p}
 		with := w.walkedByMany(v)
 		cte := func(name, body string) { with = append(with, name+" AS MATERIALIZED ("+body+")") }
-		cte("special", "SELECT DISTINCT r FROM ("+strings.Join(w.sharedByMany(v), " UNION ALL ")+") n WHERE NOT (SELECT yes FROM big)")
+		cte("special", "SELECT DISTINCT r FROM ("+strings.Join(w.sharedByMany(v, false), " UNION ALL ")+") n WHERE NOT (SELECT yes FROM big)")
 		counts, stray := []string{"SELECT 0 AS r, 0 AS stop, 0::int8 AS reached WHERE false"}, []string{"SELECT 0 AS r, '' AS a WHERE false"}
 		for _, s := range p.stops {
 			counts = append(counts, fmt.Sprintf("SELECT k.r, %d AS stop, count(*) AS reached FROM %s k GROUP BY k.r", s.i, reachedIn(s)))

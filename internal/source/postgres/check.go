@@ -261,22 +261,6 @@ func (t *table) inKeyOrder(f fkey) []string {
 	return f.columns
 }
 
-// hidden looks for row-level security, under which a walk would miss rows in silence.
-func (k *checking) hidden(ctx context.Context, conn *pgxpool.Conn) error {
-	rows, err := conn.Query(ctx, `SELECT w.name FROM unnest($1::text[]) AS w(name) WHERE row_security_active(to_regclass(w.name)::oid)`, k.names())
-	if err != nil {
-		return fmt.Errorf("ask for row security: %w", err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return fmt.Errorf("ask for row security: %w", err)
-	}
-	for _, n := range names {
-		k.say(Doubtful, k.s.name, "row-level security hides rows of "+n+" from the role: what is hidden is neither found nor erased", "ALTER ROLE … BYPASSRLS, or a policy for the role")
-	}
-	return nil
-}
-
 func (k *checking) names() []string {
 	var names []string
 	for name := range k.cat.named {

@@ -52,7 +52,9 @@ const unruled = "make a trigger of the rule, or drop it"
 
 // changeable tells the same when a map is checked, with the tables beneath a view.
 func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datamap.Visit, t *table) error {
-	reasons := (&stop{visit: v, c: v.Collection, t: t}).unchangeable()
+	at := &stop{visit: v, c: v.Collection, t: t}
+	k.deletesUnseen(at)
+	reasons := at.unchangeable()
 	if len(reasons) == 0 {
 		return nil
 	}

@@ -105,6 +105,60 @@ func TestRowSecurity(t *testing.T) {
 	})
 }
 
+// TestRowSecurityBehindForeignKeys: ON DELETE CASCADE takes rows that the role
+// does not see. An erasure that could do so is refused before a row is touched,
+// unless the role sees them all.
+func TestRowSecurityBehindForeignKeys(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TABLE people (id int PRIMARY KEY, email text);
+			CREATE TABLE orders (id int PRIMARY KEY, tenant int, person int REFERENCES people ON DELETE CASCADE, note text);
+			CREATE INDEX ON people (lower(email)); CREATE INDEX ON orders (person);
+			INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example');
+			INSERT INTO orders VALUES (10, 1, 1, 'mine'), (20, 2, 1, 'of the other tenant'), (30, 1, 2, 'b''s');
+			ALTER TABLE orders ENABLE ROW LEVEL SECURITY; CREATE POLICY tenant ON orders USING (tenant = 1);`)
+		m := mapOf(t, tenantMap)
+		own := asRole(t, pool, "GRANT SELECT, UPDATE, DELETE ON people, orders TO ROLE")
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+		fails := func() (check string, err error) {
+			s := sourceOf(t, own, "shop", o) // the catalogue is read anew
+			doubts, err := s.Check(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range doubts {
+				if d.Level == postgres.Wrong {
+					check += d.Sentence
+				}
+			}
+			_, err = s.Erase(t.Context(), walk, source.Holds{}, noNote)
+			return check, err
+		}
+		refused := func(when string) {
+			check, err := fails()
+			var unfit *postgres.Unfit
+			if !errors.As(err, &unfit) || !strings.Contains(err.Error(), "orders_person_fkey") || !strings.Contains(check, "orders_person_fkey") {
+				t.Errorf("%s: expected the erasure to be refused and check to say so, got %v and %q", when, err, check)
+			}
+			if n := number(t, pool, `SELECT count(*) FROM orders`); n != 3 {
+				t.Errorf("%s: expected no row to be touched, %d of 3 are left", when, n)
+			}
+		}
+		refused("the role sees one tenant")
+		pgtest.Exec(t, pool, `CREATE POLICY everything ON orders FOR SELECT USING (true); CREATE POLICY fenced ON orders AS RESTRICTIVE USING (tenant = 1)`)
+		refused("a restrictive policy stands beside one that shows all")
+		pgtest.Exec(t, pool, `DROP POLICY fenced ON orders; DROP POLICY everything ON orders; CREATE POLICY everything ON orders USING (true)`)
+		if check, err := fails(); err != nil || check != "" {
+			t.Errorf("expected a role that sees all rows to erase, got %v and %q", err, check)
+		}
+		if n := number(t, pool, `SELECT count(*) FROM orders`); n != 1 {
+			t.Errorf("expected the person's orders to be gone and the other's to stay, %d are left", n)
+		}
+	})
+}
+
 // TestViews: a view is read, found by and given like a table; an erasure that
 // would have to change one that Postgres cannot change says so before a row is touched.
 func TestViews(t *testing.T) {

@@ -179,6 +179,7 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 		reasons = append(reasons, st.unnameable()...)
 		if plan.Kind == datamap.Erasure {
 			reasons = append(reasons, st.unchangeable()...)
+			reasons = append(reasons, st.unseen(cat)...)
 		}
 		if p.keeping(st) {
 			reasons = append(reasons, st.keepMisfits()...)

@@ -7,8 +7,8 @@ import (
 
 // Gaps lists what a map does not say and a letter under Art. 15(1) or an export
 // under Art. 20 needs: purposes (a), the source of the data (g), the legal
-// basis. They are no errors of the map, which a walk can follow without them;
-// `lethe check` and `lethe datamap check` show them.
+// basis; and where it may say more than is meant (mentions, several). They are no
+// errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
 	for _, c := range m.collections() {
@@ -41,5 +41,42 @@ func Gaps(m *Map) []Problem {
 			list = append(list, Problem{Pos: f.Field.Pos, Warning: true, Message: f.Why})
 		}
 	}
+	return append(list, several(m)...)
+}
+
+// several lists the arrays by which rows are reached that may be several
+// people's, where such rows are deleted whole.
+func several(m *Map) (list []Problem) {
+	reached := map[*Field]bool{} // ends of ways, or identities
+	for _, c := range m.collections() {
+		for _, f := range c.AllFields() {
+			reached[f] = reached[f] || f.Identity != ""
+			for _, ref := range f.References {
+				if ref.Direction != To {
+					reached[f] = true
+				}
+				if ref.Direction != From {
+					reached[ref.Target] = true
+				}
+			}
+		}
+	}
+	for _, c := range m.collections() {
+		for _, f := range c.AllFields() {
+			if c.Delete && !c.Skip && reached[f] && f.oneOfMany() {
+				list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " may name several people, and strategy: delete takes the row that they share: without it each person's own elements are masked; return_all_elements: true says that the row is one person's"})
+			}
+		}
+	}
 	return list
+}
+
+// oneOfMany tells whether the field is an array, or stands in one, whose elements are told apart.
+func (f *Field) oneOfMany() bool {
+	for at := f; at != nil; at = at.Parent {
+		if at.Array {
+			return !at.AllElements
+		}
+	}
+	return false
 }

@@ -93,6 +93,7 @@ type Letter struct {
 	ExpiresAt   time.Time        // of Link
 	Reason      string           // refused, extended
 	Findings    []source.Finding // erased: what was erased, masked, kept
+	Coded       map[string]bool  // erased: the collections in whose masked rows something is pseudonymised only
 	Kept        []string         // sentences
 	Recipient   string           // notice: name of the recipient told; ask: the desk
 	Holds       string           // ask: what lies there, in words

@@ -149,6 +149,20 @@ func (s *Service) plan(kind datamap.Kind, policy string, types []string) (*datam
 	return p, nil
 }
 
+// coded are the collections in which an erasure leaves something pseudonymised.
+// Of a policy that is gone, nothing is known.
+func (s *Service) coded(policy string) map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known, ok := s.codes[policy]; ok {
+		return known
+	}
+	if pol, ok := s.policy(datamap.Erasure, policy); ok {
+		s.codes[policy] = datamap.Pseudonymised(s.c.Map, pol)
+	}
+	return s.codes[policy]
+}
+
 // policy finds a policy by kind and name; an empty name is the built-in one.
 func (s *Service) policy(kind datamap.Kind, name string) (datamap.Policy, bool) {
 	builtin := datamap.Builtin(kind)

@@ -133,7 +133,7 @@ func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentCon
 		return out, c, wanted, err
 	case "erased":
 		findings, err := findingsOf(ctx, s.db, r.ID)
-		out.Findings = s.withoutKept(findings)
+		out.Findings, out.Coded = s.withoutKept(findings), s.coded(r.Policy)
 		return out, c, true, err
 	case "archive":
 		a, err := s.liveArchive(ctx, s.db, r.ID)

@@ -193,3 +193,32 @@ func TestPostgresInTrouble(t *testing.T) {
 		})
 	}
 }
+
+// TestTheLetterSaysWhatIsPseudonymised: what was hashed can be told again by who
+// holds the key, and the letter must not call it removed.
+func TestTheLetterSaysWhatIsPseudonymised(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, shopSchema)
+	real, err := postgres.New("shop", pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.Index(shopMap, "      - name: lines")
+	hashed := shopMap[:at] + strings.NewReplacer(
+		"        fides_meta: {masking_strategy_override: {strategy: delete}}\n", "",
+		"{name: what, data_categories: [user.content]}", "{name: what, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: hmac}}}",
+	).Replace(shopMap[at:])
+	b := newWorkOver(t, hashed, map[string]Source{"shop": real})
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	l := b.mail.one(t, "erased")
+	masked := map[string]int64{}
+	for _, f := range l.Findings {
+		masked[f.Collection] = f.Masked
+	}
+	if len(l.Coded) != 1 || !l.Coded["shop.lines"] || masked["shop.lines"] != 2 || masked["shop.people"] != 1 {
+		t.Errorf("expected two hashed lines to be told apart from what is masked, got %v of %v", l.Coded, masked)
+	}
+}

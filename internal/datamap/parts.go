@@ -2,6 +2,7 @@ package datamap
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -142,8 +143,38 @@ func Weaknesses(m *Map, policies ...Policy) []Problem {
 		list = append(list, Problem{Pos: f.Pos, Warning: warning, Message: message})
 	}
 	for _, p := range policies {
+		for t := range g.masked(p) {
+			f, name := t.Field, t.Field.FullName()
+			rule := p.rule(f)
+			asked := rule != nil && rule.Strategy != nil && rule.Strategy.Strategy == t.Masking.Strategy
+			switch {
+			case t.Masking.Strategy == strategyAES && !asked:
+				add(f, false, fmt.Sprintf("%s is encrypted by policy %s, which is no erasure: who holds the key reads on; choose null_rewrite or another strategy, or a policy whose rule says strategy: aes_encrypt", name, p.Name))
+			case t.Masking.reversible():
+				add(f, true, fmt.Sprintf("%s is masked with %s by policy %s, which is not erased: %s", name, t.Masking.Strategy, p.Name, whyWeak(t.Masking)))
+			}
+		}
+	}
+	return list
+}
+
+// Pseudonymised are the collections, by full name, in whose masked rows an
+// erasure policy leaves something pseudonymised: letters must not call it removed.
+func Pseudonymised(m *Map, p Policy) map[string]bool {
+	all := map[string]bool{}
+	for t := range newGraph(m).masked(p) {
+		if t.Masking.reversible() {
+			all[t.Field.Collection.FullName()] = true
+		}
+	}
+	return all
+}
+
+// masked are the fields that an erasure policy masks, whoever asks.
+func (g *graph) masked(p Policy) iter.Seq[Target] {
+	return func(yield func(Target) bool) {
 		if p.Kind != Erasure {
-			continue
+			return
 		}
 		for _, c := range g.all {
 			if c.Skip {
@@ -154,17 +185,10 @@ func Weaknesses(m *Map, policies ...Policy) []Problem {
 				g.target(p, v, f)
 			}
 			for _, t := range v.Targets {
-				f, name := t.Field, t.Field.FullName()
-				rule := p.rule(f)
-				asked := rule != nil && rule.Strategy != nil && rule.Strategy.Strategy == t.Masking.Strategy
-				switch {
-				case t.Masking.Strategy == strategyAES && !asked:
-					add(f, false, fmt.Sprintf("%s is encrypted by policy %s, which is no erasure: who holds the key reads on; choose null_rewrite or another strategy, or a policy whose rule says strategy: aes_encrypt", name, p.Name))
-				case t.Masking.reversible():
-					add(f, true, fmt.Sprintf("%s is masked with %s by policy %s, which is not erased: %s", name, t.Masking.Strategy, p.Name, whyWeak(t.Masking)))
+				if !yield(t) {
+					return
 				}
 			}
 		}
 	}
-	return list
 }

@@ -116,6 +116,7 @@ type view struct {
 	Reasons  []string // paragraphs of Reason
 	Erased   []counted
 	Masked   []counted
+	Coded    []counted // masked, and something in it pseudonymised only
 	Held     []counted
 	Shared   []counted
 }
@@ -161,11 +162,14 @@ func newView(l dsar.Letter) view {
 		}
 	}
 	for _, f := range l.Findings {
-		name := inWords(f.Collection)
+		name, changed := inWords(f.Collection), &v.Masked
+		if l.Coded[f.Collection] {
+			changed = &v.Coded
+		}
 		for _, part := range []struct {
 			list *[]counted
 			rows int64
-		}{{&v.Erased, f.Erased}, {&v.Masked, f.Masked}, {&v.Held, f.Held}, {&v.Shared, f.Shared}} {
+		}{{&v.Erased, f.Erased}, {changed, f.Masked}, {&v.Held, f.Held}, {&v.Shared, f.Shared}} {
 			if part.rows > 0 {
 				*part.list = append(*part.list, counted{name, part.rows})
 			}

@@ -89,6 +89,26 @@ func TestWhatLettersSay(t *testing.T) {
 	}
 }
 
+// TestPseudonymisedIsNotCalledRemoved: what a key can tell again is named as such.
+func TestPseudonymisedIsNotCalledRemoved(t *testing.T) {
+	t.Parallel()
+	l := letter("erased")
+	l.Findings = append(l.Findings, source.Finding{Collection: "shop.orders", Masked: 2})
+	l.Coded = map[string]bool{"shop.orders": true}
+	_, flat, page := rendering(t, l)
+	for _, form := range []string{flat, oneLine(page.Find("body").Text())} {
+		removed, codes := strings.Index(form, "removed:"), strings.Index(form, "Article 4(5) GDPR")
+		messages, orders := strings.Index(form, "chat messages (livechat): 3 entries"), strings.Index(form, "orders (shop): 2 entries")
+		if removed < 0 || codes < removed || messages < removed || messages > codes || orders < codes {
+			t.Errorf("expected the messages as removed and the orders as pseudonymised, got:\n%s", form)
+		}
+	}
+	l.Findings = l.Findings[len(l.Findings)-1:]
+	if _, flat, _ = rendering(t, l); strings.Contains(flat, "removed") || strings.Contains(flat, "Nothing had to be changed") {
+		t.Errorf("expected nothing to be called removed, got:\n%s", flat)
+	}
+}
+
 func TestConfirmDoesNotTellWhatIsOnRecord(t *testing.T) {
 	t.Parallel()
 	// It also goes to addresses that were found nowhere (DESIGN.md, rule 5).

@@ -51,6 +51,9 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.
 		if err := k.hidden(ctx, conn); err != nil {
 			return err
 		}
+		if err := k.copies(ctx, conn); err != nil {
+			return err
+		}
 		if err := k.mentions(ctx, conn); err != nil {
 			return err
 		}

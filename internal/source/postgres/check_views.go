@@ -89,3 +89,46 @@ func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datama
 	k.say(Wrong, v.Collection.FullName(), "an erasure fails here: "+sentence, do)
 	return nil
 }
+
+// copies names the materialised views that copy what stands in mapped tables,
+// also through other views: what is erased stays in them until they are made anew.
+func (k *checking) copies(ctx context.Context, conn *pgxpool.Conn) error {
+	var mapped []uint32
+	for _, c := range k.collections {
+		if t := k.cat.table(c); t != nil && !c.Skip && !slices.Contains(mapped, t.oid) {
+			mapped = append(mapped, t.oid)
+		}
+	}
+	rows, err := conn.Query(ctx, `
+		WITH RECURSIVE reads AS (
+			SELECT DISTINCT r.ev_class AS by, d.refobjid AS what
+			FROM pg_rewrite r
+			JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class),
+		over AS (
+			SELECT by, what FROM reads WHERE what = ANY ($1)
+			UNION
+			SELECT r.by, o.what FROM over o JOIN reads r ON r.what = o.by)
+		SELECT n.nspname::text, c.relname::text, array_agg(b.relname::text ORDER BY b.relname),
+		       EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisunique AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL)
+		FROM over o JOIN pg_class c ON c.oid = o.by JOIN pg_class b ON b.oid = o.what JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind = 'm' GROUP BY c.oid, n.nspname, c.relname ORDER BY 1, 2`, mapped)
+	if err != nil {
+		return fmt.Errorf("ask for materialised views: %w", err)
+	}
+	var schema, name string
+	var of []string
+	var unique bool // then readers need not wait
+	_, err = pgx.ForEachRow(rows, []any{&schema, &name, &of, &unique}, func() error {
+		how := "REFRESH MATERIALIZED VIEW "
+		if unique {
+			how += "CONCURRENTLY "
+		}
+		k.say(Doubtful, k.s.name, "the materialised view "+schema+"."+name+" copies rows of "+strings.Join(of, ", ")+": what is erased there stays in it until it is made anew",
+			how+pgx.Identifier{schema, name}.Sanitize()+" on a schedule")
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("ask for materialised views: %w", err)
+	}
+	return nil
+}

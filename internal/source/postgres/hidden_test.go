@@ -291,6 +291,35 @@ dataset:
 	})
 }
 
+// TestMaterialisedViews: what was erased stays in a copy, and check names it.
+func TestMaterialisedViews(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, email text);
+		CREATE TABLE orders (id int PRIMARY KEY, person int REFERENCES people, note text);
+		CREATE TABLE weather (day date PRIMARY KEY);
+		CREATE VIEW buyers AS SELECT p.id, p.email FROM people p WHERE EXISTS (SELECT FROM orders o WHERE o.person = p.id);
+		CREATE MATERIALIZED VIEW "Top buyers" AS SELECT * FROM buyers;
+		CREATE MATERIALIZED VIEW notes AS SELECT id, note FROM orders;
+		CREATE UNIQUE INDEX ON notes (id);
+		CREATE MATERIALIZED VIEW days AS SELECT * FROM weather;`)
+	doubts, err := sourceOf(t, pool, "shop", postgres.Options{}).Check(t.Context(), mapOf(t, tenantMap))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, d := range doubts {
+		if strings.Contains(d.Sentence, "materialised view") {
+			told = append(told, d.Sentence+": "+d.Do)
+		}
+	}
+	if len(told) != 2 || !strings.Contains(told[0], `public.Top buyers copies rows of orders, people`) || !strings.Contains(told[0], `REFRESH MATERIALIZED VIEW "public"."Top buyers"`) ||
+		!strings.Contains(told[1], "notes copies rows of orders:") || !strings.Contains(told[1], "CONCURRENTLY") {
+		t.Errorf("expected the two copies of mapped tables, got %q", told)
+	}
+}
+
 // TestRules: a rule that stands in for a change, or beside it, is told before
 // anything is tried.
 func TestRules(t *testing.T) {

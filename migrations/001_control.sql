@@ -391,7 +391,7 @@ CREATE TABLE ledger_seals (
     hash  bytea NOT NULL                         -- SHA-256(previous hash || canonical entry)
 );
 
--- What is to be sealed: one row for all entries of a statement.
+-- What is to be sealed: the entries of a statement, a thousand a row at most.
 CREATE TABLE ledger_unsealed (
     first   bigint PRIMARY KEY,
     entries bigint[] NOT NULL
@@ -399,7 +399,8 @@ CREATE TABLE ledger_unsealed (
 -- +goose StatementBegin
 CREATE FUNCTION ledger_to_be_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO lethe.ledger_unsealed SELECT min(id), array_agg(id ORDER BY id) FROM added HAVING count(*) > 0;
+    INSERT INTO lethe.ledger_unsealed
+    SELECT min(id), array_agg(id ORDER BY id) FROM (SELECT id, (row_number() OVER (ORDER BY id) - 1) / 1000 AS part FROM added) a GROUP BY part;
     RETURN NULL;
 END
 $$;
@@ -423,4 +424,22 @@ CREATE TRIGGER ledger_not_emptied BEFORE TRUNCATE ON ledger
 CREATE TRIGGER ledger_append_only BEFORE UPDATE OR DELETE ON ledger_seals
     FOR EACH ROW EXECUTE FUNCTION ledger_append_only();
 CREATE TRIGGER ledger_not_emptied BEFORE TRUNCATE ON ledger_seals
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();
+
+-- What stands on the list leaves it when it is sealed, and not before.
+-- +goose StatementBegin
+CREATE FUNCTION ledger_is_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM lethe.ledger l WHERE l.id = ANY (OLD.entries) AND NOT EXISTS (SELECT FROM lethe.ledger_seals s WHERE s.entry = l.id)) THEN
+        RAISE EXCEPTION 'these entries are not sealed yet' USING ERRCODE = 'object_not_in_prerequisite_state', TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN OLD;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER ledger_is_sealed BEFORE DELETE ON ledger_unsealed
+    FOR EACH ROW EXECUTE FUNCTION ledger_is_sealed();
+CREATE TRIGGER ledger_append_only BEFORE UPDATE ON ledger_unsealed
+    FOR EACH ROW EXECUTE FUNCTION ledger_append_only();
+CREATE TRIGGER ledger_not_emptied BEFORE TRUNCATE ON ledger_unsealed
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();

@@ -63,14 +63,17 @@ func Up(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := notNewer(has, knows); err != nil {
 		return err
 	}
-	if has == knows {
-		return nil
+	if err := sameText(ctx, lock, has); err != nil || has == knows {
+		return err
 	}
 	if err := createSchema(ctx, lock); err != nil {
 		return fmt.Errorf("migrate: create schema %s: %w", Schema, pg.Clean(err))
 	}
 	if err := riverUp(ctx, pool, config); err != nil {
 		return fmt.Errorf("migrate the queue's tables: %w", pg.Clean(err))
+	}
+	if err := keepTexts(ctx, lock, has); err != nil {
+		return fmt.Errorf("migrate: note what is carried out: %w", pg.Clean(err))
 	}
 	if err := gooseUp(ctx, config); err != nil {
 		return fmt.Errorf("migrate our tables: %w", pg.Clean(err))

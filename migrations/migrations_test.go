@@ -49,6 +49,25 @@ func TestUpFromNothing(t *testing.T) {
 	}
 }
 
+// TestAnotherBuildsTablesAreRefused: a migration that was changed after it was
+// carried out leaves tables that this binary would use wrongly.
+func TestAnotherBuildsTablesAreRefused(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for name, sql := range map[string]string{"of another text": `UPDATE lethe.migration_text SET digest = '00'`, "from before texts were noted": `DROP TABLE lethe.migration_text`} {
+		pool := pgtest.Control(t)
+		if err := migrations.Check(ctx, pool); err != nil {
+			t.Fatalf("expected a migrated database to be right, got %v", err)
+		}
+		pgtest.Exec(t, pool, sql)
+		for doing, err := range map[string]error{"check": migrations.Check(ctx, pool), "up": migrations.Up(ctx, pool)} {
+			if !errors.Is(err, migrations.ErrOther) || !strings.Contains(err.Error(), "DROP SCHEMA lethe") {
+				t.Errorf("%s, %s: expected ErrOther with what to do, got %v", name, doing, err)
+			}
+		}
+	}
+}
+
 func TestUpFromSeveralProcessesAtOnce(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -2,10 +2,13 @@ package migrations
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pressly/goose/v3"
 
@@ -16,13 +19,15 @@ import (
 var (
 	ErrNewer = errors.New("this database was migrated by a newer lethe")
 	ErrOlder = errors.New("this database is not up to date")
+	ErrOther = errors.New("this database was made by another build of the same version, with other tables")
 )
 
 // versions of the two lines of migrations; 0: none yet.
 type versions struct{ ours, queue int64 }
 
 // Check tells whether the control schema is exactly this binary's: ErrNewer
-// when another binary went ahead, ErrOlder when `lethe migrate` must run first.
+// when another binary went ahead, ErrOlder when `lethe migrate` must run first,
+// ErrOther when a migration has been changed since it was carried out.
 func Check(ctx context.Context, pool *pgxpool.Pool) error {
 	has, err := current(ctx, pool)
 	if err != nil {
@@ -38,6 +43,84 @@ func Check(ctx context.Context, pool *pgxpool.Pool) error {
 	if has != knows {
 		return fmt.Errorf("%w (version %d, queue %d; this binary needs %d, queue %d): run lethe migrate",
 			ErrOlder, has.ours, has.queue, knows.ours, knows.queue)
+	}
+	return sameText(ctx, pool, has)
+}
+
+// textTable keeps a digest of each of our migrations as it was carried out.
+const textTable = Schema + ".migration_text"
+
+// digests are those of the migrations that this binary brings, by version.
+func digests() (map[int64]string, error) {
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return nil, err
+	}
+	all := map[int64]string{}
+	for _, name := range names {
+		n, err := goose.NumericComponent(name)
+		if err != nil {
+			return nil, fmt.Errorf("migration %s: %w", name, err)
+		}
+		content, err := files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(content)
+		all[n] = hex.EncodeToString(sum[:])
+	}
+	return all, nil
+}
+
+// sameText holds what was carried out against what stands in the files now.
+func sameText(ctx context.Context, db pg.DB, has versions) error {
+	want, err := digests()
+	if err != nil {
+		return err
+	}
+	var there bool
+	if err := db.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, textTable).Scan(&there); err != nil {
+		return fmt.Errorf("read the control schema's version: %w", pg.Clean(err))
+	}
+	was := map[int64]string{}
+	if there {
+		rows, err := db.Query(ctx, `SELECT version, digest FROM `+textTable)
+		if err != nil {
+			return fmt.Errorf("read the control schema's version: %w", pg.Clean(err))
+		}
+		var version int64
+		var digest string
+		if _, err := pgx.ForEachRow(rows, []any{&version, &digest}, func() error { was[version] = digest; return nil }); err != nil {
+			return fmt.Errorf("read the control schema's version: %w", pg.Clean(err))
+		}
+	}
+	for version, digest := range want {
+		if version <= has.ours && was[version] != digest {
+			return fmt.Errorf("%w (version %d): run that build, or make the database anew (DROP SCHEMA %s CASCADE, then lethe migrate), which forgets its requests",
+				ErrOther, version, Schema)
+		}
+	}
+	return nil
+}
+
+// keepTexts notes what is about to be carried out: noted before, it stands
+// there whenever the process dies, and is noted again where it was not done.
+func keepTexts(ctx context.Context, db pg.DB, has versions) error {
+	if _, err := db.Exec(ctx, `CREATE TABLE IF NOT EXISTS `+textTable+` (version bigint PRIMARY KEY, digest text NOT NULL)`); err != nil {
+		return err
+	}
+	all, err := digests()
+	if err != nil {
+		return err
+	}
+	for version, digest := range all {
+		if version <= has.ours {
+			continue
+		}
+		_, err := db.Exec(ctx, `INSERT INTO `+textTable+` VALUES ($1, $2) ON CONFLICT (version) DO UPDATE SET digest = excluded.digest`, version, digest)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -82,15 +165,11 @@ func current(ctx context.Context, db pg.DB) (versions, error) {
 // known are the versions that this binary brings.
 func known() (versions, error) {
 	var v versions
-	names, err := fs.Glob(files, "*.sql")
+	all, err := digests()
 	if err != nil {
 		return v, err
 	}
-	for _, name := range names {
-		n, err := goose.NumericComponent(name)
-		if err != nil {
-			return v, fmt.Errorf("migration %s: %w", name, err)
-		}
+	for n := range all {
 		v.ours = max(v.ours, n)
 	}
 	m, err := migrator(nil)

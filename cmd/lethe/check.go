@@ -204,8 +204,11 @@ func (c *checker) parts(ctx context.Context, w *world, cfg *config.Config) {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		err := migrations.Check(ctx, pool)
 		do := "lethe migrate brings the schema up to date"
-		if errors.Is(err, migrations.ErrNewer) {
+		switch {
+		case errors.Is(err, migrations.ErrNewer):
 			do = "install the newer lethe here, too"
+		case errors.Is(err, migrations.ErrOther):
+			do = "run the build that made it, or make it anew"
 		}
 		c.check("control database", err, "answers, and its schema is this version's", do)
 		pool.Close()

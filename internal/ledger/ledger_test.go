@@ -131,7 +131,7 @@ func TestAnyJSONVerifies(t *testing.T) {
 }
 
 // unlocked is what an owner of the tables can do.
-const unlocked = `ALTER TABLE lethe.ledger DISABLE TRIGGER ledger_append_only; ALTER TABLE lethe.ledger_seals DISABLE TRIGGER ledger_append_only; `
+const unlocked = `ALTER TABLE lethe.ledger DISABLE TRIGGER ledger_append_only; ALTER TABLE lethe.ledger_seals DISABLE TRIGGER ledger_append_only; ALTER TABLE lethe.ledger_unsealed DISABLE TRIGGER USER; `
 
 func TestChangesAreFound(t *testing.T) {
 	t.Parallel()
@@ -192,6 +192,9 @@ func TestTheTableRefusesChanges(t *testing.T) {
 		"the unsealing of an entry":   `DELETE FROM lethe.ledger_seals WHERE seq = 2`,
 		"another hash":                `UPDATE lethe.ledger_seals SET hash = 'x' WHERE seq = 2`,
 		"another number of the entry": `UPDATE lethe.ledger_seals SET seq = 9 WHERE seq = 2`,
+		"an emptied list":             `TRUNCATE lethe.ledger_unsealed`,
+		"a shorter list":              `DELETE FROM lethe.ledger_unsealed`,
+		"a changed list":              `UPDATE lethe.ledger_unsealed SET entries = '{}'`,
 		"an emptied ledger":           `TRUNCATE lethe.ledger`,
 		"a ledger without its seals":  `TRUNCATE lethe.ledger_seals`,
 	} {
@@ -204,15 +207,33 @@ func TestTheTableRefusesChanges(t *testing.T) {
 func TestALargeStatementIsSealedInParts(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Control(t)
-	pgtest.Exec(t, pool, `INSERT INTO lethe.ledger (type, at, actor, data) SELECT 'x', now(), 'system', '{}' FROM generate_series(1, 25)`)
+	pgtest.Exec(t, pool, `INSERT INTO lethe.ledger (type, at, actor, data) SELECT 'x', now(), 'system', '{}' FROM generate_series(1, 2500)`)
 	write(t, pool, entry(1))
-	for i, want := range []int{10, 10, 6, 0} {
-		if n := seal(t, pool, 10); n != want {
+	for i, want := range []int{1000, 1000, 501, 0} {
+		if n := seal(t, pool, 1000); n != want {
 			t.Errorf("expected %d entries in part %d, got %d", want, i+1, n)
 		}
 	}
-	if v := verify(t, pool); v.Sealed != 26 || v.Unsealed != 0 || v.BrokenAt != 0 || v.Missing != 0 {
+	if v := verify(t, pool); v.Sealed != 2501 || v.Unsealed != 0 || v.BrokenAt != 0 || v.Missing != 0 {
 		t.Errorf("expected all in one chain, got %+v", v)
+	}
+}
+
+// TestRestoredEntriesAreNotSealedTwice: where a backup is read in with triggers
+// on, sealed entries are listed again; those below them that were taken out stay away.
+func TestRestoredEntriesAreNotSealedTwice(t *testing.T) {
+	t.Parallel()
+	pool := sealedLedger(t, 3)
+	pgtest.Exec(t, pool, `INSERT INTO lethe.ledger_unsealed VALUES (1, '{1,2,3,99}')`)
+	write(t, pool, entry(4))
+	if n := seal(t, pool, 10); n != 1 {
+		t.Errorf("expected the new entry alone to be sealed, got %d", n)
+	}
+	if v := verify(t, pool); v.Sealed != 4 || v.Unsealed != 0 || v.BrokenAt != 0 || v.Missing != 0 {
+		t.Errorf("expected four entries in one chain, got %+v", v)
+	}
+	if n := seal(t, pool, 10); n != 0 {
+		t.Errorf("expected nothing to be left, got %d", n)
 	}
 }
 

@@ -26,7 +26,8 @@ const (
 	lockKey int64 = 0x6c6564676572
 )
 
-// Seal numbers and chains committed entries, at most limit, and says how many.
+// Seal numbers and chains committed entries, about limit of them (what one
+// statement wrote goes together, up to a thousand), and says how many.
 // One sealer at a time: an advisory lock; another's turn returns 0, nil.
 //
 // Entries are taken in the order of their ids as far as they are committed. An
@@ -53,17 +54,8 @@ func Seal(ctx context.Context, pool *pgxpool.Pool, limit int) (int, error) {
 // committed before it began (READ COMMITTED), and the lock is let go after the
 // commit is seen, so the head read here is the last one there is.
 func sealBatchOf(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
-	ids, err := toSeal(ctx, tx, limit)
-	if err != nil || len(ids) == 0 {
-		return 0, err
-	}
-	const read = `SELECT id, type, at, request_id, actor, data FROM lethe.ledger WHERE id = ANY($1) ORDER BY id`
-	rows, err := tx.Query(ctx, read, ids)
-	if err != nil {
-		return 0, err
-	}
-	records, err := pgx.CollectRows(rows, pgx.RowToStructByPos[record])
-	if err != nil {
+	listed, records, err := toSeal(ctx, tx, limit)
+	if err != nil || len(listed) == 0 {
 		return 0, err
 	}
 	seq, hash := int64(0), genesis
@@ -72,43 +64,51 @@ func sealBatchOf(ctx context.Context, tx pgx.Tx, limit int) (int, error) {
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return 0, err
 	}
-	first, hashes := seq+1, make([][]byte, len(records))
+	seqs, ids, hashes := make([]int64, len(records)), make([]int64, len(records)), make([][]byte, len(records))
 	for i, r := range records {
 		seq++
 		if hash, err = chain(hash, r, seq); err != nil {
 			return 0, fmt.Errorf("entry %d: %w", r.ID, err)
 		}
-		ids[i], hashes[i] = r.ID, hash
+		seqs[i], ids[i], hashes[i] = seq, r.ID, hash
 	}
-	const seal = `
-		INSERT INTO lethe.ledger_seals (seq, entry, hash)
-		SELECT $1 + n - 1, entry, hash FROM unnest($2::bigint[], $3::bytea[]) WITH ORDINALITY AS sealed (entry, hash, n)`
-	_, err = tx.Exec(ctx, seal, first, ids[:len(records)], hashes)
+	const seal = `INSERT INTO lethe.ledger_seals (seq, entry, hash) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])`
+	if _, err := tx.Exec(ctx, seal, seqs, ids, hashes); err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM lethe.ledger_unsealed WHERE first = ANY ($1)`, listed)
 	return len(records), err
 }
 
-// toSeal takes the numbers of committed entries off the list of what is to be
-// sealed, in their order. What a statement added beyond the limit is put back.
-func toSeal(ctx context.Context, tx pgx.Tx, limit int) ([]int64, error) {
-	const take = `
-		WITH taken AS (
-			DELETE FROM lethe.ledger_unsealed WHERE first IN (
-				SELECT first FROM (
-					SELECT first, sum(cardinality(entries)) OVER (ORDER BY first) - cardinality(entries) AS before
-					FROM (SELECT first, entries FROM lethe.ledger_unsealed ORDER BY first LIMIT $1) oldest) n
-				WHERE before < $1)
-			RETURNING entries)
-		SELECT id FROM taken, unnest(entries) AS id ORDER BY id`
-	rows, err := tx.Query(ctx, take, limit)
+// toSeal reads the oldest rows of the list of what is to be sealed, and their
+// entries, in the entries' order. Those that have a seal (they were restored from
+// a backup, which listed them again) are left out.
+func toSeal(ctx context.Context, tx pgx.Tx, limit int) (listed []int64, records []record, err error) {
+	const list = `
+		SELECT first, entries FROM (
+			SELECT first, entries, sum(cardinality(entries)) OVER (ORDER BY first) - cardinality(entries) AS before
+			FROM (SELECT first, entries FROM lethe.ledger_unsealed ORDER BY first LIMIT $1) oldest) n
+		WHERE before < $1`
+	rows, err := tx.Query(ctx, list, limit)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil || len(ids) <= limit {
-		return ids, err
+	var first int64
+	var some, all []int64
+	if _, err := pgx.ForEachRow(rows, []any{&first, &some}, func() error {
+		listed, all = append(listed, first), append(all, some...)
+		return nil
+	}); err != nil {
+		return nil, nil, err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO lethe.ledger_unsealed (first, entries) VALUES ($1, $2)`, ids[limit], ids[limit:])
-	return ids[:limit], err
+	const read = `
+		SELECT id, type, at, request_id, actor, data FROM lethe.ledger
+		WHERE id = ANY ($1) AND NOT EXISTS (SELECT FROM lethe.ledger_seals s WHERE s.entry = ledger.id) ORDER BY id`
+	if rows, err = tx.Query(ctx, read, all); err != nil {
+		return nil, nil, err
+	}
+	records, err = pgx.CollectRows(rows, pgx.RowToStructByPos[record])
+	return listed, records, err
 }
 
 // Run seals each second until ctx ends. Every process that works may run it:

@@ -73,10 +73,12 @@ func several(m *Map) (list []Problem) {
 
 // oneOfMany tells whether the field is an array, or stands in one, whose elements are told apart.
 func (f *Field) oneOfMany() bool {
+	many := false
 	for at := f; at != nil; at = at.Parent {
-		if at.Array {
-			return !at.AllElements
+		if at.AllElements {
+			return false
 		}
+		many = many || at.Array
 	}
-	return false
+	return many
 }

@@ -19,6 +19,7 @@ func TestRowsOfSeveralPeople(t *testing.T) {
 		"a field of an array's objects":      {"delete", `{name: guests, fides_meta: {data_type: "object[]"}, fields: [{name: mail, fides_meta: {identity: email}}]}`, true},
 		"one that leads away only":           {"delete", `{name: guests, fides_meta: {data_type: "integer[]", references: [{dataset: shop, field: people.id, direction: to}]}}`, false},
 		"one that is meant whole":            {"delete", `{name: guests, fides_meta: {data_type: "string[]", identity: email, return_all_elements: true}}`, false},
+		"an array inside one that is whole":  {"delete", `{name: guests, fides_meta: {data_type: "object[]", return_all_elements: true}, fields: [{name: mails, fides_meta: {data_type: "string[]", identity: email}}]}`, false},
 		"a row that is masked":               {"null_rewrite", `{name: guests, fides_meta: {data_type: "string[]", identity: email}}`, false},
 		"a single value":                     {"delete", `{name: guests, fides_meta: {identity: email}}`, false},
 	} {

@@ -35,6 +35,9 @@ type table struct {
 	indexes      []index
 	triggers     []string // enabled user triggers that fire on UPDATE or DELETE
 	children     []fkey   // foreign keys that reference it, of whatever table
+	beneath      []fkey   // of a view: those that change rows when what it reads is deleted
+	secured      bool     // row-level security applies to the role
+	policies     []rowPolicy
 	can          map[string]bool
 	writes       int // what can be done to its rows, a bit a command: 4 is UPDATE, 16 DELETE (pg_relation_is_updatable)
 }
@@ -70,7 +73,6 @@ type fkey struct {
 	action        string   // ON DELETE: a (no action), r (restrict), c (cascade), n (set null), d (set default)
 	deferred      bool     // checked at commit unless told otherwise
 	full          bool     // MATCH FULL
-	hidden        bool     // row-level security may hide rows of the child from the role
 }
 
 // takes tells whether deleting the parent changes the child by itself.
@@ -179,12 +181,15 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	if err := c.readKeys(ctx, db, slices.Concat(oids, slices.Collect(maps.Keys(c.parts)))); err != nil {
 		return nil, err
 	}
+	if err := c.readBeneath(ctx, db, oids); err != nil {
+		return nil, err
+	}
 	for oid := range c.tables { // the tables that reference them have joined
 		if !slices.Contains(oids, oid) {
 			oids = append(oids, oid)
 		}
 	}
-	for _, read := range []func(context.Context, pg.DB, []uint32) error{c.readColumns, c.readIndexes, c.readTriggers} {
+	for _, read := range []func(context.Context, pg.DB, []uint32) error{c.readColumns, c.readIndexes, c.readTriggers, c.readSecurity} {
 		if err := read(ctx, db, oids); err != nil {
 			return nil, err
 		}
@@ -289,7 +294,7 @@ func (c *catalogue) with(oid uint32) []*table {
 // tables that hold them, mapped or not. Those that Postgres makes for the partitions of a table (conparentid) say the same again.
 func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT k.conname::text, k.conrelid, k.confrelid, k.confdeltype::text, k.condeferred, k.confmatchtype = 'f', `+hides("k.conrelid")+`,
+		SELECT k.conname::text, k.conrelid, k.confrelid, k.confdeltype::text, k.condeferred, k.confmatchtype = 'f',
 		       n.nspname::text, r.relname::text, r.relkind::text,
 		       (SELECT array_agg(a.attname::text ORDER BY p.i) FROM unnest(k.conkey) WITH ORDINALITY AS p(num, i)
 		          JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = p.num),
@@ -306,7 +311,7 @@ func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error
 	var k fkey
 	var schema, name, kind string
 	held := map[uint32]*table{} // tables that hold them
-	_, err = pgx.ForEachRow(rows, []any{&k.name, &k.child, &k.parent, &k.action, &k.deferred, &k.full, &k.hidden, &schema, &name, &kind, &k.columns, &k.references}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&k.name, &k.child, &k.parent, &k.action, &k.deferred, &k.full, &schema, &name, &kind, &k.columns, &k.references}, func() error {
 		n := k
 		n.columns, n.references = slices.Clone(k.columns), slices.Clone(k.references)
 		for _, p := range c.with(n.parent) {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -53,7 +54,7 @@ const unruled = "make a trigger of the rule, or drop it"
 // changeable tells the same when a map is checked, with the tables beneath a view.
 func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datamap.Visit, t *table) error {
 	at := &stop{visit: v, c: v.Collection, t: t}
-	k.deletesUnseen(at)
+	k.unseen(at)
 	reasons := at.unchangeable()
 	if len(reasons) == 0 {
 		return nil
@@ -65,11 +66,10 @@ func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datama
 	}
 	rows, err := conn.Query(ctx, `
 		SELECT DISTINCT n.nspname::text, c.relname::text
-		FROM pg_rewrite r
-		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
-		JOIN pg_class c ON c.oid = d.refobjid
+		FROM (`+reads+`) r
+		JOIN pg_class c ON c.oid = r.what
 		JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE r.ev_class = $1 ORDER BY 1, 2`, t.oid)
+		WHERE r.by = $1 ORDER BY 1, 2`, t.oid)
 	if err != nil {
 		return fmt.Errorf("ask what %s reads: %w", v.Collection.FullName(), err)
 	}
@@ -93,19 +93,20 @@ func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datama
 // copies names the materialised views that copy what stands in mapped tables,
 // also through other views: what is erased stays in them until they are made anew.
 func (k *checking) copies(ctx context.Context, conn *pgxpool.Conn) error {
-	var mapped []uint32
+	mapped := slices.Collect(maps.Keys(k.cat.parts)) // of mapped tables
 	for _, c := range k.collections {
 		if t := k.cat.table(c); t != nil && !c.Skip && !slices.Contains(mapped, t.oid) {
 			mapped = append(mapped, t.oid)
 		}
 	}
 	rows, err := conn.Query(ctx, `
-		WITH RECURSIVE reads AS (
-			SELECT DISTINCT r.ev_class AS by, d.refobjid AS what
-			FROM pg_rewrite r
-			JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class),
+		WITH RECURSIVE reads AS (`+reads+`),
+		beneath AS ( -- what mapped views read is theirs
+			SELECT w.oid FROM unnest($1::oid[]) AS w(oid)
+			UNION
+			SELECT r.what FROM beneath b JOIN reads r ON r.by = b.oid JOIN pg_class v ON v.oid = b.oid AND v.relkind = 'v'),
 		over AS (
-			SELECT by, what FROM reads WHERE what = ANY ($1)
+			SELECT by, what FROM reads WHERE what IN (SELECT oid FROM beneath)
 			UNION
 			SELECT r.by, o.what FROM over o JOIN reads r ON r.what = o.by)
 		SELECT n.nspname::text, c.relname::text, array_agg(b.relname::text ORDER BY b.relname),

@@ -129,6 +129,9 @@ func (q *mentioning) delete(ctx context.Context, tx pgx.Tx, key string) (source.
 	var others []string
 	for _, k := range q.t.children {
 		child := q.cat.tables[k.child]
+		if k.takes() && q.cat.hides(k) {
+			return refused(fmt.Sprintf("Rows of %s.%s that row-level security hides may reference this one, and would go with it: remove the passage instead.", child.schema, child.name)), nil
+		}
 		q.args = nil
 		where := []string{q.isKey([]string{key})}
 		for i, name := range k.columns {

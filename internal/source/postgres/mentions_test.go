@@ -197,3 +197,29 @@ func TestMentionsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestMentionsOfHiddenReplies: a row is not deleted where foreign keys could take
+// rows along that row-level security hides.
+func TestMentionsOfHiddenReplies(t *testing.T) {
+	t.Parallel()
+	pool, _, fields := forum(t, 10)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE replies (id int PRIMARY KEY, tenant int, post bigint REFERENCES posts ON DELETE CASCADE);
+		INSERT INTO replies SELECT id, 2, id FROM posts;
+		ALTER TABLE replies ENABLE ROW LEVEL SECURITY; CREATE POLICY tenant ON replies USING (tenant = 1)`)
+	s := sourceOf(t, asRole(t, pool, "GRANT SELECT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ROLE"), "forum", postgres.Options{})
+	m := source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", "anna@b.example")}
+	slice, err := s.SearchMentions(t.Context(), m, "")
+	if err != nil || len(slice.Found) == 0 {
+		t.Fatalf("expected mentions, got %+v, %v", slice, err)
+	}
+	f := slice.Found[0]
+	before := number(t, pool, `SELECT count(*) FROM replies`)
+	out, err := s.ChangeMention(t.Context(), source.MentionChange{Mentions: m, Key: f.Key, Sum: f.Sum, After: f.After, Delete: true})
+	if err != nil || out.What != source.MentionRefused || !strings.Contains(out.Why, "public.replies") {
+		t.Errorf("expected the deletion to be refused for the replies' sake, got %+v, %v", out, err)
+	}
+	if n := number(t, pool, `SELECT count(*) FROM replies`); n != before {
+		t.Errorf("expected no reply to go, %d of %d are left", n, before)
+	}
+}

@@ -20,16 +20,20 @@ func (s *Service) obliged(findings []source.Finding, ends map[string][]keptEnd) 
 		}
 		sentence := plainName(f.Collection) + ": " + plural(f.Kept, "entry", "entries") + ", because the law obliges us (Article 17(3) GDPR)"
 		var laws []string
-		masked := false
+		masked, coded := false, false
 		for _, k := range s.keepsOf(f.Collection) {
 			laws = append(laws, lawWords(k))
 			masked = masked || len(k.Mask) > 0
+			coded = coded || slices.ContainsFunc(k.Mask, func(m *datamap.Field) bool { return m.Masking != nil && m.Masking.Reversible() })
 		}
 		if len(laws) > 0 {
 			sentence += ": " + strings.Join(laws, "; or ")
 		}
 		sentence += "."
-		if masked {
+		switch {
+		case coded:
+			sentence += " What the law does not ask for was removed from them or replaced by a code (pseudonymised, Article 4(5) GDPR)."
+		case masked:
 			sentence += " What the law does not ask for was removed from them."
 		}
 		sentence += endWords(f.Kept, ends[f.Collection])

@@ -62,3 +62,25 @@ func TestTheLetterNamesTheLaw(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLetterDoesNotCallCodesRemoved: of kept rows, too.
+func TestTheLetterDoesNotCallCodesRemoved(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id bigint PRIMARY KEY, mail text);
+		CREATE TABLE tax_bills (id bigint PRIMARY KEY, person bigint, name text, phone text, issued_on date);
+		CREATE INDEX ON people (lower(mail)); CREATE INDEX ON tax_bills (person);
+		INSERT INTO people VALUES (1, 'Pavla@example.org'); INSERT INTO tax_bills VALUES (1, 1, 'Pavla Ng', '+420601', '2026-01-31');`)
+	src, err := postgres.New("shop", pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newWorkOver(t, strings.Replace(keepsMap, "[user.contact.phone_number]", "[user.contact.phone_number], fides_meta: {masking_strategy_override: {strategy: hmac}}", 1), map[string]Source{"shop": src})
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	if kept := b.mail.one(t, "erased").Kept; len(kept) != 1 || !strings.Contains(kept[0], "replaced by a code (pseudonymised, Article 4(5) GDPR)") {
+		t.Errorf("expected the letter to say that the telephone number is a code now, got %q", kept)
+	}
+}

@@ -36,9 +36,9 @@ func (m *Masking) writesText() bool {
 	return slices.Contains([]string{strategyString, strategyRandom, strategyHash, strategyHMAC, strategyAES}, m.Strategy)
 }
 
-// reversible tells that what is masked can be told again by who holds the key, or
+// Reversible tells that what is masked can be told again by who holds the key, or
 // by who tries every address or number there is: pseudonymised (Art. 4(5)), not erased.
-func (m *Masking) reversible() bool {
+func (m *Masking) Reversible() bool {
 	return slices.Contains([]string{strategyHash, strategyHMAC, strategyAES}, m.Strategy)
 }
 

@@ -150,7 +150,7 @@ func Weaknesses(m *Map, policies ...Policy) []Problem {
 			switch {
 			case t.Masking.Strategy == strategyAES && !asked:
 				add(f, false, fmt.Sprintf("%s is encrypted by policy %s, which is no erasure: who holds the key reads on; choose null_rewrite or another strategy, or a policy whose rule says strategy: aes_encrypt", name, p.Name))
-			case t.Masking.reversible():
+			case t.Masking.Reversible():
 				add(f, true, fmt.Sprintf("%s is masked with %s by policy %s, which is not erased: %s", name, t.Masking.Strategy, p.Name, whyWeak(t.Masking)))
 			}
 		}
@@ -163,7 +163,7 @@ func Weaknesses(m *Map, policies ...Policy) []Problem {
 func Pseudonymised(m *Map, p Policy) map[string]bool {
 	all := map[string]bool{}
 	for t := range newGraph(m).masked(p) {
-		if t.Masking.reversible() {
+		if t.Masking.Reversible() {
 			all[t.Field.Collection.FullName()] = true
 		}
 	}

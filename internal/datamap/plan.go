@@ -196,7 +196,7 @@ func (g *graph) notes(p *Plan, policy Policy) {
 			}
 		}
 		for _, t := range v.Targets {
-			if t.Masking.reversible() && !v.Delete {
+			if t.Masking.Reversible() && !v.Delete {
 				p.Notes = append(p.Notes, fmt.Sprintf("%s is masked by %s, which is not erased: %s.", t.Field.FullName(), t.Masking.Strategy, whyWeak(t.Masking)))
 			}
 		}

@@ -253,7 +253,7 @@ func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys 
 			name(u)
 		}
 		if w.masksKept(s) {
-			sets, left := w.maskKept(s, w.v, settledIn, false)
+			sets, left := w.maskKept(s, w.v, settledIn), w.leftOfKept(s, w.v, settledIn, false)
 			p := fmt.Sprintf("p%d", s.i)
 			with = append(with, p+" AS (UPDATE "+s.t.ident()+" t SET "+sets+" WHERE "+w.these(s, settledIn(s), s.keptRows("k")+unless)+" AND "+left+" RETURNING "+key+")")
 			name(p)
@@ -317,7 +317,7 @@ func (w *writer) tallies(t task, rel relation) []string {
 				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s, w.v, rel, true))
 			}
 			if w.masksKept(s) {
-				_, left := w.maskKept(s, w.v, rel, true)
+				left := w.leftOfKept(s, w.v, rel, true)
 				masked += " + " + count(s.t.ident()+" t", w.these(s, rel(s), s.keptRows("k"))+" AND "+left)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
@@ -75,7 +76,7 @@ func (p *program) secret(w source.Walk) error {
 // secretly is the first masking that needs a secret; "" for none.
 func (p *program) secretly() string {
 	for _, s := range p.stops {
-		for _, m := range s.masks() {
+		for _, m := range slices.Concat(s.masks(), s.keepMasks()) {
 			if m.bits > 0 || m.how == strategyAES {
 				return m.how
 			}

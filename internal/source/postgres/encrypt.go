@@ -31,7 +31,7 @@ const shortestCipher = 40
 
 // encrypts lists the masks of a stop that encrypt.
 func (s *stop) encrypts() []mask {
-	return slices.DeleteFunc(append(s.masks(), s.keepMasks()...), func(m mask) bool { return m.how != strategyAES })
+	return slices.DeleteFunc(slices.Concat(s.masks(), s.keepMasks()), func(m mask) bool { return m.how != strategyAES })
 }
 
 // encrypted tells whether any mask of the plan encrypts.

@@ -184,23 +184,36 @@ func (s *stop) keptRows(alias string) string { //nolint:unparam // as take
 // masksKept tells whether kept rows are masked in part.
 func (w *writer) masksKept(s *stop) bool { return w.p.keeping(s) && len(s.keepMasks()) > 0 }
 
-// maskKept are the assignments that mask what a keep says of a kept row t, and
-// the condition that something is left to mask. A field is masked where every
-// keep that holds the row lets it be.
-func (w *writer) maskKept(s *stop, v variant, rel relation, looking bool) (sets, left string) {
-	var assign, some []string
+// maskKept are the assignments that mask what a keep says of a kept row t. A
+// field is masked where every keep that holds the row lets it be.
+func (w *writer) maskKept(s *stop, v variant, rel relation) string {
+	var assign []string
 	for _, of := range inColumns(s.keepMasks()) {
-		allowed := []string{"true"}
-		for i, k := range s.c.Keeps {
-			if slices.ContainsFunc(of, func(m mask) bool { return !slices.Contains(k.Mask, m.field) }) {
-				allowed = append(allowed, "NOT "+w.keeps(s, i, "t"))
-			}
-		}
-		name, may := col("t", of[0].column.name), strings.Join(allowed, " AND ")
-		assign = append(assign, strings.TrimPrefix(name, "t.")+" = CASE WHEN "+may+" THEN "+w.maskedColumn(s, v, rel, of, looking)+" ELSE "+name+" END")
-		some = append(some, "("+may+" AND "+w.leftIn(s, v, rel, of, looking)+")")
+		name := col("t", of[0].column.name)
+		assign = append(assign, strings.TrimPrefix(name, "t.")+" = CASE WHEN "+w.keptMay(s, of)+" THEN "+w.maskedColumn(s, v, rel, of, false)+" ELSE "+name+" END")
 	}
-	return strings.Join(assign, ", "), "(" + strings.Join(some, " OR ") + ")"
+	return strings.Join(assign, ", ")
+}
+
+// leftOfKept is the condition that something of a kept row t is left to mask. It
+// binds nothing that masking alone needs: a statement may only look.
+func (w *writer) leftOfKept(s *stop, v variant, rel relation, looking bool) string {
+	var some []string
+	for _, of := range inColumns(s.keepMasks()) {
+		some = append(some, "("+w.keptMay(s, of)+" AND "+w.leftIn(s, v, rel, of, looking)+")")
+	}
+	return "(" + strings.Join(some, " OR ") + ")"
+}
+
+// keptMay is the condition that a column of a kept row t may be masked.
+func (w *writer) keptMay(s *stop, of []mask) string {
+	allowed := []string{"true"}
+	for i, k := range s.c.Keeps {
+		if slices.ContainsFunc(of, func(m mask) bool { return !slices.Contains(k.Mask, m.field) }) {
+			allowed = append(allowed, "NOT "+w.keeps(s, i, "t"))
+		}
+	}
+	return strings.Join(allowed, " AND ")
 }
 
 // stayed lists rows that an erasure leaves by law or under a hold, with their

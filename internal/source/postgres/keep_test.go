@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -238,4 +239,60 @@ dataset:
 			}
 		}
 	})
+}
+
+// TestKeptRowsAreMaskedByAnyStrategy: once, and looked at again as what is masked.
+func TestKeptRowsAreMaskedByAnyStrategy(t *testing.T) {
+	t.Parallel()
+	for strategy, want := range map[string]string{
+		`{strategy: null_rewrite}`: "^NULL$",
+		`{strategy: string_rewrite, configuration: {rewrite_value: gone, format_preservation: {suffix: "!"}}}`: "^gone!?$",
+		`{strategy: random_string_rewrite, configuration: {length: 24, format_preservation: {suffix: "@x"}}}`:  "^[a-p]{24}@x$",
+		`{strategy: random_string_rewrite, configuration: {length: 4}}`:                                        "^[a-p]{4}$",
+		`{strategy: hash, configuration: {algorithm: SHA-512, format_preservation: {suffix: "@x"}}}`:           "^[0-9a-f]{128}@x$",
+		`{strategy: hmac}`: "^[0-9a-f]{64}$",
+		`{strategy: aes_encrypt, configuration: {mode: GCM}}`: "^[A-Za-z0-9+/]{38,}={0,2}$",
+	} {
+		t.Run(strategy, func(t *testing.T) {
+			t.Parallel()
+			both(t, func(t *testing.T, o postgres.Options) {
+				pool := pgtest.Empty(t)
+				pgtest.Exec(t, pool, officeSchema)
+				m := mapOf(t, strings.Replace(officeMap, "{strategy: string_rewrite, configuration: {rewrite_value: gone}}", strategy, 1))
+				policy := datamap.Builtin(datamap.Erasure)
+				if strings.Contains(strategy, "aes") {
+					policy = datamap.Policy{Name: "coded", Kind: datamap.Erasure, Rules: []datamap.PolicyRule{
+						{Categories: []string{"user.content"}, Strategy: &datamap.Masking{Strategy: "aes_encrypt"}}, {Categories: []string{"user"}}}}
+				}
+				plan, err := datamap.Compile(m, policy, []string{"email"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := sourceOf(t, pool, "office", o)
+				walk := source.Walk{Plan: plan, Seeds: seeds("email", "a@x.example"), Today: midnight("2026-11-23"), Secret: []byte("a secret of sixteen and more bytes")}
+				done, err := s.Erase(t.Context(), walk, source.Holds{}, noNote)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if kept := by(done.Findings)["invoices"]; kept.Kept != 4 || kept.Masked != 4 {
+					t.Errorf("expected four kept rows, all of them masked, got %+v", kept)
+				}
+				memos := text(t, pool, "SELECT string_agg(coalesce(memo, 'NULL'), ' ' ORDER BY id) FROM invoices WHERE client_id = 1")
+				for _, memo := range strings.Fields(memos) {
+					if !regexp.MustCompile(want).MatchString(memo) {
+						t.Errorf("expected memos like %s, got %q", want, memo)
+					}
+				}
+				left, err := s.Look(t.Context(), walk, source.Holds{}, done.Keys)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range left.Findings {
+					if f.Erased+f.Masked != 0 {
+						t.Errorf("expected nothing to be left, got %+v", f)
+					}
+				}
+			})
+		})
+	}
 }

@@ -434,7 +434,7 @@ func (g *stage) mask(ctx context.Context, tx pgx.Tx, r *run, res *result, s *sto
 		return nil
 	}
 	return one(fmt.Sprintf("mask kept %d", s.i), func(w *writer) string {
-		sets, left := w.maskKept(s, variant{}, g.in, false)
+		sets, left := w.maskKept(s, variant{}, g.in), w.leftOfKept(s, variant{}, g.in, false)
 		return "UPDATE " + s.t.ident() + " t SET " + sets + " WHERE " + w.these(s, g.in(s), s.keptRows("k")) + " AND " + left
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -182,5 +183,56 @@ func TestABatchThatIsNotNoted(t *testing.T) {
 	}
 	if n := number(t, pool, "SELECT count(*) FROM people"); n != 10 {
 		t.Errorf("expected nobody to be gone, got %d of 10 left", n)
+	}
+}
+
+// TestManyWithFieldsInsideDocuments: names and identities inside a document and
+// in arrays are shown to the DPO for many as for one.
+func TestManyWithFieldsInsideDocuments(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, email text, phones text[], profile jsonb);
+		CREATE INDEX ON people (lower(email));
+		INSERT INTO people SELECT g, 'p' || g || '@x.example', ARRAY['+4206010000' || g, '+4206020000' || g],
+			jsonb_build_object('nick', 'nick ' || g, 'contact', jsonb_build_object('telegram', '@p' || g)) FROM generate_series(10, 19) g`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: phones, data_categories: [user.contact.phone_number], fides_meta: {data_type: "string[]"}}
+          - name: profile
+            fides_meta: {data_type: object}
+            fields:
+              - {name: nick, data_categories: [user.name]}
+              - name: contact
+                fides_meta: {data_type: object}
+                fields: [{name: telegram, fides_meta: {identity: telegram}}]
+`)
+	s := sourceOf(t, pool, "shop", postgres.Options{})
+	for _, kind := range []datamap.Kind{datamap.Access, datamap.Erasure} {
+		var walks []source.Walk
+		plan := planOf(t, m, kind, "email")
+		for i := 10; i < 20; i++ {
+			walks = append(walks, source.Walk{Plan: plan, Seeds: seeds("email", fmt.Sprintf("p%d@x.example", i))})
+		}
+		for i, got := range s.FindMany(t.Context(), walks) {
+			if got == nil {
+				t.Fatalf("%s: expected walk %d to be found with the others", kind, i)
+			}
+			alone, err := s.Find(t.Context(), walks[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(alone.Roots, got.Roots); diff != "" || len(got.Roots) != 1 || got.Roots[0].Person["profile.nick"] != fmt.Sprintf("nick %d", i+10) {
+				t.Errorf("%s: expected the roots of walk %d as if alone (-alone +together): %s %+v", kind, i, diff, got.Roots)
+			}
+		}
 	}
 }

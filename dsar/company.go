@@ -196,9 +196,11 @@ func company[row any](ctx context.Context, s *Service, w Work, stage, source str
 }
 
 // parted gives those of a company that still wait jobs of their own, and
-// returns what the carrier's job has to be told.
+// returns what the carrier's job has to be told. A step that panicked in company
+// is tried alone, too, before it is given up: it may have been another's fault.
 func (s *Service) parted(ctx context.Context, by Work, others []int64, errs []error) error {
-	if len(others) > 0 && slices.ContainsFunc(errs[1:], func(err error) bool { return err != nil }) {
+	shared := by.Kind == "step" && len(others) > 0 && errors.Is(errs[0], pg.ErrPanic)
+	if len(others) > 0 && (shared || slices.ContainsFunc(errs[1:], func(err error) bool { return err != nil })) {
 		// The job's own time may be over: that is often why something failed.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteLimit)
 		defer cancel()
@@ -220,6 +222,9 @@ func (s *Service) parted(ctx context.Context, by Work, others []int64, errs []er
 			if err != nil {
 				return err
 			}
+			if shared {
+				left = append(left, by)
+			}
 			for _, w := range left {
 				if err := s.ownJob(ctx, tx, w); err != nil {
 					return err
@@ -231,10 +236,10 @@ func (s *Service) parted(ctx context.Context, by Work, others []int64, errs []er
 			errs[0] = fmt.Errorf("part the company of %s %d: %w", by.Kind, by.ID, pg.Clean(err)) // the job runs again, and finds them
 		}
 	}
-	if errors.Is(errs[0], pg.ErrPanic) {
+	if errors.Is(errs[0], pg.ErrPanic) && !shared {
 		panic(errs[0])
 	}
-	return errs[0]
+	return errs[0] // of a step that has a job of its own now, for the log
 }
 
 // ownJob gives a step or letter that was carried, and waits, a job of its own.

@@ -25,9 +25,13 @@ type crowded struct {
 	found, erased, gone int
 	before              func(of []int) // the note
 	lost                bool           // the commit's answer, once
+	panics              bool           // where it is asked for many
 }
 
 func (c *crowded) FindMany(ctx context.Context, walks []source.Walk) []*source.Found {
+	if c.panics {
+		panic("a name")
+	}
 	all := c.Source.FindMany(ctx, walks)
 	for _, f := range all {
 		if f != nil {
@@ -212,6 +216,35 @@ func (noting) EraseMany(ctx context.Context, walks []source.Walk, _ Holds, note 
 		}
 	}
 	return all
+}
+
+// TestWhatPanicsTogetherIsTriedAlone: also of the step whose job carries the
+// others. What the job tells the queue names the place, and no value.
+func TestWhatPanicsTogetherIsTriedAlone(t *testing.T) {
+	t.Parallel()
+	b, _, src := marketOf(t, 6)
+	src.panics = true
+	var ids []int64
+	subs := make([]Submission, 6)
+	for i := range subs {
+		subs[i] = verified(ask(datamap.Erasure, "email", fmt.Sprintf("person%d@example.org", i)))
+	}
+	out, errs := b.SubmitMany(t.Context(), dpo, subs)
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range out {
+		ids = append(ids, o.ID)
+	}
+	failed := b.work(t)
+	if len(failed) != 1 || !errors.Is(failed[0], pg.ErrPanic) || !strings.Contains(failed[0].Error(), "FindMany (sources_test.go:") || strings.Contains(failed[0].Error(), "a name") {
+		t.Errorf("expected the shared job to tell of one panic and its place, got %v", failed)
+	}
+	for _, id := range ids {
+		if q := b.get(t, id); len(q.Findings) == 0 || b.step(t, id, stageDiscover, "shop").Status != "done" {
+			t.Errorf("expected request %d to be searched for alone, got %+v", id, q.Steps)
+		}
+	}
 }
 
 // A note that panics is its own member's panic, and nobody else's.

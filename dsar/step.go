@@ -281,7 +281,7 @@ func (s *Service) giveUpStep(ctx context.Context, tx pgx.Tx, w Work) error {
 	var stage, src, code string
 	err := tx.QueryRow(ctx, `
 		UPDATE steps SET status = 'failed', finished_at = @now, error = coalesce(error, 'gave_up'),
-			message = coalesce(replace(message, @itself, @given_up), 'Lethe has tried several times and did not get through. Look at the log.')
+			message = coalesce(replace(message, @itself, @given_up), 'Something failed inside Lethe itself. Its log says where; retry this once it is mended.')
 		WHERE id = @id AND run = @run AND status IN ('waiting', 'running')
 		RETURNING request_id, stage, source, error`,
 		pgx.StrictNamedArgs{"id": w.ID, "run": w.Run, "now": s.now(), "itself": byItself, "given_up": givenUp}).

@@ -28,9 +28,7 @@ func (g *guard) Work(ctx context.Context, job *rivertype.JobRow, inner func(cont
 	func() {
 		defer func() {
 			if r := recover(); r != nil {
-				// A panic's value may quote anything: keep its type.
-				err = panicked(fmt.Sprintf("panic (%T)", r))
-				final = true
+				err, final = pg.Panicked(r), true
 			}
 		}()
 		err = inner(ctx)
@@ -64,11 +62,6 @@ func (g *guard) Work(ctx context.Context, job *rivertype.JobRow, inner func(cont
 	return river.JobCancel(kept)
 }
 
-// panicked is a panic, reduced to the type of its value.
-type panicked string
-
-func (p panicked) Error() string { return string(p) }
-
 // keep reduces an error to what may stand in the queue and the log: our own
 // codes, SQLSTATEs and SMTP codes. What it does not know keeps its type only.
 func keep(err error) error {
@@ -76,13 +69,13 @@ func keep(err error) error {
 		permanent *dsar.Permanent
 		mail      *dsar.MailError
 		database  *pg.Error
-		panicked  panicked
+		panicked  *pg.Panic
 	)
 	switch {
 	case errors.As(err, &permanent):
 		return errors.New("final: " + permanent.Code)
 	case errors.As(err, &panicked):
-		return panicked
+		return errors.New(panicked.Error())
 	case errors.As(err, &mail):
 		return errors.New(mail.Error())
 	case errors.Is(err, context.DeadlineExceeded):

@@ -3,7 +3,6 @@ package pg
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -66,13 +65,6 @@ type ask struct {
 
 // errApart says that what was tried together has to be done alone.
 var errApart = errors.New("pg: to be done apart")
-
-// ErrPanic is what comes back of a member that panicked: the value may quote
-// anything, so only its type is kept.
-var ErrPanic = errors.New("panic")
-
-// Panicked is the error of a panic with such a value.
-func Panicked(value any) error { return fmt.Errorf("%w (%T)", ErrPanic, value) }
 
 // A seat is one member's place: what it asks while it is away goes its own way.
 type seat struct {

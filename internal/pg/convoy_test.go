@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -151,8 +152,8 @@ func TestConvoyMembersFailAlone(t *testing.T) {
 				t.Errorf("expected member 5 to have given up, got %v", err)
 			}
 		case 6, 9:
-			if !errors.Is(err, pg.ErrPanic) || len(err.Error()) > len("panic (string)") {
-				t.Errorf("expected member %d to have panicked, without words, got %v", i, err)
+			if !errors.Is(err, pg.ErrPanic) || !regexp.MustCompile(`^panic \(string\) in pg_test\.\S+ \(convoy_test.go:\d+\)$`).MatchString(err.Error()) {
+				t.Errorf("expected member %d to have panicked, with its place and without words, got %v", i, err)
 			}
 		case 8:
 			if pg.Code(err) != "22012" {

@@ -136,23 +136,28 @@ func (c *catalogue) table(of *datamap.Collection) *table { return c.named[mapNam
 // readCatalogue reads what is known of the collections' tables, in one round trip each.
 func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collection) (*catalogue, error) {
 	c := &catalogue{named: map[string]*table{}, tables: map[uint32]*table{}, parts: map[uint32][]uint32{}}
-	var names []string
+	var names, schemas, bare []string
 	for _, col := range collections {
 		if n := mapName(col); !slices.Contains(names, n) {
-			names = append(names, n)
+			names, schemas, bare = append(names, n), append(schemas, ""), append(bare, col.Name)
+			if col.Dataset != nil {
+				schemas[len(schemas)-1] = col.Dataset.Schema
+			}
 		}
 	}
-	// A name without a schema is looked up along the search path once, here:
-	// the statements name the schema.
+	// A name without a schema is looked up along the search path once, here: the
+	// statements name the schema. One with a schema is looked up in the catalogue's
+	// own tables, because to_regclass refuses a schema that the role has no right to
+	// use, and it is here that it learns which rights it lacks.
 	rows, err := db.Query(ctx, `
 		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relhassubclass, c.reltuples::float8,
 		       has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'),
 		       CASE WHEN c.relkind IN ('r', 'p') THEN 28 & ~coalesce((SELECT bit_or(CASE r.ev_type WHEN '2' THEN 4 WHEN '4' THEN 16 ELSE 0 END)
 		         FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_enabled <> 'D'), 0) ELSE pg_relation_is_updatable(c.oid, true) END
-		FROM unnest($1::text[]) AS w(name)
-		JOIN pg_class c ON c.oid = to_regclass(w.name)
-		JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')`, names)
+		FROM unnest($1::text[], $2::text[], $3::text[]) AS w(name, schema, bare)
+		JOIN pg_class c ON c.relname = w.bare AND (w.schema <> '' OR c.oid = to_regclass(w.name))
+		JOIN pg_namespace n ON n.oid = c.relnamespace AND (w.schema = '' OR n.nspname = w.schema)
+		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')`, names, schemas, bare)
 	if err != nil {
 		return nil, fmt.Errorf("read the catalogue's tables: %w", err)
 	}

@@ -129,3 +129,40 @@ dataset:
 		t.Errorf("expected the rights to search, redact and delete, got %q", got)
 	}
 }
+
+// TestANewRoleLearnsWhatItLacks: the role itself lists its grants and checks its
+// rights before it has any, in a schema that it may not use.
+func TestANewRoleLearnsWhatItLacks(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE SCHEMA "the store"; CREATE TABLE "the store".people (id int PRIMARY KEY, email text); CREATE INDEX ON "the store".people (lower(email))`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: f}
+    fides_meta: {namespace: {schema: the store}}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+`)
+	s := sourceOf(t, asRole(t, pool, "SELECT 1"), "shop", postgres.Options{})
+	plans := []*datamap.Plan{planOf(t, m, datamap.Erasure, "email")}
+	grants, err := s.Grants(t.Context(), "r", plans, nil)
+	if err != nil || len(grants) < 4 || grants[2].SQL != `GRANT USAGE ON SCHEMA "the store" TO "r"` {
+		t.Errorf("expected the list of grants, got %v, %v", grants, err)
+	}
+	doubts, err := s.Check(t.Context(), m)
+	if err != nil {
+		t.Fatalf("expected the check to say what is missing, got %v", err)
+	}
+	lacks, err := s.Lacks(t.Context(), plans, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := fmt.Sprint(doubts, lacks); !strings.Contains(said, `GRANT USAGE ON SCHEMA "the store" TO "seer_`) || !strings.Contains(said, "GRANT SELECT ON") {
+		t.Errorf("expected the missing rights with what to do, got %s", said)
+	}
+}

@@ -92,6 +92,12 @@ func (c *demoCmd) set(ctx context.Context, w *world) (*demo, error) {
 			fmt.Fprintf(w.err, format+"\n", a...)
 		}
 	}
+	var err error
+	if d.listen, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Addr); err != nil { // before anything that takes its time
+		return d, fmt.Errorf("%s cannot be listened on: %w; choose another with --addr", c.Addr, err)
+	}
+	d.closers = append(d.closers, func() { _ = d.listen.Close() })
+	d.origin = "http://" + d.listen.Addr().String()
 	say("Starting a private Postgres ...")
 	server, err := devpg.Start(ctx, devpg.Options{})
 	if err != nil {
@@ -122,11 +128,6 @@ func (c *demoCmd) set(ctx context.Context, w *world) (*demo, error) {
 		return d, err
 	}
 	d.closers = append(d.closers, func() { _ = d.box.Close() })
-	if d.listen, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Addr); err != nil {
-		return d, fmt.Errorf("%s cannot be listened on: %w; choose another with --addr", c.Addr, err)
-	}
-	d.closers = append(d.closers, func() { _ = d.listen.Close() })
-	d.origin = "http://" + d.listen.Addr().String()
 	return d, d.open(ctx, w, c.Once)
 }
 

@@ -59,7 +59,7 @@ type Options struct {
 type Mailbox struct {
 	o       Options
 	server  *smtp.Server
-	address string
+	listen  net.Listener
 	served  chan struct{}
 
 	mu       sync.Mutex
@@ -85,7 +85,7 @@ func StartWith(addr string, o Options) (*Mailbox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mailbox: %w", err)
 	}
-	m := &Mailbox{o: o, address: l.Addr().String(), served: make(chan struct{}), changed: make(chan struct{})}
+	m := &Mailbox{o: o, listen: l, served: make(chan struct{}), changed: make(chan struct{})}
 	m.server = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
 		if err := m.respond("connect", "", ""); err != nil {
 			return nil, err
@@ -106,11 +106,12 @@ func StartWith(addr string, o Options) (*Mailbox, error) {
 }
 
 // SMTPAddr is where it listens, HOST:PORT.
-func (m *Mailbox) SMTPAddr() string { return m.address }
+func (m *Mailbox) SMTPAddr() string { return m.listen.Addr().String() }
 
 // Close stops the server and forgets the mails.
 func (m *Mailbox) Close() error {
 	err := m.server.Close()
+	_ = m.listen.Close() // the server knows of it only once it serves
 	<-m.served
 	m.mu.Lock()
 	defer m.mu.Unlock()

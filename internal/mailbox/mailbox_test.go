@@ -144,6 +144,27 @@ func TestOldMailsGo(t *testing.T) {
 	}
 }
 
+// TestClosedAtOnce: a mailbox that is closed before it began to serve ends, too.
+func TestClosedAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		m, err := Start("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- m.Close() }()
+		select {
+		case err := <-closed:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("expected it to end")
+		}
+	}
+}
+
 func TestOnlyLoopback(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{"0.0.0.0:0", ":0", "192.0.2.1:25", "nonsense"} {

@@ -311,7 +311,7 @@ func (d *demo) tell(out io.Writer, stories []story, sweeps []retention.Result) {
 	}
 	t.flush()
 	fmt.Fprintln(out, "\nThen the DPO approved the retention rules, and they ran:")
-	printSweeps(out, sweeps)
+	printSweeps(out, sweeps, false)
 	var changed int64
 	for _, s := range sweeps {
 		changed += s.Deleted

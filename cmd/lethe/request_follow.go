@@ -25,10 +25,14 @@ func (a *app) follow(ctx context.Context, w *world, id int64, f following) error
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	hinted, began := false, a.now()
+	var last dsar.Request
 	for {
 		q, err := a.requests.Get(ctx, operator, id)
 		if err != nil && ctx.Err() == nil {
 			return err
+		}
+		if err == nil {
+			last = q
 		}
 		switch {
 		case err != nil:
@@ -57,12 +61,27 @@ func (a *app) follow(ctx context.Context, w *world, id int64, f following) error
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return doneInPart("request %d is not done after %s; it goes on, see lethe request show %d", id, f.limit, id)
+				return doneInPart("%s", overtime(last, id, f))
 			}
 			return ctx.Err()
 		case <-tick.C:
 		}
 	}
+}
+
+// overtime says what becomes of a request that was followed long enough.
+func overtime(q dsar.Request, id int64, f following) string {
+	goes := fmt.Sprintf("it goes on, see lethe request show %d", id)
+	switch {
+	case q.ID == 0:
+		return fmt.Sprintf("request %d could not be looked at within %s", id, f.limit)
+	case f.approve && q.Status == dsar.InReview && q.ApprovedAt.IsZero() && q.FirstApproval.By == "":
+		goes = fmt.Sprintf("it is not approved yet: once its rows are found, lethe request approve %d", id)
+	}
+	if untouched(q) {
+		goes += "; nobody has begun to work on it: does lethe serve or lethe work run?"
+	}
+	return fmt.Sprintf("request %d is not done after %s; %s", id, f.limit, goes)
 }
 
 func discovered(q dsar.Request) bool {

@@ -91,12 +91,13 @@ func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) err
 		return asMisuse(err)
 	}
 	id := got.ID
+	var waits error
 	if got.Joined && got.Into != 0 {
 		id = got.Into
 		fmt.Fprintf(w.err, "lethe: this person has asked for the same already: request %d took the new one in, and the earlier deadline counts\n", id)
+		waits = a.elsewise(ctx, id, sub)
 	}
-	var waits error
-	if c.Approve || c.Wait {
+	if (c.Approve || c.Wait) && waits == nil {
 		waits = a.follow(ctx, w, id, following{approve: c.Approve, rows: c.Rows, toTheEnd: c.Wait, limit: c.Timeout})
 		if waits != nil && !isPart(waits) {
 			return waits
@@ -106,6 +107,16 @@ func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) err
 		return err
 	}
 	return waits
+}
+
+// elsewise says where a request that took this one in goes another way than was
+// asked for here: then nobody approves it by the way.
+func (a *app) elsewise(ctx context.Context, id int64, sub dsar.Submission) error {
+	q, err := a.requests.Get(ctx, operator, id)
+	if err != nil || sub.Delivery == "" || q.Delivery == sub.Delivery {
+		return err
+	}
+	return doneInPart("request %d is answered by %s, not by %s as asked for here, and was not approved: lethe request approve %d does so, or lethe request refuse %d, and submit anew", id, q.Delivery, sub.Delivery, id, id)
 }
 
 // receivedOn is noon of a day where the controller sits, so that it is that day

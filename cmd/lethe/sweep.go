@@ -82,7 +82,7 @@ func (c *sweepCmd) Run(ctx context.Context, w *world, cli *commands) error {
 			return err
 		}
 	} else {
-		printSweeps(w.out, results)
+		printSweeps(w.out, results, c.DryRun)
 	}
 	bad := 0
 	for _, r := range results {
@@ -96,12 +96,17 @@ func (c *sweepCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	return nil
 }
 
-func printSweeps(out io.Writer, results []retention.Result) {
+// printSweeps says of a rule that was counted only, though nobody asked for a
+// dry run, what it waits for.
+func printSweeps(out io.Writer, results []retention.Result, asked bool) {
 	t := newTable(out, "rule", "expired before", "expired", "held", "changed", "seconds", "")
 	for _, r := range results {
 		note := r.Message
 		if note == "" && r.DryRun {
 			note = "dry run"
+			if !asked {
+				note = "counted only: lethe rules approve " + r.Rule
+			}
 		}
 		t.row(r.Rule, day(r.Cutoff), thousands(r.Expired), thousands(r.Held), thousands(r.Deleted), fmt.Sprintf("%.2f", r.Seconds), note)
 	}

@@ -106,7 +106,7 @@ type carriage struct {
 	r        *run
 	v        variant
 	holdings []holding
-	// sliceAbove is the number of rows above which errSlices is given; 0: none.
+	// sliceAbove is the number of rows above which tooMany is given; 0: none.
 	sliceAbove int64
 	slice      int64 // see stage
 }
@@ -361,7 +361,7 @@ func (c *carriage) inStages(ctx context.Context, tx pgx.Tx, t task, how string) 
 		return nil, err
 	}
 	if t == toErase && c.sliceAbove > 0 && res.total() > c.sliceAbove {
-		return nil, errSlices
+		return nil, &tooMany{res.total()}
 	}
 	if t == toErase {
 		if err := g.encrypt(ctx, tx, c.r); err != nil {

@@ -31,6 +31,7 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 		return done, errors.New("source " + s.name + ": only a plan for erasure can erase")
 	}
 	how := changing
+	var many *tooMany
 	for attempt := 0; ; attempt++ {
 		var refused error // what note said: not ours to clean or to retry
 		done, err = s.eraseOnce(ctx, w, h, how, part{sliceAbove: max(0, s.o.SliceAbove)}, func(ctx context.Context, n source.Note) error {
@@ -40,8 +41,8 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 		switch {
 		case err == nil:
 			return done, nil
-		case errors.Is(err, errSlices):
-			return s.eraseInSlices(ctx, w, h, how, note)
+		case errors.As(err, &many):
+			return s.eraseInSlices(ctx, w, h, how, many.rows, note)
 		case errors.Is(err, errShares):
 			how = sharing
 			continue

@@ -27,12 +27,19 @@ type part struct {
 	slice      int64 // rows of each collection; 0: all of them, and it is the last part
 }
 
-var (
-	errSlices  = errors.New("there are too many rows for one transaction")
-	errNoSlice = errors.New("nothing more can go by itself")
-)
+var errNoSlice = errors.New("nothing more can go by itself")
 
-func (s *Source) eraseInSlices(ctx context.Context, w source.Walk, h source.Holds, how string, note func(context.Context, source.Note) error) (all source.Note, err error) {
+// tooMany says that there are too many rows for one transaction, and how many.
+type tooMany struct{ rows int64 }
+
+func (*tooMany) Error() string { return "there are too many rows for one transaction" }
+
+// inVain: parts that changed so many times the rows that there were change the
+// same ones again and again, because a trigger writes something else than the
+// mask. The last part then does what is left, and the look after it tells.
+const inVain = 2
+
+func (s *Source) eraseInSlices(ctx context.Context, w source.Walk, h source.Holds, how string, rows int64, note func(context.Context, source.Note) error) (all source.Note, err error) {
 	one := func(of part) (source.Note, error) {
 		for attempt := 0; ; attempt++ {
 			var refused error
@@ -54,6 +61,9 @@ func (s *Source) eraseInSlices(ctx context.Context, w source.Walk, h source.Hold
 		}
 	}
 	for of := (part{slice: s.o.SliceRows}); ; of.number++ {
+		if changes(all.Findings) > inVain*rows {
+			of.slice = 0
+		}
 		done, err := one(of)
 		if errors.Is(err, errNoSlice) {
 			of.slice = 0

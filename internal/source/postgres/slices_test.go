@@ -114,3 +114,61 @@ dataset:
 		t.Errorf("expected the note that nobody pinned to be all that is left, got %d", n)
 	}
 }
+
+// A trigger that writes something else than the mask makes the same rows be found
+// again: the parts come to an end, and the look afterwards tells what is left.
+func TestALargeErasureEndsThoughATriggerUndoesIt(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"another value": `NEW.note := upper(NEW.note); RETURN NEW`,
+		"the old row":   `RETURN OLD`,
+		"no change":     `RETURN NULL`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `
+				CREATE TABLE people (id int PRIMARY KEY, email text);
+				CREATE TABLE notes (id int PRIMARY KEY, person int, note text);
+				INSERT INTO people VALUES (1, 'a@x.example'); INSERT INTO notes SELECT g, 1, 'n' FROM generate_series(1, 40) g;
+				CREATE INDEX ON notes (person); CREATE INDEX ON people (lower(email));
+				CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN `+body+`; END';
+				CREATE TRIGGER other BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION other()`)
+			m := mapOf(t, `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: f}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: notes
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: note, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: erased}}}}
+`)
+			s := sourceOf(t, pool, "shop", postgres.Options{SliceAbove: 5, SliceRows: 10})
+			w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+			parts := 0
+			done, err := s.Erase(t.Context(), w, source.Holds{}, func(context.Context, source.Note) error {
+				if parts++; parts > 30 {
+					return errors.New("it does not end")
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			left, err := s.Look(t.Context(), w, source.Holds{}, done.Keys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := by(left.Findings)["notes"].Rows; n != 40 {
+				t.Errorf("expected the look to find the 40 notes as they are, it finds %d after %d parts: %+v", n, parts, left)
+			}
+		})
+	}
+}

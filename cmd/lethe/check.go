@@ -80,6 +80,9 @@ func (c *checkCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		for _, p := range append(warnings, datamap.Gaps(m)...) {
 			k.say(doubtful, "data map", p.String(), "")
 		}
+		for _, p := range datamap.Plannable(m, policiesOf(cfg)...) {
+			k.say(wrong, "data map", p.String(), "")
+		}
 	}
 	k.parts(ctx, w, cfg)
 	if m != nil {

@@ -87,6 +87,20 @@ func (g *graph) identities(list []string) ([]string, error) {
 // another type reaches is left out of this request, and what only a skipped
 // collection leads to is left out with it.
 func (g *graph) unreachable(p Policy) error {
+	var lost []string
+	for _, c := range g.lost(p) {
+		lost = append(lost, c.FullName())
+	}
+	if len(lost) > 0 {
+		return fmt.Errorf("policy %q targets what no identity reaches: %s; "+reachIt, p.Name, listed(lost))
+	}
+	return nil
+}
+
+const reachIt = "give it a reference or an identity, or skip_processing: true"
+
+// lost are the collections that a policy targets and no identity type reaches.
+func (g *graph) lost(p Policy) (lost []*Collection) {
 	all := make([]string, 0, len(g.seeds))
 	for typ := range g.seeds {
 		all = append(all, typ)
@@ -96,16 +110,12 @@ func (g *graph) unreachable(p Policy) error {
 	for _, n := range g.reached(all, false) {
 		seen[n] = true
 	}
-	var lost []string
 	for n, c := range g.all {
 		if !seen[n] && p.asks(c) {
-			lost = append(lost, c.FullName())
+			lost = append(lost, c)
 		}
 	}
-	if len(lost) > 0 {
-		return fmt.Errorf("policy %q targets what no identity reaches: %s; give it a reference or an identity, or skip_processing: true", p.Name, listed(lost))
-	}
-	return nil
+	return lost
 }
 
 func (g *graph) visit(p Policy, t trail, n, component int) *Visit {

@@ -121,7 +121,12 @@ func (p Policy) deletes(c *Collection) bool {
 	return false
 }
 
-// asks tells whether the policy wants anything of a collection.
+// asks tells whether the policy wants anything of a collection. A rule for every
+// category wants what lies beside personal data, but not what has none: settings
+// and code lists are nobody's.
 func (p Policy) asks(c *Collection) bool {
-	return !c.Skip && (p.deletes(c) || slices.ContainsFunc(c.AllFields(), p.targets))
+	return !c.Skip && (p.deletes(c) || slices.ContainsFunc(c.AllFields(), func(f *Field) bool {
+		rule := p.rule(f)
+		return p.targets(f) && (rule == nil || len(rule.Categories) > 0 || slices.ContainsFunc(f.Categories, func(k string) bool { return CategoryMatches(personal, k) }))
+	}))
 }

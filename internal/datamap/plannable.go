@@ -1,0 +1,39 @@
+package datamap
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Plannable holds the map against policies, and the built-in ones: what they
+// target must be reached by some identity, and their orders must be possible. A
+// map that fails here loads, but requests by these policies fail.
+func Plannable(m *Map, policies ...Policy) (list []Problem) {
+	g := newGraph(m)
+	if len(g.seeds) == 0 {
+		return nil // Parse says so
+	}
+	targeted := map[*Collection][]string{}
+	for _, p := range append([]Policy{Builtin(Access), Builtin(Export), Builtin(Erasure)}, policies...) {
+		for _, c := range g.lost(p) {
+			targeted[c] = append(targeted[c], p.Name)
+		}
+	}
+	if _, _, _, err := g.ordered(g.walk(IdentityTypes(m), true)); err != nil {
+		list = append(list, Problem{Pos: m.Datasets[0].Pos, Message: err.Error()})
+	}
+	for c, by := range targeted {
+		slices.Sort(by)
+		which := "the policies " + strings.Join(by, ", ") + " target"
+		if len(by) == 1 {
+			which = "the policy " + by[0] + " targets"
+		}
+		list = append(list, Problem{Pos: c.Pos, Message: fmt.Sprintf("no identity reaches %s, which %s, so that requests fail: "+reachIt, c.FullName(), which)})
+	}
+	slices.SortFunc(list, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Message, b.Message))
+	})
+	return list
+}

@@ -1,0 +1,51 @@
+package datamap
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestPlannable: what a policy targets and nothing reaches is an error of the
+// map, with its place, before a request fails of it. Settings are nobody's.
+func TestPlannable(t *testing.T) {
+	t.Parallel()
+	parse := func(text string) *Map {
+		m, problems := Parse([]File{{Name: "m.yaml", Data: []byte(text)}}, ParseOptions{Sources: []string{"shop"}})
+		if Failed(problems) {
+			t.Fatal(problems)
+		}
+		return m
+	}
+	const shop = `
+dataset:
+  - fides_key: shop
+    collections:
+      - {name: people, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]}
+      - {name: settings, fields: [{name: key, data_categories: [system.operations]}]}
+`
+	if list := Plannable(parse(shop)); len(list) > 0 {
+		t.Errorf("expected a table of settings to stand in nobody's way, got %v", list)
+	}
+	m := parse(shop + `      - {name: notes, fields: [{name: id, fides_meta: {primary_key: true}}, {name: text, data_categories: [user.content]}]}
+      - {name: left, fides_meta: {skip_processing: true}, fields: [{name: text, data_categories: [user.content]}]}
+`)
+	list := Plannable(m, Policy{Name: "settings", Kind: Access, Rules: []PolicyRule{{Categories: []string{"system.operations"}}}})
+	if len(list) != 2 || list[0].Warning || list[0].Pos.Line != 6 || !strings.Contains(list[0].Message, "shop.settings, which the policy settings targets") ||
+		list[1].Pos.Line != 7 || !strings.Contains(list[1].Message, "no identity reaches shop.notes, which the policies access, erasure target") {
+		t.Errorf("expected what is not reached, with its place and the policies, got %v", list)
+	}
+	if _, err := Compile(m, Builtin(Access), []string{"email"}); err == nil {
+		t.Error("expected the plan to be refused, too")
+	}
+	list = Plannable(parse(`
+dataset:
+  - fides_key: shop
+    collections:
+      - {name: people, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, fides_meta: {identity: email}}]}
+      - {name: a, fides_meta: {after: [shop.b]}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: p, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}]}
+      - {name: b, fields: [{name: id}, {name: a, fides_meta: {references: [{dataset: shop, field: a.id, direction: from}]}}]}
+`))
+	if len(list) != 1 || !strings.Contains(list[0].Message, "the order cannot be satisfied") {
+		t.Errorf("expected an order that cannot be, got %v", list)
+	}
+}

@@ -150,9 +150,9 @@ func convert(from, to *column, expr string) string {
 		}
 		return expr + "::" + to.typ
 	case to.class == classText:
-		return expr + "::text"
+		return from.text(expr)
 	case to.class == classPadded:
-		return expr + "::text::bpchar"
+		return from.text(expr) + "::bpchar"
 	case from.class.textual() && to.class == classInt:
 		return "CASE WHEN " + expr + " ~ '^[+-]?[0-9]{1,18}$' THEN " + expr + "::text::int8 END"
 	case from.class.textual() && to.class == classNumeric:
@@ -161,9 +161,14 @@ func convert(from, to *column, expr string) string {
 		return "CASE WHEN " + expr + " ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN " + expr + "::text::uuid END"
 	case from.class == classInt && to.class == classNumeric, from.class == classNumeric && to.class == classInt:
 		return expr + "::numeric"
+	case from.day() && to.day():
+		return expr + "::timestamp"
 	}
-	return expr + "::text"
+	return from.text(expr)
 }
+
+// day tells whether the column holds days, with a time or without one.
+func (c *column) day() bool { return c.typ == "date" || c.typ == "timestamp without time zone" }
 
 // linked is the column looked up by a converted value of from.
 func linked(from, to *column, expr string) string {
@@ -176,8 +181,10 @@ func linked(from, to *column, expr string) string {
 		return expr
 	case to.class == classUUID && from.class.textual():
 		return expr
+	case from.day() && to.day():
+		return expr + "::timestamp"
 	}
-	return expr + "::text"
+	return to.text(expr)
 }
 
 // foldings are the texts that lower(column) may give for a folded value. A

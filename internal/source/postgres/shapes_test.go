@@ -233,3 +233,57 @@ func midnight(date string) time.Time {
 	}
 	return d
 }
+
+// TestEndsOfOtherTypes: an address of the network is compared as people write it,
+// a day with a moment as a moment.
+func TestEndsOfOtherTypes(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TABLE p (id int PRIMARY KEY, email text, ip inet, lastip text, born date, seen timestamp);
+			CREATE TABLE h1 (id int PRIMARY KEY, ip text); CREATE TABLE h2 (id int PRIMARY KEY, ip inet); CREATE TABLE h3 (id int PRIMARY KEY, ips text[]);
+			CREATE TABLE h4 (id int PRIMARY KEY, at timestamp); CREATE TABLE h5 (id int PRIMARY KEY, day date);
+			INSERT INTO p VALUES (1, 'a@x.example', '192.0.2.7', '192.0.2.7', '1990-02-03', '1990-02-03'), (2, 'b@x.example', '192.0.2.8', '192.0.2.8', '1991-01-01', '1991-01-01 12:00');
+			INSERT INTO h1 VALUES (1, '192.0.2.7'), (2, '192.0.2.8'), (3, NULL); INSERT INTO h2 VALUES (1, '192.0.2.7'), (2, '192.0.2.8'), (3, NULL);
+			INSERT INTO h3 VALUES (1, '{192.0.2.7}'), (2, '{192.0.2.8}');
+			INSERT INTO h4 VALUES (1, '1990-02-03'), (2, '1991-01-01'); INSERT INTO h5 VALUES (1, '1990-02-03'), (2, '1991-01-01')`)
+		m := mapOf(t, `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: f}
+    collections:
+      - name: p
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: ip}
+          - {name: lastip}
+          - {name: born}
+          - {name: seen}
+      - {name: h1, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: ip, data_categories: [user.device], fides_meta: {references: [{dataset: shop, field: p.ip, direction: from}]}}]}
+      - {name: h2, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: ip, data_categories: [user.device], fides_meta: {references: [{dataset: shop, field: p.lastip, direction: from}]}}]}
+      - {name: h3, fields: [{name: id, fides_meta: {primary_key: true}}, {name: ips, data_categories: [user.device], fides_meta: {data_type: "string[]", references: [{dataset: shop, field: p.ip, direction: from}]}}]}
+      - {name: h4, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: at, data_categories: [user], fides_meta: {references: [{dataset: shop, field: p.born, direction: from}]}}]}
+      - {name: h5, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: day, data_categories: [user], fides_meta: {references: [{dataset: shop, field: p.seen, direction: from}]}}]}
+`)
+		s := sourceOf(t, pool, "shop", o)
+		found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"h1", "h2", "h3", "h4", "h5"} {
+			if n := by(found.Findings)[name].Rows; n != 1 {
+				t.Errorf("expected one row of %s, got %d", name, n)
+			}
+		}
+		if _, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote); err != nil {
+			t.Fatal(err)
+		}
+		if left := text(t, pool, `SELECT concat_ws(' ', (SELECT string_agg(id::text, ',' ORDER BY id) FROM h1), (SELECT string_agg(id::text, ',' ORDER BY id) FROM h2),
+			(SELECT string_agg(id::text, ',' ORDER BY id) FROM h4), (SELECT string_agg(id::text, ',' ORDER BY id) FROM h5))`); left != "2,3 2,3 2 2" {
+			t.Errorf("expected the others' rows to be left, got %s", left)
+		}
+	})
+}

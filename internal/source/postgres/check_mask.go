@@ -119,10 +119,42 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if m.column.class == classArray {
 		return refusedInArray(ctx, conn, m)
 	}
+	if why, err := k.refusedByPart(ctx, conn, t, m); why != "" || err != nil {
+		return why, err
+	}
 	if why, err := k.refusedByKey(ctx, conn, t, m); why != "" || err != nil {
 		return why, err
 	}
-	return refusedByCheck(ctx, conn, t, m)
+	return refusedByCheck(ctx, conn, k.whole(t), m)
+}
+
+// whole are the oids of a table and of all that is partition or heir of it: each
+// may have constraints of its own.
+func (k *checking) whole(t *table) []uint32 {
+	all := []uint32{t.oid}
+	for part, tops := range k.cat.parts {
+		if slices.Contains(tops, t.oid) {
+			all = append(all, part)
+		}
+	}
+	return all
+}
+
+// refusedByPart looks at what a partition or heir says of the column beyond the table itself.
+func (k *checking) refusedByPart(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
+	all := k.whole(t)
+	if m.how != "null_rewrite" || len(all) == 1 {
+		return "", nil
+	}
+	var part *string
+	if err := conn.QueryRow(ctx, `SELECT min(a.attrelid::regclass::text) FROM pg_attribute a WHERE a.attrelid = ANY($1) AND a.attname = $2 AND a.attnotnull`,
+		all, m.column.name).Scan(&part); err != nil {
+		return "", fmt.Errorf("read what partitions say: %w", err)
+	}
+	if part != nil {
+		return "null_rewrite, and the column is NOT NULL in " + *part, nil
+	}
+	return "", nil
 }
 
 // cannotHold says why a column cannot hold its masked value as far as its
@@ -159,7 +191,7 @@ func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *tabl
 		var name *string
 		if err := conn.QueryRow(ctx, `
 			SELECT min(k.conname::text) FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey)
-			WHERE k.conrelid = $1 AND k.contype = 'f' AND a.attname = $2`, t.oid, m.column.name).Scan(&name); err != nil {
+			WHERE k.conrelid = ANY($1) AND k.contype = 'f' AND a.attname = $2`, k.whole(t), m.column.name).Scan(&name); err != nil {
 			return "", fmt.Errorf("read foreign keys: %w", err)
 		}
 		if name != nil {
@@ -178,15 +210,15 @@ func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *tabl
 // refusedByCheck tries the masked value against the column's type, domain and
 // check constraints. What a constraint over several columns says depends on the
 // row, and is met only there.
-func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
+func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, whole []uint32, m mask) (string, error) {
 	value := m.sample()
 	if why, err := refusedByType(ctx, conn, m.column, value); why != "" || err != nil {
 		return why, err
 	}
 	rows, err := conn.Query(ctx, `
-		SELECT k.conname::text, pg_get_expr(k.conbin, k.conrelid)
+		SELECT DISTINCT k.conname::text, pg_get_expr(k.conbin, k.conrelid)
 		FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attname = $2 AND k.conkey = ARRAY[a.attnum]
-		WHERE k.conrelid = $1 AND k.contype = 'c'`, t.oid, m.column.name)
+		WHERE k.conrelid = ANY($1) AND k.contype = 'c' ORDER BY 1`, whole, m.column.name)
 	if err != nil {
 		return "", fmt.Errorf("read check constraints: %w", err)
 	}

@@ -298,3 +298,48 @@ dataset:
 		t.Errorf("expected an index for each reference that is followed here (-want +got):\n%s", diff)
 	}
 }
+
+// TestMasksThatPartitionsRefuse: what a partition or an heir demands beyond the
+// table itself is told like the table's own.
+func TestMasksThatPartitionsRefuse(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE p (id int PRIMARY KEY, email text);
+		CREATE TABLE o (id int, r int, p int, v text, w text, x text, PRIMARY KEY (id, r)) PARTITION BY LIST (r);
+		CREATE TABLE o1 PARTITION OF o FOR VALUES IN (1); CREATE TABLE o2 PARTITION OF o FOR VALUES IN (2);
+		ALTER TABLE o2 ALTER v SET NOT NULL; ALTER TABLE o1 ADD CHECK (w IS NOT NULL);
+		CREATE TABLE base (id int PRIMARY KEY, p int, y text); CREATE TABLE kid (CHECK (y <> '')) INHERITS (base); ALTER TABLE kid ALTER y SET NOT NULL`)
+	doubts, err := sourceOf(t, pool, "shop", postgres.Options{}).Check(t.Context(), mapOf(t, `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: f}
+    collections:
+      - {name: p, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]}
+      - name: o
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: r, fides_meta: {primary_key: true}}
+          - {name: p, fides_meta: {references: [{dataset: shop, field: p.id, direction: from}]}}
+          - {name: v, data_categories: [user.content]}
+          - {name: w, data_categories: [user.content]}
+          - {name: x, data_categories: [user.content]}
+      - name: base
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: p, fides_meta: {references: [{dataset: shop, field: p.id, direction: from}]}}
+          - {name: y, data_categories: [user.content]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{}
+	for _, d := range doubts {
+		if d.Level == postgres.Wrong {
+			told[d.Subject] = d.Sentence
+		}
+	}
+	if len(told) != 3 || !strings.Contains(told["shop.o.v"], "NOT NULL in o2") || !strings.Contains(told["shop.o.w"], "o1_w_check") || !strings.Contains(told["shop.base.y"], "NOT NULL in kid") {
+		t.Errorf("expected three columns that cannot be masked everywhere, got %v", told)
+	}
+}

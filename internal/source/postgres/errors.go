@@ -39,9 +39,13 @@ type BeyondTable struct {
 func (e *Beyond) Error() string {
 	parts := make([]string, len(e.Tables))
 	for i, t := range e.Tables {
-		parts[i] = fmt.Sprintf("%s would %s %d rows of %s", t.Constraint, t.Action, t.Rows, t.Table)
+		rows := "rows"
+		if t.Rows == 1 {
+			rows = "row"
+		}
+		parts[i] = fmt.Sprintf("%s would %s %d %s of %s", t.Constraint, t.Action, t.Rows, rows, t.Table)
 	}
-	return fmt.Sprintf("source %s: the erasure would go beyond the data map: %s; map these tables, or change the foreign keys",
+	return fmt.Sprintf("source %s: the erasure would go beyond the data map: %s; add these tables to it, or the reference by which their rows are reached, or change the foreign keys",
 		e.Source, strings.Join(parts, ", "))
 }
 

@@ -59,9 +59,7 @@ func lawWords(k datamap.Keep) string {
 func (s *Service) withoutKept(findings []source.Finding) []source.Finding {
 	out := slices.Clone(findings)
 	for i, f := range out {
-		if slices.ContainsFunc(s.keepsOf(f.Collection), func(k datamap.Keep) bool { return len(k.Mask) > 0 }) {
-			out[i].Masked = max(0, f.Masked-f.Kept)
-		}
+		out[i].Masked = maskedBeside(f, s.keepsOf(f.Collection))
 	}
 	return out
 }

@@ -119,6 +119,7 @@ type view struct {
 	Coded    []counted // masked, and something in it pseudonymised only
 	Held     []counted
 	Shared   []counted
+	Stays    []counted // named by an entry that must stay
 }
 
 // counted is a group of data with a number.
@@ -169,7 +170,7 @@ func newView(l dsar.Letter) view {
 		for _, part := range []struct {
 			list *[]counted
 			rows int64
-		}{{&v.Erased, f.Erased}, {changed, f.Masked}, {&v.Held, f.Held}, {&v.Shared, f.Shared}} {
+		}{{&v.Erased, f.Erased}, {changed, f.Masked}, {&v.Held, f.Held}, {&v.Shared, f.Shared}, {&v.Stays, f.Stays}} {
 			if part.rows > 0 {
 				*part.list = append(*part.list, counted{name, part.rows})
 			}

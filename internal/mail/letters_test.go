@@ -109,6 +109,24 @@ func TestPseudonymisedIsNotCalledRemoved(t *testing.T) {
 	}
 }
 
+// TestRowsThatStayAreTold: what one that must stay names has a place of its own.
+func TestRowsThatStayAreTold(t *testing.T) {
+	t.Parallel()
+	l := letter("erased")
+	const said = "Kept as an entry, because one that must stay names it:"
+	if _, flat, _ := rendering(t, l); strings.Contains(flat, said) {
+		t.Errorf("expected nothing of entries that are named where there are none, got:\n%s", flat)
+	}
+	l.Findings = append(l.Findings, source.Finding{Collection: "shop.orders", Rows: 4, Erased: 1, Stays: 3})
+	_, flat, page := rendering(t, l)
+	if want := said + " - orders (shop): 3 entries Kept, and why:"; !strings.Contains(flat, want) {
+		t.Errorf("expected the text to say %q, got:\n%s", want, flat)
+	}
+	if got := page.Find("p:contains('" + said + "') + ul").Text(); got != "orders (shop): 3 entries" {
+		t.Errorf("expected the HTML to list the orders that stay, got %q", got)
+	}
+}
+
 func TestConfirmDoesNotTellWhatIsOnRecord(t *testing.T) {
 	t.Parallel()
 	// It also goes to addresses that were found nowhere (DESIGN.md, rule 5).

@@ -50,7 +50,8 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if rows, shared := total(findings); rows+shared == 0 && len(byHand)+len(skipped)+len(removed)+len(stays) == 0 {
 		return s.answer(ctx, tx, r, p, "nothing", letterContent{})
 	}
-	if err := s.tellRecipients(ctx, tx, r, p, findings); err != nil {
+	told, err := s.tellRecipients(ctx, tx, r, p, findings)
+	if err != nil {
 		return err
 	}
 	ends, err := keptEndsOf(ctx, tx, r.ID)
@@ -58,7 +59,7 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 		return err
 	}
 	kept := slices.Concat(s.obliged(findings, ends), unattributed(p), stays, skipped)
-	return s.answer(ctx, tx, r, p, "erased", letterContent{Kept: kept, ByHand: byHand, Mentions: removed})
+	return s.answer(ctx, tx, r, p, "erased", letterContent{Kept: kept, ByHand: byHand, Mentions: removed, Told: told})
 }
 
 // namedTo are the identities by which a recipient can find the person. The key
@@ -91,14 +92,14 @@ func (s *Service) namedTo(p dossier) []string {
 
 // tellRecipients writes to everybody who was given data of the categories
 // erased and who can be told (Art. 19): each learns the identities by which
-// they can find the person, and nothing else.
-func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p dossier, findings []source.Finding) error {
+// they can find the person, and nothing else. told: there was somebody.
+func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p dossier, findings []source.Finding) (told bool, err error) {
 	if changed(findings) == 0 || len(s.c.Notify) == 0 {
-		return nil
+		return false, nil
 	}
 	w, err := s.walk(r, s.seeds(p.ids, true))
 	if err != nil {
-		return err
+		return false, err
 	}
 	about := s.namedTo(p)
 	touched := touchedCategories(w.Plan, findings)
@@ -116,14 +117,15 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p
 			ORDER BY e.key
 			ON CONFLICT (key) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at`, key, to.Name, s.now())
 		if err != nil {
-			return fmt.Errorf("notice of request %d to %s: %w", r.ID, key, err)
+			return false, fmt.Errorf("notice of request %d to %s: %w", r.ID, key, err)
 		}
 		err = s.addLetter(ctx, tx, r, "notice", key, 0, letterContent{To: to.Address, Name: to.Name, Reason: strings.Join(about, "\n")})
 		if err != nil {
-			return err
+			return false, err
 		}
+		told = true
 	}
-	return nil
+	return told, nil
 }
 
 // gets tells whether a recipient was given any of the categories. One of whom

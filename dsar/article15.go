@@ -40,7 +40,7 @@ func (s *Service) letter(ctx context.Context, db pg.DB, r requestRow, fs []sourc
 			out.Retention = append(out.Retention, p)
 		}
 	}
-	out.Retention = append(out.Retention, criteria(visits, out.Retention)...)
+	out.Retention = slices.Concat(out.Retention, statutory(visits), criteria(visits, out.Retention))
 	if !r.IncludeShared {
 		_, out.Shared = total(fs)
 	}

@@ -93,6 +93,8 @@ type Letter struct {
 	ExpiresAt   time.Time        // of Link
 	Reason      string           // refused, extended
 	Findings    []source.Finding // erased: what was erased, masked, kept
+	Changed     bool             // erased: something was erased or masked, be it in rows that stay
+	Told        bool             // erased: recipients are written to (Art. 19)
 	Coded       map[string]bool  // erased: the collections in whose masked rows something is pseudonymised only
 	Kept        []string         // sentences
 	Recipient   string           // notice: name of the recipient told; ask: the desk

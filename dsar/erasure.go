@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/fleet"
@@ -86,7 +87,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 			continue
 		}
 		if left, _ := total(rest.Findings); left == 0 {
-			return s.erased(st, note.Done, nobody, s.nowhereNamed(ctx, st, r, src, p)), nil
+			return s.erased(st, w.Plan, note.Done, nobody, s.nowhereNamed(ctx, st, r, src, p)), nil
 		}
 	}
 	return finish{}, &Permanent{Code: "not_gone", Err: fmt.Errorf(
@@ -298,7 +299,7 @@ func samePerson(src string, f source.Root, ticked []RootRow) bool {
 // erased writes what an erasure did in one source; the last source's goes on
 // to the answer. Where nobody's rows were ticked, what was found is not the
 // person's, and is not counted as theirs. unnamed is what nowhereNamed says.
-func (s *Service) erased(st stepRow, done source.Note, nobody bool, unnamed *mentionNote) finish {
+func (s *Service) erased(st stepRow, plan *datamap.Plan, done source.Note, nobody bool, unnamed *mentionNote) finish {
 	return finish{write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		var own []source.Finding
 		if !nobody {
@@ -308,6 +309,7 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool, unnamed *men
 			}
 		}
 		merged := mergeFindings(own, done.Findings)
+		s.staying(plan, merged)
 		if err := s.saveFindings(ctx, tx, r.ID, st.Source, merged); err != nil {
 			return err
 		}
@@ -317,7 +319,7 @@ func (s *Service) erased(st stepRow, done source.Note, nobody bool, unnamed *men
 		counts := map[string]any{}
 		for _, f := range merged {
 			if f.Rows+f.Shared+f.Erased+f.Masked+f.Held+f.Kept > 0 {
-				counts[f.Collection] = map[string]any{"erased": f.Erased, "masked": f.Masked, "held": f.Held, "kept": f.Kept, "shared": f.Shared}
+				counts[f.Collection] = map[string]any{"erased": f.Erased, "masked": f.Masked, "held": f.Held, "kept": f.Kept, "shared": f.Shared, "stays": f.Stays}
 			}
 		}
 		evidence := map[string]any{"step": st.ID, "source": st.Source, "collections": counts}
@@ -366,10 +368,10 @@ func addNotes(done, more source.Note) source.Note {
 			continue
 		}
 		g := &sum.Findings[i]
+		g.Rows = max(g.Rows, g.Erased+f.Rows) // what an earlier pass left, the later one finds again
 		g.Erased += f.Erased
 		g.Masked += f.Masked
 		g.Held, g.Kept, g.Shared = f.Held, f.Kept, f.Shared
-		g.Rows = max(g.Rows, f.Rows)
 	}
 	sum.Keys = append(slices.Clone(done.Keys), more.Keys...)
 	sum.Kept = keptOnce(done.Kept, more.Kept)

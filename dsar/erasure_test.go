@@ -182,8 +182,17 @@ func TestHeldRows(t *testing.T) {
 	if f := findingIn(t, q.Findings, "crm.people"); f.Held != 1 || f.Erased != 0 {
 		t.Errorf("expected one held row and none erased, got %d and %d", f.Held, f.Erased)
 	}
-	if f := findingIn(t, b.mail.one(t, "erased").Findings, "crm.people"); f.Held != 1 {
+	l := b.mail.one(t, "erased")
+	if f := findingIn(t, l.Findings, "crm.people"); f.Held != 1 {
 		t.Errorf("expected the letter to say what is kept, got %d held rows", f.Held)
+	}
+	if l.Changed || l.Told {
+		t.Errorf("expected the letter to say neither that something was erased nor that recipients are told of it, got %t and %t", l.Changed, l.Told)
+	}
+	b.approved(t, datamap.Erasure, "two@example.org", "all")
+	b.worked(t)
+	if all := b.mail.letters("erased"); !all[1].Changed || !all[1].Told {
+		t.Errorf("expected the letter of another person to say that rows were erased and the recipient is told, got %t and %t", all[1].Changed, all[1].Told)
 	}
 }
 

@@ -123,7 +123,7 @@ func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentCon
 		ID: l.ID, Kind: l.Kind, MessageID: l.MessageID, To: c.To, Language: r.Language,
 		Controller: s.c.Controllers[r.Controller], RequestID: r.ID, RequestKind: r.Kind,
 		ReceivedAt: r.ReceivedAt, DueOn: r.DueOn, Link: c.Link, StatusLink: c.StatusLink, ExpiresAt: c.ExpiresAt,
-		Reason: c.Reason, Kept: c.Kept, ByHand: c.ByHand, Mentions: c.Mentions, Recipient: c.Name,
+		Reason: c.Reason, Kept: c.Kept, ByHand: c.ByHand, Mentions: c.Mentions, Told: c.Told, Recipient: c.Name,
 	}
 	switch l.Kind {
 	case "confirm", "remind":
@@ -133,7 +133,7 @@ func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentCon
 		return out, c, wanted, err
 	case "erased":
 		findings, err := findingsOf(ctx, s.db, r.ID)
-		out.Findings, out.Coded = s.withoutKept(findings), s.coded(r.Policy)
+		out.Findings, out.Coded, out.Changed = s.withoutKept(findings), s.coded(r.Policy), changed(findings) > 0
 		return out, c, true, err
 	case "archive":
 		a, err := s.liveArchive(ctx, s.db, r.ID)

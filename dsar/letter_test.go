@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lethe-dsr/lethe/internal/archive"
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
@@ -290,6 +291,32 @@ func TestLetterOfAnArchive(t *testing.T) {
 	}
 	if len(l.Missing()) == 0 {
 		t.Error("expected the letter to say what is not configured")
+	}
+}
+
+// What a law keeps has a period, too: that of the data map.
+func TestLetterNamesStatutoryPeriods(t *testing.T) {
+	t.Parallel()
+	const keep = "{for: P10Y, from: issued_on, because: accounting law, mask: [phone]}"
+	b := newWorkOver(t, strings.Replace(keepsMap, "keep: ["+keep+"]", "keep: ["+keep+", {where: {name: [Acme]}, because: a court's order}]", 1),
+		map[string]Source{"shop": newMemory("shop", nil)})
+	b.c.Periods = []archive.Period{{Collection: "shop.people", Keep: "2 years"}}
+	id := b.submit(t, dpo, verified(ask(datamap.Access, "email", "karel@example.org"))).ID
+	r, err := loadRequest(t.Context(), b.pool, id, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := b.letter(t.Context(), b.pool, r, []source.Finding{{Source: "shop", Collection: "shop.people", Rows: 1}, {Source: "shop", Collection: "shop.tax_bills", Rows: 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []archive.Period{
+		{Collection: "shop.people", Keep: "2 years"},
+		{Collection: "shop.tax_bills", Keep: "10 years, counted from “issued on”, because a law obliges us (accounting law)"},
+		{Collection: "shop.tax_bills", What: "some entries", Keep: "without a fixed end, because a law obliges us (a court's order)"},
+	}
+	if !slices.Equal(l.Retention, want) {
+		t.Errorf("expected the periods %q, got %q", want, l.Retention)
 	}
 }
 

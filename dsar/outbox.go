@@ -25,6 +25,7 @@ type letterContent struct {
 	Kept       []string  `json:"kept,omitempty"`        // erased: sentences
 	ByHand     []string  `json:"by_hand,omitempty"`     // erased: sentences
 	Mentions   []string  `json:"mentions,omitempty"`    // erased: sentences
+	Told       bool      `json:"told,omitempty"`        // erased: recipients are written to
 	Attach     bool      `json:"attach,omitempty"`      // archive: the file goes along
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lethe-dsr/lethe/internal/archive"
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/period"
 	"github.com/lethe-dsr/lethe/internal/source"
@@ -44,9 +45,9 @@ func (s *Service) obliged(findings []source.Finding, ends map[string][]keptEnd) 
 
 // lawWords is "accounting law, for 10 years, counted from “issued on”".
 func lawWords(k datamap.Keep) string {
-	long := "without a fixed end"
-	if p, err := period.Parse(k.For); k.For != "" && err == nil {
-		long = "for " + p.Words() + ", counted from “" + strings.ReplaceAll(k.From, "_", " ") + "”"
+	long := keepWords(k)
+	if long != noEnd {
+		long = "for " + long
 	}
 	if k.Because == "" {
 		return long
@@ -54,14 +55,42 @@ func lawWords(k datamap.Keep) string {
 	return k.Because + ", " + long
 }
 
+const noEnd = "without a fixed end"
+
+// keepWords is "10 years, counted from “issued on”".
+func keepWords(k datamap.Keep) string {
+	p, err := period.Parse(k.For)
+	if k.For == "" || err != nil {
+		return noEnd
+	}
+	return p.Words() + ", counted from “" + strings.ReplaceAll(k.From, "_", " ") + "”"
+}
+
+// statutory are the periods for which a law keeps rows of these collections
+// (Art. 15(1)(d)); the law is named with each.
+func statutory(visits []*datamap.Visit) []archive.Period {
+	var out []archive.Period
+	for _, v := range visits {
+		for _, k := range v.Collection.Keeps {
+			p := archive.Period{Collection: v.Collection.FullName(), Keep: keepWords(k) + ", because a law obliges us"}
+			if len(k.Where) > 0 {
+				p.What = "some entries"
+			}
+			if k.Because != "" {
+				p.Keep += " (" + k.Because + ")"
+			}
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // withoutKept are the findings as the letter counts them: a kept row of which
 // something was masked is one that was kept, not one whose data were removed.
 func (s *Service) withoutKept(findings []source.Finding) []source.Finding {
 	out := slices.Clone(findings)
 	for i, f := range out {
-		if slices.ContainsFunc(s.keepsOf(f.Collection), func(k datamap.Keep) bool { return len(k.Mask) > 0 }) {
-			out[i].Masked = max(0, f.Masked-f.Kept)
-		}
+		out[i].Masked = maskedBeside(f, s.keepsOf(f.Collection))
 	}
 	return out
 }

@@ -56,6 +56,9 @@ func TestTheLetterNamesTheLaw(t *testing.T) {
 	if len(letter.Kept) != 1 || !strings.HasPrefix(letter.Kept[0], sentence) {
 		t.Errorf("expected the letter to name the law and its time, got %q", letter.Kept)
 	}
+	if !letter.Changed {
+		t.Error("expected masking in kept rows to count as a change")
+	}
 	for _, f := range letter.Findings {
 		if f.Collection == "shop.tax_bills" && f.Masked != 0 {
 			t.Errorf("expected no entry to be told as emptied while the name stands in it, got %+v", f)

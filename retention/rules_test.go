@@ -179,9 +179,11 @@ func TestPeriodsForLetters(t *testing.T) {
 	w := small(t, `rules:
   - {name: a, collection: shop.tracks, lifetime: ssupp.vid, starts_at: made_at, then: delete, schedule: "1 1 * * *"}
   - {name: b, withheld: user.device.ip_address, then: truncate_ip, schedule: "1 1 * * *"}
+  - {name: c, collection: shop.tracks, keep: P2Y, starts_at: made_at, then: delete, schedule: "1 1 * * *"}
 `, nil)
 	got := fmt.Sprint(w.Periods())
-	if want := "[{shop.tracks ssupp.vid 6 months} {shop.tracks user.device.ip_address not kept: removed as it comes}]"; got != want {
+	// The last is of whole rows: what they are called stands before it.
+	if want := "[{shop.tracks ssupp.vid 6 months} {shop.tracks user.device.ip_address not kept: removed as it comes} {shop.tracks  2 years}]"; got != want {
 		t.Errorf("the periods that letters name are %s, got %s", want, got)
 	}
 }

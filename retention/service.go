@@ -137,14 +137,15 @@ func (s *Service) Periods() []archive.Period {
 				continue
 			}
 			seen[c.FullName()] = true
-			list = append(list, archive.Period{Collection: c.FullName(), What: what(p.rule, c), Keep: keep})
+			list = append(list, archive.Period{Collection: c.FullName(), What: what(p.rule), Keep: keep})
 		}
 	}
 	return list
 }
 
-// what names, in words, the data that a rule is about.
-func what(r Rule, c *datamap.Collection) string {
+// what names, in words, the data that a rule is about; nothing where it is about
+// whole rows: the letter says of which collection.
+func what(r Rule) string {
 	if r.Description != "" {
 		return r.Description
 	}
@@ -165,9 +166,9 @@ func what(r Rule, c *datamap.Collection) string {
 		for _, col := range r.Columns {
 			names = append(names, col.Column)
 		}
-		return c.Name + ": " + strings.Join(names, ", ")
+		return strings.Join(names, ", ")
 	}
-	return c.Name
+	return ""
 }
 
 // pause waits, or ends with the context.

@@ -161,7 +161,7 @@ func (d *demo) request(ctx context.Context, kind datamap.Kind, p sample.Person, 
 		s.Rows += f.Rows
 		s.Shared += f.Shared
 		s.Erased += f.Erased
-		s.Kept += f.Masked + f.Held
+		s.Kept += f.Masked + f.Held + f.Stays
 	}
 	if kind == datamap.Erasure {
 		s.Kept += s.Shared

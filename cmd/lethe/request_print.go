@@ -64,6 +64,7 @@ type findingJSON struct {
 	Kept       int64  `json:"kept"`
 	Erased     int64  `json:"erased"`
 	Masked     int64  `json:"masked"`
+	Stays      int64  `json:"stays"`
 }
 
 type stepJSON struct {
@@ -260,16 +261,23 @@ func printFindings(out io.Writer, list []source.Finding) {
 		return
 	}
 	fmt.Fprintln(out)
-	changed := slices.ContainsFunc(list, func(f source.Finding) bool { return f.Erased+f.Masked+f.Held+f.Kept > 0 })
+	changed := slices.ContainsFunc(list, func(f source.Finding) bool { return f.Erased+f.Masked+f.Held+f.Kept+f.Stays > 0 })
 	header := []string{"collection", "source", "rows", "shared"}
 	if changed {
 		header = append(header, "erased", "masked", "held", "kept")
+	}
+	stays := slices.ContainsFunc(list, func(f source.Finding) bool { return f.Stays > 0 })
+	if stays {
+		header = append(header, "stays")
 	}
 	t := newTable(out, header...)
 	for _, f := range list {
 		cells := []any{f.Collection, f.Source, thousands(f.Rows), thousands(f.Shared)}
 		if changed {
 			cells = append(cells, thousands(f.Erased), thousands(f.Masked), thousands(f.Held), thousands(f.Kept))
+		}
+		if stays {
+			cells = append(cells, thousands(f.Stays))
 		}
 		t.row(cells...)
 	}

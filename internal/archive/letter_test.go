@@ -67,6 +67,26 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	}
 }
 
+// Where some data have a period and others have none, silence about these would
+// read as a promise: the letter says that it does not know.
+func TestDataWithoutAPeriodAreSaidToHaveNone(t *testing.T) {
+	t.Parallel()
+	l := letter()
+	l.Purposes = append(l.Purposes, Purpose{Collection: "sessions", Categories: []string{"user.device"}, Uses: []string{"essential.service"}, Basis: "f"},
+		Purpose{Collection: "wishes", Categories: []string{"user.content"}, Uses: []string{"essential.service"}, Basis: "f"})
+	files, _ := write(t, l)
+	flat := strings.Join(strings.Fields(files["letter.txt"]), " ")
+	const want = "The records from which this letter was made do not say how long your data in sessions and wishes are kept, or how that is decided. Ask dpo@bota.example"
+	for _, page := range []string{flat, files["index.html"]} {
+		if strings.Count(page, want) != 1 || !strings.Contains(page, "6 months") {
+			t.Errorf("expected the letter to say once %q, beside the period of the contacts; it reads:\n%s", want, page)
+		}
+	}
+	if got := strings.Join(l.Missing(), "\n"); !strings.Contains(got, "sessions: neither a retention rule") || strings.Contains(got, "contacts: neither") {
+		t.Errorf("expected the DPO to be told of sessions, and not of contacts, got %s", got)
+	}
+}
+
 // What is said of a collection stands under its name once, as its data's heading has it.
 func TestACollectionIsNamedOnce(t *testing.T) {
 	t.Parallel()

@@ -37,16 +37,22 @@ func (l Letter) Missing() []string {
 		say(r.Region != "" && !inEEA(r.Region) && r.Ground == "", "%s: the recipient is outside the EEA, and no ground of the transfer is configured (Art. 15(2), 46).", r.Name)
 	}
 	say(len(l.Retention) == 0, "No retention rule says how long the data are kept (Art. 15(1)(d)); where there is none, the data map can say how that is decided (lethe: {kept: …}).")
-	if len(l.Retention) > 0 {
-		kept := map[string]bool{}
-		for _, p := range l.Retention {
-			kept[p.Collection] = true
-		}
-		for _, p := range l.Purposes {
-			say(!kept[p.Collection], "%s: neither a retention rule nor the data map (lethe: {kept: …}) says how long it is kept (Art. 15(1)(d)).", p.Collection)
-		}
+	for _, collection := range l.endless() {
+		say(len(l.Retention) > 0, "%s: neither a retention rule nor the data map (lethe: {kept: …}) says how long it is kept (Art. 15(1)(d)).", collection)
 	}
 	say(len(l.Sources) == 0, "The data map does not say where the data come from (lethe: {origin: …}; Art. 15(1)(g)).")
 	say(l.Automated == "", "Nothing says whether decisions are made by a computer alone (automated; Art. 15(1)(h), 22).")
+	return out
+}
+
+// endless are the collections with personal data of which nothing says how long they are kept.
+func (l Letter) endless() []string {
+	var out []string
+	for _, p := range l.Purposes {
+		said := slices.ContainsFunc(l.Retention, func(r Period) bool { return r.Collection == p.Collection })
+		if !said && !slices.Contains(out, p.Collection) {
+			out = append(out, p.Collection)
+		}
+	}
 	return out
 }

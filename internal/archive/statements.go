@@ -251,6 +251,14 @@ func (d document) periods() section {
 	}
 	if len(d.Retention) == 0 {
 		s.Missing, s.Paragraphs = true, []string{d.unsaid("how long your data are kept, or how that is decided")}
+		return s
+	}
+	var others []string
+	for _, collection := range d.endless() {
+		others = append(others, d.short(collection))
+	}
+	if len(others) > 0 {
+		s.Items = append(s.Items, item{Text: d.unsaid("how long your data in " + join(others) + " are kept, or how that is decided")})
 	}
 	return s
 }

@@ -7,7 +7,7 @@ import (
 
 // Gaps lists what a map does not say and a letter under Art. 15(1) or an export
 // under Art. 20 needs: purposes (a), the source of the data (g), the legal
-// basis; and where it may say more than is meant (mentions, several). They are no
+// basis, what an export gives; and where it may say more than is meant (mentions, several). They are no
 // errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
@@ -41,7 +41,33 @@ func Gaps(m *Map) []Problem {
 			list = append(list, Problem{Pos: f.Field.Pos, Warning: true, Message: f.Why})
 		}
 	}
-	return append(list, several(m)...)
+	return append(append(list, nothingToExport(m)...), several(m)...)
+}
+
+// nothingToExport says, once for the whole map, that the built-in export comes out
+// empty: Art. 20(1) gives what is both provided by the subject and processed by
+// consent or contract, and no field is both. It stands at the first personal data.
+func nothingToExport(m *Map) []Problem {
+	var first *Field
+	export, everything := Builtin(Export), PolicyRule{Categories: []string{personal}}
+	for _, c := range m.collections() {
+		if c.Skip {
+			continue
+		}
+		for _, f := range c.AllFields() {
+			if export.targets(f) {
+				return nil
+			}
+			if first == nil && everything.targets(f.whole) {
+				first = f
+			}
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return []Problem{{Pos: first.Pos, Warning: true, Message: "an export (Art. 20) gives nothing of any collection: " +
+		"no field is both provided by the person (lethe: {provided_by: subject}) and processed by consent or contract (basis: a or b)"}}
 }
 
 // several lists the arrays by which rows are reached that may be several

@@ -46,3 +46,60 @@ dataset:
 		})
 	}
 }
+
+// TestAnExportThatGivesNothing: where no field is both provided by the person and
+// processed by consent or contract, exports are empty, and check says so once.
+func TestAnExportThatGivesNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		dataset, people, tracks string // what lethe says of them
+		told                    bool
+	}{
+		"neither":                        {"", "", "", true},
+		"provided, on no ground":         {"", "{provided_by: subject}", "", true},
+		"provided, by legitimate reason": {"{basis: f}", "{provided_by: subject}", "{provided_by: subject}", true},
+		"by contract, not provided":      {"{basis: b}", "", "", true},
+		"the one here, the other there":  {"", "{provided_by: subject}", "{basis: a}", true},
+		"both":                           {"", "{provided_by: subject, basis: a}", "", false},
+		"both, one from above":           {"{basis: b}", "", "{provided_by: subject}", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			said := func(lethe string) string {
+				if lethe == "" {
+					return ""
+				}
+				return ", lethe: " + lethe
+			}
+			file := fmt.Sprintf(`
+dataset:
+  - {fides_key: shop%s, collections: [
+      {name: people, fields: [{name: id, fides_meta: {primary_key: true}}, {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}%s}]},
+      {name: tracks, fields: [{name: id, fides_meta: {primary_key: true, references: [{dataset: shop, field: people.id, direction: from}]}}, {name: page, data_categories: [user.behavior]%s}]}]}
+`, said(c.dataset), said(c.people), said(c.tracks))
+			m, problems := Parse([]File{{Name: "m.yaml", Data: []byte(file)}}, ParseOptions{Sources: []string{"shop"}})
+			if Failed(problems) {
+				t.Fatal(problems)
+			}
+			want := 0
+			if c.told {
+				want = 1
+			}
+			if got := strings.Count(fmt.Sprint(Gaps(m)), "an export (Art. 20) gives nothing"); got != want {
+				t.Errorf("expected %d warnings of an empty export, got %v", want, Gaps(m))
+			}
+		})
+	}
+	m, problems := Parse([]File{{Name: "m.yaml", Data: []byte(`
+dataset:
+  - fides_key: shop
+    collections:
+      - {name: places, fields: [{name: id, fides_meta: {primary_key: true}}, {name: seen, data_categories: [system.operations]}]}
+`)}}, ParseOptions{Sources: []string{"shop"}})
+	if Failed(problems) {
+		t.Fatal(problems)
+	}
+	if got := Gaps(m); len(got) > 0 {
+		t.Errorf("expected nothing to be said of a map without personal data, got %v", got)
+	}
+}

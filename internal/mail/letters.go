@@ -119,6 +119,11 @@ type view struct {
 	Coded    []counted // masked, and something in it pseudonymised only
 	Held     []counted
 	Shared   []counted
+	Stays    []counted // named by an entry that must stay
+	Did      bool      // something was erased or masked
+	Left     bool      // something was not
+	Later    bool      // of what was not, something goes by itself once a law or a hold lets go of it
+	Told     bool      // recipients are told of it
 }
 
 // counted is a group of data with a number.
@@ -142,7 +147,7 @@ func newView(l dsar.Letter) view {
 	}
 	v := view{
 		Kind: l.Kind, Recipient: l.Recipient, Holds: l.Holds, Controller: l.Controller, RequestID: l.RequestID, Link: l.Link, StatusLink: l.StatusLink,
-		Late: l.Late, Kept: l.Kept, ByHand: l.ByHand, Mentions: l.Mentions,
+		Late: l.Late, Kept: l.Kept, ByHand: l.ByHand, Mentions: l.Mentions, Told: l.Told,
 		Access: l.RequestKind == datamap.Access, Export: l.RequestKind == datamap.Export, Erasure: l.RequestKind == datamap.Erasure,
 		DPO: l.Controller.DPO, Attached: l.Attachment != nil, Owner: l.Kind == "ask" || l.Kind == "ask_again",
 	}
@@ -161,7 +166,13 @@ func newView(l dsar.Letter) view {
 			v.Reasons = append(v.Reasons, p)
 		}
 	}
+	v.Did = l.Changed || len(l.ByHand)+len(l.Mentions) > 0
+	v.Left = len(l.Kept) > 0
 	for _, f := range l.Findings {
+		v.Did = v.Did || f.Erased+f.Masked > 0
+		// What is pseudonymised is still the person's (recital 26).
+		v.Left = v.Left || f.Held+f.Kept+f.Shared+f.Stays > 0 || f.Masked > 0 && l.Coded[f.Collection]
+		v.Later = v.Later || f.Held+f.Kept > 0
 		name, changed := inWords(f.Collection), &v.Masked
 		if l.Coded[f.Collection] {
 			changed = &v.Coded
@@ -169,7 +180,7 @@ func newView(l dsar.Letter) view {
 		for _, part := range []struct {
 			list *[]counted
 			rows int64
-		}{{&v.Erased, f.Erased}, {changed, f.Masked}, {&v.Held, f.Held}, {&v.Shared, f.Shared}} {
+		}{{&v.Erased, f.Erased}, {changed, f.Masked}, {&v.Held, f.Held}, {&v.Shared, f.Shared}, {&v.Stays, f.Stays}} {
 			if part.rows > 0 {
 				*part.list = append(*part.list, counted{name, part.rows})
 			}

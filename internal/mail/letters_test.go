@@ -109,6 +109,98 @@ func TestPseudonymisedIsNotCalledRemoved(t *testing.T) {
 	}
 }
 
+// TestRowsThatStayAreTold: what one that must stay names has a place of its own.
+func TestRowsThatStayAreTold(t *testing.T) {
+	t.Parallel()
+	l := letter("erased")
+	const said = "Kept as an entry, because one that must stay names it:"
+	if _, flat, _ := rendering(t, l); strings.Contains(flat, said) {
+		t.Errorf("expected nothing of entries that are named where there are none, got:\n%s", flat)
+	}
+	l.Findings = append(l.Findings, source.Finding{Collection: "shop.orders", Rows: 4, Erased: 1, Stays: 3})
+	_, flat, page := rendering(t, l)
+	if want := said + " - orders (shop): 3 entries Kept, and why:"; !strings.Contains(flat, want) {
+		t.Errorf("expected the text to say %q, got:\n%s", want, flat)
+	}
+	if got := page.Find("p:contains('" + said + "') + ul").Text(); got != "orders (shop): 3 entries" {
+		t.Errorf("expected the HTML to list the orders that stay, got %q", got)
+	}
+}
+
+// TestWhatBecameOfAnErasure: a letter calls done what was done, and nothing else.
+// What was not done is told with its reasons and the remedies (Art. 12(4)), and
+// of recipients only that they are told who were (Art. 19).
+func TestWhatBecameOfAnErasure(t *testing.T) {
+	t.Parallel()
+	const told, duty = "We tell those to whom we had passed the data on", "Where we had passed the data on to others, we have to tell them"
+	const later = "What is kept for a legal claim or a duty is erased when that reason is gone."
+	law := []string{"bills (shop): 2 entries, because the law obliges us (Article 17(3) GDPR)."}
+	for name, c := range map[string]struct {
+		change                  func(l *dsar.Letter)
+		subject, heading, opens string
+		says, not               []string
+	}{
+		"all done": {func(l *dsar.Letter) {
+			l.Findings, l.Kept = []source.Finding{{Collection: "shop.people", Rows: 1, Erased: 1}, {Collection: "shop.wishes", Rows: 1, Masked: 1}}, nil
+			l.Changed, l.Told = true, true
+		}, "(no. 17): done", "Your request is done", "(Article 17 GDPR). This is done.", []string{told}, []string{duty, later, "in part", "12(4)"}},
+		"nobody was told": {func(l *dsar.Letter) {
+			l.Findings, l.Kept, l.Changed = []source.Finding{{Collection: "shop.people", Rows: 1, Erased: 1}}, nil, true
+		}, "(no. 17): done", "Your request is done", "This is done.", []string{duty, "Ask us, and we name them to you, if there are any."}, []string{told}},
+		"nothing was there any more": {func(l *dsar.Letter) {
+			l.Findings, l.Kept = []source.Finding{{Collection: "shop.wishes", Rows: 1}}, nil
+		}, "(no. 17): done", "Your request is done", "This is done.", []string{"Nothing had to be changed"}, []string{"Article 19"}},
+		"a hold on some": {func(l *dsar.Letter) {
+			l.Findings, l.Kept = []source.Finding{{Collection: "shop.people", Rows: 2, Erased: 1, Held: 1}}, nil
+			l.Changed, l.Told = true, true
+		}, "(no. 17): done in part", "Your request is done in part", "This is done in part. What stays, and why, stands below (Article 12(4) GDPR).", []string{told, later}, []string{"This is done."}},
+		"others use some": {func(l *dsar.Letter) {
+			l.Findings, l.Kept = []source.Finding{{Collection: "shop.people", Rows: 1, Erased: 1}, {Collection: "shop.places", Shared: 1}}, nil
+			l.Changed = true
+		}, "(no. 17): done in part", "Your request is done in part", "This is done in part.", []string{"places (shop): 1 entry: other people use them"}, []string{later}},
+		"some are named": {func(l *dsar.Letter) {
+			l.Findings, l.Kept = []source.Finding{{Collection: "shop.orders", Rows: 4, Erased: 1, Stays: 3}}, nil
+			l.Changed = true
+		}, "(no. 17): done in part", "Your request is done in part", "This is done in part.", []string{"one that must stay names it"}, []string{later}},
+		"codes are no erasure": {func(l *dsar.Letter) {
+			l.Findings, l.Kept = []source.Finding{{Collection: "shop.orders", Rows: 1, Masked: 1}}, nil
+			l.Coded, l.Changed = map[string]bool{"shop.orders": true}, true
+		}, "(no. 17): done in part", "Your request is done in part", "This is done in part.", []string{"Article 4(5)"}, nil},
+		"a law keeps them, masked": {func(l *dsar.Letter) {
+			l.Findings, l.Kept, l.Changed = []source.Finding{{Collection: "shop.bills", Rows: 2, Kept: 2}}, law, true
+		}, "(no. 17): done in part", "Your request is done in part", "This is done in part.", []string{later, duty}, nil},
+		"all is held": {func(l *dsar.Letter) {
+			l.Findings, l.Kept = []source.Finding{{Collection: "shop.people", Rows: 1, Held: 1}}, nil
+		}, "(no. 17): not possible yet", "Your request cannot be carried out yet", "This could not be done yet, and nothing was erased. You have a right to know why (Article 12(4) GDPR).",
+			[]string{"people (shop): 1 entry: they may not be erased yet", later, "how we answered"}, []string{"Article 19", "done.", "Copies in backups"}},
+		"all is kept": {func(l *dsar.Letter) {
+			l.Findings, l.Kept = []source.Finding{{Collection: "shop.bills", Rows: 2, Kept: 2}}, law
+		}, "(no. 17): not possible yet", "Your request cannot be carried out yet", "This could not be done yet", []string{"because the law obliges us", later}, []string{"Article 19"}},
+		"all is others', too": {func(l *dsar.Letter) {
+			l.Findings, l.Kept = []source.Finding{{Collection: "shop.places", Shared: 1}}, nil
+		}, "(no. 17): not possible", "Your request could not be carried out", "This could not be done, and nothing was erased.", []string{"other people use them"}, []string{"Article 19", "yet", later}},
+	} {
+		l := letter("erased")
+		c.change(&l)
+		r, flat, page := rendering(t, l)
+		if !strings.HasSuffix(r.Subject, c.subject) || page.Find("h1").Text() != c.heading {
+			t.Errorf("%s: expected the subject to end with %q and the heading %q, got %q and %q", name, c.subject, c.heading, r.Subject, page.Find("h1").Text())
+		}
+		for _, form := range []string{flat, oneLine(page.Find("body").Text())} {
+			for _, want := range append(c.says, c.opens, "Article 77", "Article 79", "Sochora 27") {
+				if !strings.Contains(form, want) {
+					t.Errorf("%s: expected it to say %q, got:\n%s", name, want, form)
+				}
+			}
+			for _, not := range c.not {
+				if strings.Contains(form, not) {
+					t.Errorf("%s: expected it not to say %q, got:\n%s", name, not, form)
+				}
+			}
+		}
+	}
+}
+
 func TestConfirmDoesNotTellWhatIsOnRecord(t *testing.T) {
 	t.Parallel()
 	// It also goes to addresses that were found nowhere (DESIGN.md, rule 5).

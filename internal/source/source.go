@@ -72,6 +72,9 @@ type Finding struct {
 	Kept       int64  // reached rows that a law keeps (erasure only; some of them masked)
 	Erased     int64  // rows deleted (erasure only)
 	Masked     int64  // rows masked (erasure only)
+	// Stays counts rows that were to be deleted and stay unchanged, because one that
+	// stays names them. No source sets it: package dsar reckons it from the others.
+	Stays int64
 }
 
 // A Root is a row that a seed itself matched.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 func TestAsk(t *testing.T) {
@@ -105,6 +106,11 @@ func TestConfirmAndStatus(t *testing.T) {
 		s.requests.tokens["status/tok"] = tokenInfo("status", status)
 		b.get("/status/tok").has(".stands", words)
 	}
+	// What became of an erasure stands in the letter: perhaps nothing could be erased yet.
+	erasure := tokenInfo("status", dsar.Fulfilled)
+	erasure.Kind = datamap.Erasure
+	s.requests.tokens["status/tok"] = erasure
+	b.get("/status/tok").has(".stands strong", "It is answered.")
 }
 
 func TestDownload(t *testing.T) {

@@ -99,6 +99,12 @@ func TestKeptRowsSayWhy(t *testing.T) {
 		has("#left tbody tr:nth-child(2)", "not by itself")
 	b.get("/requests/9").status(http.StatusOK).has(".figures thead", "Kept").has(".figures tbody tr:nth-child(2) [data-label=Kept]", "3").
 		has(".kept li", "3 rows of crm.bills, for 10 years from issued_on (accounting law), without end (a court's order)")
+	// Rows that a kept one names have a column where there are some, so that the figures add up.
+	b.get("/requests/9").count(".figures [data-label=Stays]", 0)
+	r.Findings = append(r.Findings, source.Finding{Source: "crm", Collection: "crm.orders", Rows: 4, Erased: 1, Stays: 3})
+	s.requests.requests[9] = r
+	b.get("/requests/9").has(".figures thead", "Stays").has(".figures tbody tr:nth-child(3) [data-label=Stays]", "3").
+		has(".figures tfoot [data-label=Stays]", "3").has(".note", "named by one that must stay")
 	// Before anything has been done, there is nothing to say of it.
 	r = inReview()
 	r.Kind = datamap.Erasure

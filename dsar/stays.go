@@ -1,0 +1,41 @@
+package dsar
+
+import (
+	"slices"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
+)
+
+// staying counts, after an erasure, the rows that were to be deleted and stay as
+// they are: one that must stay (kept, held or others') names them, and nothing in
+// them was the person's, so that there was nothing to mask. Whoever asked has to
+// be told of them, too (Art. 12(4)). In a collection that is only masked, rows
+// without anything to mask are no such rows: nobody meant them to go.
+func (s *Service) staying(plan *datamap.Plan, findings []source.Finding) {
+	for _, v := range plan.Visits {
+		if !v.Delete {
+			continue
+		}
+		for i, f := range findings {
+			if f.Collection == v.Collection.FullName() {
+				findings[i].Stays = stays(f, v.Collection.Keeps)
+			}
+		}
+	}
+}
+
+// stays is the rest of a collection's own rows: neither erased, held nor kept
+// (some kept ones are masked as well), nor masked.
+func stays(f source.Finding, keeps []datamap.Keep) int64 {
+	return max(0, f.Rows-f.Erased-f.Held-f.Kept-maskedBeside(f, keeps))
+}
+
+// maskedBeside counts the masked rows that no law keeps, as far as the counts
+// tell: where a keep lets something be masked, kept rows may be among the masked.
+func maskedBeside(f source.Finding, keeps []datamap.Keep) int64 {
+	if slices.ContainsFunc(keeps, func(k datamap.Keep) bool { return len(k.Mask) > 0 }) {
+		return max(0, f.Masked-f.Kept)
+	}
+	return f.Masked
+}

@@ -91,7 +91,7 @@ func renewUsual(ctx context.Context, tx pgx.Tx, rule string) error {
 func (s *Service) ApproveRule(ctx context.Context, actor, name string) (Result, error) {
 	p := s.plan(name)
 	if p == nil {
-		return Result{}, ErrNoRule
+		return Result{}, s.noRule(name)
 	}
 	now := s.c.Now()
 	e, err := s.count(ctx, s.c.Pool, p, now)

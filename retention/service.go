@@ -13,6 +13,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/archive"
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/keys"
+	"github.com/lethe-dsr/lethe/internal/yamldoc"
 )
 
 // Config is what a Service is made of.
@@ -116,6 +117,18 @@ func (s *Service) plan(name string) *plan {
 
 // ErrNoRule is returned for a rule that the file does not have.
 var ErrNoRule = errors.New("there is no such rule in the rule file")
+
+// noRule is ErrNoRule with the name that was probably meant.
+func (s *Service) noRule(name string) error {
+	var known []string
+	for i := range s.plans {
+		known = append(known, s.plans[i].rule.Name)
+	}
+	if near := yamldoc.Nearest(name, known); near != "" {
+		return fmt.Errorf("%w: %q%s", ErrNoRule, name, near)
+	}
+	return fmt.Errorf("%w: %q (lethe rules list shows them)", ErrNoRule, name)
+}
 
 // Periods is what the rules promise, for letters (Art. 15(1)(d)).
 func (s *Service) Periods() []archive.Period {

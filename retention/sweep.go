@@ -314,7 +314,7 @@ func (s *Service) GiveUp(ctx context.Context, id int64) error {
 // and does not keep the others from running.
 func (s *Service) Sweep(ctx context.Context, actor, rule string, dryRun bool, progress func(Result)) ([]Result, error) {
 	if rule != "" && s.plan(rule) == nil {
-		return nil, ErrNoRule
+		return nil, s.noRule(rule)
 	}
 	results := []Result{}
 	for i := range s.plans {

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/lethe-dsr/lethe/dsar"
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
@@ -45,6 +48,9 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		return c.explain(ctx, w, a, ids)
 	}
 	found, err := a.requests.Preview(ctx, operator, c.Controller, datamap.Kind(c.Kind), c.Policy, ids)
+	if invalid := (*dsar.Invalid)(nil); errors.As(err, &invalid) {
+		return wrongUse("this cannot be looked for:%s", strings.TrimPrefix(sentence(invalid), invalid.Error()+":"))
+	}
 	if err != nil {
 		return asMisuse(err)
 	}

@@ -55,8 +55,10 @@ func (c *ledgerVerifyCmd) Run(ctx context.Context, w *world, cli *commands) erro
 			return err
 		}
 	} else if good {
-		fmt.Fprintf(w.out, "The record is whole: %s sealed, %s not sealed yet.\nHead: %x\n",
-			plural(v.Sealed, "entry", "entries"), thousands(v.Unsealed), v.Head)
+		fmt.Fprintf(w.out, "The record is whole: %s sealed, %s not sealed yet.\n", plural(v.Sealed, "entry", "entries"), thousands(v.Unsealed))
+		if v.Head != nil {
+			fmt.Fprintf(w.out, "Head: %x\n", v.Head)
+		}
 	}
 	switch {
 	case v.BrokenAt != 0:

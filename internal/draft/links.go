@@ -18,6 +18,22 @@ type link struct {
 	old           bool // of columns that the map has at both ends: it stays as the map has it
 }
 
+// inPlace tells whether a column of a link names itself: (tenant, parent) of a
+// table names its own (tenant, id).
+func (l *link) inPlace() bool {
+	return l.child == l.parent && slices.ContainsFunc(l.columns, func(c string) bool { return c == l.references[slices.Index(l.columns, c)] })
+}
+
+// pointer is the column in which a person would look for a link's comment.
+func (l *link) pointer() string {
+	for i, c := range l.columns {
+		if l.child != l.parent || c != l.references[i] {
+			return c
+		}
+	}
+	return l.columns[0]
+}
+
 // links gathers every table's, foreign keys first, and those that names tell of:
 // products whose migrations declare no foreign keys are common.
 func (d *drafting) findLinks() {
@@ -31,6 +47,9 @@ func (d *drafting) findLinks() {
 			p := byName[k.Schema+"."+k.Table]
 			if p == nil || len(k.Columns) != len(k.References) || !t.hasAll(k.Columns) || !p.hasAll(k.References) {
 				continue
+			}
+			if p == t && slices.Equal(k.Columns, k.References) {
+				continue // a row that names itself says nothing
 			}
 			for _, c := range k.Columns {
 				taken[c] = true
@@ -50,6 +69,12 @@ func (d *drafting) findLinks() {
 
 // guess ties a column to the table that its name names: contact_id to contacts,
 // userid to users, author_id to the table of persons where there is one only.
+//
+// A column named for its own table (payments.payment_id) is what others point to,
+// its key or a number from elsewhere, and points nowhere. A column that is the
+// whole key of its table points only to another table of just that name, as
+// profiles.user_id does to users: what an agent_id that names the rows of
+// sales_agents has to do with the one table of persons, nobody can tell.
 func (d *drafting) guess(t *Table, c *Column) *link {
 	name := words(c.Name)
 	var stem string
@@ -65,6 +90,10 @@ func (d *drafting) guess(t *Table, c *Column) *link {
 		return nil // names a table in a column beside it
 	}
 	p := d.tableCalled(t, stem)
+	own := slices.Equal(keyOf(t), []string{c.Name})
+	if p == t || p == nil && own {
+		return nil
+	}
 	if p == nil && len(name) > 2 { // ship_address_id: the last words name the table
 		for i := 1; i < len(name)-1 && p == nil; i++ {
 			p = d.tableCalled(t, strings.Join(name[i:len(name)-1], ""))
@@ -79,7 +108,7 @@ func (d *drafting) guess(t *Table, c *Column) *link {
 	if p == nil || len(p.Key) != 1 {
 		return nil
 	}
-	if key := p.Column(p.Key[0]); key == nil || key.Class != c.Class {
+	if key := p.Column(p.Key[0]); key == nil || key.Class != c.Class || c.Class == Other && key.Type != c.Type {
 		return nil
 	}
 	return &link{child: t, parent: p, columns: []string{c.Name}, references: p.Key, guessed: true}
@@ -191,6 +220,8 @@ func (d *drafting) direct() {
 				l.owner, l.why = false, "a row's parent: what hangs on one's own row may be somebody else's"
 				if d.root[t] {
 					l.why = "names another row that is a person by itself (who recommended them, whom they report to)"
+				} else if l.inPlace() {
+					l.why = "a row's parent, tied by a column that the two share, which no reference can say"
 				} else if !d.hasOwner(t) {
 					l.from, l.why = true, ""
 				}

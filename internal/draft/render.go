@@ -1,12 +1,15 @@
 package draft
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 // YAML writes a draft as a file that people go on with.
@@ -36,6 +39,26 @@ dataset:
 		}
 	}
 	return []byte(b.String())
+}
+
+// Map writes a draft and reads it again, so that nobody is given a file that
+// Lethe then refuses. A refusal is a fault of the draft's rules: the error names
+// the line, and how to go on without the table that it is about.
+func (d *Draft) Map(o datamap.ParseOptions) ([]byte, error) {
+	data := d.YAML()
+	m, problems := datamap.Parse([]datamap.File{{Name: "draft", Data: data}}, o)
+	if m != nil {
+		return data, nil
+	}
+	lines := strings.Split(string(data), "\n")
+	for _, p := range problems {
+		if !p.Warning {
+			return nil, fmt.Errorf("the drafted map would be refused (%s), at %q; nothing was written. This is a fault of the draft and not of the database, please report it with that line; "+
+				"until then leave the table out: draft --schema by --schema, or as a role that may not read it",
+				p, strings.TrimSpace(lines[max(0, min(p.Pos.Line, len(lines))-1)]))
+		}
+	}
+	return nil, errors.New("the drafted map would be refused; nothing was written")
 }
 
 // schemas in the order in which the walk comes to them.

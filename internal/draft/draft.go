@@ -53,9 +53,12 @@ type Field struct {
 	Identity   string
 	Key        bool
 	References []Reference
-	Masking    string // "", string_rewrite, random_string_rewrite or preserve
-	Value      string // of string_rewrite
-	Suffix     string // of random_string_rewrite
+	Masking    string   // "", string_rewrite, random_string_rewrite or preserve
+	Value      string   // of string_rewrite
+	Suffix     string   // of random_string_rewrite
+	Inside     []*Field // of JSON: the keys that look personal
+
+	sure bool // of what lies inside: see judgement
 }
 
 // A Reference as drafted.
@@ -71,6 +74,7 @@ type drafting struct {
 	links   map[*Table][]*link
 	called  map[*Table][]string
 	judged  map[*Column]judgement
+	inside  map[*Column][]*Field
 	root    map[*Table]bool // an identity is matched here, or one step away (satellite)
 	about   map[*Table]bool // rows are persons or describe them
 	reached map[*Table]bool
@@ -113,7 +117,7 @@ func Make(db *Database, o Options) *Draft {
 		clean.Tables = append(clean.Tables, &kept)
 	}
 	d := &drafting{db: clean, known: known, links: map[*Table][]*link{}, called: map[*Table][]string{}, judged: map[*Column]judgement{},
-		root: map[*Table]bool{}, about: map[*Table]bool{}, reached: map[*Table]bool{}, kept: map[*Table]string{}}
+		inside: map[*Column][]*Field{}, root: map[*Table]bool{}, about: map[*Table]bool{}, reached: map[*Table]bool{}, kept: map[*Table]string{}}
 	d.names()
 	d.findLinks()
 	d.judgeAll()
@@ -176,6 +180,7 @@ func (d *drafting) judgeAll() {
 			if j, ok := judge(c, d.about[t]); ok {
 				d.judged[c] = j
 			}
+			d.judgeInside(t, c)
 		}
 	}
 }
@@ -320,7 +325,7 @@ func (d *drafting) keep() {
 func (d *drafting) looksPersonal(t *Table) bool {
 	sure := 0
 	for _, c := range t.Columns {
-		if d.judged[c].sure {
+		if d.judged[c].sure || slices.ContainsFunc(leaves(d.inside[c]), func(f *Field) bool { return f.sure }) {
 			sure++
 		}
 	}
@@ -356,6 +361,9 @@ func (d *drafting) collection(t *Table) *Collection {
 		f := &Field{Column: col, Key: slices.Contains(key, col.Name), Identity: d.identity(t, col)}
 		if j, ok := d.judged[col]; ok && t.Kind == "table" && (c.Reached || d.looksPersonal(t)) {
 			f.Category, f.Why = j.category, append(f.Why, j.why)
+		}
+		if t.Kind == "table" && (c.Reached || d.looksPersonal(t)) {
+			d.within(t, f)
 		}
 		byColumn[col.Name] = f
 		if !d.known.has(t, col.Name) {

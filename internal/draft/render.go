@@ -187,7 +187,26 @@ func (d *Draft) field(f *Field, indent, mark string) string {
 	for _, key := range keys[1:] {
 		b.WriteString(indent + "  " + key + "\n")
 	}
+	if len(f.Inside) > 0 {
+		b.WriteString(indent + "  fields:\n")
+		for _, in := range f.Inside {
+			b.WriteString(d.field(in, indent+"    ", ""))
+		}
+	}
 	return b.String()
+}
+
+// flowField is a field in braces.
+func (d *Draft) flowField(f *Field) string {
+	keys := d.fieldKeys(f)
+	if len(f.Inside) > 0 {
+		var in []string
+		for _, one := range f.Inside {
+			in = append(in, d.flowField(one))
+		}
+		keys = append(keys, "fields: ["+strings.Join(in, ", ")+"]")
+	}
+	return "{" + strings.Join(keys, ", ") + "}"
 }
 
 // reason is why a field is as it is, on one line.

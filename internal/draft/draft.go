@@ -57,6 +57,7 @@ type Field struct {
 	Value      string   // of string_rewrite
 	Suffix     string   // of random_string_rewrite
 	Inside     []*Field // of JSON: the keys that look personal
+	Provided   bool     // by the person: Art. 20 covers it
 
 	sure bool // of what lies inside: see judgement
 }
@@ -185,12 +186,15 @@ func (d *drafting) judgeAll() {
 	}
 }
 
-// offices are words before an address that make it a desk's, not a person's.
+// offices are words before an address by which it may be a desk's or another's,
+// and is no identity.
 func offices() []string {
-	return []string{
-		"support", "noreply", "no reply", "reply to", "sender", "from", "cc", "bcc", "notification", "notifications", "admin", "webmaster", "service",
-		"info", "forward to", "imap", "smtp", "domain", "invited by", "inviter",
-	}
+	return append(deskWords(), "reply to", "sender", "from", "cc", "bcc", "forward to", "invited by", "inviter")
+}
+
+// deskWords are words before an address that make it a desk's, not a person's.
+func deskWords() []string {
+	return []string{"support", "noreply", "no reply", "notification", "notifications", "admin", "webmaster", "service", "info", "imap", "smtp", "domain"}
 }
 
 // identity is the type of identity that a column holds, or "".
@@ -364,6 +368,7 @@ func (d *drafting) collection(t *Table) *Collection {
 		}
 		if t.Kind == "table" && (c.Reached || d.looksPersonal(t)) {
 			d.within(t, f)
+			d.hint(t, f)
 		}
 		byColumn[col.Name] = f
 		if !d.known.has(t, col.Name) {

@@ -170,6 +170,9 @@ func inside(c *Column, about bool) []*Field {
 				continue
 			}
 			f.Category, f.Why, f.sure = j.category, []string{j.why}, j.sure
+			if about {
+				f.provide()
+			}
 		}
 		list = append(list, f)
 	}
@@ -233,6 +236,3 @@ func (d *drafting) within(t *Table, f *Field) {
 		}
 	}
 }
-
-// mayBeIdentity is said of an address that no rule takes for an identity.
-const mayBeIdentity = "may be an identity: where it is the address of whom the row is about, write fides_meta: {identity: email}"

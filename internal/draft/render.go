@@ -20,7 +20,9 @@ func (d *Draft) YAML() []byte {
 #   lethe datamap check      what each identity reaches
 #   lethe find --email …     what is found of a person you know
 # system.operations is given to a person who asks and stays when they are erased.
-# How rows are erased, and what a law keeps, is a guess: decide it.
+# How rows are erased, and what a law keeps, is a guess: decide it. So is what
+# people provided themselves; an export (Art. 20) gives it once the dataset,
+# collection or field says basis: a (consent) or basis: b (contract) under lethe.
 dataset:
 `)
 	for _, schema := range d.schemas() {
@@ -223,6 +225,9 @@ func (d *Draft) fieldKeys(f *Field) []string {
 	keys := []string{"name: " + scalar(f.Column.Name)}
 	if f.Category != "" {
 		keys = append(keys, "data_categories: ["+f.Category+"]")
+	}
+	if f.Provided {
+		keys = append(keys, "lethe: {provided_by: subject}")
 	}
 	var meta []string
 	if f.Key {

@@ -218,11 +218,12 @@ func (d *drafting) direct() {
 			switch {
 			case l.parent == t:
 				l.owner, l.why = false, "a row's parent: what hangs on one's own row may be somebody else's"
-				if d.root[t] {
+				switch {
+				case d.root[t]:
 					l.why = "names another row that is a person by itself (who recommended them, whom they report to)"
-				} else if l.inPlace() {
+				case l.inPlace():
 					l.why = "a row's parent, tied by a column that the two share, which no reference can say"
-				} else if !d.hasOwner(t) {
+				case !d.hasOwner(t):
 					l.from, l.why = true, ""
 				}
 			case l.owner && d.actor(l, subject > 0):

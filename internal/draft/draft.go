@@ -125,6 +125,7 @@ func Make(db *Database, o Options) *Draft {
 	d.findRoots()
 	d.direct()
 	d.heed()
+	d.uncross()
 	d.walk()
 	d.keep()
 	for _, t := range d.order {

@@ -194,6 +194,9 @@ func leaves(list []*Field) []*Field {
 // judgeInside looks for personal keys in the documents of a column. Documents
 // that hold addresses below other keys, too, stay personal as a whole.
 func (d *drafting) judgeInside(t *Table, c *Column) {
+	if slices.ContainsFunc(append(slices.Clone(t.Unique), t.Key), func(u []string) bool { return slices.Contains(u, c.Name) }) {
+		return // a document that names rows is compared as a whole
+	}
 	list := inside(c, d.about[t])
 	if len(list) == 0 {
 		return

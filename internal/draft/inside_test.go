@@ -9,6 +9,8 @@ import (
 	"github.com/lethe-dsr/lethe/internal/draft"
 )
 
+var today = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
 // A key that is made of the rules' own words is told from its first document on,
 // another where many documents have it; what may be a value is told never.
 func TestLookInside(t *testing.T) {
@@ -29,7 +31,7 @@ func TestLookInside(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := &draft.Column{Name: "data", Type: "jsonb", Class: draft.JSON}
-			c.LookInside(one.documents, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
+			c.LookInside(one.documents, today)
 			var told []string
 			var walk func(prefix string, list []*draft.Column)
 			walk = func(prefix string, list []*draft.Column) {

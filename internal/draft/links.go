@@ -24,10 +24,11 @@ func (l *link) inPlace() bool {
 	return l.child == l.parent && slices.ContainsFunc(l.columns, func(c string) bool { return c == l.references[slices.Index(l.columns, c)] })
 }
 
-// pointer is the column in which a person would look for a link's comment.
-func (l *link) pointer() string {
-	for i, c := range l.columns {
-		if l.child != l.parent || c != l.references[i] {
+// pointer is the column in which a person would look for a link's comment: not the
+// tenant that several links share.
+func (d *drafting) pointer(l *link) string {
+	for _, c := range l.columns {
+		if !slices.ContainsFunc(d.links[l.child], func(k *link) bool { return k != l && slices.Contains(k.columns, c) }) && !slices.Contains(keyOf(l.child), c) {
 			return c
 		}
 	}
@@ -237,6 +238,35 @@ func (d *drafting) direct() {
 			}
 		}
 	}
+}
+
+// uncross leaves one of two links of a pair of tables that share a column and lead
+// in a circle (a customer's last order, an order's customer, both with the tenant):
+// a map cannot say which columns agree in which direction. What leads from a
+// person to what is theirs stays.
+func (d *drafting) uncross() {
+	for _, t := range d.db.Tables {
+		for _, l := range d.links[t] {
+			for _, k := range d.links[l.parent] {
+				if l.old || !l.crosses(k) || !k.old && d.root[l.parent] && !d.root[l.child] {
+					continue
+				}
+				l.from, l.to, l.owner = false, false, false
+				l.why = "shares a column with the reference of " + k.child.Name + " to " + k.parent.Name + ", and no map can say both"
+			}
+		}
+	}
+}
+
+// crosses tells whether two links that are followed, a composite one among them,
+// lead between two tables, the one this way and the other that way, by some
+// column of both.
+func (l *link) crosses(k *link) bool {
+	both := func(a, b []string) bool {
+		return slices.ContainsFunc(a, func(c string) bool { return slices.Contains(b, c) })
+	}
+	return l != k && k.parent == l.child && len(l.columns)+len(k.columns) > 2 && (l.from || l.to) && (k.from || k.to) &&
+		(both(l.columns, k.references) || both(l.references, k.columns))
 }
 
 // actor tells whether a link names whom the row is not about. With a subject

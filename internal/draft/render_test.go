@@ -27,3 +27,23 @@ func TestDraftThatWouldBeRefused(t *testing.T) {
 		}
 	}
 }
+
+// Customers and their orders name one another, both with the tenant: of the two
+// the one that leads from the customer stays, and the other is told.
+func TestDraftOfCompositeKeysInACircle(t *testing.T) {
+	t.Parallel()
+	customers := table("customers", "tenant integer", "id integer", "email text", "newest integer")
+	orders := table("orders", "tenant integer", "id integer", "customer integer")
+	customers.Key, orders.Key = []string{"tenant", "id"}, []string{"tenant", "id"}
+	customers.Links = []draft.ForeignKey{{Columns: []string{"tenant", "newest"}, Schema: "public", Table: "orders", References: orders.Key}}
+	orders.Links = []draft.ForeignKey{{Columns: []string{"tenant", "customer"}, Schema: "public", Table: "customers", References: customers.Key}}
+	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{customers, orders}}, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"lethe: {all_of: [tenant, customer]", "- name: newest  # orders.tenant, id is not followed: shares a column with the reference of orders to customers"} {
+		if !strings.Contains(string(data), line) {
+			t.Errorf("expected the draft to say %q\n%s", line, data)
+		}
+	}
+}

@@ -52,7 +52,7 @@ func (d *drafting) tie(t *Table, c *Collection, byColumn map[string]*Field) {
 		}
 		if l.why != "" && !l.from && !l.to || !d.reached[l.parent] {
 			if l.why != "" && d.reached[l.parent] {
-				f := byColumn[l.pointer()]
+				f := byColumn[d.pointer(l)]
 				f.Why = append(f.Why, l.parent.Name+"."+strings.Join(l.references, ", ")+" is not followed: "+l.why)
 			}
 			continue

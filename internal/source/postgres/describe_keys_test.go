@@ -64,6 +64,15 @@ func TestDraftOfKeysNamedForTheirTables(t *testing.T) {
 			d := draft.Make(db, draft.Options{Source: "shop"})
 			yaml := string(d.YAML())
 			m := mapOf(t, yaml)
+			doubts, err := s.Check(t.Context(), m, datamap.Builtin(datamap.Erasure))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, one := range doubts {
+				if one.Level == postgres.Wrong && !strings.Contains(one.Do, "CREATE INDEX") {
+					t.Errorf("expected nothing wrong with the map but missing indexes: %+v", one)
+				}
+			}
 			for _, c := range d.Collections {
 				f := c.Fields[0]
 				if len(c.Table.Key) == 1 && (len(f.References) > 0 || strings.Contains(strings.Join(f.Why, " "), "not followed")) {

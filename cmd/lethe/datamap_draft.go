@@ -93,7 +93,11 @@ func (c *datamapDraftCmd) Run(ctx context.Context, w *world, cli *commands) erro
 		return err
 	}
 	d := draft.Make(db, draft.Options{Source: name})
-	if err := c.write(w, d.YAML()); err != nil {
+	yaml, err := d.Map(options)
+	if err != nil {
+		return err
+	}
+	if err := c.write(w, yaml); err != nil {
 		return err
 	}
 	c.tell(w, d)

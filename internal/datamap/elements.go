@@ -12,7 +12,7 @@ import (
 type Element struct {
 	Pos    Pos
 	Text   string
-	Fields int // of a collection, at any depth
+	Fields int // of a collection or an object, at any depth
 }
 
 // Elements are a map's, by full name; a dataset's name ends with a point.
@@ -26,7 +26,7 @@ func (m *Map) Elements() map[string]Element {
 			fields := c.AllFields()
 			all[c.FullName()] = Element{Pos: c.Pos, Text: c.text(), Fields: len(fields)}
 			for _, f := range fields {
-				all[f.FullName()] = Element{Pos: f.Pos, Text: f.text()}
+				all[f.FullName()] = Element{Pos: f.Pos, Text: f.text(), Fields: f.below()}
 			}
 		}
 	}
@@ -46,6 +46,15 @@ func (c *Collection) text() string {
 		fmt.Fprintf(&b, " keep %s %s %s %s %s", where, k.For, k.From, k.Because, localNames(k.Mask))
 	}
 	return b.String()
+}
+
+// below counts an object's fields, at any depth.
+func (f *Field) below() int {
+	n := len(f.Fields)
+	for _, inner := range f.Fields {
+		n += inner.below()
+	}
+	return n
 }
 
 func (f *Field) text() string {

@@ -13,6 +13,7 @@ type meaning struct {
 	classes  []Class // empty: any
 	phrases  []string
 	context  bool // only in a table whose rows are persons or describe one
+	whole    bool // only as the whole name: payer, not payer_note
 }
 
 // meanings in the order in which they are tried: the more particular first.
@@ -26,6 +27,7 @@ func meanings() []meaning {
 		return meaning{category: category, classes: classes, phrases: list}
 	}
 	in := func(x meaning) meaning { x.context = true; return x }
+	whole := func(x meaning) meaning { x.whole = true; return x }
 	return []meaning{
 		m("user.authorization.password", text, "password, passwort, heslo, mot de passe, passwd, pwd, password hash, encrypted password, crypted password, password digest, password salt, kennwort"),
 		m("user.authorization.credentials", text, `token, api key, secret, otp, mfa secret, recovery codes, backup codes, session key, access key,
@@ -51,7 +53,10 @@ func meanings() []meaning {
 		m("user.name.first", text, "first name, firstname, given name, givenname, forename, vorname, jmeno, krestni jmeno, prenom"),
 		m("user.name.last", text, "last name, lastname, surname, family name, familyname, nachname, familienname, zuname, prijmeni, nom de famille, second name"),
 		m("user.account.username", text, "username, user name, login, nickname, nick, screen name, handle, benutzername, prihlasovaci jmeno, uzivatelske jmeno, identifiant, pseudo, display username"),
-		m("user.name", text, "full name, fullname, display name, real name, realname, middle name, contact name, customer name, name on card, recipient name, jmeno a prijmeni, nom complet, author name, user full name, billing name, shipping name, legal name, original name, alternative name"),
+		m("user.name", text, `full name, fullname, display name, real name, realname, middle name, contact name, customer name, name on card, recipient name, jmeno a prijmeni, nom complet, author name, user full name, billing name, shipping name, legal name, original name, alternative name,
+			payer name, payee name, buyer name, holder name, account holder, receiver name, beneficiary name, guest name, passenger name, patient name, member name, employee name,
+			kontoinhaber, zahlername, empfangername, jmeno platce, jmeno prijemce, titulaire du compte, nom du titulaire`),
+		whole(m("user.name", text, "payer, payee, recipient, buyer, holder, receiver, beneficiary, consignee, inhaber, zahler, empfanger, kaufer, platce, prijemce, kupujici, titulaire, destinataire, payeur, acheteur, beneficiaire")),
 		in(m("user.name", text, "name, jmeno, nom, cele jmeno")),
 		m("user.contact.address.postal_code", num, "zip, zipcode, zip code, postcode, post code, postal code, postalcode, plz, postleitzahl, psc, code postal"),
 		m("user.contact.address.city", text, "city, town, ort, stadt, wohnort, mesto, obec, ville, city area"),
@@ -133,7 +138,7 @@ func byNameOf(c *Column, about bool, admitted func(meaning) bool) (judgement, bo
 			continue
 		}
 		for _, p := range m.phrases {
-			if has(name, p) || whole == strings.ReplaceAll(p, " ", "") {
+			if has(name, p) && !m.whole || whole == strings.ReplaceAll(p, " ", "") {
 				return judgement{category: m.category, why: "by its name", sure: !m.context && telling(m.category)}, true
 			}
 		}

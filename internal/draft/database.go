@@ -44,6 +44,10 @@ type Column struct {
 	NotNull   bool
 	Generated bool
 	Contents  Contents
+	// Of JSON: the keys that may be named, and how many values below the others
+	// are or hold an address.
+	Inside []*Column
+	Hidden int
 }
 
 // A ForeignKey leads from columns of a table to those of another.

@@ -53,9 +53,13 @@ type Field struct {
 	Identity   string
 	Key        bool
 	References []Reference
-	Masking    string // "", string_rewrite, random_string_rewrite or preserve
-	Value      string // of string_rewrite
-	Suffix     string // of random_string_rewrite
+	Masking    string   // "", string_rewrite, random_string_rewrite or preserve
+	Value      string   // of string_rewrite
+	Suffix     string   // of random_string_rewrite
+	Inside     []*Field // of JSON: the keys that look personal
+	Provided   bool     // by the person: Art. 20 covers it
+
+	sure bool // of what lies inside: see judgement
 }
 
 // A Reference as drafted.
@@ -71,6 +75,7 @@ type drafting struct {
 	links   map[*Table][]*link
 	called  map[*Table][]string
 	judged  map[*Column]judgement
+	inside  map[*Column][]*Field
 	root    map[*Table]bool // an identity is matched here, or one step away (satellite)
 	about   map[*Table]bool // rows are persons or describe them
 	reached map[*Table]bool
@@ -113,13 +118,14 @@ func Make(db *Database, o Options) *Draft {
 		clean.Tables = append(clean.Tables, &kept)
 	}
 	d := &drafting{db: clean, known: known, links: map[*Table][]*link{}, called: map[*Table][]string{}, judged: map[*Column]judgement{},
-		root: map[*Table]bool{}, about: map[*Table]bool{}, reached: map[*Table]bool{}, kept: map[*Table]string{}}
+		inside: map[*Column][]*Field{}, root: map[*Table]bool{}, about: map[*Table]bool{}, reached: map[*Table]bool{}, kept: map[*Table]string{}}
 	d.names()
 	d.findLinks()
 	d.judgeAll()
 	d.findRoots()
 	d.direct()
 	d.heed()
+	d.uncross()
 	d.walk()
 	d.keep()
 	for _, t := range d.order {
@@ -176,16 +182,20 @@ func (d *drafting) judgeAll() {
 			if j, ok := judge(c, d.about[t]); ok {
 				d.judged[c] = j
 			}
+			d.judgeInside(t, c)
 		}
 	}
 }
 
-// offices are words before an address that make it a desk's, not a person's.
+// offices are words before an address by which it may be a desk's or another's,
+// and is no identity.
 func offices() []string {
-	return []string{
-		"support", "noreply", "no reply", "reply to", "sender", "from", "cc", "bcc", "notification", "notifications", "admin", "webmaster", "service",
-		"info", "forward to", "imap", "smtp", "domain", "invited by", "inviter",
-	}
+	return append(deskWords(), "reply to", "sender", "from", "cc", "bcc", "forward to", "invited by", "inviter")
+}
+
+// deskWords are words before an address that make it a desk's, not a person's.
+func deskWords() []string {
+	return []string{"support", "noreply", "no reply", "notification", "notifications", "admin", "webmaster", "service", "info", "imap", "smtp", "domain"}
 }
 
 // identity is the type of identity that a column holds, or "".
@@ -320,7 +330,7 @@ func (d *drafting) keep() {
 func (d *drafting) looksPersonal(t *Table) bool {
 	sure := 0
 	for _, c := range t.Columns {
-		if d.judged[c].sure {
+		if d.judged[c].sure || slices.ContainsFunc(leaves(d.inside[c]), func(f *Field) bool { return f.sure }) {
 			sure++
 		}
 	}
@@ -356,6 +366,10 @@ func (d *drafting) collection(t *Table) *Collection {
 		f := &Field{Column: col, Key: slices.Contains(key, col.Name), Identity: d.identity(t, col)}
 		if j, ok := d.judged[col]; ok && t.Kind == "table" && (c.Reached || d.looksPersonal(t)) {
 			f.Category, f.Why = j.category, append(f.Why, j.why)
+		}
+		if t.Kind == "table" && (c.Reached || d.looksPersonal(t)) {
+			d.within(t, f)
+			d.hint(t, f)
 		}
 		byColumn[col.Name] = f
 		if !d.known.has(t, col.Name) {

@@ -70,10 +70,7 @@ func (u *Update) settle(before, after *datamap.Map) error {
 			return u.byHand(a.Pos.File, fmt.Errorf("%s would not be read", name))
 		}
 		a.Pos = is.Pos
-		extra--
-		if a.Field == "" {
-			extra -= is.Fields
-		}
+		extra -= 1 + is.Fields
 	}
 	news := map[string]bool{}
 	for _, d := range before.Datasets {

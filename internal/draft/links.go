@@ -18,6 +18,23 @@ type link struct {
 	old           bool // of columns that the map has at both ends: it stays as the map has it
 }
 
+// inPlace tells whether a column of a link names itself: (tenant, parent) of a
+// table names its own (tenant, id).
+func (l *link) inPlace() bool {
+	return l.child == l.parent && slices.ContainsFunc(l.columns, func(c string) bool { return c == l.references[slices.Index(l.columns, c)] })
+}
+
+// pointer is the column in which a person would look for a link's comment: not the
+// tenant that several links share.
+func (d *drafting) pointer(l *link) string {
+	for _, c := range l.columns {
+		if !slices.ContainsFunc(d.links[l.child], func(k *link) bool { return k != l && slices.Contains(k.columns, c) }) && !slices.Contains(keyOf(l.child), c) {
+			return c
+		}
+	}
+	return l.columns[0]
+}
+
 // links gathers every table's, foreign keys first, and those that names tell of:
 // products whose migrations declare no foreign keys are common.
 func (d *drafting) findLinks() {
@@ -31,6 +48,9 @@ func (d *drafting) findLinks() {
 			p := byName[k.Schema+"."+k.Table]
 			if p == nil || len(k.Columns) != len(k.References) || !t.hasAll(k.Columns) || !p.hasAll(k.References) {
 				continue
+			}
+			if p == t && slices.Equal(k.Columns, k.References) {
+				continue // a row that names itself says nothing
 			}
 			for _, c := range k.Columns {
 				taken[c] = true
@@ -50,6 +70,12 @@ func (d *drafting) findLinks() {
 
 // guess ties a column to the table that its name names: contact_id to contacts,
 // userid to users, author_id to the table of persons where there is one only.
+//
+// A column named for its own table (payments.payment_id) is what others point to,
+// its key or a number from elsewhere, and points nowhere. A column that is the
+// whole key of its table points only to another table of just that name, as
+// profiles.user_id does to users: what an agent_id that names the rows of
+// sales_agents has to do with the one table of persons, nobody can tell.
 func (d *drafting) guess(t *Table, c *Column) *link {
 	name := words(c.Name)
 	var stem string
@@ -65,6 +91,10 @@ func (d *drafting) guess(t *Table, c *Column) *link {
 		return nil // names a table in a column beside it
 	}
 	p := d.tableCalled(t, stem)
+	own := slices.Equal(keyOf(t), []string{c.Name})
+	if p == t || p == nil && own {
+		return nil
+	}
 	if p == nil && len(name) > 2 { // ship_address_id: the last words name the table
 		for i := 1; i < len(name)-1 && p == nil; i++ {
 			p = d.tableCalled(t, strings.Join(name[i:len(name)-1], ""))
@@ -79,7 +109,7 @@ func (d *drafting) guess(t *Table, c *Column) *link {
 	if p == nil || len(p.Key) != 1 {
 		return nil
 	}
-	if key := p.Column(p.Key[0]); key == nil || key.Class != c.Class {
+	if key := p.Column(p.Key[0]); key == nil || key.Class != c.Class || c.Class == Other && key.Type != c.Type {
 		return nil
 	}
 	return &link{child: t, parent: p, columns: []string{c.Name}, references: p.Key, guessed: true}
@@ -189,9 +219,12 @@ func (d *drafting) direct() {
 			switch {
 			case l.parent == t:
 				l.owner, l.why = false, "a row's parent: what hangs on one's own row may be somebody else's"
-				if d.root[t] {
+				switch {
+				case d.root[t]:
 					l.why = "names another row that is a person by itself (who recommended them, whom they report to)"
-				} else if !d.hasOwner(t) {
+				case l.inPlace():
+					l.why = "a row's parent, tied by a column that the two share, which no reference can say"
+				case !d.hasOwner(t):
 					l.from, l.why = true, ""
 				}
 			case l.owner && d.actor(l, subject > 0):
@@ -205,6 +238,35 @@ func (d *drafting) direct() {
 			}
 		}
 	}
+}
+
+// uncross leaves one of two links of a pair of tables that share a column and lead
+// in a circle (a customer's last order, an order's customer, both with the tenant):
+// a map cannot say which columns agree in which direction. What leads from a
+// person to what is theirs stays.
+func (d *drafting) uncross() {
+	for _, t := range d.db.Tables {
+		for _, l := range d.links[t] {
+			for _, k := range d.links[l.parent] {
+				if l.old || !l.crosses(k) || !k.old && d.root[l.parent] && !d.root[l.child] {
+					continue
+				}
+				l.from, l.to, l.owner = false, false, false
+				l.why = "shares a column with the reference of " + k.child.Name + " to " + k.parent.Name + ", and no map can say both"
+			}
+		}
+	}
+}
+
+// crosses tells whether two links that are followed, a composite one among them,
+// lead between two tables, the one this way and the other that way, by some
+// column of both.
+func (l *link) crosses(k *link) bool {
+	both := func(a, b []string) bool {
+		return slices.ContainsFunc(a, func(c string) bool { return slices.Contains(b, c) })
+	}
+	return l != k && k.parent == l.child && len(l.columns)+len(k.columns) > 2 && (l.from || l.to) && (k.from || k.to) &&
+		(both(l.columns, k.references) || both(l.references, k.columns))
 }
 
 // actor tells whether a link names whom the row is not about. With a subject

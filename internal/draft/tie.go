@@ -52,7 +52,7 @@ func (d *drafting) tie(t *Table, c *Collection, byColumn map[string]*Field) {
 		}
 		if l.why != "" && !l.from && !l.to || !d.reached[l.parent] {
 			if l.why != "" && d.reached[l.parent] {
-				f := byColumn[l.columns[0]]
+				f := byColumn[d.pointer(l)]
 				f.Why = append(f.Why, l.parent.Name+"."+strings.Join(l.references, ", ")+" is not followed: "+l.why)
 			}
 			continue
@@ -160,17 +160,25 @@ func (d *drafting) finish(t *Table, f *Field) {
 		return
 	}
 	single := slices.ContainsFunc(t.Unique, func(u []string) bool { return slices.Equal(u, []string{f.Column.Name}) })
+	const erased, nobody = "erased", "@erased.invalid"
+	short := func(than string) bool { return f.Column.Length > 0 && f.Column.Length < len(than) }
 	switch col := f.Column; {
 	case col.Generated:
 		f.Masking = "preserve"
 		f.Why = append(f.Why, "generated, follows the columns that it is made from")
 	case !col.NotNull:
-	case col.Class == Text && f.Category == "user.contact.email":
-		f.Masking, f.Suffix = "random_string_rewrite", "@erased.invalid"
-	case col.Class == Text && single:
+	case col.Class == Text && f.Category == "user.contact.email" && !short(erased+nobody):
+		f.Masking, f.Suffix = "random_string_rewrite", nobody
+	case col.Class == Text && (single || f.Category == "user.contact.email") && !short(erased):
 		f.Masking = "random_string_rewrite"
+	case col.Class == Text && single:
+		f.Masking = "preserve"
+		f.Why = append(f.Why, "NOT NULL, unique and too short for random letters: say what an erasure puts here")
+	case col.Class == Text && short(erased):
+		f.Masking, f.Value = "string_rewrite", nothing(col.Length)
+		f.Why = append(f.Why, "too short for a word that says it was erased")
 	case col.Class == Text:
-		f.Masking, f.Value = "string_rewrite", "erased"
+		f.Masking, f.Value = "string_rewrite", erased
 	case col.Class == JSON && strings.HasPrefix(col.Type, "json"):
 		f.Masking, f.Value = "string_rewrite", "{}"
 	case col.Class == Inet:
@@ -179,4 +187,15 @@ func (d *drafting) finish(t *Table, f *Field) {
 		f.Masking = "preserve"
 		f.Why = append(f.Why, "NOT NULL: say what an erasure puts here")
 	}
+}
+
+// nothing is a text of a few letters that is nobody's: what a word is cut to may
+// be a country ("er" is Eritrea), while X's are left free by the codes of
+// countries (ISO 3166) and stand for no currency (ISO 4217) and no language. A
+// single X is a gender in passports.
+func nothing(length int) string {
+	if length == 1 {
+		return "-"
+	}
+	return strings.Repeat("X", length)
 }

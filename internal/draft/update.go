@@ -221,7 +221,7 @@ func (r *renewing) collection(c *Collection) {
 		})
 		r.edit(list, item{
 			block: r.draft.field(f, indentOf(list), r.mark()),
-			flow:  "{" + strings.Join(r.draft.fieldKeys(f), ", ") + "}", why: []string{reason(f, r.mark())},
+			flow:  r.draft.flowField(f), why: []string{reason(f, r.mark())},
 		})
 	}
 }
@@ -272,7 +272,7 @@ func indentOf(l datamap.List) string { return strings.Repeat(" ", max(0, l.Colum
 func (d *Draft) flowCollection(c *Collection) string {
 	var fields []string
 	for _, f := range c.Fields {
-		fields = append(fields, "{"+strings.Join(d.fieldKeys(f), ", ")+"}")
+		fields = append(fields, d.flowField(f))
 	}
 	keys := append([]string{"name: " + scalar(c.Table.Name)}, c.keys()...)
 	return "{" + strings.Join(keys, ", ") + ", fields: [" + strings.Join(fields, ", ") + "]}"

@@ -15,6 +15,7 @@ import (
 const (
 	drawnAbove   = 10_000 // rows of a table from which pages are drawn
 	sampledBytes = 400
+	sampledJSON  = 4_000 // of a document, whose keys are looked at
 )
 
 // sample looks at some rows of a table and notes what each column's values look
@@ -27,7 +28,11 @@ func sample(ctx context.Context, tx pgx.Tx, t *draft.Table, o Describing) error 
 		switch c.Class {
 		case draft.Text, draft.Inet, draft.UUID, draft.JSON, draft.Date, draft.Other, draft.Number:
 			columns = append(columns, c)
-			list = append(list, fmt.Sprintf("left(%s::text, %d)", col("t", c.Name), sampledBytes))
+			n := sampledBytes
+			if c.Class == draft.JSON {
+				n = sampledJSON
+			}
+			list = append(list, fmt.Sprintf("left(%s::text, %d)", col("t", c.Name), n))
 		}
 	}
 	if len(list) == 0 {
@@ -59,6 +64,9 @@ func sample(ctx context.Context, tx pgx.Tx, t *draft.Table, o Describing) error 
 	}
 	for i, c := range columns {
 		c.Contents = draft.Look(values[i], o.Today)
+		if strings.HasPrefix(c.Type, "json") {
+			c.LookInside(values[i], o.Today)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,43 @@
+package draft
+
+import (
+	"slices"
+	"strings"
+)
+
+// What stands in a comment where only a person knows; it says what to write.
+const (
+	mayBeIdentity = "may be an identity: where it is the address of whom the row is about, write fides_meta: {identity: email}"
+	mayNameFile   = "may name a file: where it does, write lethe: {object: NAME}, of the source that holds the files, so that the file is given and erased with the row"
+	typed         = "typed by the person, it seems"
+)
+
+// hint says of a column what a draft does not decide.
+func (d *drafting) hint(t *Table, f *Field) {
+	name := words(f.Column.Name)
+	switch {
+	case f.Column.Class != Text || f.Key || len(f.References) > 0:
+	case f.Category == "user.contact.email" && f.Identity == "" && !d.isHouse(t) && !hasAny(name, deskWords()...):
+		f.Why = append(f.Why, mayBeIdentity)
+	case namesFile(name):
+		f.Why = append(f.Why, mayNameFile)
+	}
+	if (d.about[t] || hasAny(name, "shipping", "billing", "delivery")) && !hasAny(name, deskWords()...) {
+		f.provide()
+	}
+}
+
+// namesFile tells whether a column's name is one of a file's path or key.
+func namesFile(name []string) bool {
+	return hasAny(name, "file path", "filepath", "file name", "filename", "storage key", "storage path", "object key", "s 3 key", "blob key", "dateipfad", "dateiname", "soubor", "fichier") ||
+		len(name) > 0 && name[len(name)-1] == "path" && !hasAny(name, "url", "request", "page", "landing", "link")
+}
+
+// provide notes that people type a value themselves (Art. 20(1)): how they are
+// called and reached. What they did, and what others wrote of them, is not among it.
+func (f *Field) provide() {
+	if slices.ContainsFunc([]string{"user.name", "user.contact"}, func(c string) bool { return f.Category == c || strings.HasPrefix(f.Category, c+".") }) {
+		f.Provided = true
+		f.Why = append(f.Why, typed)
+	}
+}

@@ -1,0 +1,49 @@
+package draft_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/draft"
+)
+
+// A draft that the parser would refuse is an error with its line, and no file.
+func TestDraftThatWouldBeRefused(t *testing.T) {
+	t.Parallel()
+	d := draft.Make(shop(), draft.Options{Source: "shop"})
+	if data, err := d.Map(datamap.ParseOptions{}); err != nil || string(data) != string(d.YAML()) {
+		t.Fatalf("expected the draft as it is, got %v", err)
+	}
+	customers := d.Collections[0]
+	customers.Fields[0].References = []draft.Reference{{Parent: customers.Table, Field: "id", Direction: datamap.From}}
+	data, err := d.Map(datamap.ParseOptions{})
+	if err == nil || data != nil {
+		t.Fatal("expected a key that names itself to be refused")
+	}
+	for _, part := range []string{"shop.customers.id references itself", "{dataset: shop, field: customers.id, direction: from}", "leave the table out"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("expected the error to say %q: %s", part, err)
+		}
+	}
+}
+
+// Customers and their orders name one another, both with the tenant: of the two
+// the one that leads from the customer stays, and the other is told.
+func TestDraftOfCompositeKeysInACircle(t *testing.T) {
+	t.Parallel()
+	customers := table("customers", "tenant integer", "id integer", "email text", "newest integer")
+	orders := table("orders", "tenant integer", "id integer", "customer integer")
+	customers.Key, orders.Key = []string{"tenant", "id"}, []string{"tenant", "id"}
+	customers.Links = []draft.ForeignKey{{Columns: []string{"tenant", "newest"}, Schema: "public", Table: "orders", References: orders.Key}}
+	orders.Links = []draft.ForeignKey{{Columns: []string{"tenant", "customer"}, Schema: "public", Table: "customers", References: customers.Key}}
+	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{customers, orders}}, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"lethe: {all_of: [tenant, customer]", "- name: newest  # orders.tenant, id is not followed: shares a column with the reference of orders to customers"} {
+		if !strings.Contains(string(data), line) {
+			t.Errorf("expected the draft to say %q\n%s", line, data)
+		}
+	}
+}

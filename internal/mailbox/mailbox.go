@@ -57,10 +57,10 @@ type Options struct {
 
 // A Mailbox is a running server.
 type Mailbox struct {
-	o       Options
-	server  *smtp.Server
-	listen  net.Listener
-	served  chan struct{}
+	o      Options
+	server *smtp.Server
+	listen net.Listener
+	served chan struct{}
 
 	mu       sync.Mutex
 	messages []*kept

@@ -41,7 +41,7 @@ func Gaps(m *Map) []Problem {
 			list = append(list, Problem{Pos: f.Field.Pos, Warning: true, Message: f.Why})
 		}
 	}
-	return append(append(list, nothingToExport(m)...), several(m)...)
+	return slices.Concat(list, nothingToExport(m), untargeted(m), several(m))
 }
 
 // nothingToExport says, once for the whole map, that the built-in export comes out
@@ -68,6 +68,20 @@ func nothingToExport(m *Map) []Problem {
 	}
 	return []Problem{{Pos: first.Pos, Warning: true, Message: "an export (Art. 20) gives nothing of any collection: " +
 		"no field is both provided by the person (lethe: {provided_by: subject}) and processed by consent or contract (basis: a or b)"}}
+}
+
+// untargeted lists the identities that an erasure leaves where they stand,
+// because no category says that they are personal.
+func untargeted(m *Map) (list []Problem) {
+	for _, c := range m.collections() {
+		for _, f := range c.AllFields() {
+			if f.Identity == "" || c.Delete || c.Skip || f.ReadOnly || slices.ContainsFunc(f.Categories, func(k string) bool { return CategoryMatches(personal, k) }) {
+				continue
+			}
+			list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " is an identity (" + f.Identity + ") without a personal category: people are found by it, and an erasure leaves it as it is; give it data_categories, such as user.contact.email"})
+		}
+	}
+	return list
 }
 
 // several lists the arrays by which rows are reached that may be several

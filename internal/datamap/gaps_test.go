@@ -103,3 +103,33 @@ dataset:
 		t.Errorf("expected nothing to be said of a map without personal data, got %v", got)
 	}
 }
+
+// TestIdentitiesWithoutACategory: what people are found by and no policy masks
+// stays after an erasure, and check says so.
+func TestIdentitiesWithoutACategory(t *testing.T) {
+	t.Parallel()
+	m, problems := Parse([]File{{Name: "m.yaml", Data: []byte(`
+dataset:
+  - fides_key: shop
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: mail, fides_meta: {identity: email}}
+          - {name: phone, data_categories: [user.contact.phone_number], fides_meta: {identity: phone}}
+          - {name: code, fides_meta: {identity: code, read_only: true}}
+      - {name: gone, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: mail, fides_meta: {identity: email}}]}
+`)}}, ParseOptions{Sources: []string{"shop"}})
+	if Failed(problems) {
+		t.Fatal(problems)
+	}
+	var told []string
+	for _, p := range Gaps(m) {
+		if strings.Contains(p.Message, "without a personal category") {
+			told = append(told, p.String())
+		}
+	}
+	if len(told) != 1 || !strings.Contains(told[0], "m.yaml:8:") || !strings.Contains(told[0], "shop.people.mail is an identity (email)") {
+		t.Errorf("expected the one address that would stay, got %q", told)
+	}
+}

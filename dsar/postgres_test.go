@@ -68,6 +68,18 @@ func (m *mortal) Erase(ctx context.Context, w source.Walk, h Holds, note func(co
 	return n, err
 }
 
+// overPostgres is a service over one database, "shop", with these tables and rows.
+func overPostgres(t *testing.T, yaml, sql string) *workBundle {
+	t.Helper()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, sql)
+	src, err := postgres.New("shop", pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newWorkOver(t, yaml, map[string]Source{"shop": src})
+}
+
 func newShop(t *testing.T) (*workBundle, *pgxpool.Pool, *mortal) {
 	t.Helper()
 	pool := pgtest.Empty(t)
@@ -198,18 +210,12 @@ func TestPostgresInTrouble(t *testing.T) {
 // holds the key, and the letter must not call it removed.
 func TestTheLetterSaysWhatIsPseudonymised(t *testing.T) {
 	t.Parallel()
-	pool := pgtest.Empty(t)
-	pgtest.Exec(t, pool, shopSchema)
-	real, err := postgres.New("shop", pool, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	at := strings.Index(shopMap, "      - name: lines")
 	hashed := shopMap[:at] + strings.NewReplacer(
 		"        fides_meta: {masking_strategy_override: {strategy: delete}}\n", "",
 		"{name: what, data_categories: [user.content]}", "{name: what, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: hmac}}}",
 	).Replace(shopMap[at:])
-	b := newWorkOver(t, hashed, map[string]Source{"shop": real})
+	b := overPostgres(t, hashed, shopSchema)
 	id := b.approved(t, datamap.Erasure, "pavla@example.org")
 	b.worked(t)
 	b.expectStatus(t, id, Fulfilled)

@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
-	"github.com/lethe-dsr/lethe/internal/pgtest"
-	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
 
 const keepsMap = `
@@ -29,22 +27,18 @@ dataset:
           - {name: issued_on, data_categories: [system.operations]}
 `
 
+const keepsSchema = `
+		CREATE TABLE people (id bigint PRIMARY KEY, mail text);
+		CREATE TABLE tax_bills (id bigint PRIMARY KEY, person bigint, name text, phone text, issued_on date);
+		CREATE INDEX ON people (lower(mail)); CREATE INDEX ON tax_bills (person);
+		INSERT INTO people VALUES (1, 'Pavla@example.org');`
+
 // Rows that a law keeps are told as kept, with the law and its time, and never
 // as entries from which the person's data were removed: the name is still there.
 func TestTheLetterNamesTheLaw(t *testing.T) {
 	t.Parallel()
-	pool := pgtest.Empty(t)
-	pgtest.Exec(t, pool, `
-		CREATE TABLE people (id bigint PRIMARY KEY, mail text);
-		CREATE TABLE tax_bills (id bigint PRIMARY KEY, person bigint, name text, phone text, issued_on date);
-		CREATE INDEX ON people (lower(mail)); CREATE INDEX ON tax_bills (person);
-		INSERT INTO people VALUES (1, 'Pavla@example.org');
+	b := overPostgres(t, keepsMap, keepsSchema+`
 		INSERT INTO tax_bills VALUES (1, 1, 'Pavla Ng', '+420601', '2026-01-31'), (2, 1, 'Pavla Ng', '+420601', '2025-01-31'), (3, 1, 'Pavla Ng', '+420601', '1999-01-31');`)
-	src, err := postgres.New("shop", pool, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := newWorkOver(t, keepsMap, map[string]Source{"shop": src})
 	id := b.approved(t, datamap.Erasure, "pavla@example.org")
 	b.worked(t)
 	q := b.expectStatus(t, id, Fulfilled)
@@ -69,17 +63,9 @@ func TestTheLetterNamesTheLaw(t *testing.T) {
 // TestTheLetterDoesNotCallCodesRemoved: of kept rows, too.
 func TestTheLetterDoesNotCallCodesRemoved(t *testing.T) {
 	t.Parallel()
-	pool := pgtest.Empty(t)
-	pgtest.Exec(t, pool, `
-		CREATE TABLE people (id bigint PRIMARY KEY, mail text);
-		CREATE TABLE tax_bills (id bigint PRIMARY KEY, person bigint, name text, phone text, issued_on date);
-		CREATE INDEX ON people (lower(mail)); CREATE INDEX ON tax_bills (person);
-		INSERT INTO people VALUES (1, 'Pavla@example.org'); INSERT INTO tax_bills VALUES (1, 1, 'Pavla Ng', '+420601', '2026-01-31');`)
-	src, err := postgres.New("shop", pool, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := newWorkOver(t, strings.Replace(keepsMap, "[user.contact.phone_number]", "[user.contact.phone_number], fides_meta: {masking_strategy_override: {strategy: hmac}}", 1), map[string]Source{"shop": src})
+	coded := strings.Replace(keepsMap, "[user.contact.phone_number]", "[user.contact.phone_number], fides_meta: {masking_strategy_override: {strategy: hmac}}", 1)
+	b := overPostgres(t, coded, keepsSchema+`
+		INSERT INTO tax_bills VALUES (1, 1, 'Pavla Ng', '+420601', '2026-01-31');`)
 	id := b.approved(t, datamap.Erasure, "pavla@example.org")
 	b.worked(t)
 	b.expectStatus(t, id, Fulfilled)

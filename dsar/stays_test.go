@@ -5,9 +5,7 @@ import (
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
-	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/source"
-	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
 
 const staysMap = `
@@ -45,8 +43,7 @@ dataset:
 // went and what stays. Rows that would only be masked are no such rows.
 func TestRowsThatAStayingRowNames(t *testing.T) {
 	t.Parallel()
-	pool := pgtest.Empty(t)
-	pgtest.Exec(t, pool, `
+	b := overPostgres(t, staysMap, `
 		CREATE TABLE people (id bigint PRIMARY KEY, mail text);
 		CREATE TABLE orders (id bigint PRIMARY KEY, person bigint, note text);
 		CREATE TABLE tax_bills (id bigint PRIMARY KEY, order_id bigint REFERENCES orders, name text, issued_on date);
@@ -57,11 +54,6 @@ func TestRowsThatAStayingRowNames(t *testing.T) {
 		INSERT INTO tax_bills VALUES (1, 1, 'Pavla Ng', '2026-01-31'), (2, 2, 'Pavla Ng', '2026-01-31'), (3, 3, 'Pavla Ng', '2025-01-31'),
 			(4, 5, 'Pavla Ng', '2025-01-31'), (5, 4, 'Pavla Ng', '1999-01-31');
 		INSERT INTO wishes VALUES (1, 1, NULL), (2, 1, 'a red hat');`)
-	src, err := postgres.New("shop", pool, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := newWorkOver(t, staysMap, map[string]Source{"shop": src})
 	id := b.approved(t, datamap.Erasure, "pavla@example.org")
 	b.worked(t)
 	q := b.expectStatus(t, id, Fulfilled)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/lethe-dsr/lethe/dsar"
 )
@@ -29,15 +28,19 @@ func problems[P interface{ String() string }](what string, list []P) error {
 func sentence(err error) string {
 	var invalid *dsar.Invalid
 	if errors.As(err, &invalid) {
-		lines := []string{invalid.Error() + ":"}
-		for _, field := range slices.Sorted(maps.Keys(invalid.Fields)) {
-			lines = append(lines, "  "+field+": "+invalid.Fields[field])
-		}
-		return strings.Join(lines, "\n")
+		return invalid.Error() + ":" + fieldByField(invalid)
 	}
 	var notNow *dsar.NotNow
 	if errors.As(err, &notNow) {
 		return notNow.Sentence
 	}
 	return err.Error()
+}
+
+// fieldByField says what is wrong with each field, on a line of its own.
+func fieldByField(invalid *dsar.Invalid) (lines string) {
+	for _, field := range slices.Sorted(maps.Keys(invalid.Fields)) {
+		lines += "\n  " + field + ": " + invalid.Fields[field]
+	}
+	return lines
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/lethe-dsr/lethe/dsar"
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -49,7 +48,7 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	}
 	found, err := a.requests.Preview(ctx, operator, c.Controller, datamap.Kind(c.Kind), c.Policy, ids)
 	if invalid := (*dsar.Invalid)(nil); errors.As(err, &invalid) {
-		return wrongUse("this cannot be looked for:%s", strings.TrimPrefix(sentence(invalid), invalid.Error()+":"))
+		return wrongUse("this cannot be looked for:%s", fieldByField(invalid))
 	}
 	if err != nil {
 		return asMisuse(err)

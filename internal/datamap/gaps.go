@@ -14,7 +14,7 @@ func Gaps(m *Map) []Problem {
 	for _, c := range m.collections() {
 		var fields []*Field
 		for _, f := range c.AllFields() {
-			if slices.ContainsFunc(f.whole, func(k string) bool { return CategoryMatches(personal, k) }) {
+			if anyPersonal(f.whole) {
 				fields = append(fields, f)
 			}
 		}
@@ -49,7 +49,7 @@ func Gaps(m *Map) []Problem {
 // consent or contract, and no field is both. It stands at the first personal data.
 func nothingToExport(m *Map) []Problem {
 	var first *Field
-	export, everything := Builtin(Export), PolicyRule{Categories: []string{personal}}
+	export := Builtin(Export)
 	for _, c := range m.collections() {
 		if c.Skip {
 			continue
@@ -58,7 +58,7 @@ func nothingToExport(m *Map) []Problem {
 			if export.targets(f) {
 				return nil
 			}
-			if first == nil && everything.targets(f.whole) {
+			if first == nil && anyPersonal(f.whole) {
 				first = f
 			}
 		}
@@ -75,7 +75,7 @@ func nothingToExport(m *Map) []Problem {
 func untargeted(m *Map) (list []Problem) {
 	for _, c := range m.collections() {
 		for _, f := range c.AllFields() {
-			if f.Identity == "" || c.Delete || c.Skip || f.ReadOnly || slices.ContainsFunc(f.Categories, func(k string) bool { return CategoryMatches(personal, k) }) {
+			if f.Identity == "" || c.Delete || c.Skip || f.ReadOnly || anyPersonal(f.Categories) {
 				continue
 			}
 			list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " is an identity (" + f.Identity + ") without a personal category: people are found by it, and an erasure leaves it as it is; give it data_categories, such as user.contact.email"})
@@ -87,23 +87,19 @@ func untargeted(m *Map) (list []Problem) {
 // several lists the arrays by which rows are reached that may be several
 // people's, where such rows are deleted whole.
 func several(m *Map) (list []Problem) {
-	reached := map[*Field]bool{} // ends of ways, or identities
-	for _, c := range m.collections() {
-		for _, f := range c.AllFields() {
-			reached[f] = reached[f] || f.Identity != ""
-			for _, ref := range f.References {
-				if ref.Direction != To {
-					reached[f] = true
-				}
-				if ref.Direction != From {
-					reached[ref.Target] = true
-				}
+	g := newGraph(m)
+	led := map[*Field]bool{} // ways end there
+	for _, ways := range g.ways {
+		for _, w := range ways {
+			led[w.to] = true
+			for _, p := range w.and {
+				led[p.To] = true
 			}
 		}
 	}
-	for _, c := range m.collections() {
+	for _, c := range g.all {
 		for _, f := range c.AllFields() {
-			if c.Delete && !c.Skip && reached[f] && f.oneOfMany() {
+			if c.Delete && !c.Skip && (f.Identity != "" || led[f]) && f.oneOfMany() {
 				list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " may name several people, and strategy: delete takes the row that they share: without it each person's own elements are masked; return_all_elements: true says that the row is one person's"})
 			}
 		}

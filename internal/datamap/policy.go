@@ -9,6 +9,11 @@ import (
 // erasure targets. What stands beside it (system.…) describes machines.
 const personal = "user"
 
+// anyPersonal tells whether one of the categories is personal.
+func anyPersonal(categories []string) bool {
+	return PolicyRule{Categories: []string{personal}}.targets(categories)
+}
+
 // Builtin is the policy of a kind when the request names no other. Access gives
 // every field with a category (Art. 15(3): a copy of the data), export those of
 // them that the subject provided on the ground of consent or contract
@@ -98,10 +103,9 @@ func (p Policy) deletes(c *Collection) bool {
 	if p.Kind != Erasure || !c.Delete {
 		return false
 	}
-	whole := PolicyRule{Categories: []string{personal}}
 	found := false
 	for _, f := range c.AllFields() {
-		if !whole.targets(f.whole) {
+		if !anyPersonal(f.whole) {
 			continue
 		}
 		if p.rule(f) == nil {
@@ -126,7 +130,7 @@ func (p Policy) deletes(c *Collection) bool {
 // and code lists are nobody's.
 func (p Policy) asks(c *Collection) bool {
 	return !c.Skip && (p.deletes(c) || slices.ContainsFunc(c.AllFields(), func(f *Field) bool {
-		rule := p.rule(f)
-		return p.targets(f) && (rule == nil || len(rule.Categories) > 0 || slices.ContainsFunc(f.Categories, func(k string) bool { return CategoryMatches(personal, k) }))
+		rule := p.rule(f) // there is one where the policy targets the field
+		return p.targets(f) && (len(rule.Categories) > 0 || anyPersonal(f.Categories))
 	}))
 }

@@ -26,7 +26,7 @@ func (c *Column) LookInside(documents []string, today time.Time) {
 		d.UseNumber()
 		_ = top.read(d, i+1) // the cut
 	}
-	top.tell(c, today)
+	top.tell(c, today, knownWords())
 }
 
 // A shape is what stands at one path of documents; arrays are read through.
@@ -90,7 +90,7 @@ func (s *shape) at(name string) *shape {
 }
 
 // tell names the keys that may be named, and counts what the others hold.
-func (s *shape) tell(c *Column, today time.Time) {
+func (s *shape) tell(c *Column, today time.Time, known map[string]bool) {
 	for _, name := range slices.Sorted(maps.Keys(s.inner)) {
 		below := s.inner[name]
 		common := below.documents >= toldFrom && below.documents*4 >= s.documents
@@ -101,8 +101,10 @@ func (s *shape) tell(c *Column, today time.Time) {
 		case in.Class == "":
 			in.Class = Other // null wherever it stands
 		}
-		below.tell(in, today)
-		if !insideForm.MatchString(name) || !common && !isKnown(name) {
+		below.tell(in, today, known)
+		// A name of known words only is a product's and nobody's own.
+		ours := !slices.ContainsFunc(words(name), func(w string) bool { return !known[w] })
+		if !insideForm.MatchString(name) || !common && !ours {
 			c.Hidden += in.addresses()
 			continue
 		}
@@ -119,9 +121,8 @@ func (c *Column) addresses() int {
 	return n
 }
 
-// isKnown tells whether these rules know each word of a name, so that it is a
-// product's and nobody's own.
-func isKnown(name string) bool {
+// knownWords are all that these rules know.
+func knownWords() map[string]bool {
 	known := map[string]bool{}
 	for _, list := range [][]string{personWords(), detailWords(), ownerWords()} {
 		for _, w := range list {
@@ -135,7 +136,7 @@ func isKnown(name string) bool {
 			}
 		}
 	}
-	return !slices.ContainsFunc(words(name), func(w string) bool { return !known[w] })
+	return known
 }
 
 // describes tells whether a name is one of persons or of what describes them:

@@ -122,6 +122,7 @@ type view struct {
 	Stays    []counted // named by an entry that must stay
 	Did      bool      // something was erased or masked
 	Left     bool      // something was not
+	InVain   bool      // nothing was, because all of it had to stay
 	Later    bool      // of what was not, something goes by itself once a law or a hold lets go of it
 	Told     bool      // recipients are told of it
 }
@@ -186,6 +187,7 @@ func newView(l dsar.Letter) view {
 			}
 		}
 	}
+	v.InVain = v.Left && !v.Did
 	return v
 }
 

@@ -119,13 +119,14 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if m.column.class == classArray {
 		return refusedInArray(ctx, conn, m)
 	}
-	if why, err := k.refusedByPart(ctx, conn, t, m); why != "" || err != nil {
+	whole := k.whole(t)
+	if why, err := refusedByPart(ctx, conn, whole, m); why != "" || err != nil {
 		return why, err
 	}
-	if why, err := k.refusedByKey(ctx, conn, t, m); why != "" || err != nil {
+	if why, err := k.refusedByKey(ctx, conn, t, whole, m); why != "" || err != nil {
 		return why, err
 	}
-	return refusedByCheck(ctx, conn, k.whole(t), m)
+	return refusedByCheck(ctx, conn, whole, m)
 }
 
 // whole are the oids of a table and of all that is partition or heir of it: each
@@ -141,14 +142,13 @@ func (k *checking) whole(t *table) []uint32 {
 }
 
 // refusedByPart looks at what a partition or heir says of the column beyond the table itself.
-func (k *checking) refusedByPart(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
-	all := k.whole(t)
-	if m.how != "null_rewrite" || len(all) == 1 {
+func refusedByPart(ctx context.Context, conn *pgxpool.Conn, whole []uint32, m mask) (string, error) {
+	if m.how != "null_rewrite" || len(whole) == 1 {
 		return "", nil
 	}
 	var part *string
 	if err := conn.QueryRow(ctx, `SELECT min(a.attrelid::regclass::text) FROM pg_attribute a WHERE a.attrelid = ANY($1) AND a.attname = $2 AND a.attnotnull`,
-		all, m.column.name).Scan(&part); err != nil {
+		whole, m.column.name).Scan(&part); err != nil {
 		return "", fmt.Errorf("read what partitions say: %w", err)
 	}
 	if part != nil {
@@ -186,12 +186,12 @@ func cannotHold(t *table, m mask) string {
 
 // refusedByKey looks at foreign keys: one of the column's own, whose parent has
 // no row of the masked value, and those of others that the column is the key of.
-func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
+func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask) (string, error) {
 	if m.how != "null_rewrite" {
 		var name *string
 		if err := conn.QueryRow(ctx, `
 			SELECT min(k.conname::text) FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey)
-			WHERE k.conrelid = ANY($1) AND k.contype = 'f' AND a.attname = $2`, k.whole(t), m.column.name).Scan(&name); err != nil {
+			WHERE k.conrelid = ANY($1) AND k.contype = 'f' AND a.attname = $2`, whole, m.column.name).Scan(&name); err != nil {
 			return "", fmt.Errorf("read foreign keys: %w", err)
 		}
 		if name != nil {

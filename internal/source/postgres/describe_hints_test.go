@@ -27,11 +27,7 @@ func TestDraftSuggests(t *testing.T) {
 		INSERT INTO customers VALUES (1, 'a@x.example', 'Ada Byron', '+47 22 11 11 11', 'Brno', '192.0.2.1', 'h', 'pays late');
 		INSERT INTO payments (id, customer_id, shipping_city, payer) VALUES (1, 1, 'Brno', 'Ada Byron');`)
 	s := sourceOf(t, pool, "shop", postgres.Options{})
-	db, _, err := s.Describe(t.Context(), postgres.Describing{Sample: 100})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := draft.Make(db, draft.Options{Source: "shop"})
+	d := drafted(t, s, "shop", postgres.Describing{Sample: 100})
 	fields := map[string]*draft.Field{}
 	for _, c := range d.Collections {
 		for _, f := range c.Fields {

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
-	"github.com/lethe-dsr/lethe/internal/draft"
 	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
@@ -57,11 +56,7 @@ func TestDraftOfKeysNamedForTheirTables(t *testing.T) {
 			pool := pgtest.Empty(t)
 			pgtest.Exec(t, pool, sql)
 			s := sourceOf(t, pool, "shop", postgres.Options{})
-			db, _, err := s.Describe(t.Context(), postgres.Describing{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := draft.Make(db, draft.Options{Source: "shop"})
+			d := drafted(t, s, "shop", postgres.Describing{})
 			yaml := string(d.YAML())
 			m := mapOf(t, yaml)
 			doubts, err := s.Check(t.Context(), m, datamap.Builtin(datamap.Erasure))

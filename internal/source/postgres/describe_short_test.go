@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
-	"github.com/lethe-dsr/lethe/internal/draft"
 	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
@@ -23,11 +22,7 @@ func TestDraftMasksShortColumns(t *testing.T) {
 		INSERT INTO customers VALUES (1, 'a@x.example', 'f', 'DE', 'DEU', '10115', 'Berlin', 'ada', 'DE'), (2, 'b@x.example', 'f', 'CZ', 'CZE', '60200', 'Brno', 'ben', 'CZ');
 		INSERT INTO invoices VALUES (1, 1), (2, 2);`)
 	s := sourceOf(t, pool, "shop", postgres.Options{})
-	db, _, err := s.Describe(t.Context(), postgres.Describing{Sample: 100})
-	if err != nil {
-		t.Fatal(err)
-	}
-	yaml := string(draft.Make(db, draft.Options{Source: "shop"}).YAML())
+	yaml := string(drafted(t, s, "shop", postgres.Describing{Sample: 100}).YAML())
 	m := mapOf(t, yaml)
 	if _, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote); err != nil {
 		t.Fatalf("%v\n%s", err, yaml)

@@ -21,6 +21,16 @@ import (
 // draftTally is one product's line in docs/datamap.md.
 type draftTally struct{ tables, reached, labelled, right, wrong, missing, edits int }
 
+// drafted is a first map of a source's database.
+func drafted(t *testing.T, s *postgres.Source, name string, o postgres.Describing) *draft.Draft {
+	t.Helper()
+	db, _, err := s.Describe(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return draft.Make(db, draft.Options{Source: name})
+}
+
 // Tables of five products, written down from what is public of them. The drafted
 // map is accepted, and after the hand edits of testdata/draft/*.edits (ten lines at
 // most) finds the whole of a made-up person and nothing of the others. The numbers
@@ -258,11 +268,7 @@ func TestDraftLeavesOtherPersonsAlone(t *testing.T) {
 		INSERT INTO patients VALUES (1, 'Anna', 'anna@x.example', NULL), (2, 'Ben', 'ben@x.example', 1), (3, 'Cem', 'cem@x.example', 2);
 		INSERT INTO staff VALUES (1, 'Dana', 'dana@x.example', NULL), (2, 'Emil', 'emil@x.example', 1);`)
 	s := sourceOf(t, pool, "clinic", postgres.Options{})
-	db, _, err := s.Describe(t.Context(), postgres.Describing{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	yaml := string(draft.Make(db, draft.Options{Source: "clinic"}).YAML())
+	yaml := string(drafted(t, s, "clinic", postgres.Describing{}).YAML())
 	m := mapOf(t, yaml)
 	for address, table := range map[string]string{"anna@x.example": "patients", "dana@x.example": "staff"} {
 		found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", address)})

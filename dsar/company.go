@@ -136,15 +136,12 @@ func companionsOf(table, alike, open, own, claim, columns string) string {
 			  AND EXISTS (SELECT FROM TABLE o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND coalesce(o.status, '') = 'OWN')
 			ORDER BY t.id LIMIT @most - (SELECT count(*) FROM carried) FOR UPDATE OF t SKIP LOCKED),
 		led AS (
-			SELECT f.id AS by, o.id FROM free f JOIN TABLE o ON o.carrier = f.id AND o.carrier_run = f.run AND coalesce(o.status, '') = 'waiting'),
+			SELECT f.id, ARRAY(SELECT o.id FROM TABLE o WHERE o.carrier = f.id AND o.carrier_run = f.run AND coalesce(o.status, '') = 'waiting') AS others FROM free f),
 		chosen AS (
-			SELECT id, sum(1 + (SELECT count(*) FROM led WHERE led.by = free.id)) OVER (ORDER BY id) + (SELECT count(*) FROM carried) AS many FROM free),
+			SELECT id || others AS ids, sum(1 + cardinality(others)) OVER (ORDER BY id) + (SELECT count(*) FROM carried) AS many FROM led),
 		claimed AS (
 			UPDATE TABLE SET carrier = @id, carrier_run = @run, CLAIM
-			WHERE id = ANY(ARRAY(
-				SELECT id FROM carried
-				UNION ALL SELECT id FROM chosen WHERE many <= @most
-				UNION ALL SELECT led.id FROM led JOIN chosen ON chosen.id = led.by WHERE many <= @most))
+			WHERE id = ANY(ARRAY(SELECT id FROM carried UNION ALL SELECT unnest(ids) FROM chosen WHERE many <= @most))
 			RETURNING COLUMNS)
 		SELECT *, false AS carries FROM claimed ORDER BY id`)
 }

@@ -525,8 +525,8 @@ func fulfilled(b *testing.B, a *app) {
 			}
 		}
 		rows, err := a.pool.Query(b.Context(), `
-			SELECT DISTINCT r.id FROM requests r JOIN mentions m ON m.request_id = r.id
-			WHERE r.status = 'running' AND m.outcome IS NULL AND m.decision IS NULL`)
+			SELECT DISTINCT m.request_id FROM mentions m
+			WHERE m.outcome IS NULL AND m.decision IS NULL AND (SELECT r.status FROM requests r WHERE r.id = m.request_id) = 'running'`)
 		if err != nil {
 			return false, err
 		}

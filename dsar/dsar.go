@@ -27,6 +27,9 @@ type Source interface {
 	// Erase carries out the walk's plan in one transaction. It calls note just
 	// before that commits; when note fails, it rolls back.
 	Erase(ctx context.Context, w source.Walk, h Holds, note func(context.Context, source.Note) error) (source.Note, error)
+	// DryRun tells what Erase would do now: the counts that it would note, or the
+	// error by which it would refuse. It changes nothing.
+	DryRun(ctx context.Context, w source.Walk, h Holds) ([]source.Finding, error)
 	// After serves the time after an erasure's commit.
 	After
 }

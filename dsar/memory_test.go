@@ -1,6 +1,7 @@
 package dsar
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,6 +27,7 @@ type memory struct {
 	braked   []source.Brake
 
 	fail         error                      // of the next operations
+	refuse       error                      // why an erasure would stop
 	beforeCommit func(source.Note)          // after the note, before the commit
 	afterCommit  func()                     // after the commit
 	erasures     int                        // transactions committed
@@ -167,25 +169,9 @@ func (m *memory) Erase(ctx context.Context, w source.Walk, _ Holds, note func(co
 		return source.Note{}, m.fail
 	}
 	m.xid++
-	n := source.Note{XID: strconv.Itoa(m.xid)}
+	gone, n := m.would(w)
+	n.XID = strconv.Itoa(m.xid)
 	m.outcomes[n.XID] = source.InProgress
-	hits := m.matches(w, true)
-	n.Findings = m.findings(w, hits)
-	gone := map[source.RowKey]bool{}
-	for _, h := range hits {
-		for i := range n.Findings {
-			if n.Findings[i].Collection != h.key().Collection {
-				continue
-			}
-			if _, held := m.held[h.key()]; held {
-				n.Findings[i].Held++
-				continue
-			}
-			n.Findings[i].Erased++
-			gone[h.key()] = true
-			n.Keys = append(n.Keys, h.key())
-		}
-	}
 	m.mu.Unlock()
 	if err := note(ctx, n); err != nil {
 		m.mu.Lock()
@@ -212,6 +198,38 @@ func (m *memory) Erase(ctx context.Context, w source.Walk, _ Holds, note func(co
 		m.afterCommit()
 	}
 	return n, nil
+}
+
+func (m *memory) DryRun(_ context.Context, w source.Walk, _ Holds) ([]source.Finding, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := cmp.Or(m.fail, m.refuse); err != nil {
+		return nil, err
+	}
+	_, would := m.would(w)
+	return would.Findings, nil
+}
+
+// would is what an erasure takes, and its note.
+func (m *memory) would(w source.Walk) (gone map[source.RowKey]bool, n source.Note) {
+	hits := m.matches(w, true)
+	n.Findings = m.findings(w, hits)
+	gone = map[source.RowKey]bool{}
+	for _, h := range hits {
+		for i := range n.Findings {
+			if n.Findings[i].Collection != h.key().Collection {
+				continue
+			}
+			if _, held := m.held[h.key()]; held {
+				n.Findings[i].Held++
+				continue
+			}
+			n.Findings[i].Erased++
+			gone[h.key()] = true
+			n.Keys = append(n.Keys, h.key())
+		}
+	}
+	return gone, n
 }
 
 func (m *memory) Outcome(_ context.Context, xid string) (source.Outcome, error) {

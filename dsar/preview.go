@@ -11,22 +11,31 @@ import (
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
+// Previewed is what a request would find.
+type Previewed struct {
+	source.Found
+	// Tried: the findings are those of an erasure's dry run.
+	Tried    bool
+	Refusals []Refusal // or why there are none such
+}
+
 // Preview finds, and changes nothing: the DPO's form and `lethe find`. What it
 // returns is for staff: a person sees nothing of it before proof.
-func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind datamap.Kind, policy string, ids []Identity) (source.Found, error) {
+//
+// Of an erasure the findings are those of a dry run, where no source refuses.
+func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind datamap.Kind, policy string, ids []Identity) (all Previewed, err error) {
 	w, err := s.previewWalk(a, controller, kind, policy, ids)
 	if err != nil {
-		return source.Found{}, fault("preview", err)
+		return all, fault("preview", err)
 	}
-	var all source.Found
 	for _, name := range s.sources {
 		w, err := s.fed(ctx, w, name)
 		if err != nil {
-			return source.Found{}, fault("preview: ask the sources linked with "+name, err)
+			return all, cannotLook(name, err)
 		}
 		found, err := s.c.Sources[name].Find(ctx, w)
 		if err != nil {
-			return source.Found{}, cannotLook(name, err)
+			return all, cannotLook(name, err)
 		}
 		for _, f := range found.Findings {
 			f.Source = name
@@ -44,6 +53,22 @@ func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind 
 	}
 	slices.Sort(all.Reached)
 	all.Reached = slices.Compact(all.Reached)
+	if kind != datamap.Erasure {
+		return all, nil
+	}
+	h, err := s.holds(ctx, requestRow{Controller: controller})
+	if err != nil {
+		return all, fault("preview", err)
+	}
+	var d DryRun
+	for _, name := range s.sources {
+		if err := s.try(ctx, &d, w, h, name); err != nil {
+			return all, err
+		}
+	}
+	if all.Refusals, all.Tried = d.Refusals, len(d.Refusals) == 0; all.Tried {
+		all.Findings = d.Findings
+	}
 	return all, nil
 }
 
@@ -53,8 +78,12 @@ func cannotLook(name string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fault("preview: search in source "+name, err)
 	}
+	at := &sourceError{name, err}
+	if other := (*sourceError)(nil); errors.As(err, &other) { // one that is linked with it
+		at = other
+	}
 	sentence := strings.NewReplacer(" Nothing is lost, and "+byItself+".", "", ". The other sources go on meanwhile.", ".").
-		Replace(explain(&sourceError{name, err}).sentence)
+		Replace(explain(at).sentence)
 	return &NotNow{sentence}
 }
 

@@ -234,11 +234,18 @@ func (b *workBundle) step(t *testing.T, id int64, stage, src string) Step {
 	return Step{}
 }
 
-// approved submits a verified request, searches, and approves it with all rows.
-func (b *workBundle) approved(t *testing.T, kind datamap.Kind, email string, rows ...string) int64 {
+// toApprove is a request whose discovery is through.
+func (b *workBundle) toApprove(t *testing.T, kind datamap.Kind, email string) int64 {
 	t.Helper()
 	id := b.submit(t, dpo, verified(ask(kind, "email", email))).ID
 	b.worked(t)
+	return id
+}
+
+// approved submits a verified request, searches, and approves it with all rows.
+func (b *workBundle) approved(t *testing.T, kind datamap.Kind, email string, rows ...string) int64 {
+	t.Helper()
+	id := b.toApprove(t, kind, email)
 	if err := b.Approve(t.Context(), dpo, id, Approval{Rows: rows}); err != nil {
 		t.Fatalf("expected the approval to be taken, got %v", err)
 	}

@@ -20,7 +20,7 @@ type findCmd struct {
 
 // Help is the longer text of -h.
 func (findCmd) Help() string {
-	return `Counts what a request with these identities would reach, in every source, taking all of them for proved. Changes nothing, and nothing is recorded.
+	return `Counts what a request with these identities would reach, in every source, taking all of them for proved. Of an erasure it is a dry run: how many rows would be erased and masked, and how many stay, and why. Changes nothing, and nothing is recorded.
 
 Example:
   lethe find --controller bota --email a@b.example
@@ -54,12 +54,6 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		return asMisuse(err)
 	}
 	if c.JSON {
-		type finding struct {
-			Source     string `json:"source"`
-			Collection string `json:"collection"`
-			Rows       int64  `json:"rows"`
-			Shared     int64  `json:"shared"`
-		}
 		type root struct {
 			Source     string   `json:"source"`
 			Collection string   `json:"collection"`
@@ -73,13 +67,12 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 			Values int64  `json:"values"`
 		}
 		out := struct {
-			Findings []finding `json:"findings"`
-			Roots    []root    `json:"root_rows"`
-			Braked   []brake   `json:"not_followed"`
-		}{[]finding{}, []root{}, []brake{}}
-		for _, f := range found.Findings {
-			out.Findings = append(out.Findings, finding{f.Source, f.Collection, f.Rows, f.Shared})
-		}
+			Findings []findingJSON `json:"findings"`
+			DryRun   bool          `json:"dry_run"` // erased, masked, held, kept and stays are what an erasure would do
+			Refusals []refusalJSON `json:"refusals"`
+			Roots    []root        `json:"root_rows"`
+			Braked   []brake       `json:"not_followed"`
+		}{findingsToJSON(found.Findings), found.Tried, refusalsToJSON(found.Refusals), []root{}, []brake{}}
 		for _, r := range found.Roots {
 			out.Roots = append(out.Roots, root{r.Source, r.Collection, r.Key, r.Types})
 		}
@@ -97,7 +90,11 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		t.row(r.Collection+":"+r.Key, matchedBy(r.Types), personWords(r.Person))
 	}
 	t.flush()
-	printFindings(w.out, found.Findings)
+	printFindings(w.out, found.Findings, found.Tried)
+	printRefusals(w.out, found.Refusals)
+	if len(found.Refusals) > 0 {
+		return nil // the brakes are among what they say
+	}
 	for _, b := range found.Braked {
 		fmt.Fprintf(w.out, "\n%s to %s in %s leads nowhere with %s, which too many rows of others hold: an erasure stops there.\n",
 			b.From, b.To, b.Source, plural(b.Values, "value", "values"))

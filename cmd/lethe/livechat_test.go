@@ -162,7 +162,20 @@ func TestOneBrowserTwoContacts(t *testing.T) {
 			}
 			log := &safeBuffer{}
 			s.start(t, log, "work")
-			id := s.submit(t, done, "erasure", p, "--approve", "--wait")
+			id := s.submit(t, done, "erasure", p)
+			eventually(t, "the erasure should be in review", func() bool {
+				return s.lethe(t, "request", "approve", fmt.Sprint(id), "--dry-run").status == done
+			})
+			would := read[foundJSON](t, s.must(t, done, "request", "approve", fmt.Sprint(id), "--dry-run", "--json"))
+			if !slices.Equal(would.Findings, found.Findings) {
+				t.Errorf("expected the dry run of the request to say what find did, %+v, got %+v", found.Findings, would.Findings)
+			}
+			s.must(t, done, "request", "approve", fmt.Sprint(id))
+			q := s.finished(t, id)
+			rows := slices.DeleteFunc(slices.Clone(q.Findings), func(f findingJSON) bool { return f.Source == "files" }) // they go with their rows
+			if !slices.Equal(rows, would.Findings) {
+				t.Errorf("expected the erasure to do what the dry run said, %+v, got %+v", would.Findings, rows)
+			}
 			after := picture(t, s.shop)
 			compare(t, before, after, gone, emptied)
 			for _, row := range theirs {
@@ -170,7 +183,6 @@ func TestOneBrowserTwoContacts(t *testing.T) {
 					t.Errorf("%s is contact %d's and should be as it was", row, other.Contact)
 				}
 			}
-			q := s.show(t, id)
 			counted(t, q, gone, emptied)
 			for table, n := range shared {
 				if got := q.finding(table).Shared; got != n.shared {

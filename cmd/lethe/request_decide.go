@@ -51,18 +51,48 @@ type requestApproveCmd struct {
 	ID            int64    `arg:"" help:"The request's number."`
 	Rows          []string `sep:"none" placeholder:"COLLECTION:KEY" help:"Rows to tick where they disagree on the person, or all. May be repeated."`
 	IncludeShared bool     `help:"Give rows that others use, too (access and export)."`
+	DryRun        bool     `help:"Say what the erasure would do; approve and change nothing."`
+	JSON          bool     `name:"json" help:"With --dry-run: as JSON."`
 }
 
 // Help is the longer text of -h.
 func (requestApproveCmd) Help() string {
-	return "Examples:\n  lethe request approve 17\n  lethe request approve 17 --rows livechat.contacts:1\n  lethe request approve 17 --rows all"
+	return "Examples:\n  lethe request approve 17\n  lethe request approve 17 --rows livechat.contacts:1\n  lethe request approve 17 --rows all\n  lethe request approve 17 --dry-run"
 }
 
 // Run approves.
 func (c *requestApproveCmd) Run(ctx context.Context, w *world, cli *commands) error {
+	switch {
+	case c.DryRun:
+		return c.dryRun(ctx, w, cli)
+	case c.JSON:
+		return wrongUse("--json is for --dry-run: `lethe request show %d --json` tells of the request", c.ID)
+	}
 	return change(ctx, w, cli, c.ID, func(a *app) error {
 		return a.requests.Approve(ctx, operator, c.ID, dsar.Approval{Rows: c.Rows, IncludeShared: c.IncludeShared})
 	})
+}
+
+func (c *requestApproveCmd) dryRun(ctx context.Context, w *world, cli *commands) error {
+	a, err := quietApp(ctx, w, cli)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	d, err := a.requests.DryRun(ctx, operator, c.ID, c.Rows)
+	if err != nil {
+		return asMisuse(err)
+	}
+	if c.JSON {
+		return printJSON(w.out, struct {
+			Findings []findingJSON `json:"findings"`
+			Refusals []refusalJSON `json:"refusals"`
+		}{findingsToJSON(d.Findings), refusalsToJSON(d.Refusals)})
+	}
+	fmt.Fprintf(w.out, "A dry run of request %d: nothing was approved or changed.\n", c.ID)
+	printFindings(w.out, d.Findings, true)
+	printRefusals(w.out, d.Refusals)
+	return nil
 }
 
 type requestRefuseCmd struct {

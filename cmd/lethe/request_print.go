@@ -102,6 +102,26 @@ type letterJSON struct {
 	SentAt  *time.Time `json:"sent_at"`
 }
 
+// refusalJSON is a source that would refuse an erasure.
+type refusalJSON struct {
+	Source  string `json:"source"`
+	Message string `json:"message"`
+}
+
+func refusalsToJSON(list []dsar.Refusal) []refusalJSON {
+	out := []refusalJSON{}
+	for _, r := range list {
+		out = append(out, refusalJSON{r.Source, r.Sentence})
+	}
+	return out
+}
+
+func printRefusals(out io.Writer, list []dsar.Refusal) {
+	for _, r := range list {
+		fmt.Fprintf(out, "\nAn erasure would stop: %s\n", r.Sentence)
+	}
+}
+
 func findingsToJSON(list []source.Finding) []findingJSON {
 	out := []findingJSON{}
 	for _, f := range list {
@@ -178,7 +198,7 @@ func (a *app) printRequest(ctx context.Context, w *world, id int64, asJSON bool)
 		t.flush()
 	}
 	printRoots(out, q)
-	printFindings(out, q.Findings)
+	printFindings(out, q.Findings, false)
 	if len(q.Steps) > 0 {
 		fmt.Fprintln(out)
 		t := newTable(out, "step", "source", "status", "tries", "finished", "")
@@ -256,14 +276,18 @@ func personWords(person map[string]string) string {
 	return strings.Join(list, ", ")
 }
 
-func printFindings(out io.Writer, list []source.Finding) {
+// printFindings prints what was found and done or, of a dry run, would be done.
+func printFindings(out io.Writer, list []source.Finding, dry bool) {
 	if len(list) == 0 {
 		return
 	}
 	fmt.Fprintln(out)
-	changed := slices.ContainsFunc(list, func(f source.Finding) bool { return f.Erased+f.Masked+f.Held+f.Kept+f.Stays > 0 })
+	changed := dry || slices.ContainsFunc(list, func(f source.Finding) bool { return f.Erased+f.Masked+f.Held+f.Kept+f.Stays > 0 })
 	header := []string{"collection", "source", "rows", "shared"}
-	if changed {
+	switch {
+	case dry:
+		header = append(header, "to erase", "to mask", "held", "kept")
+	case changed:
 		header = append(header, "erased", "masked", "held", "kept")
 	}
 	stays := slices.ContainsFunc(list, func(f source.Finding) bool { return f.Stays > 0 })

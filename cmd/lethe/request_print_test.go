@@ -13,7 +13,7 @@ func TestFindingsThatStay(t *testing.T) {
 	list := []source.Finding{{Source: "shop", Collection: "shop.orders", Rows: 4, Erased: 1, Kept: 3}}
 	printed := func() []string {
 		var out strings.Builder
-		printFindings(&out, list)
+		printFindings(&out, list, false)
 		return strings.Split(strings.TrimSpace(out.String()), "\n")
 	}
 	if lines := printed(); strings.Contains(strings.ToLower(lines[0]), "stays") {

@@ -23,7 +23,8 @@ type fakeRequests struct {
 	asks     map[string]dsar.AskView   // by token
 	calls    []call
 	fail     error // what every change returns
-	found    source.Found
+	found    dsar.Previewed
+	trial    dsar.DryRun
 	status   string // StatusToken of Submit
 	joined   bool
 	archive  []byte
@@ -72,9 +73,9 @@ func (f *fakeRequests) Submit(_ context.Context, a dsar.Actor, sub dsar.Submissi
 	return dsar.Submitted{ID: 17, StatusToken: f.status, Joined: f.joined}, nil
 }
 
-func (f *fakeRequests) Preview(_ context.Context, a dsar.Actor, controller string, _ datamap.Kind, _ string, ids []dsar.Identity) (source.Found, error) {
+func (f *fakeRequests) Preview(_ context.Context, a dsar.Actor, controller string, _ datamap.Kind, _ string, ids []dsar.Identity) (dsar.Previewed, error) {
 	if err := f.note("Preview", a, 0, ids); err != nil {
-		return source.Found{}, err
+		return dsar.Previewed{}, err
 	}
 	return f.found, nil
 }
@@ -189,6 +190,9 @@ func (f *fakeRequests) Verify(_ context.Context, a dsar.Actor, id, identity int6
 }
 func (f *fakeRequests) Approve(_ context.Context, a dsar.Actor, id int64, ap dsar.Approval) error {
 	return f.note("Approve", a, id, ap)
+}
+func (f *fakeRequests) DryRun(_ context.Context, a dsar.Actor, id int64, rows []string) (dsar.DryRun, error) {
+	return f.trial, f.note("DryRun", a, id, rows)
 }
 func (f *fakeRequests) Refuse(_ context.Context, a dsar.Actor, id int64, reason string) error {
 	return f.note("Refuse", a, id, reason)

@@ -145,7 +145,7 @@ func TestNewRequest(t *testing.T) {
 	b.post("/requests/new", url.Values{"kind": {"access"}, "controller": {"bota"}}).has("#f-identity-email-problem", "at least one")
 
 	// A preview shows what is found and changes nothing.
-	s.requests.found = source.Found{Findings: inReview().Findings, Roots: []source.Root{{RowKey: source.RowKey{Collection: "livechat.contacts", Key: "1"}, Types: []string{"email"}, Person: map[string]string{"name": "Pavla"}}}}
+	s.requests.found.Found = source.Found{Findings: inReview().Findings, Roots: []source.Root{{RowKey: source.RowKey{Collection: "livechat.contacts", Key: "1"}, Types: []string{"email"}, Person: map[string]string{"name": "Pavla"}}}}
 	good := url.Values{"controller": {"bota"}, "kind": {"access"}, "identity.email": {" Png1@example.org "}, "requester": {"self"}, "received": {"2026-11-20"}, "do": {"preview"}}
 	b.post("/requests/new", good).status(http.StatusOK).has("#found", "1,214").has("#found", "Pavla")
 	if len(s.requests.named("Submit")) != 0 {
@@ -294,7 +294,7 @@ func TestEveryFieldIsEscaped(t *testing.T) {
 	}
 	b := s.signedIn("dana@bota.example")
 	s.requests.requests[66] = hostileRequest()
-	s.requests.found = source.Found{Findings: hostileRequest().Findings, Roots: []source.Root{{RowKey: source.RowKey{Collection: hostile, Key: hostile}, Types: []string{hostile}, Person: map[string]string{hostile: hostile}}}}
+	s.requests.found.Found = source.Found{Findings: hostileRequest().Findings, Roots: []source.Root{{RowKey: source.RowKey{Collection: hostile, Key: hostile}, Types: []string{hostile}, Person: map[string]string{hostile: hostile}}}}
 	s.retention.states = someRules()
 	for i := range s.retention.states {
 		r := &s.retention.states[i]

@@ -27,6 +27,7 @@ type requestView struct {
 	ToTick     bool // the approval needs ticks
 	Texts      []mentionView
 	Keeps      []keptView
+	Trial      *dsar.DryRun    // what the erasure would do, where that was asked
 	Left       []dsar.KeptRows // what the erasure left, by collection and end
 	OpenTexts  bool            // some mention is to be decided
 	OpenAsks   bool            // some person is asked
@@ -96,12 +97,17 @@ func (s *server) request(w http.ResponseWriter, r *http.Request, a dsar.Actor) e
 
 // requestPage shows a request, with the form of an action that was not taken.
 func (s *server) requestPage(w http.ResponseWriter, r *http.Request, a dsar.Actor, status int, id int64, f *form) error {
+	return s.requestTried(w, r, a, status, id, f, nil)
+}
+
+// requestTried shows with it what an erasure would do, where that was asked.
+func (s *server) requestTried(w http.ResponseWriter, r *http.Request, a dsar.Actor, status int, id int64, f *form, trial *dsar.DryRun) error {
 	req, err := s.Requests.Get(r.Context(), a, id)
 	if err != nil {
 		return err
 	}
 	v := requestView{
-		Request: req, Name: s.nameOf(req.Controller), Due: s.dueOf(req), Can: actionsOf(req, a),
+		Request: req, Trial: trial, Name: s.nameOf(req.Controller), Due: s.dueOf(req), Can: actionsOf(req, a),
 		FailedStep: slices.ContainsFunc(req.Steps, func(s dsar.Step) bool { return s.Status == "failed" }),
 		FailedMail: slices.ContainsFunc(req.Letters, func(l dsar.LetterState) bool { return l.Status == "failed" }),
 	}
@@ -110,7 +116,10 @@ func (s *server) requestPage(w http.ResponseWriter, r *http.Request, a dsar.Acto
 			v.Unproved++
 		}
 	}
-	v.Keeps = s.keptOf(req.Findings)
+	if trial != nil && len(trial.Refusals) == 0 {
+		v.Findings = trial.Findings
+	}
+	v.Keeps = s.keptOf(v.Findings)
 	if changed(req.Findings) {
 		if v.Left, err = s.Requests.Kept(r.Context(), a, id); err != nil {
 			return err

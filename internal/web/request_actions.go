@@ -13,6 +13,14 @@ import (
 // what happened, go back to the page. What cannot be done now is said at the
 // top of the page, with what was typed kept.
 func (s *server) act(w http.ResponseWriter, r *http.Request, a dsar.Actor, rename func(string) string, do func(id int64, f *form) (string, error)) error {
+	return s.actThen(w, r, a, rename, do, func(id int64, _ *form, said string) error {
+		s.tell(r, said)
+		return seeOther(w, r, fmt.Sprintf("/requests/%d", id))
+	})
+}
+
+// actThen does something else than going back to the page once it is done.
+func (s *server) actThen(w http.ResponseWriter, r *http.Request, a dsar.Actor, rename func(string) string, do func(id int64, f *form) (string, error), then func(id int64, f *form, said string) error) error {
 	id, err := pathID(r)
 	if err != nil {
 		return err
@@ -36,8 +44,7 @@ func (s *server) act(w http.ResponseWriter, r *http.Request, a dsar.Actor, renam
 		}
 		return s.requestPage(w, r, a, status, id, f)
 	}
-	s.tell(r, said)
-	return seeOther(w, r, fmt.Sprintf("/requests/%d", id))
+	return then(id, f, said)
 }
 
 // always puts a service's problems beside one field.
@@ -57,14 +64,28 @@ func (s *server) requestVerify(w http.ResponseWriter, r *http.Request, a dsar.Ac
 	})
 }
 
-func (s *server) requestApprove(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
-	beside := func(name string) string {
-		if name == "rows" {
-			return name
-		}
-		return ""
+// besideRows puts a problem with the ticks beside them.
+func besideRows(name string) string {
+	if name == "rows" {
+		return name
 	}
-	return s.act(w, r, a, beside, func(id int64, f *form) (string, error) {
+	return ""
+}
+
+// requestDryRun shows what the erasure would do with the rows that are ticked. A
+// POST, since it reads the subject's rows, and a browser must not do that by itself.
+func (s *server) requestDryRun(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
+	var trial dsar.DryRun
+	return s.actThen(w, r, a, besideRows, func(id int64, f *form) (said string, err error) {
+		trial, err = s.Requests.DryRun(r.Context(), a, id, f.values["rows"])
+		return "", err
+	}, func(id int64, f *form, _ string) error {
+		return s.requestTried(w, r, a, http.StatusOK, id, f, &trial)
+	})
+}
+
+func (s *server) requestApprove(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
+	return s.act(w, r, a, besideRows, func(id int64, f *form) (string, error) {
 		ap := dsar.Approval{Rows: f.values["rows"], IncludeShared: f.Value("include_shared") == "yes"}
 		return "Approved. This page shows what comes next.", s.Requests.Approve(r.Context(), a, id, ap)
 	})

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
-	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/retention"
 )
 
@@ -18,7 +17,8 @@ type requestNewView struct {
 	Identities                                 []field
 	Rows                                       *field // none: rows cannot be picked
 	Pickable                                   []string
-	Found                                      *source.Found
+	Found                                      *dsar.Previewed
+	Keeps                                      []keptView
 	Proof                                      bool // how it was verified is filled in
 }
 
@@ -33,14 +33,18 @@ func (s *server) requestNew(w http.ResponseWriter, r *http.Request, a dsar.Actor
 	return nil
 }
 
-func (s *server) requestForm(w http.ResponseWriter, r *http.Request, a dsar.Actor, status int, f *form, found *source.Found) {
+func (s *server) requestForm(w http.ResponseWriter, r *http.Request, a dsar.Actor, status int, f *form, found *dsar.Previewed) {
 	title := "New request"
 	if f.Bad() {
 		title = "Problem: " + title
 	}
+	var keeps []keptView
+	if found != nil {
+		keeps = s.keptOf(found.Findings)
+	}
 	s.render(w, r, status, "request_new", page{Title: title, Section: "new", Form: f, Flash: s.flash(r), Data: requestNewView{
 		Controllers: controllerOptions(s.controllersOf(a)), Kinds: kindOptions, Requesters: requesterOptions, Deliveries: deliveryOptions,
-		Policies: s.policyOptions(), Identities: s.identityInputs(f), Rows: s.rowsInput(f), Pickable: s.Pickable, Found: found, Proof: f.text("verified") != "",
+		Policies: s.policyOptions(), Identities: s.identityInputs(f), Rows: s.rowsInput(f), Pickable: s.Pickable, Found: found, Keeps: keeps, Proof: f.text("verified") != "",
 	}})
 }
 

@@ -58,7 +58,7 @@ func TestRowsArePicked(t *testing.T) {
 	b.get("/requests/new").status(http.StatusOK).count("textarea#f-rows", 1).has("#f-rows-hint", "crm.people:1").has(".names", "crm.Visits")
 
 	form := url.Values{"controller": {"bota"}, "kind": {"erasure"}, "requester": {"self"}, "rows": {" crm.people:1 \r\n\r\ncrm.Visits:(4,b:c)"}, "do": {"preview"}}
-	s.requests.found = source.Found{Findings: []source.Finding{{Source: "crm", Collection: "crm.people", Rows: 1}},
+	s.requests.found.Found = source.Found{Findings: []source.Finding{{Source: "crm", Collection: "crm.people", Rows: 1}},
 		Braked: []source.Brake{{Source: "crm", From: "crm.people.token", To: "crm.visits.token", Values: 1}}}
 	b.post("/requests/new", form).status(http.StatusOK).has("#found", "crm.people").has("#found .note.warn", "crm.people.token to crm.visits.token in crm: 1 value")
 	want := []dsar.Identity{{Type: datamap.Row, Value: "crm.people:1"}, {Type: datamap.Row, Value: "crm.Visits:(4,b:c)"}}

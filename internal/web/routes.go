@@ -51,6 +51,7 @@ func (s *server) routes(mux *http.ServeMux) {
 	mux.Handle("POST /requests/{id}/withdraw", s.staff(s.requestWithdraw))
 	mux.Handle("POST /requests/{id}/retry", s.staff(s.requestRetry))
 	mux.Handle("POST /requests/{id}/draft", s.staff(s.requestDraft))
+	mux.Handle("POST /requests/{id}/dry-run", s.staff(s.requestDryRun))
 	mux.Handle("POST /requests/{id}/archive", s.staff(s.requestHandOver))
 	mux.Handle("POST /requests/{id}/asks/{source}/files", s.staff(s.askFiles))
 	mux.Handle("POST /requests/{id}/asks/{source}/{what}", s.staff(s.askDone))

@@ -53,7 +53,7 @@ type DeskAnswers interface {
 // Intake takes requests in.
 type Intake interface {
 	Submit(ctx context.Context, a dsar.Actor, sub dsar.Submission) (dsar.Submitted, error)
-	Preview(ctx context.Context, a dsar.Actor, controller string, kind datamap.Kind, policy string, ids []dsar.Identity) (source.Found, error)
+	Preview(ctx context.Context, a dsar.Actor, controller string, kind datamap.Kind, policy string, ids []dsar.Identity) (dsar.Previewed, error)
 }
 
 // Register shows requests to staff.
@@ -75,6 +75,7 @@ type Links interface {
 type Decisions interface {
 	Verify(ctx context.Context, a dsar.Actor, id, identity int64, how string) error
 	Approve(ctx context.Context, a dsar.Actor, id int64, ap dsar.Approval) error
+	DryRun(ctx context.Context, a dsar.Actor, id int64, rows []string) (dsar.DryRun, error)
 	Refuse(ctx context.Context, a dsar.Actor, id int64, reason string) error
 	Extend(ctx context.Context, a dsar.Actor, id int64, reason string) error
 }

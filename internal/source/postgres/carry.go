@@ -399,14 +399,15 @@ func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// beyond refuses an erasure that foreign keys would carry beyond the plan, or
+// beyond refuses an erasure, and its dry run, that foreign keys would carry beyond the plan, or
 // that met values which strangers share.
 func (c *carriage) beyond(t task, res *result, of func() foreseen) error {
 	if len(res.beyond) == 0 || c.slice > 0 {
 		return nil
 	}
 	counts, all := res.beyond, of()
-	if t == toErase {
+	stops := t == toErase || t == toTry
+	if stops {
 		if err := c.p.told(all.beyond, counts[:len(all.beyond)]); err != nil {
 			return err
 		}
@@ -419,7 +420,7 @@ func (c *carriage) beyond(t task, res *result, of func() foreseen) error {
 			braked.Links = append(braked.Links, between(b.link))
 		}
 	}
-	if t == toErase && len(braked.Links) > 0 {
+	if stops && len(braked.Links) > 0 {
 		return braked
 	}
 	return nil

@@ -24,6 +24,7 @@ type task string
 const (
 	toFind  task = "find"
 	toErase task = "erase"
+	toTry   task = "try" // what toErase would do
 	toLook  task = "look"
 	toHold  task = "hold" // the keys of every row reached, shared or not
 	toGive  task = "give" // as find, with the keys of the rows that the subject is given
@@ -263,8 +264,8 @@ func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys 
 }
 
 // tallies are six counts per stop: the subject's alone, shared, held, and
-// then, of an erasure, deleted, masked and kept by law; of a second look, still to be
-// deleted and still to be masked. A staged erasure counts those by itself.
+// then, of an erasure, deleted, masked and kept by law; of a dry run and a second look,
+// to be deleted and to be masked. A staged erasure counts those by itself.
 func (w *writer) tallies(t task, rel relation) []string {
 	var counts []string
 	count := func(from, where string) string {
@@ -310,14 +311,17 @@ func (w *writer) tallies(t task, rel relation) []string {
 				masked += " + " + count(fmt.Sprintf("p%d", s.i), "")
 			}
 		default:
-			if s.visit.Delete {
+			switch {
+			case s.visit.Delete && t == toLook:
 				deleted = w.leftToDelete(s, rel)
+			case s.visit.Delete:
+				deleted = count(rel(s)+" k", "k.del")
 			}
 			if len(s.masks()) > 0 {
-				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s, w.v, rel, true))
+				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s, w.v, rel, t == toLook))
 			}
 			if w.masksKept(s) {
-				left := w.leftOfKept(s, w.v, rel, true)
+				left := w.leftOfKept(s, w.v, rel, t == toLook)
 				masked += " + " + count(s.t.ident()+" t", w.these(s, rel(s), s.keptRows("k"))+" AND "+left)
 			}
 		}

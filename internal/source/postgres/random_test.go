@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -350,7 +351,14 @@ func (x *trial) sameContents(want, got contents) error {
 
 // erases compares an erasure, the second look after it, and a second erasure.
 func (x *trial) erases(ctx context.Context, way *postgres.Source, v view, w source.Walk, h source.Holds, by []view, want answer) error {
+	would, dry := way.DryRun(ctx, w, h)
+	if err := x.same(ctx, v.c); err != nil {
+		return fmt.Errorf("after a dry run: %w", err)
+	}
 	done, err := way.Erase(ctx, w, h, noNote)
+	if !reflect.DeepEqual(would, done.Findings) || fmt.Sprint(dry) != strings.Replace(fmt.Sprint(err), ": erase:", ": erase (dry run):", 1) {
+		return fmt.Errorf("expected a dry run to say what the erasure did, %+v, %v; got %+v, %v", done.Findings, err, would, dry)
+	}
 	var beyond *postgres.Beyond
 	switch {
 	case errors.As(err, &beyond):

@@ -111,6 +111,30 @@ func (e *erasing) part(ctx context.Context, p Part, w source.Walk, h source.Hold
 	return nil
 }
 
+// DryRun tells what Erase would do, all shards together.
+func (s *Source) DryRun(ctx context.Context, w source.Walk, h source.Holds) ([]source.Finding, error) {
+	w, h, err := s.gather(ctx, w, h)
+	if err != nil {
+		return nil, err
+	}
+	if _, links := s.braked(w); len(links) > 0 {
+		return nil, &postgres.Braked{Source: s.name, Limit: s.overShared, Links: links}
+	}
+	would := make([][]source.Finding, len(s.parts))
+	err = s.each(ctx, func(ctx context.Context, i int) (err error) {
+		would[i], err = s.parts[i].Database.DryRun(ctx, w, h)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var sum []source.Finding
+	for _, w := range would {
+		sum = add(sum, w)
+	}
+	return sum, nil
+}
+
 func changed(findings []source.Finding) (n int64) {
 	for _, f := range findings {
 		n += f.Erased + f.Masked

@@ -35,6 +35,7 @@ type Database interface {
 	Find(ctx context.Context, w source.Walk) (source.Found, error)
 	Snapshot(ctx context.Context, w source.Walk) (source.Snapshot, error)
 	Erase(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (source.Note, error)
+	DryRun(ctx context.Context, w source.Walk, h source.Holds) ([]source.Finding, error)
 	Outcome(ctx context.Context, xid string) (source.Outcome, error)
 	Look(ctx context.Context, w source.Walk, h source.Holds, erased []source.RowKey) (source.Remainder, error)
 	Expired(ctx context.Context, s source.Selection, by string) (source.Expiry, error)

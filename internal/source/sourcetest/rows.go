@@ -225,8 +225,30 @@ func changed(findings []source.Finding) (n int64) {
 	return n
 }
 
+// dryRun is what an erasure would do; it leaves everything as it is.
+func dryRun(t *testing.T, s Subject, w source.Walk, h source.Holds) []source.Finding {
+	t.Helper()
+	would, err := s.Rows.DryRun(t.Context(), w, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := left(t, s); got != untouched || s.Value(t, "logs", "200", "words") == "" {
+		t.Errorf("expected a dry run to change nothing, got %s", got)
+	}
+	return would
+}
+
+// did holds what an erasure did to what its dry run said.
+func did(t *testing.T, would, done []source.Finding) {
+	t.Helper()
+	if !slices.Equal(would, done) {
+		t.Errorf("expected the dry run to say what the erasure did, %+v, got %+v", done, would)
+	}
+}
+
 func eraseTakes(t *testing.T, s Subject) {
 	w := walk(t, datamap.Erasure)
+	would := dryRun(t, s, w, source.Holds{})
 	var noted source.Note
 	done, err := s.Rows.Erase(t.Context(), w, source.Holds{}, func(_ context.Context, n source.Note) error {
 		noted = n
@@ -248,6 +270,7 @@ func eraseTakes(t *testing.T, s Subject) {
 			}
 		}
 	}
+	did(t, would, done.Findings)
 	if got := left(t, s); got != erased {
 		t.Errorf("expected %s to be left, got %s", erased, got)
 	}
@@ -316,10 +339,12 @@ func eraseTwice(t *testing.T, s Subject) {
 func heldStays(t *testing.T, s Subject) {
 	h := source.Holds{Rows: []source.RowKey{{Collection: "shop.lines", Key: "100"}, {Collection: "shop.logs", Key: "200"}}}
 	w := walk(t, datamap.Erasure)
+	would := dryRun(t, s, w, h)
 	done, err := s.Rows.Erase(t.Context(), w, h, takes)
 	if err != nil {
 		t.Fatal(err)
 	}
+	did(t, would, done.Findings)
 	if f := at(t, done.Findings, "lines"); f.Held != 1 || f.Erased != 1 {
 		t.Errorf("expected one line held and one erased, got %+v", f)
 	}
@@ -374,6 +399,7 @@ func each(ctx context.Context, t *testing.T, s Subject) map[string]error {
 	}
 	errs["snapshot"] = err
 	_, errs["erase"] = s.Rows.Erase(ctx, walk(t, datamap.Erasure), source.Holds{}, takes)
+	_, errs["dry run"] = s.Rows.DryRun(ctx, walk(t, datamap.Erasure), source.Holds{})
 	_, errs["look"] = s.Rows.Look(ctx, walk(t, datamap.Erasure), source.Holds{}, nil)
 	return errs
 }

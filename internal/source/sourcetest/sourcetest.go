@@ -74,6 +74,7 @@ type Rows interface {
 	Find(ctx context.Context, w source.Walk) (source.Found, error)
 	Snapshot(ctx context.Context, w source.Walk) (source.Snapshot, error)
 	Erase(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (source.Note, error)
+	DryRun(ctx context.Context, w source.Walk, h source.Holds) ([]source.Finding, error)
 	Outcome(ctx context.Context, xid string) (source.Outcome, error)
 	Look(ctx context.Context, w source.Walk, h source.Holds, erased []source.RowKey) (source.Remainder, error)
 }

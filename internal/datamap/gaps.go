@@ -7,7 +7,7 @@ import (
 
 // Gaps lists what a map does not say and a letter under Art. 15(1) or an export
 // under Art. 20 needs: purposes (a), the source of the data (g), the legal
-// basis, what an export gives; and where it may say more than is meant (mentions, several). They are no
+// basis, what an export gives; and where it may say something else than is meant (mentions, several, namedByOthers). They are no
 // errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
@@ -41,7 +41,8 @@ func Gaps(m *Map) []Problem {
 			list = append(list, Problem{Pos: f.Field.Pos, Warning: true, Message: f.Why})
 		}
 	}
-	return slices.Concat(list, nothingToExport(m), untargeted(m), several(m))
+	g := newGraph(m)
+	return slices.Concat(list, nothingToExport(m), untargeted(m), several(g), namedByOthers(g))
 }
 
 // nothingToExport says, once for the whole map, that the built-in export comes out
@@ -86,8 +87,7 @@ func untargeted(m *Map) (list []Problem) {
 
 // several lists the arrays by which rows are reached that may be several
 // people's, where such rows are deleted whole.
-func several(m *Map) (list []Problem) {
-	g := newGraph(m)
+func several(g *graph) (list []Problem) {
 	led := map[*Field]bool{} // ways end there
 	for _, ways := range g.ways {
 		for _, w := range ways {
@@ -102,6 +102,26 @@ func several(m *Map) (list []Problem) {
 			if c.Delete && !c.Skip && (f.Identity != "" || led[f]) && f.oneOfMany() {
 				list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " may name several people, and strategy: delete takes the row that they share: without it each person's own elements are masked; return_all_elements: true says that the row is one person's"})
 			}
+		}
+	}
+	return list
+}
+
+// namedByOthers lists the references by which somebody else's row names a
+// person's own, where none leads back: that makes the person's row a shared one,
+// which an erasure leaves as it is, name and address and all.
+func namedByOthers(g *graph) (list []Problem) {
+	for i, c := range g.all {
+		if c.Skip || c.SharedErase || !slices.ContainsFunc(c.AllFields(), func(f *Field) bool { return f.Identity != "" && anyPersonal(f.whole) }) {
+			continue
+		}
+		for _, r := range g.referrer[i] {
+			back := slices.ContainsFunc(g.ways[i], func(w way) bool { return w.from == r.To && w.to == r.From })
+			if back || r.From.Collection.Skip {
+				continue
+			}
+			list = append(list, Problem{Pos: r.From.Pos, Warning: true, Message: "a person's own row of " + c.FullName() + " that somebody else's " + r.From.FullName() +
+				" names is shared with them: an erasure leaves it as it is; where it is the person's all the same, say lethe: {shared: erase} on " + c.FullName()})
 		}
 	}
 	return list

@@ -133,3 +133,44 @@ dataset:
 		t.Errorf("expected the one address that would stay, got %q", told)
 	}
 }
+
+// TestOwnRowsNamedByOthers: a colleague's row that names a person's own makes that
+// one a shared row, which an erasure leaves; check says so where nothing leads back.
+func TestOwnRowsNamedByOthers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		people    string // what lethe says of the collection
+		direction string
+		told      bool
+	}{
+		"a manager":                {"", ", direction: to", true},
+		"erased all the same":      {"lethe: {shared: erase}", ", direction: to", false},
+		"the colleague is reached": {"", ", direction: from", false},
+		"taken both ways":          {"", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, problems := Parse([]Input{{Name: "map.yaml", Data: fmt.Appendf(nil, `
+dataset:
+  - fides_key: staff
+    lethe: {source: shop}
+    collections:
+      - name: people
+        %s
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - name: manager_id
+            data_categories: [system.operations]
+            fides_meta: {references: [{dataset: staff, field: people.id%s}]}
+`, c.people, c.direction)}}, ParseOptions{Sources: []string{"shop"}})
+			if Failed(problems) {
+				t.Fatal(problems)
+			}
+			said := fmt.Sprint(Gaps(m))
+			if told := strings.Contains(said, "somebody else's staff.people.manager_id names"); told != c.told {
+				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+		})
+	}
+}

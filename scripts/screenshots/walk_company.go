@@ -144,6 +144,7 @@ func (t *tour) keepsAndMentions() error {
 	p, _ := t.people.Person("erasure")
 	return steps(
 		func() error { return t.take(p.Controller, "2", p.Email) },
+		press(t.dpo, "#approve button[formaction]", 200), t.picture(t.dpo, "request-dry-run"),
 		press(t.dpo, "#approve button", 200), t.seconds, t.settled("#mentions ~ article form[action$='/read']"),
 		press(t.dpo, "article form[action$='/read'] button", 200), t.picture(t.dpo, "request-mentions"),
 		press(t.dpo, "article form[action$='/redact'] button", 200), t.settled(".s-fulfilled"), t.picture(t.dpo, "request-kept"),

@@ -100,6 +100,7 @@ func (s *Service) try(ctx context.Context, d *DryRun, w source.Walk, h Holds, na
 	case err != nil:
 		return cannotLook(name, err)
 	}
+	would = ownedBy(w.Plan, would)
 	s.staying(w.Plan, would)
 	for _, f := range would {
 		f.Source = name

@@ -140,7 +140,7 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 	}
 	var unnoted error
 	done, err := eraseIn(ctx, src, w, holds, func(ctx context.Context, n source.Note) error {
-		if n.Part == 0 {
+		if n = theirs(w.Plan, n); n.Part == 0 {
 			n = known(n)
 			note.Done = started // what other shards did stands in Before, their parts as well
 		}
@@ -171,7 +171,7 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 	}
 	// Erase adds up its parts itself.
 	feeds := fleet.Sum(note.Done.Feeds, note.Now.Feeds)
-	note.Done, note.Now = addNotes(started, known(done)), source.Note{}
+	note.Done, note.Now = addNotes(started, known(theirs(w.Plan, done))), source.Note{}
 	note.Done.Feeds = fleet.Sum(note.Done.Feeds, feeds)
 	return note, nil
 }

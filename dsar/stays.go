@@ -7,6 +7,30 @@ import (
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
+// theirs is a note in which shared rows count as the person's own where the map
+// says `shared: erase`: an erasure takes them like these, and whoever asked is
+// not to be told that they were left.
+func theirs(plan *datamap.Plan, n source.Note) source.Note {
+	n.Findings = ownedBy(plan, n.Findings)
+	if n.Before != nil {
+		before := theirs(plan, *n.Before)
+		n.Before = &before
+	}
+	return n
+}
+
+func ownedBy(plan *datamap.Plan, findings []source.Finding) []source.Finding {
+	out := slices.Clone(findings)
+	for _, v := range plan.Visits {
+		for i, f := range out {
+			if v.Collection.SharedErase && f.Collection == v.Collection.FullName() {
+				out[i].Rows, out[i].Shared = f.Rows+f.Shared, 0
+			}
+		}
+	}
+	return out
+}
+
 // staying counts, after an erasure, the rows that were to be deleted and stay as
 // they are: one that must stay (kept, held or others') names them, and nothing in
 // them was the person's, so that there was nothing to mask. Whoever asked has to

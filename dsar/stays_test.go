@@ -2,6 +2,7 @@ package dsar
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -79,6 +80,50 @@ func TestRowsThatAStayingRowNames(t *testing.T) {
 	}
 	if err := json.Unmarshal(evidence, &said); err != nil || said.Collections["shop.orders"].Stays != 3 {
 		t.Errorf("expected the ledger to count 3 orders that stay, got %s (%v)", evidence, err)
+	}
+}
+
+// Shared rows that the map lets an erasure take are the person's to whoever asked:
+// the letter does not say that they were left. Its dry run says the same.
+func TestSharedRowsThatGo(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		says string
+		want source.Finding
+	}{
+		{"", source.Finding{Rows: 1, Erased: 1, Shared: 2}},
+		{"{shared: erase}", source.Finding{Rows: 3, Erased: 3}},
+	} {
+		b := overPostgres(t, strings.Replace(staysMap, "- name: wishes\n", "- name: wishes\n        lethe: "+c.says+
+			"\n        fides_meta: {masking_strategy_override: {strategy: delete}}\n", 1)+`
+      - name: answers
+        fields:
+          - {name: id, fides_meta: {primary_key: true, data_type: integer}}
+          - {name: wish, fides_meta: {references: [{dataset: shop, field: wishes.id, direction: to}]}}
+`, `
+			CREATE TABLE people (id bigint PRIMARY KEY, mail text);
+			CREATE TABLE orders (id bigint PRIMARY KEY, person bigint, note text);
+			CREATE TABLE tax_bills (id bigint PRIMARY KEY, order_id bigint, name text, issued_on date);
+			CREATE TABLE wishes (id bigint PRIMARY KEY, person bigint, words text);
+			CREATE TABLE answers (id bigint PRIMARY KEY, wish bigint);
+			INSERT INTO people VALUES (1, 'Pavla@example.org');
+			INSERT INTO wishes VALUES (1, 1, 'a red hat'), (2, 1, 'a blue one'), (3, 1, 'none');
+			INSERT INTO answers VALUES (1, 1), (2, 3);`)
+		c.want.Source, c.want.Collection = "shop", "shop.wishes"
+		id := b.toApprove(t, datamap.Erasure, "pavla@example.org")
+		d, err := b.DryRun(t.Context(), dpo, id, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Approve(t.Context(), dpo, id, Approval{}); err != nil {
+			t.Fatal(err)
+		}
+		b.worked(t)
+		for what, findings := range map[string][]source.Finding{"dry run": d.Findings, "record": b.expectStatus(t, id, Fulfilled).Findings, "letter": b.mail.one(t, "erased").Findings} {
+			if f := findingIn(t, findings, "shop.wishes"); f != c.want {
+				t.Errorf("%s: with %q expected %+v, got %+v", what, c.says, c.want, f)
+			}
+		}
 	}
 }
 

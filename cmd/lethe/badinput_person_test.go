@@ -256,3 +256,23 @@ func TestHostileTextInEveryStoredField(t *testing.T) {
 		}
 	}
 }
+
+// TestAJoinedRequestThatGoesAnotherWay: what an earlier request of the same person
+// took in is answered as that one is. Whoever said --approve is told that nothing
+// was approved; who did not has nothing to do.
+func TestAJoinedRequestThatGoesAnotherWay(t *testing.T) {
+	t.Parallel()
+	s := generated(t, mailbox.Options{})
+	p := someone(t, s, 1)[0]
+	first := s.submit(t, done, "access", p, "--delivery", "hand")
+	again := func(status int, more ...string) {
+		t.Helper()
+		got := s.must(t, status, append([]string{"request", "submit", "--kind", "access", "--controller", p.Controller, "--email", p.Email,
+			"--verified", "seen at the counter", "--delivery", "link"}, more...)...)
+		if !strings.Contains(got.err, fmt.Sprintf("request %d is answered by hand, not by link", first)) || strings.Contains(got.err, "was not approved") != (status == inPart) {
+			t.Errorf("with %v expected to be told how it is answered, got %s", more, got.err)
+		}
+	}
+	again(done)
+	again(inPart, "--approve")
+}

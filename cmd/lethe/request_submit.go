@@ -95,7 +95,7 @@ func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) err
 	if got.Joined && got.Into != 0 {
 		id = got.Into
 		fmt.Fprintf(w.err, "lethe: this person has asked for the same already: request %d took the new one in, and the earlier deadline counts\n", id)
-		waits = a.elsewise(ctx, id, sub)
+		waits = a.elsewise(ctx, w, id, sub, c.Approve)
 	}
 	if (c.Approve || c.Wait) && waits == nil {
 		waits = a.follow(ctx, w, id, following{approve: c.Approve, rows: c.Rows, toTheEnd: c.Wait, limit: c.Timeout})
@@ -111,10 +111,14 @@ func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) err
 
 // elsewise says where a request that took this one in goes another way than was
 // asked for here: then nobody approves it by the way.
-func (a *app) elsewise(ctx context.Context, id int64, sub dsar.Submission) error {
+func (a *app) elsewise(ctx context.Context, w *world, id int64, sub dsar.Submission, approve bool) error {
 	q, err := a.requests.Get(ctx, operator, id)
 	if err != nil || sub.Delivery == "" || q.Delivery == sub.Delivery {
 		return err
+	}
+	if !approve {
+		fmt.Fprintf(w.err, "lethe: request %d is answered by %s, not by %s as asked for here\n", id, q.Delivery, sub.Delivery)
+		return nil
 	}
 	return doneInPart("request %d is answered by %s, not by %s as asked for here, and was not approved: lethe request approve %d does so, or lethe request refuse %d, and submit anew", id, q.Delivery, sub.Delivery, id, id)
 }

@@ -1,6 +1,7 @@
 package datamap
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -11,7 +12,24 @@ import (
 // errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
-	for _, c := range m.collections() {
+	for _, d := range m.Datasets {
+		list = append(list, unsaid(d)...)
+	}
+	for _, f := range MentionFields(m) {
+		if f.Why != "" {
+			list = append(list, Problem{Pos: f.Field.Pos, Warning: true, Message: f.Why})
+		}
+	}
+	return slices.Concat(list, nothingToExport(m), untargeted(m), several(m))
+}
+
+// unsaid lists what the collections of a dataset do not say and letters need;
+// what many of them lack is said once, of the dataset, which may say it for all.
+func unsaid(d *Dataset) (list []Problem) {
+	const many = 3
+	var order []string
+	by := make(map[string][]*Collection) // what lacks -> where
+	for _, c := range d.Collections {
 		var fields []*Field
 		for _, f := range c.AllFields() {
 			if anyPersonal(f.whole) {
@@ -33,15 +51,28 @@ func Gaps(m *Map) []Problem {
 			lacks = append(lacks, "where it comes from (lethe: {origin: …})")
 		}
 		if len(lacks) > 0 {
-			list = append(list, Problem{Pos: c.Pos, Warning: true, Message: c.FullName() + " does not say " + strings.Join(lacks, ", ") + ": letters will lack it"})
+			what := strings.Join(lacks, ", ")
+			if by[what] == nil {
+				order = append(order, what)
+			}
+			by[what] = append(by[what], c)
 		}
 	}
-	for _, f := range MentionFields(m) {
-		if f.Why != "" {
-			list = append(list, Problem{Pos: f.Field.Pos, Warning: true, Message: f.Why})
+	for _, what := range order {
+		if of := by[what]; len(of) > many {
+			var names []string
+			for _, c := range of {
+				names = append(names, c.Name)
+			}
+			list = append(list, Problem{Pos: d.Pos, Warning: true, Message: fmt.Sprintf("%d collections of %s do not say %s: letters will lack it; what the dataset says goes for all of them: %s",
+				len(of), d.Key, what, strings.Join(names, ", "))})
+			continue
+		}
+		for _, c := range by[what] {
+			list = append(list, Problem{Pos: c.Pos, Warning: true, Message: c.FullName() + " does not say " + what + ": letters will lack it"})
 		}
 	}
-	return slices.Concat(list, nothingToExport(m), untargeted(m), several(m))
+	return list
 }
 
 // nothingToExport says, once for the whole map, that the built-in export comes out

@@ -8,7 +8,7 @@ import (
 
 // Gaps lists what a map does not say and a letter under Art. 15(1) or an export
 // under Art. 20 needs: purposes (a), the source of the data (g), the legal
-// basis, what an export gives; and where it may say more than is meant (mentions, several). They are no
+// basis, what an export gives; and where it may say more than is meant (mentions, several, secrets). They are no
 // errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
@@ -20,7 +20,7 @@ func Gaps(m *Map) []Problem {
 			list = append(list, Problem{Pos: f.Field.Pos, Warning: true, Message: f.Why})
 		}
 	}
-	return slices.Concat(list, nothingToExport(m), untargeted(m), several(m))
+	return slices.Concat(list, nothingToExport(m), untargeted(m), several(m), secrets(m))
 }
 
 // unsaid lists what the collections of a dataset do not say and letters need;
@@ -110,6 +110,20 @@ func untargeted(m *Map) (list []Problem) {
 				continue
 			}
 			list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " is an identity (" + f.Identity + ") without a personal category: people are found by it, and an erasure leaves it as it is; give it data_categories, such as user.contact.email"})
+		}
+	}
+	return list
+}
+
+// secrets lists what opens an account (user.authorization) and an access request
+// would be given: it tells the person nothing, and whoever gets hold of the
+// archive everything.
+func secrets(m *Map) (list []Problem) {
+	for _, c := range m.collections() {
+		for _, f := range c.AllFields() {
+			if !c.Skip && !f.PrimaryKey && !f.Redact && slices.ContainsFunc(f.whole, func(of string) bool { return strings.HasPrefix(of+".", "user.authorization.") }) {
+				list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " is a password, token or the like (user.authorization), and a copy (Art. 15) gives it; lethe: {redact: true} leaves it out, and an erasure takes it all the same"})
+			}
 		}
 	}
 	return list

@@ -47,6 +47,28 @@ dataset:
 	}
 }
 
+// TestSecretsThatAreGiven: a password's hash in an archive is told, unless it is left out.
+func TestSecretsThatAreGiven(t *testing.T) {
+	t.Parallel()
+	m, problems := Parse([]File{{Name: "m.yaml", Data: []byte(`
+dataset:
+  - fides_key: shop
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: hash, data_categories: [user.authorization.password]}
+          - {name: token, data_categories: [user.authorization.credentials], lethe: {redact: true}}
+`)}}, ParseOptions{})
+	if Failed(problems) {
+		t.Fatal(problems)
+	}
+	if said := fmt.Sprint(Gaps(m)); !strings.Contains(said, "shop.people.hash is a password") || strings.Contains(said, "shop.people.token is") {
+		t.Errorf("expected the hash to be told, and not the token that is left out; got %s", said)
+	}
+}
+
 // TestGapsOfManyCollections: what many collections of a dataset lack is said once,
 // with what says it for all of them.
 func TestGapsOfManyCollections(t *testing.T) {

@@ -21,7 +21,7 @@ func TestAccessLetterSaysWhatArticle15Asks(t *testing.T) {
 	for _, page := range []string{flat, files["index.html"]} {
 		for _, want := range []string{
 			"Art. 15(1)(a)", "Art. 15(1)(b)", "Art. 15(1)(c)", "Art. 15(1)(d)", "Art. 15(1)(e)", "Art. 15(1)(f)", "Art. 15(1)(g)", "Art. 15(1)(h)", "Art. 15(2)",
-			"essential service", "legitimate interests", "Art. 6(1)(f)", "contact email", "Vendor a.s.", "6 months",
+			"essential service", "legitimate interests", "Art. 6(1)(f)", "e-mail address", "Vendor a.s.", "6 months",
 			"Far Inc., US", "standard contractual clauses", "from you, in the chat", "There are none.", "Sochora",
 			"2 entries that other people use, too", "dpo@bota.example", "request no. 17", "29 October 2026", "1 November 2026", "1 entry",
 		} {
@@ -92,7 +92,7 @@ func TestTablesOfWhichTheSameIsSaid(t *testing.T) {
 	files, _ := write(t, l)
 	flat := strings.Join(strings.Fields(files["letter.txt"]), " ")
 	for _, want := range []string{
-		"- contacts, orders, visits: essential service; on the ground of legitimate interests", "- contacts: contact email - orders, visits: device",
+		"- contacts, orders, visits: essential service; on the ground of legitimate interests", "- contacts: e-mail address - orders, visits: device",
 		"- visits: ip: 1 day", "do not say how long your data in orders and visits are kept", // an address that goes says nothing of the rest
 	} {
 		if !strings.Contains(flat, want) {

@@ -363,7 +363,7 @@ func (d document) leftOut() section {
 	for _, t := range d.Tables {
 		if left := t.Found - t.Rows; left > 0 {
 			s.Items = append(s.Items, item{Term: t.Heading(), Text: counted(left, "entry that other people use, too, was", "entries that other people use, too, were") +
-				" left out, to protect the rights of others (Article 15(4)). If you think that they are yours, write to " + d.contact() + "."})
+				" left out, to protect the rights of others (Article 15(4)). If you think that this is yours, write to " + d.contact() + "."})
 		}
 		if t.Missing > 0 {
 			s.Items = append(s.Items, item{Term: t.Heading(), Text: counted(t.Missing, "file that an entry names was", "files that entries name were") +

@@ -186,18 +186,6 @@ func unattributed(p dossier) []string {
 	return out
 }
 
-// title is how a collection is called in letters.
-func (s *Service) title(full string) string {
-	for _, d := range s.c.Map.Datasets {
-		for _, c := range d.Collections {
-			if c.FullName() == full {
-				return c.Name
-			}
-		}
-	}
-	return full
-}
-
 // counted is "1 row", "2 rows".
 func counted(n int64, thing string) string {
 	if n == 1 {

@@ -302,19 +302,19 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 // tables are the collections of one source in which something was found, in
 // the order of the walk.
 func (s *Service) tables(name string, snap source.Snapshot, plan *datamap.Plan) []archive.Table {
-	found := map[string]bool{}
+	found := map[string]int64{}
 	for _, f := range snap.Findings() {
-		found[f.Collection] = f.Rows+f.Shared > 0
+		found[f.Collection] = f.Rows + f.Shared
 	}
 	var out []archive.Table
 	for _, v := range plan.Visits {
 		c := v.Collection
-		if c.Dataset.Source != name || !found[c.FullName()] || len(v.Targets) == 0 {
+		if c.Dataset.Source != name || found[c.FullName()] == 0 || len(v.Targets) == 0 {
 			continue
 		}
 		columns := visitColumns(v)
 		out = append(out, archive.Table{
-			Dataset: c.Dataset.Key, Collection: c.Name, Title: c.Name, Description: c.Description, Fields: columns,
+			Dataset: c.Dataset.Key, Collection: c.Name, Title: c.Name, Description: c.Description, Fields: columns, Found: found[c.FullName()],
 			Rows: func(ctx context.Context, yield func([]any) error) error {
 				return streamRows(ctx, name, snap, c.FullName(), columns, yield)
 			},

@@ -2,7 +2,6 @@ package dsar
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -41,10 +40,7 @@ func (s *Service) letter(ctx context.Context, db pg.DB, r requestRow, fs []sourc
 		}
 	}
 	out.Retention = slices.Concat(out.Retention, statutory(visits), criteria(visits, out.Retention))
-	if !r.IncludeShared {
-		_, out.Shared = total(fs)
-	}
-	out.NotIncluded, err = s.notIncluded(ctx, db, r, ids, fs)
+	out.NotIncluded, err = s.notIncluded(ctx, db, r, ids)
 	return out, err
 }
 
@@ -55,7 +51,7 @@ func criteria(visits []*datamap.Visit, said []archive.Period) []archive.Period {
 	var out []archive.Period
 	for _, v := range visits {
 		name := v.Collection.FullName()
-		if v.Collection.Legal.Kept != "" && !slices.ContainsFunc(said, func(p archive.Period) bool { return p.Collection == name }) {
+		if v.Collection.Legal.Kept != "" && !slices.ContainsFunc(said, func(p archive.Period) bool { return p.Collection == name && !p.Part }) {
 			out = append(out, archive.Period{Collection: name, Keep: v.Collection.Legal.Kept})
 		}
 	}
@@ -154,22 +150,14 @@ func (s *Service) recipientsOf(ps []archive.Purpose) []archive.Recipient {
 }
 
 // notIncluded says, in sentences, what was left out and why: a copy that is
-// not whole must say so, and the person can then ask for the rest.
-func (s *Service) notIncluded(ctx context.Context, db pg.DB, r requestRow, ids []ProvedIdentity, fs []source.Finding) ([]string, error) {
-	var out []string
-	if !r.IncludeShared {
-		for _, f := range fs {
-			if f.Shared > 0 {
-				out = append(out, fmt.Sprintf("Of %s up to %s may be missing: records of other people use them, too (Art. 15(4)).",
-					s.title(f.Collection), counted(f.Shared, "row")))
-			}
-		}
-	}
+// not whole must say so, and the person can then ask for the rest. Rows that
+// other people use, too, are told by the archive, which knows those it was given.
+func (s *Service) notIncluded(ctx context.Context, db pg.DB, r requestRow, ids []ProvedIdentity) ([]string, error) {
 	roots, _, err := s.rootsOf(ctx, db, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, unattributed(dossier{ids, roots})...)
+	out := unattributed(dossier{ids, roots})
 	_, skipped, err := s.byHand(ctx, db, r.ID)
 	if err != nil {
 		return nil, err

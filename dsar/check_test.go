@@ -124,6 +124,8 @@ func TestDisagreeing(t *testing.T) {
 		{"one row", []RootRow{row(true, map[string]string{"name": "A"})}, false},
 		{"same person twice", []RootRow{row(true, map[string]string{"name": "A"}), row(true, map[string]string{"name": "A", "phone": "1"})}, false},
 		{"other spelling", []RootRow{row(true, map[string]string{"name": "A"}), row(true, map[string]string{"name": "a"})}, true},
+		{"an address in capitals", []RootRow{row(true, map[string]string{"mail": "A.B@x.example"}), row(true, map[string]string{"mail": "a.b@X.example"})}, false},
+		{"another address", []RootRow{row(true, map[string]string{"mail": "a@x.example"}), row(true, map[string]string{"mail": "b@x.example"})}, true},
 		{"no field in common", []RootRow{row(true, map[string]string{"name": "A"}), row(true, map[string]string{"phone": "1"})}, false},
 		{"the other not proved", []RootRow{row(true, map[string]string{"name": "A"}), row(false, map[string]string{"name": "B"})}, false},
 		{"empty is no value", []RootRow{row(true, map[string]string{"name": ""}), row(true, map[string]string{"name": "B"})}, false},

@@ -77,7 +77,7 @@ func TestDocumentsAreGiven(t *testing.T) {
 	files := unzip(t, data)
 	for file, words := range map[string][]string{
 		"data/club/members.json": {`"first"`, "Pavla", "CZ01"}, "data/club/teams.json": {"XXL", "Pavla@example.org"},
-		"letter.txt": {"name first", "financial", "contact email and demographic"},
+		"letter.txt": {"first name", "financial", "e-mail address and demographic"},
 	} {
 		for _, w := range words {
 			if !strings.Contains(files[file], w) {

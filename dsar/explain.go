@@ -122,7 +122,7 @@ func explainSource(name string, err error) failure {
 	case code == "3D000":
 		return failure{"source_database", at + "has no database of the name in lethe.yaml. Correct it" + then, false}
 	case code == "42501":
-		return failure{"source_rights", at + "does not give Lethe the rights it needs on " + table + ". Grant them (`lethe check` names them)" + then, false}
+		return failure{"source_rights", at + "does not give Lethe the rights it needs on " + table + ". Grant them (`lethe grants` prints them)" + then, false}
 	case code == "42P01", code == "3F000":
 		return failure{"source_table", at + "lacks " + table + " that the data map names. Correct the map or the database (`lethe check` shows where)" + then, false}
 	case code == "42703":

@@ -2,10 +2,14 @@ package dsar
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
 )
 
 // What a sweep may not touch: the rows of open requests, each controller's apart.
@@ -26,6 +30,16 @@ func TestOpenWalks(t *testing.T) {
 	}
 	if walks, err = b.OpenWalks(t.Context()); err != nil || len(walks) != 1 || len(walks[0].Seeds) != 1 {
 		t.Errorf("expected the withdrawn request's seed to be gone (error %v)", err)
+	}
+	picked := b.submit(t, dpo, verified(ask(datamap.Erasure, datamap.Row, "crm.people:1"))).ID
+	if walks, err = b.OpenWalks(t.Context()); err != nil || len(walks) != 1 || !slices.Contains(walks[0].Seeds, source.Seed{Type: "row:crm.people", Value: "1"}) {
+		t.Errorf("expected the picked row among what is walked from (error %v)", err)
+	}
+	if _, err := b.pool.Exec(t.Context(), `UPDATE identities SET type = 'gone' WHERE request_id = $1`, picked); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = b.OpenWalks(t.Context()); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("request %d", picked)) {
+		t.Errorf("expected request %d named, which starts from a type that the map has no more, got %v", picked, err)
 	}
 }
 

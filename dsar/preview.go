@@ -109,7 +109,8 @@ func (s *Service) previewWalk(a Actor, controller string, kind datamap.Kind, pol
 // disagreeing tells whether root rows disagree on the person: several in one
 // collection that a proved identity matched, whose values differ in a field
 // that more than one of them has: other names, other telephones, other
-// spellings. One person, or two on one mailbox? A person must decide.
+// spellings. One person, or two on one mailbox? A person must decide. Only an
+// address in capitals is the same address, as it is wherever one is looked for.
 func disagreeing(roots []RootRow) bool {
 	seen := map[string]string{} // source, collection, field -> value
 	for _, r := range roots {
@@ -121,7 +122,7 @@ func disagreeing(roots []RootRow) bool {
 				continue
 			}
 			at := strings.Join([]string{r.Source, r.Collection, field}, "\x00")
-			if before, ok := seen[at]; ok && before != value {
+			if before, ok := seen[at]; ok && before != value && !sameAddress(before, value) {
 				return true
 			}
 			seen[at] = value
@@ -129,6 +130,8 @@ func disagreeing(roots []RootRow) bool {
 	}
 	return false
 }
+
+func sameAddress(a, b string) bool { return strings.Contains(a, "@") && strings.EqualFold(a, b) }
 
 // undecided tells whether a root row of a proved identity still waits for a tick.
 func undecided(roots []RootRow) bool {

@@ -107,7 +107,7 @@ func (s *Service) checkHold(h *Hold) error {
 			return problem("reason", "the reason stays on the record in clear: leave the person's address, number or identifier out of it")
 		}
 	case findMapped(s.c.Map, h.Collection) == nil:
-		return problem("collection", "the data map has no collection %s", h.Collection)
+		return problem("collection", "the data map has no collection %s%s", h.Collection, datamap.MeantCollection(s.c.Map, h.Collection))
 	}
 	if strings.Contains(h.Reason, "@") {
 		return problem("reason", "the reason stays on the record in clear: leave mail addresses out of it")

@@ -183,7 +183,7 @@ func TestPeriodsForLetters(t *testing.T) {
 `, nil)
 	got := fmt.Sprint(w.Periods())
 	// The last is of whole rows: what they are called stands before it.
-	if want := "[{shop.tracks ssupp.vid 6 months} {shop.tracks user.device.ip_address not kept: removed as it comes} {shop.tracks  2 years}]"; got != want {
+	if want := "[{shop.tracks ssupp.vid 6 months false} {shop.tracks user.device.ip_address not kept: removed as it comes true} {shop.tracks  2 years false}]"; got != want {
 		t.Errorf("the periods that letters name are %s, got %s", want, got)
 	}
 }

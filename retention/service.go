@@ -13,6 +13,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/archive"
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/keys"
+	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/yamldoc"
 )
 
@@ -150,7 +151,7 @@ func (s *Service) Periods() []archive.Period {
 				continue
 			}
 			seen[c.FullName()] = true
-			list = append(list, archive.Period{Collection: c.FullName(), What: what(p.rule), Keep: keep})
+			list = append(list, archive.Period{Collection: c.FullName(), What: what(p.rule), Keep: keep, Part: p.rule.Then == source.Null || p.rule.Then == source.TruncateIP})
 		}
 	}
 	return list

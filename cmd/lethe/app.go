@@ -120,12 +120,21 @@ func readFile(path, what string) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s cannot be read: there is no file %s", what, path)
+		return nil, &noFileError{what, path}
 	case err != nil:
 		return nil, fmt.Errorf("%s cannot be read: %w", what, err)
 	}
 	return data, nil
 }
+
+// noFileError says that a file of the configuration is not there (fs.ErrNotExist).
+type noFileError struct{ what, path string }
+
+func (e *noFileError) Error() string {
+	return fmt.Sprintf("%s cannot be read: there is no file %s", e.what, e.path)
+}
+
+func (e *noFileError) Unwrap() error { return fs.ErrNotExist }
 
 // openControl opens the control database alone.
 func openControl(ctx context.Context, cfg *config.Config, conns int32) (*pgxpool.Pool, error) {

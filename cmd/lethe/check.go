@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/url"
@@ -76,7 +77,11 @@ func (c *checkCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	k.say(right, "configuration", "read without a problem", "")
 	k.configuration(cfg)
 	m, warnings, err := loadMap(cfg)
-	if k.check("data map", err, "read without an error", "lethe datamap check shows each with its place") {
+	do := "lethe datamap check shows each with its place"
+	if errors.Is(err, fs.ErrNotExist) {
+		do = "lethe datamap draft --source NAME --out FILE writes a first one"
+	}
+	if k.check("data map", err, "read without an error", do) {
 		for _, p := range append(warnings, datamap.Gaps(m)...) {
 			k.say(doubtful, "data map", p.String(), "")
 		}
@@ -117,12 +122,27 @@ func (c *checkCmd) report(w *world, list []verdict) error {
 	return nil
 }
 
-// printVerdicts shows what was found. The indexes that are missing come last, to
-// be pasted: several findings may ask for the same one.
+// printVerdicts shows what was found. The indexes and the rights that are missing
+// come last, to be pasted: several findings may ask for the same one, and of
+// rights each table needs some.
 func printVerdicts(out io.Writer, list []verdict) {
-	var indexes []string
+	var indexes, rights []string
+	lacking := map[string]int64{}
+	for _, v := range list {
+		if strings.HasPrefix(v.Do, "GRANT ") {
+			rights = append(rights, v.Do)
+			lacking[v.Part]++
+		}
+	}
 	t := newTable(out, "state", "part", "finding")
 	for _, v := range list {
+		if strings.HasPrefix(v.Do, "GRANT ") {
+			if n := lacking[v.Part]; n > 0 {
+				t.row(v.Level, v.Part, "the role lacks "+plural(n, "right", "rights")+"; see below")
+			}
+			lacking[v.Part] = 0
+			continue
+		}
 		t.row(v.Level, v.Part, v.Sentence)
 		switch {
 		case strings.HasPrefix(v.Do, "CREATE INDEX "):
@@ -139,11 +159,16 @@ func printVerdicts(out io.Writer, list []verdict) {
 	indexes = slices.DeleteFunc(indexes, func(one string) bool {
 		return slices.ContainsFunc(all, func(other string) bool { return strings.HasPrefix(other, strings.TrimSuffix(one, ")")+", ") })
 	})
-	if len(indexes) == 0 {
+	toPaste(out, "Rights that are missing, for the owner of the tables to paste (lethe grants prints all, with the reason for each):", rights)
+	toPaste(out, "Indexes that are missing, to paste; building them blocks nobody:", indexes)
+}
+
+func toPaste(out io.Writer, title string, statements []string) {
+	if len(statements) == 0 {
 		return
 	}
-	fmt.Fprintln(out, "\nIndexes that are missing, to paste; building them blocks nobody:")
-	for _, one := range indexes {
+	fmt.Fprintln(out, "\n"+title)
+	for _, one := range statements {
 		fmt.Fprintln(out, "  "+one+";")
 	}
 }
@@ -274,14 +299,14 @@ func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Ma
 				if err != nil {
 					c.check(part, err, "", "")
 				}
-				for _, d := range lacks {
-					if !slices.ContainsFunc(doubts, func(told postgres.Doubt) bool { return told.Do == d.Do }) {
-						doubts = append(doubts, d)
-					}
-				}
+				doubts = append(slices.DeleteFunc(doubts, func(d postgres.Doubt) bool { return asksFor(lacks, d) }), lacks...)
 			}
 			for _, d := range doubts {
-				c.say(d.Level, part+": "+d.Subject, d.Sentence, d.Do)
+				subject := part
+				if d.Subject != s.Name {
+					subject += ": " + d.Subject
+				}
+				c.say(d.Level, subject, d.Sentence, d.Do)
 			}
 			strangers, err2 := strangers(ctx, cfg, m, src)
 			if err2 != nil {
@@ -299,6 +324,13 @@ func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Ma
 		}
 		cancel()
 	}
+}
+
+// asksFor tells whether a right that somebody lacks is among those of a list: the
+// part before TO says which it is.
+func asksFor(lacks []postgres.Doubt, d postgres.Doubt) bool {
+	right, _, _ := strings.Cut(d.Do, " TO ")
+	return strings.HasPrefix(right, "GRANT ") && slices.ContainsFunc(lacks, func(l postgres.Doubt) bool { return strings.HasPrefix(l.Do, right+" TO ") })
 }
 
 // A stranger is a collection that holds rows of controllers without a configuration.

@@ -120,7 +120,7 @@ func (c *datamapDraftCmd) describe(ctx context.Context, w *world, name, url stri
 		return nil, err
 	}
 	if len(db.Tables) == 0 {
-		return nil, errors.New("no table is there that this role may read; nothing was written")
+		return nil, errors.New("no table is there that this role may read; nothing was written. Grant it USAGE on the schemas and SELECT on their tables, or give --database an owner's URL")
 	}
 	for _, t := range unsampled {
 		fmt.Fprintf(w.err, "%s could not be sampled in time; it was judged by its names alone.\n", t)

@@ -15,12 +15,13 @@ type holdCmd struct {
 }
 
 type holdAddCmd struct {
-	Controller string `required:"" help:"Whose data."`
+	Controller string `help:"Whose data; may be left out where there is one controller."`
 	Identity   string `placeholder:"TYPE=VALUE" help:"All rows of a person: email=a@b.example."`
 	Row        string `placeholder:"COLLECTION:KEY" help:"One row: livechat.conversations:co17."`
 	Collection string `placeholder:"COLLECTION" help:"All rows of a collection."`
-	Reason     string `required:"" help:"Why; it stands in the record, so name no person in it."`
+	Reason     string `required:"" placeholder:"WORDS" help:"Why; it stands in the record, so name no person in it."`
 	Until      string `placeholder:"DATE" help:"The last day; without it, until released."`
+	JSON       bool   `name:"json" help:"As JSON."`
 }
 
 // Help is the longer text of -h.
@@ -65,9 +66,18 @@ func (c *holdAddCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		return err
 	}
 	defer a.close()
+	if h.Controller == "" && len(a.cfg.Controllers) == 1 {
+		h.Controller = a.cfg.Controllers[0].Key
+	}
+	if h.Controller == "" {
+		return wrongUse("say whose data: --controller")
+	}
 	id, err := a.retention.AddHold(ctx, "operator", h)
 	if err != nil {
 		return asMisuse(err)
+	}
+	if c.JSON {
+		return printJSON(w.out, map[string]any{"id": id})
 	}
 	fmt.Fprintf(w.out, "Hold %d stands.\n", id)
 	return nil
@@ -126,7 +136,8 @@ func (c *holdListCmd) Run(ctx context.Context, w *world, cli *commands) error {
 }
 
 type holdReleaseCmd struct {
-	ID int64 `arg:"" help:"The hold's number (lethe hold list)."`
+	ID   int64 `arg:"" help:"The hold's number (lethe hold list)."`
+	JSON bool  `name:"json" help:"As JSON."`
 }
 
 // Help is the longer text of -h.
@@ -141,6 +152,9 @@ func (c *holdReleaseCmd) Run(ctx context.Context, w *world, cli *commands) error
 	defer a.close()
 	if err := a.retention.ReleaseHold(ctx, "operator", c.ID); err != nil {
 		return err
+	}
+	if c.JSON {
+		return printJSON(w.out, map[string]any{"id": c.ID})
 	}
 	fmt.Fprintf(w.out, "Hold %d is released.\n", c.ID)
 	return nil

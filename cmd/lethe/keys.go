@@ -17,6 +17,7 @@ type keysNewCmd struct {
 	Out string `required:"" type:"path" placeholder:"FILE" help:"Where to write it; it must not be there yet."`
 
 	IfMissing bool `help:"Leave a file that is there as it is."`
+	JSON      bool `name:"json" help:"As JSON."`
 }
 
 // Help is the longer text of -h.
@@ -30,7 +31,11 @@ Example:
 // Run makes the file, readable by its owner only.
 func (c *keysNewCmd) Run(w *world) error {
 	_, err := keys.Create(c.Out)
-	if c.IfMissing && errors.Is(err, keys.ErrExists) {
+	there := c.IfMissing && errors.Is(err, keys.ErrExists)
+	if c.JSON && (there || err == nil) {
+		return printJSON(w.out, map[string]any{"file": c.Out, "made": !there})
+	}
+	if there {
 		fmt.Fprintf(w.out, "%s is there already.\n", c.Out)
 		return nil
 	}
@@ -41,7 +46,9 @@ func (c *keysNewCmd) Run(w *world) error {
 	return nil
 }
 
-type keysRotateCmd struct{}
+type keysRotateCmd struct {
+	JSON bool `name:"json" help:"As JSON."`
+}
 
 // Help is the longer text of -h.
 func (keysRotateCmd) Help() string {
@@ -66,6 +73,9 @@ func (c *keysRotateCmd) Run(w *world, cli *commands) error {
 	}
 	if err := set.Replace(cfg.KeyFile); err != nil {
 		return err
+	}
+	if c.JSON {
+		return printJSON(w.out, map[string]any{"file": cfg.KeyFile})
 	}
 	fmt.Fprintf(w.out, "Rotated %s. Restart serve and work, and keep a copy of the new file.\n", cfg.KeyFile)
 	return nil

@@ -12,6 +12,19 @@ import (
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
+// terminalWidth is how many characters a line of the terminal holds; 0 where out is none.
+func terminalWidth(out io.Writer) int {
+	f, ok := out.(*os.File)
+	if !ok || !isTerminal(f) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
 // printJSON writes one document: snake_case, RFC 3339 in UTC, two blanks of indent.
 func printJSON(out io.Writer, v any) error {
 	e := json.NewEncoder(out)

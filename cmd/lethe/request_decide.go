@@ -11,8 +11,13 @@ import (
 	"github.com/lethe-dsr/lethe/dsar"
 )
 
+// answering is the flag of commands that say what became of a request.
+type answering struct {
+	JSON bool `name:"json" help:"The request as JSON, as request show has it."`
+}
+
 // change runs one decision and says what became of the request.
-func change(ctx context.Context, w *world, cli *commands, id int64, f func(*app) error) error {
+func (c answering) change(ctx context.Context, w *world, cli *commands, id int64, f func(*app) error) error {
 	a, err := quietApp(ctx, w, cli)
 	if err != nil {
 		return err
@@ -20,6 +25,9 @@ func change(ctx context.Context, w *world, cli *commands, id int64, f func(*app)
 	defer a.close()
 	if err := f(a); err != nil {
 		return asMisuse(err)
+	}
+	if c.JSON {
+		return a.printRequest(ctx, w, id, true)
 	}
 	q, err := a.requests.Get(ctx, operator, id)
 	if err != nil {
@@ -32,9 +40,11 @@ func change(ctx context.Context, w *world, cli *commands, id int64, f func(*app)
 func words(s dsar.Status) string { return strings.ReplaceAll(string(s), "_", " ") }
 
 type requestVerifyCmd struct {
+	answering
+
 	ID       int64  `arg:"" help:"The request's number."`
-	Identity int64  `required:"" help:"The identity's number (request show)."`
-	How      string `required:"" help:"How you know: \"passport seen at the counter\"."`
+	Identity int64  `required:"" placeholder:"NUMBER" help:"The identity's number (request show)."`
+	How      string `required:"" placeholder:"WORDS" help:"How you know: \"passport seen at the counter\"."`
 }
 
 // Help is the longer text of -h.
@@ -44,15 +54,16 @@ func (requestVerifyCmd) Help() string {
 
 // Run verifies.
 func (c *requestVerifyCmd) Run(ctx context.Context, w *world, cli *commands) error {
-	return change(ctx, w, cli, c.ID, func(a *app) error { return a.requests.Verify(ctx, operator, c.ID, c.Identity, c.How) })
+	return c.change(ctx, w, cli, c.ID, func(a *app) error { return a.requests.Verify(ctx, operator, c.ID, c.Identity, c.How) })
 }
 
 type requestApproveCmd struct {
+	answering
+
 	ID            int64    `arg:"" help:"The request's number."`
 	Rows          []string `sep:"none" placeholder:"COLLECTION:KEY" help:"Rows to tick where they disagree on the person, or all. May be repeated."`
 	IncludeShared bool     `help:"Give rows that others use, too (access and export)."`
 	DryRun        bool     `help:"Say what the erasure would do; approve and change nothing."`
-	JSON          bool     `name:"json" help:"With --dry-run: as JSON."`
 }
 
 // Help is the longer text of -h.
@@ -62,13 +73,10 @@ func (requestApproveCmd) Help() string {
 
 // Run approves.
 func (c *requestApproveCmd) Run(ctx context.Context, w *world, cli *commands) error {
-	switch {
-	case c.DryRun:
+	if c.DryRun {
 		return c.dryRun(ctx, w, cli)
-	case c.JSON:
-		return wrongUse("--json is for --dry-run: `lethe request show %d --json` tells of the request", c.ID)
 	}
-	return change(ctx, w, cli, c.ID, func(a *app) error {
+	return c.change(ctx, w, cli, c.ID, func(a *app) error {
 		return a.requests.Approve(ctx, operator, c.ID, dsar.Approval{Rows: c.Rows, IncludeShared: c.IncludeShared})
 	})
 }
@@ -96,8 +104,10 @@ func (c *requestApproveCmd) dryRun(ctx context.Context, w *world, cli *commands)
 }
 
 type requestRefuseCmd struct {
+	answering
+
 	ID     int64  `arg:"" help:"The request's number."`
-	Reason string `required:"" help:"The reasons, as the person will read them."`
+	Reason string `required:"" placeholder:"WORDS" help:"The reasons, as the person will read them."`
 }
 
 // Help is the longer text of -h.
@@ -107,12 +117,14 @@ func (requestRefuseCmd) Help() string {
 
 // Run refuses.
 func (c *requestRefuseCmd) Run(ctx context.Context, w *world, cli *commands) error {
-	return change(ctx, w, cli, c.ID, func(a *app) error { return a.requests.Refuse(ctx, operator, c.ID, c.Reason) })
+	return c.change(ctx, w, cli, c.ID, func(a *app) error { return a.requests.Refuse(ctx, operator, c.ID, c.Reason) })
 }
 
 type requestExtendCmd struct {
+	answering
+
 	ID     int64  `arg:"" help:"The request's number."`
-	Reason string `required:"" help:"The reasons, as the person will read them."`
+	Reason string `required:"" placeholder:"WORDS" help:"The reasons, as the person will read them."`
 }
 
 // Help is the longer text of -h.
@@ -122,10 +134,12 @@ func (requestExtendCmd) Help() string {
 
 // Run extends.
 func (c *requestExtendCmd) Run(ctx context.Context, w *world, cli *commands) error {
-	return change(ctx, w, cli, c.ID, func(a *app) error { return a.requests.Extend(ctx, operator, c.ID, c.Reason) })
+	return c.change(ctx, w, cli, c.ID, func(a *app) error { return a.requests.Extend(ctx, operator, c.ID, c.Reason) })
 }
 
 type requestWithdrawCmd struct {
+	answering
+
 	ID int64 `arg:"" help:"The request's number."`
 }
 
@@ -134,10 +148,12 @@ func (requestWithdrawCmd) Help() string { return "Example:\n  lethe request with
 
 // Run withdraws.
 func (c *requestWithdrawCmd) Run(ctx context.Context, w *world, cli *commands) error {
-	return change(ctx, w, cli, c.ID, func(a *app) error { return a.requests.Withdraw(ctx, operator, c.ID) })
+	return c.change(ctx, w, cli, c.ID, func(a *app) error { return a.requests.Withdraw(ctx, operator, c.ID) })
 }
 
 type requestRetryCmd struct {
+	answering
+
 	ID      int64         `arg:"" help:"The request's number."`
 	Wait    bool          `help:"Return when the request is done, or waits for a person (exit status 3)."`
 	Timeout time.Duration `default:"5m" help:"How long --wait waits."`
@@ -148,7 +164,7 @@ func (requestRetryCmd) Help() string { return "Example:\n  lethe request retry 1
 
 // Run retries.
 func (c *requestRetryCmd) Run(ctx context.Context, w *world, cli *commands) error {
-	return change(ctx, w, cli, c.ID, func(a *app) error {
+	return c.change(ctx, w, cli, c.ID, func(a *app) error {
 		if err := a.requests.Retry(ctx, operator, c.ID); err != nil || !c.Wait {
 			return err
 		}

@@ -11,6 +11,8 @@ import (
 )
 
 type requestDeskCmd struct {
+	answering
+
 	ID      int64    `arg:"" help:"The request's number."`
 	Source  string   `arg:"" help:"The source that is a person."`
 	File    []string `type:"existingfile" sep:"none" placeholder:"FILE" help:"Hand this over for them; may be repeated."`
@@ -45,7 +47,7 @@ func (c *requestDeskCmd) Run(ctx context.Context, w *world, cli *commands) error
 		return wrongUse("say one of --file, --nothing, --erased, --skip, --resend")
 	}
 	ref := dsar.AskRef{Actor: operator, RequestID: c.ID, Source: c.Source}
-	return change(ctx, w, cli, c.ID, func(a *app) error {
+	return c.change(ctx, w, cli, c.ID, func(a *app) error {
 		switch {
 		case c.Resend:
 			return a.requests.ResendAsk(ctx, operator, c.ID, c.Source)

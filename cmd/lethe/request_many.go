@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -96,7 +98,12 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string) (lines []line
 	say := func(at int, format string, args ...any) {
 		wrong = append(wrong, lineProblem{name, at, fmt.Sprintf(format, args...)})
 	}
-	r := csv.NewReader(&withoutMark{in: in})
+	text := bufio.NewReader(&withoutMark{in: in})
+	r := csv.NewReader(text)
+	first, _ := text.Peek(1 << 10) // what is wrong with it, Read says
+	if first, _, _ = bytes.Cut(first, []byte("\n")); bytes.Contains(first, []byte(";")) && !bytes.Contains(first, []byte(",")) {
+		r.Comma = ';' // as spreadsheets write it where the comma parts decimals
+	}
 	header, err := r.Read()
 	if err != nil {
 		say(1, "the first line names the columns, such as kind,email")

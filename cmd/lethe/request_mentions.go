@@ -110,6 +110,8 @@ func printMention(out io.Writer, m dsar.Mention, text source.MentionText, found 
 }
 
 type requestMentionCmd struct {
+	answering
+
 	ID     int64    `arg:"" help:"The request's number."`
 	Which  []string `arg:"" help:"The mentions' numbers, or all."`
 	Redact bool     `help:"Replace the passages by [removed]; every other byte stays."`
@@ -150,7 +152,7 @@ func (c *requestMentionCmd) Run(ctx context.Context, w *world, cli *commands) er
 			which = append(which, n)
 		}
 	}
-	return change(ctx, w, cli, c.ID, func(a *app) error {
+	return c.change(ctx, w, cli, c.ID, func(a *app) error {
 		return a.requests.DecideMention(ctx, operator, c.ID, which, decision, c.Leave)
 	})
 }

@@ -43,7 +43,7 @@ func (requestSubmitCmd) Help() string {
   lethe request submit --from inbox.csv --kind erasure --controller bota --verified "signed letters, seen by J. Novak" --approve
 
 The first line of a --from file names its columns: kind, controller, policy, received, verified, delivery, as, name, address and
-mandate, as the flags of the same names, and identity types of the data map (email, phone, visitor, …). A flag fills the
+mandate, as the flags of the same names, and identity types of the data map (email, phone, visitor, …). Cells are parted by commas, or all by semicolons. A flag fills the
 cells that are empty. Every line is checked before the first is taken in: if one is wrong, nothing is done.`
 }
 

@@ -75,6 +75,7 @@ func (c *rulesListCmd) Run(ctx context.Context, w *world, cli *commands) error {
 type rulesApproveCmd struct {
 	Name []string `arg:"" optional:"" placeholder:"RULE" help:"Rules by name."`
 	All  bool     `help:"Every rule that is not approved as it reads now."`
+	JSON bool     `name:"json" help:"As JSON."`
 }
 
 // Help is the longer text of -h.
@@ -110,12 +111,23 @@ func (c *rulesApproveCmd) Run(ctx context.Context, w *world, cli *commands) erro
 			}
 		}
 	}
+	type approved struct {
+		Rule    string `json:"rule"`
+		Expired int64  `json:"expired"`
+	}
+	list := []approved{}
 	for _, name := range c.Name {
 		r, err := a.retention.ApproveRule(ctx, "operator", name)
 		if err != nil {
 			return asMisuse(err)
 		}
+		if list = append(list, approved{name, r.Expired}); c.JSON {
+			continue
+		}
 		fmt.Fprintf(w.out, "Approved %s: it would change %s now.\n", name, plural(r.Expired, "row", "rows"))
+	}
+	if c.JSON {
+		return printJSON(w.out, map[string]any{"approved": list})
 	}
 	return nil
 }

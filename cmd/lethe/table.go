@@ -11,15 +11,17 @@ import (
 
 // table prints aligned columns: a header of capitals, two blanks between
 // columns, numbers to the right. Values may be anybody's, so control characters
-// never reach the terminal.
+// never reach the terminal. On a terminal the last column is broken to fit; in a
+// pipe each row is one line.
 type table struct {
 	out    io.Writer
+	width  int // of the terminal; 0: none
 	headed bool
 	rows   [][]string
 }
 
 func newTable(out io.Writer, header ...string) *table {
-	t := &table{out: out, headed: len(header) > 0}
+	t := &table{out: out, width: terminalWidth(out), headed: len(header) > 0}
 	if t.headed {
 		cells := make([]any, len(header))
 		for i, h := range header {
@@ -52,9 +54,19 @@ func (t *table) flush() {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
+	last, room, apart := t.fit(widths)
 	for _, line := range t.rows {
 		var b strings.Builder
+		var more []string
 		for i, cell := range line {
+			if i == last {
+				more = broken(cell, room)
+				if !apart && len(more) > 0 {
+					b.WriteString(more[0])
+					more = more[1:]
+				}
+				continue
+			}
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
 			if t.numbers(i) {
 				b.WriteString(pad + cell)
@@ -63,9 +75,48 @@ func (t *table) flush() {
 			}
 			b.WriteString("  ")
 		}
-		fmt.Fprintln(t.out, strings.TrimRight(b.String(), " "))
+		if first := strings.TrimRight(b.String(), " "); first != "" || len(more) == 0 {
+			fmt.Fprintln(t.out, first)
+		}
+		for _, text := range more {
+			fmt.Fprintln(t.out, strings.Repeat(" ", t.width-room)+text)
+		}
 	}
 	t.rows = nil
+}
+
+// fit says which column is broken, to how many characters, and whether it stands
+// on lines of its own because beside the others there is too little room. It is
+// none (-1) where everything fits.
+func (t *table) fit(widths []int) (last, room int, apart bool) {
+	const least, indent = 30, 4
+	last = len(widths) - 1
+	if t.width == 0 || last < 1 || t.numbers(last) {
+		return -1, 0, false
+	}
+	before := 0
+	for _, w := range widths[:last] {
+		before += w + 2
+	}
+	switch {
+	case before+widths[last] <= t.width:
+		return -1, 0, false
+	case t.width-before >= least:
+		return last, t.width - before, false
+	}
+	return last, max(t.width-indent, least), true
+}
+
+// broken is a text in lines of at most so many characters, but for words that are longer.
+func broken(text string, room int) (lines []string) {
+	for _, word := range strings.Fields(text) {
+		if n := len(lines) - 1; n >= 0 && utf8.RuneCountInString(lines[n])+1+utf8.RuneCountInString(word) <= room {
+			lines[n] += " " + word
+			continue
+		}
+		lines = append(lines, word)
+	}
+	return lines
 }
 
 // numbers tells whether a column below its header holds nothing else. The first

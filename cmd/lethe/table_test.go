@@ -6,6 +6,41 @@ import (
 	"time"
 )
 
+// On a terminal a row that is too long is broken in its last column, beside the
+// others where there is room, else below them.
+func TestTableOnATerminal(t *testing.T) {
+	t.Parallel()
+	for width, want := range map[int]string{
+		60: `STATE     PART    FINDING
+doubtful  source  no index serves the look-up by email, so
+                  each request reads the whole table
+right     keys
+`,
+		40: `STATE     PART
+    FINDING
+doubtful  source
+    no index serves the look-up by
+    email, so each request reads the
+    whole table
+right     keys
+`,
+		200: `STATE     PART    FINDING
+doubtful  source  no index serves the look-up by email, so each request reads the whole table
+right     keys
+`,
+	} {
+		var out strings.Builder
+		table := newTable(&out, "state", "part", "finding")
+		table.width = width
+		table.row("doubtful", "source", "no index serves the look-up by email, so each request reads the whole table")
+		table.row("right", "keys", "")
+		table.flush()
+		if got := out.String(); got != want {
+			t.Errorf("expected in %d columns\n%s\ngot\n%s", width, want, got)
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder

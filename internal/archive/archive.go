@@ -37,7 +37,6 @@ type Letter struct {
 	Sources     []string // origins, Art. 15(1)(g)
 	Authority   string   // where to complain
 	Automated   string   // Art. 15(1)(h)
-	Shared      int64    // rows not included because others use them, too
 	NotIncluded []string // sentences: what was left out and why
 }
 
@@ -60,7 +59,10 @@ type Recipient struct {
 }
 
 // A Period is how long a group of data is kept, from the rules.
-type Period struct{ Collection, What, Keep string }
+type Period struct {
+	Collection, What, Keep string
+	Part                   bool // of some columns only: how long the rows stay, it does not say
+}
 
 // A Table is one collection as it goes into the archive. Rows may be called
 // more than once, and calls yield for each row with values parallel to Fields:
@@ -69,6 +71,7 @@ type Table struct {
 	Dataset, Collection string
 	Title, Description  string
 	Fields              []Column
+	Found               int64 // rows that were found, also those that other people use, too, and that may be left out
 	Rows                func(ctx context.Context, yield func(values []any) error) error
 	// Open opens a file that a column with a Store names; one that is not there
 	// is ErrNoFile. Nil: no column names files.

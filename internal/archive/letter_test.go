@@ -8,7 +8,9 @@ import (
 
 func TestAccessLetterSaysWhatArticle15Asks(t *testing.T) {
 	t.Parallel()
-	files, _ := write(t, letter(), table("livechat", "contacts", []string{"id"}, []any{int64(1)}))
+	contacts := table("livechat", "contacts", []string{"id"}, []any{int64(1)})
+	contacts.Found = 3
+	files, _ := write(t, letter(), contacts)
 	text := files["letter.txt"]
 	for _, line := range strings.Split(text, "\n") {
 		if utf8.RuneCountInString(line) > columns {
@@ -19,7 +21,7 @@ func TestAccessLetterSaysWhatArticle15Asks(t *testing.T) {
 	for _, page := range []string{flat, files["index.html"]} {
 		for _, want := range []string{
 			"Art. 15(1)(a)", "Art. 15(1)(b)", "Art. 15(1)(c)", "Art. 15(1)(d)", "Art. 15(1)(e)", "Art. 15(1)(f)", "Art. 15(1)(g)", "Art. 15(1)(h)", "Art. 15(2)",
-			"essential service", "legitimate interests", "Art. 6(1)(f)", "contact email", "Vendor a.s.", "6 months",
+			"essential service", "legitimate interests", "Art. 6(1)(f)", "e-mail address", "Vendor a.s.", "6 months",
 			"Far Inc., US", "standard contractual clauses", "from you, in the chat", "There are none.", "Sochora",
 			"2 entries that other people use, too", "dpo@bota.example", "request no. 17", "29 October 2026", "1 November 2026", "1 entry",
 		} {
@@ -67,6 +69,41 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	}
 }
 
+// What is shared and given all the same, since the person's own rows point to
+// it, was not left out.
+func TestOnlyWhatWasLeftOutIsSaidToBe(t *testing.T) {
+	t.Parallel()
+	addresses := table("shop", "addresses", []string{"id"}, []any{int64(1)})
+	addresses.Found = 1
+	files, _ := write(t, letter(), addresses)
+	if text := files["letter.txt"]; strings.Contains(text, "left out, to protect") || !strings.Contains(text, "Nothing that was found for you was left out.") {
+		t.Errorf("a shared row that was given should not be said to be left out; the letter reads:\n%s", text)
+	}
+}
+
+// What is said of many tables is said once, with all their names.
+func TestTablesOfWhichTheSameIsSaid(t *testing.T) {
+	t.Parallel()
+	l := letter()
+	for _, c := range []string{"orders", "visits"} {
+		l.Purposes = append(l.Purposes, Purpose{Collection: c, Categories: []string{"user.device"}, Uses: []string{"essential.service"}, Basis: "f"})
+	}
+	l.Retention = append(l.Retention, Period{Collection: "visits", What: "ip", Keep: "1 day", Part: true})
+	files, _ := write(t, l)
+	flat := strings.Join(strings.Fields(files["letter.txt"]), " ")
+	for _, want := range []string{
+		"- contacts, orders, visits: essential service; on the ground of legitimate interests", "- contacts: e-mail address - orders, visits: device",
+		"- visits: ip: 1 day", "do not say how long your data in orders and visits are kept", // an address that goes says nothing of the rest
+	} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("the letter should hold %q; it reads:\n%s", want, flat)
+		}
+	}
+	if got := l.Missing(); len(got) != 1 || !strings.HasPrefix(got[0], "orders, visits: neither a retention rule") {
+		t.Errorf("one sentence about both collections without a period is expected, got %q", got)
+	}
+}
+
 // Where some data have a period and others have none, silence about these would
 // read as a promise: the letter says that it does not know.
 func TestDataWithoutAPeriodAreSaidToHaveNone(t *testing.T) {
@@ -82,7 +119,7 @@ func TestDataWithoutAPeriodAreSaidToHaveNone(t *testing.T) {
 			t.Errorf("expected the letter to say once %q, beside the period of the contacts; it reads:\n%s", want, page)
 		}
 	}
-	if got := strings.Join(l.Missing(), "\n"); !strings.Contains(got, "sessions: neither a retention rule") || strings.Contains(got, "contacts: neither") {
+	if got := strings.Join(l.Missing(), "\n"); !strings.Contains(got, "sessions, wishes: neither a retention rule") || strings.Contains(got, "contacts: neither") {
 		t.Errorf("expected the DPO to be told of sessions, and not of contacts, got %s", got)
 	}
 }

@@ -3,6 +3,7 @@ package archive
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Missing lists, in sentences, what a letter under Art. 15 should say and does
@@ -11,10 +12,8 @@ import (
 func (l Letter) Missing() []string {
 	var out []string
 	say := func(missing bool, format string, args ...any) {
-		// A collection has a purpose for each legal basis: what all of them
-		// lack is said once.
-		if s := fmt.Sprintf(format, args...); missing && !slices.Contains(out, s) {
-			out = append(out, s)
+		if missing {
+			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
 	say(l.Controller.Name == "", "The controller's name is not configured.")
@@ -25,10 +24,17 @@ func (l Letter) Missing() []string {
 		return out
 	}
 	say(len(l.Purposes) == 0, "The data map names no purposes (data_uses; Art. 15(1)(a)).")
-	for _, p := range l.Purposes {
-		say(len(p.Uses) == 0, "%s: the data map names no purpose (data_uses; Art. 15(1)(a)).", p.Collection)
-		say(ground(p.Basis) == "", "%s: the data map names no legal basis (lethe: {basis: …}; Art. 6(1)).", p.Collection)
-		say(len(p.Categories) == 0, "%s: the data map names no categories (data_categories; Art. 15(1)(b)).", p.Collection)
+	for _, lacks := range []struct {
+		what string
+		it   func(Purpose) bool
+	}{
+		{"no purpose (data_uses; Art. 15(1)(a))", func(p Purpose) bool { return len(p.Uses) == 0 }},
+		{"no legal basis (lethe: {basis: …}; Art. 6(1))", func(p Purpose) bool { return ground(p.Basis) == "" }},
+		{"no categories (data_categories; Art. 15(1)(b))", func(p Purpose) bool { return len(p.Categories) == 0 }},
+	} {
+		if of := l.collections(lacks.it); len(of) > 0 {
+			say(true, "%s: the data map names %s.", strings.Join(of, ", "), lacks.what)
+		}
 	}
 	say(len(l.Recipients) == 0, "No recipients are configured (recipients; Art. 15(1)(c)). If nobody else has the data, not even a processor, the letter cannot say so by itself.")
 	for _, r := range l.Recipients {
@@ -37,8 +43,8 @@ func (l Letter) Missing() []string {
 		say(r.Region != "" && !inEEA(r.Region) && r.Ground == "", "%s: the recipient is outside the EEA, and no ground of the transfer is configured (Art. 15(2), 46).", r.Name)
 	}
 	say(len(l.Retention) == 0, "No retention rule says how long the data are kept (Art. 15(1)(d)); where there is none, the data map can say how that is decided (lethe: {kept: …}).")
-	for _, collection := range l.endless() {
-		say(len(l.Retention) > 0, "%s: neither a retention rule nor the data map (lethe: {kept: …}) says how long it is kept (Art. 15(1)(d)).", collection)
+	if of := l.endless(); len(of) > 0 {
+		say(len(l.Retention) > 0, "%s: neither a retention rule nor the data map (lethe: {kept: …}) says how long this is kept (Art. 15(1)(d)).", strings.Join(of, ", "))
 	}
 	say(len(l.Sources) == 0, "The data map does not say where the data come from (lethe: {origin: …}; Art. 15(1)(g)).")
 	say(l.Automated == "", "Nothing says whether decisions are made by a computer alone (automated; Art. 15(1)(h), 22).")
@@ -47,10 +53,16 @@ func (l Letter) Missing() []string {
 
 // endless are the collections with personal data of which nothing says how long they are kept.
 func (l Letter) endless() []string {
+	return l.collections(func(p Purpose) bool {
+		return !slices.ContainsFunc(l.Retention, func(r Period) bool { return r.Collection == p.Collection && !r.Part })
+	})
+}
+
+// collections are those with a purpose of which something is so, each once.
+func (l Letter) collections(so func(Purpose) bool) []string {
 	var out []string
 	for _, p := range l.Purposes {
-		said := slices.ContainsFunc(l.Retention, func(r Period) bool { return r.Collection == p.Collection })
-		if !said && !slices.Contains(out, p.Collection) {
+		if so(p) && !slices.Contains(out, p.Collection) {
 			out = append(out, p.Collection)
 		}
 	}

@@ -154,6 +154,21 @@ func (d document) point(list []item, collection, text string) []item {
 	return append(list, item{Term: name, Text: text})
 }
 
+// together makes one point of those that say the same, so that a letter about
+// many tables can be read (Art. 12(1): concise, easily accessible).
+func together(list []item) []item {
+	var out []item
+	for _, it := range list {
+		i := slices.IndexFunc(out, func(o item) bool { return o.Text == it.Text })
+		if i < 0 {
+			out = append(out, it)
+			continue
+		}
+		out[i].Term += ", " + it.Term
+	}
+	return out
+}
+
 func (d document) purposes() section {
 	s := section{ID: "purposes", Title: "What the data are used for", Article: "Art. 15(1)(a)"}
 	for _, p := range d.Purposes {
@@ -171,7 +186,7 @@ func (d document) purposes() section {
 		}
 		s.Items = d.point(s.Items, p.Collection, strings.Join(parts, "; "))
 	}
-	if len(d.Purposes) == 0 {
+	if s.Items = together(s.Items); len(d.Purposes) == 0 {
 		s.Missing, s.Paragraphs = true, []string{d.unsaid("what your data are used for")}
 	}
 	return s
@@ -210,7 +225,7 @@ func (d document) categories() section {
 	for _, c := range order {
 		s.Items = d.point(s.Items, c, join(words(kinds[c])))
 	}
-	if len(s.Items) == 0 {
+	if s.Items = together(s.Items); len(s.Items) == 0 {
 		s.Missing, s.Paragraphs = true, []string{d.unsaid("into which categories your data fall")}
 	}
 	return s
@@ -345,10 +360,11 @@ func (d document) transfers() section {
 
 func (d document) leftOut() section {
 	s := section{ID: "left-out", Title: "What is not in this archive"}
-	if d.Shared > 0 {
-		s.Items = append(s.Items, item{Text: counted(d.Shared, "entry that other people use, too, was", "entries that other people use, too, were") + " left out, to protect the rights of others (Article 15(4)). If you think that they are yours, write to " + d.contact() + "."})
-	}
 	for _, t := range d.Tables {
+		if left := t.Found - t.Rows; left > 0 {
+			s.Items = append(s.Items, item{Term: t.Heading(), Text: counted(left, "entry that other people use, too, was", "entries that other people use, too, were") +
+				" left out, to protect the rights of others (Article 15(4)). If you think that this is yours, write to " + d.contact() + "."})
+		}
 		if t.Missing > 0 {
 			s.Items = append(s.Items, item{Term: t.Heading(), Text: counted(t.Missing, "file that an entry names was", "files that entries name were") +
 				" not found where files are kept. Most likely deleted before; if you need to know, write to " + d.contact() + "."})

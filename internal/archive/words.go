@@ -7,14 +7,38 @@ import (
 	"strings"
 )
 
+// plain are the kinds of data that most letters name, as whoever reads these calls them.
+func plain() map[string]string {
+	return map[string]string{
+		"user":                        "personal data in general",
+		"user.account.username":       "user name",
+		"user.authorization":          "passwords and codes",
+		"user.authorization.password": "password", "user.authorization.credentials": "codes and tokens for signing in",
+		"user.behavior.browsing_history": "pages visited", "user.behavior.search_history": "searches",
+		"user.contact.address": "postal address", "user.contact.address.city": "town", "user.contact.address.country": "country",
+		"user.contact.address.postal_code": "postal code", "user.contact.address.state": "state or region", "user.contact.address.street": "street",
+		"user.contact.email": "e-mail address", "user.contact.organization": "organisation", "user.contact.phone_number": "telephone number",
+		"user.content.private": "messages and other private content", "user.content.self_image": "picture",
+		"user.demographic.date_of_birth": "date of birth", "user.demographic.gender": "gender", "user.demographic.language": "language",
+		"user.device": "device", "user.device.cookie": "cookies", "user.device.cookie_id": "identifiers in cookies",
+		"user.device.device_id": "identifiers of devices", "user.device.ip_address": "IP address",
+		"user.financial.bank_account": "bank account", "user.financial.credit_card": "payment card",
+		"user.government_id.national_identification_number": "national identification number",
+		"user.name.first": "first name", "user.name.last": "last name",
+		"user.privacy_preferences": "consents and choices about privacy", "user.unique_id": "identifying numbers",
+		"system.operations": "technical data",
+	}
+}
+
 // words turns keys of the Fideslang taxonomy into something to read:
-// "user.device.ip_address" -> "device ip address".
+// "user.device.ip_address" -> "IP address", "user.shoe_size" -> "shoe size".
 func words(keys []string) []string {
 	out := make([]string, 0, len(keys))
+	known := plain()
 	for _, k := range keys {
-		w := strings.NewReplacer(".", " ", "_", " ").Replace(strings.TrimPrefix(k, "user."))
-		if k == "user" {
-			w = "personal data in general"
+		w, ok := known[k]
+		if !ok {
+			w = strings.NewReplacer(".", " ", "_", " ").Replace(strings.TrimPrefix(k, "user."))
 		}
 		if !slices.Contains(out, w) {
 			out = append(out, w)

@@ -34,7 +34,7 @@ func letter() Letter {
 			{Name: "Far Inc.", Role: "processor", Region: "US", Ground: "standard contractual clauses"},
 		},
 		Retention: []Period{{Collection: "contacts", Keep: "P6M"}},
-		Sources:   []string{"from you, in the chat"}, Shared: 2,
+		Sources:   []string{"from you, in the chat"},
 	}
 }
 
@@ -205,7 +205,7 @@ func TestPageEscapesEverything(t *testing.T) {
 	l.Sources, l.NotIncluded = []string{evil}, []string{evil}
 	l.Purposes = []Purpose{{Collection: evil, Categories: []string{evil}, Uses: []string{evil}, Basis: evil, Consent: evil}}
 	l.Recipients = []Recipient{{evil, evil, evil, evil, []string{evil}}}
-	l.Retention = []Period{{evil, evil, evil}}
+	l.Retention = []Period{{Collection: evil, What: evil, Keep: evil}}
 	tab := table(evil, evil, []string{evil}, []any{evil})
 	tab.Title, tab.Description = evil, evil
 	tab.Fields[0].Description, tab.Fields[0].Categories = evil, []string{evil}

@@ -72,6 +72,9 @@ func (b *inscription) link(what string, l Link) {
 
 func (b *inscription) keep(k Keep) {
 	b.text("keep", k.For, k.From, k.Because)
+	for _, l := range k.With {
+		b.link("with", l)
+	}
 	for _, column := range slices.Sorted(maps.Keys(k.Where)) {
 		b.text("where", column)
 		for _, value := range k.Where[column] {

@@ -44,6 +44,10 @@ func (c *Collection) text() string {
 	for _, k := range c.Keeps {
 		where, _ := json.Marshal(k.Where) // texts only: cannot fail
 		fmt.Fprintf(&b, " keep %s %s %s %s %s", where, k.For, k.From, k.Because, localNames(k.Mask))
+		for _, l := range k.With {
+			from, to := l.Ends()
+			b.WriteString(" with " + from + " " + to)
+		}
 	}
 	return b.String()
 }

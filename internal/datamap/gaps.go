@@ -1,17 +1,36 @@
 package datamap
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
 
 // Gaps lists what a map does not say and a letter under Art. 15(1) or an export
 // under Art. 20 needs: purposes (a), the source of the data (g), the legal
-// basis, what an export gives; and where it may say something else than is meant (mentions, several, namedByOthers). They are no
+// basis, what an export gives; and where it may say something else than is meant (mentions, several, secrets, namedByOthers). They are no
 // errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
-	for _, c := range m.collections() {
+	for _, d := range m.Datasets {
+		list = append(list, unsaid(d)...)
+	}
+	for _, f := range MentionFields(m) {
+		if f.Why != "" {
+			list = append(list, Problem{Pos: f.Field.Pos, Warning: true, Message: f.Why})
+		}
+	}
+	g := newGraph(m)
+	return slices.Concat(list, nothingToExport(m), untargeted(m), several(g), secrets(m), namedByOthers(g))
+}
+
+// unsaid lists what the collections of a dataset do not say and letters need;
+// what many of them lack is said once, of the dataset, which may say it for all.
+func unsaid(d *Dataset) (list []Problem) {
+	const many = 3
+	var order []string
+	by := make(map[string][]*Collection) // what lacks -> where
+	for _, c := range d.Collections {
 		var fields []*Field
 		for _, f := range c.AllFields() {
 			if anyPersonal(f.whole) {
@@ -33,16 +52,28 @@ func Gaps(m *Map) []Problem {
 			lacks = append(lacks, "where it comes from (lethe: {origin: …})")
 		}
 		if len(lacks) > 0 {
-			list = append(list, Problem{Pos: c.Pos, Warning: true, Message: c.FullName() + " does not say " + strings.Join(lacks, ", ") + ": letters will lack it"})
+			what := strings.Join(lacks, ", ")
+			if by[what] == nil {
+				order = append(order, what)
+			}
+			by[what] = append(by[what], c)
 		}
 	}
-	for _, f := range MentionFields(m) {
-		if f.Why != "" {
-			list = append(list, Problem{Pos: f.Field.Pos, Warning: true, Message: f.Why})
+	for _, what := range order {
+		if of := by[what]; len(of) > many {
+			var names []string
+			for _, c := range of {
+				names = append(names, c.Name)
+			}
+			list = append(list, Problem{Pos: d.Pos, Warning: true, Message: fmt.Sprintf("%d collections of %s do not say %s: letters will lack it; what the dataset says goes for all of them: %s",
+				len(of), d.Key, what, strings.Join(names, ", "))})
+			continue
+		}
+		for _, c := range by[what] {
+			list = append(list, Problem{Pos: c.Pos, Warning: true, Message: c.FullName() + " does not say " + what + ": letters will lack it"})
 		}
 	}
-	g := newGraph(m)
-	return slices.Concat(list, nothingToExport(m), untargeted(m), several(g), namedByOthers(g))
+	return list
 }
 
 // nothingToExport says, once for the whole map, that the built-in export comes out
@@ -80,6 +111,20 @@ func untargeted(m *Map) (list []Problem) {
 				continue
 			}
 			list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " is an identity (" + f.Identity + ") without a personal category: people are found by it, and an erasure leaves it as it is; give it data_categories, such as user.contact.email"})
+		}
+	}
+	return list
+}
+
+// secrets lists what opens an account (user.authorization) and an access request
+// would be given: it tells the person nothing, and whoever gets hold of the
+// archive everything.
+func secrets(m *Map) (list []Problem) {
+	for _, c := range m.collections() {
+		for _, f := range c.AllFields() {
+			if !c.Skip && !f.PrimaryKey && !f.Redact && slices.ContainsFunc(f.whole, func(of string) bool { return strings.HasPrefix(of+".", "user.authorization.") }) {
+				list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " is a password, token or the like (user.authorization), and a copy (Art. 15) gives it; lethe: {redact: true} leaves it out, and an erasure takes it all the same"})
+			}
 		}
 	}
 	return list

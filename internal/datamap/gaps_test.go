@@ -47,6 +47,61 @@ dataset:
 	}
 }
 
+// TestSecretsThatAreGiven: a password's hash in an archive is told, unless it is left out.
+func TestSecretsThatAreGiven(t *testing.T) {
+	t.Parallel()
+	m, problems := Parse([]File{{Name: "m.yaml", Data: []byte(`
+dataset:
+  - fides_key: shop
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: hash, data_categories: [user.authorization.password]}
+          - {name: token, data_categories: [user.authorization.credentials], lethe: {redact: true}}
+`)}}, ParseOptions{})
+	if Failed(problems) {
+		t.Fatal(problems)
+	}
+	if said := fmt.Sprint(Gaps(m)); !strings.Contains(said, "shop.people.hash is a password") || strings.Contains(said, "shop.people.token is") {
+		t.Errorf("expected the hash to be told, and not the token that is left out; got %s", said)
+	}
+}
+
+// TestGapsOfManyCollections: what many collections of a dataset lack is said once,
+// with what says it for all of them.
+func TestGapsOfManyCollections(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int][]string{
+		2: {"shop.t0 does not say its legal basis", "shop.t1 does not say its legal basis"},
+		5: {"5 collections of shop do not say its legal basis (lethe: {basis: …}), what it is used for (data_uses), where it comes from (lethe: {origin: …}): letters will lack it; what the dataset says goes for all of them: t0, t1, t2, t3, t4"},
+	} {
+		text := "dataset:\n- fides_key: shop\n  collections:\n"
+		for i := range n {
+			text += fmt.Sprintf("  - {name: t%d, fields: [{name: id, fides_meta: {primary_key: true}}, {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}]}\n", i)
+		}
+		m, problems := Parse([]File{{Name: "m.yaml", Data: []byte(text)}}, ParseOptions{})
+		if Failed(problems) {
+			t.Fatal(problems)
+		}
+		var said []string
+		for _, p := range Gaps(m) {
+			if strings.Contains(p.Message, "legal basis") {
+				said = append(said, p.Message)
+			}
+		}
+		if len(said) != len(want) {
+			t.Fatalf("expected %d sentences about %d collections, got %q", len(want), n, said)
+		}
+		for i := range want {
+			if !strings.HasPrefix(said[i], want[i]) {
+				t.Errorf("expected %q, got %q", want[i], said[i])
+			}
+		}
+	}
+}
+
 // TestAnExportThatGivesNothing: where no field is both provided by the person and
 // processed by consent or contract, exports are empty, and check says so once.
 func TestAnExportThatGivesNothing(t *testing.T) {

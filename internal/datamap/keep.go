@@ -61,7 +61,17 @@ func (p *mapReader) keep(r *reader, item pair, c *Collection) (Keep, bool) {
 			k.Because = r.text(q)
 		case "mask":
 			p.atEnd(func() { p.keepMask(r, q, c, item.pos) })
+		case "with":
+			p.withs = append(p.withs, saidWith{c: c, at: item.pos, field: r.text(q), pos: q.pos})
 		}
+	}
+	if _, ok := said["with"]; ok {
+		for _, key := range []string{"because", "for", "from", "where"} {
+			if pos, ok := said[key]; ok {
+				r.out.fail(pos, "%s stands beside with, which takes it from the row that it names; leave it out", key)
+			}
+		}
+		return k, true
 	}
 	if _, ok := said["because"]; !ok {
 		r.out.fail(item.pos, "a keep needs because: the law that keeps these rows, as the letter says it")

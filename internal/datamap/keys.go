@@ -165,7 +165,7 @@ func letheFieldKeys() levelKeys {
 }
 
 func keepKeys() levelKeys {
-	return levelKeys{what: "keep", read: []string{"where", "for", "from", "because", "mask"}, strict: true}
+	return levelKeys{what: "keep", read: []string{"where", "for", "from", "because", "mask", "with"}, strict: true}
 }
 
 func draftKeys() levelKeys {

@@ -186,6 +186,12 @@ func keyCases() map[string]keyCase {
 		"keep: from":    {text: onCollection("lethe: {keep: [{for: P10Y, from: at, because: law}]}"), holds: func(m *Map) bool { return theCollection(m).Keeps[0].From == "at" }},
 		"keep: because": {text: onCollection("lethe: {keep: [{because: law}]}"), holds: func(m *Map) bool { return theCollection(m).Keeps[0].Because == "law" }},
 		"keep: mask":    {text: onCollection("lethe: {keep: [{because: law, mask: [f]}]}"), holds: func(m *Map) bool { return theCollection(m).Keeps[0].Mask[0] == theField(m) }},
+		"keep: with": {text: framed("", "lethe: {keep: {with: f}}", "fides_meta: {references: [{dataset: shop, field: bills.id, direction: from}]}") +
+			"  - {name: bills, lethe: {keep: {because: law}}, fields: [{name: id, fides_meta: {primary_key: true}}]}\n",
+			holds: func(m *Map) bool {
+				k := theCollection(m).Keeps[0]
+				return k.Because == "law" && k.With[0].To.FullName() == "shop.bills.id"
+			}},
 	}
 	// What only describes is accepted without a word, wherever Fideslang has it.
 	at := map[string]func(key string) string{

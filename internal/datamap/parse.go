@@ -94,6 +94,7 @@ type mapReader struct {
 	used     []word          // data categories to be checked
 	after    []func()        // checks that need every file read
 	pending  []pendingReference
+	withs    []saidWith
 }
 
 // atEnd runs a check once every file has been read.

@@ -171,11 +171,26 @@ func TestParseRefuses(t *testing.T) {
 				"  - {name: p, fields: [{name: a}, {name: b}]}\n",
 			"ties one field to two",
 		},
-		"keep without a law":      {collection("    lethe: {keep: {for: P10Y, from: id}}\n", ""), "a keep needs because"},
-		"keep without a start":    {collection("    lethe: {keep: {for: P10Y, because: x}}\n", ""), "for needs from"},
-		"keep without a period":   {collection("    lethe: {keep: {from: id, because: x}}\n", ""), "from needs for"},
-		"keep for ten":            {collection("    lethe: {keep: {for: ten, from: id, because: x}}\n", ""), "for: a period is written in ISO 8601"},
-		"keep by a column amiss":  {collection("    lethe: {keep: {where: {idd: [1]}, because: x}}\n", ""), `unknown field "idd" in shop.c; did you mean "id"?`},
+		"keep without a law":     {collection("    lethe: {keep: {for: P10Y, from: id}}\n", ""), "a keep needs because"},
+		"keep without a start":   {collection("    lethe: {keep: {for: P10Y, because: x}}\n", ""), "for needs from"},
+		"keep without a period":  {collection("    lethe: {keep: {from: id, because: x}}\n", ""), "from needs for"},
+		"keep for ten":           {collection("    lethe: {keep: {for: ten, from: id, because: x}}\n", ""), "for: a period is written in ISO 8601"},
+		"keep by a column amiss": {collection("    lethe: {keep: {where: {idd: [1]}, because: x}}\n", ""), `unknown field "idd" in shop.c; did you mean "id"?`},
+		"keep with what keeps nothing": {
+			collection("    lethe: {keep: {with: r}}\n", "    - {name: r, fides_meta: {references: [{dataset: shop, field: p.id, direction: from}]}}\n") +
+				"  - {name: p, fields: [{name: id, fides_meta: {primary_key: true}}]}\n",
+			"shop.p, which r names, says no keep itself",
+		},
+		"keep with its own": {
+			collection("    lethe: {keep: {with: r}}\n", "    - {name: r, fides_meta: {references: [{dataset: shop, field: c.id, direction: from}]}}\n"),
+			"shop.c would be kept with itself",
+		},
+		"keep with no reference": {collection("    lethe: {keep: {with: id}}\n", ""), "with needs a field with one reference"},
+		"keep with a law of its own": {
+			collection("    lethe: {keep: {with: r, because: x}}\n", "    - {name: r, fides_meta: {references: [{dataset: shop, field: p.id, direction: from}]}}\n") +
+				"  - {name: p, fields: [{name: id, fides_meta: {primary_key: true}}]}\n",
+			"because stands beside with",
+		},
 		"keep that masks its key": {collection("    lethe: {keep: {because: x, mask: [id]}}\n", ""), "id is a primary key, which is never masked"},
 		"object of nobody":        {collection("", "    - {name: r, lethe: {object: shpo}}\n"), `unknown source "shpo"; did you mean "shop"?`},
 		"mentions in a number":    {collection("", "    - {name: r, fides_meta: {data_type: integer}, lethe: {mentions: true}}\n"), "mentions are searched in a column of text"},

@@ -3,6 +3,7 @@ package datamap
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -51,7 +52,23 @@ func rowCollection(m *Map, name string) (*Collection, error) {
 			return c, nil
 		}
 	}
-	return nil, fmt.Errorf("the data map has no collection %s", name)
+	return nil, fmt.Errorf("the data map has no collection %s%s", name, MeantCollection(m, name))
+}
+
+// MeantCollection is the collection that was probably meant by a name that none
+// has, in brackets, or "": most leave the dataset out.
+func MeantCollection(m *Map, name string) string {
+	var all []string
+	for _, c := range m.collections() {
+		if c.Name == name {
+			return " (did you mean " + c.FullName() + "?)"
+		}
+		all = append(all, c.FullName())
+	}
+	if meant, ok := nearest(name, slices.Values(all)); ok {
+		return " (did you mean " + meant + "?)"
+	}
+	return ""
 }
 
 // keyField is the field under which rows of a collection are seeded by their key:

@@ -516,3 +516,47 @@ func example(t testing.TB) *Map {
 	}
 	return m
 }
+
+// The plan of an erasure says which rows a law keeps, and where rows go though
+// what they belong to is kept.
+func TestPlanTellsWhatIsKept(t *testing.T) {
+	t.Parallel()
+	const text = `dataset:
+- fides_key: shop
+  collections:
+  - name: people
+    fides_meta: {masking_strategy_override: {strategy: delete}}
+    fields: [{name: id, fides_meta: {primary_key: true}}, {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+  - name: bills
+    lethe: {keep: {for: P10Y, from: paid, where: {state: [paid, ~]}, because: tax law}}
+    fides_meta: {masking_strategy_override: {strategy: delete}}
+    fields:
+    - {name: id, fides_meta: {primary_key: true}}
+    - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+    - {name: paid}
+    - {name: state}
+  - name: lines
+    LETHE
+    fides_meta: {masking_strategy_override: {strategy: delete}}
+    fields:
+    - {name: id, fides_meta: {primary_key: true}}
+    - {name: bill, fides_meta: {references: [{dataset: shop, field: bills.id, direction: from}]}}
+    - {name: what, data_categories: [user.content]}
+`
+	for lethe, want := range map[string]string{
+		"description: x":              "also those of kept rows of shop.bills (keep: {with: bill} keeps them)",
+		"lethe: {keep: {with: bill}}": "but keep with the rows of shop.bills whose state is paid or empty, P10Y from paid: tax law",
+	} {
+		m, problems := parseText(t, ParseOptions{}, strings.Replace(text, "LETHE", lethe, 1))
+		if m == nil {
+			t.Fatal(problems)
+		}
+		p, err := Compile(m, Builtin(Erasure), []string{"email"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Text(); !strings.Contains(got, want) || !strings.Contains(got, "but keep those whose state is paid or empty, P10Y from paid: tax law") {
+			t.Errorf("expected the plan to say %q, got\n%s", want, got)
+		}
+	}
+}

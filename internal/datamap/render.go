@@ -127,15 +127,35 @@ func (v *Visit) done(k Kind) []string {
 		for _, kept := range v.Collection.Keeps {
 			list = append(list, kept.words())
 		}
+		if l := v.beyond(); l != nil {
+			list = append(list, fmt.Sprintf("also those of kept rows of %s (keep: {with: %s} keeps them)", l.From.Collection.FullName(), l.To.LocalName()))
+		}
 	}
 	return list
+}
+
+// beyond is a way on which rows are deleted though what they belong to may be
+// kept by a law: an invoice's lines.
+func (v *Visit) beyond() *Link {
+	if !v.Delete || len(v.Collection.Keeps) > 0 {
+		return nil
+	}
+	for _, l := range v.Links {
+		if !l.Own && len(l.From.Collection.Keeps) > 0 && l.From.Collection != v.Collection {
+			return &l
+		}
+	}
+	return nil
 }
 
 // words say which rows stay, for how long, and why.
 func (k Keep) words() string {
 	what := "but keep all"
+	if len(k.With) > 0 {
+		what = "but keep with the rows of " + k.keeper().FullName()
+	}
 	if len(k.Where) > 0 {
-		what = "but keep those by " + strings.Join(slices.Sorted(maps.Keys(k.Where)), ", ")
+		what = strings.Replace(what, " all", " those", 1) + " whose " + strings.Join(k.wheres(), " and ")
 	}
 	if k.For != "" {
 		what += fmt.Sprintf(", %s from %s", k.For, k.From)
@@ -149,6 +169,23 @@ func (k Keep) words() string {
 		what += " (masked all the same: " + strings.Join(fields, ", ") + ")"
 	}
 	return what
+}
+
+// wheres are the conditions of a keep: "status is paid or refunded".
+func (k Keep) wheres() []string {
+	var list []string
+	for _, column := range slices.Sorted(maps.Keys(k.Where)) {
+		var values []string
+		for _, v := range k.Where[column] {
+			if v == nil {
+				values = append(values, "empty")
+				continue
+			}
+			values = append(values, *v)
+		}
+		list = append(list, column+" is "+strings.Join(values, " or "))
+	}
+	return list
 }
 
 // JSON is the plan for programs: snake_case, one document, stable keys.
@@ -174,6 +211,7 @@ func (p *Plan) JSON() ([]byte, error) {
 		From    string               `json:"from,omitempty"`
 		Because string               `json:"because"`
 		Mask    []string             `json:"mask,omitempty"`
+		With    string               `json:"with,omitempty"`
 	}
 	type request struct {
 		Field   string `json:"field"`
@@ -251,6 +289,9 @@ func (p *Plan) JSON() ([]byte, error) {
 				break
 			}
 			kept := keep{Where: k.Where, For: k.For, From: k.From, Because: k.Because}
+			if len(k.With) > 0 {
+				kept.With = k.keeper().FullName()
+			}
 			for _, f := range k.Mask {
 				kept.Mask = append(kept.Mask, f.LocalName())
 			}

@@ -30,6 +30,7 @@ func (p *mapReader) resolve() {
 		check()
 	}
 	p.checkAllOf()
+	p.keepWiths()
 	p.checkCategories()
 	p.checkKeys()
 	p.checkEraseOrder()

@@ -85,7 +85,13 @@ type Keep struct {
 	From    string               // column of the start; empty only where For is
 	Because string               // what the letter says: the law, in words
 	Mask    []*Field             // masked though the row is kept, by their own masking, else null_rewrite
+	// With leads, link by link, from the row to the one with which it is kept
+	// (with: invoice_id): Where, For and From are of that one. Empty: its own.
+	With []Link
 }
+
+// keeper is the collection whose row says whether another is kept (With).
+func (k Keep) keeper() *Collection { return k.With[len(k.With)-1].To.Collection }
 
 // FullName is "dataset.collection".
 func (c *Collection) FullName() string { return c.Dataset.Key + "." + c.Name }

@@ -169,8 +169,9 @@ func (d *drafting) judgeAll() {
 		}
 		d.about[t] = !d.isHouse(t) && (d.isPerson(t) || d.isDetail(t))
 		if !d.about[t] && !d.isHouse(t) {
-			for _, c := range t.Columns { // what is called otherwise and has names and an address is a person's
-				if j, ok := byName(c, false); ok && (under(j.category, "user.name.first") || under(j.category, "user.authorization.password")) && j.category != "user.name" {
+			for _, c := range t.Columns { // what is called otherwise and has names, a password or a bank account is a person's
+				if j, ok := byName(c, false); ok && j.category != "user.name" && (under(j.category, "user.name.first") ||
+					under(j.category, "user.authorization.password") || under(j.category, "user.financial.bank_account")) {
 					d.about[t] = true
 				}
 			}

@@ -214,10 +214,20 @@ func (d *Draft) flowField(f *Field) string {
 // reason is why a field is as it is, on one line.
 func reason(f *Field, mark string) string {
 	why := f.Why
+	if f.secret() {
+		why = append(slices.Clone(why), "a secret: it is erased, and not given")
+	}
 	if mark != "" {
 		why = append([]string{mark}, why...)
 	}
 	return oneLine(strings.Join(why, "; "))
+}
+
+// secret tells whether a field opens something: a password's hash, a token. In an
+// archive it would tell the person nothing, and open their account to whoever
+// gets hold of the file.
+func (f *Field) secret() bool {
+	return !f.Key && strings.HasPrefix(f.Category+".", "user.authorization.")
 }
 
 // fieldKeys are a field's keys, its name first.
@@ -226,8 +236,15 @@ func (d *Draft) fieldKeys(f *Field) []string {
 	if f.Category != "" {
 		keys = append(keys, "data_categories: ["+f.Category+"]")
 	}
+	var said []string
 	if f.Provided {
-		keys = append(keys, "lethe: {provided_by: subject}")
+		said = append(said, "provided_by: subject")
+	}
+	if f.secret() {
+		said = append(said, "redact: true")
+	}
+	if len(said) > 0 {
+		keys = append(keys, "lethe: {"+strings.Join(said, ", ")+"}")
 	}
 	var meta []string
 	if f.Key {

@@ -28,6 +28,20 @@ func TestDraftThatWouldBeRefused(t *testing.T) {
 	}
 }
 
+// What opens an account is erased, and not given to whoever gets hold of an archive.
+func TestDraftOfSecrets(t *testing.T) {
+	t.Parallel()
+	users := table("users", "id integer", "email text", "password_digest text")
+	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{users}}, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "- name: password_digest  # by its name; a secret: it is erased, and not given\n            data_categories: [user.authorization.password]\n            lethe: {redact: true}"
+	if !strings.Contains(string(data), want) || strings.Count(string(data), "redact") != 1 {
+		t.Errorf("expected the password alone to be left out\n%s", data)
+	}
+}
+
 // Customers and their orders name one another, both with the tenant: of the two
 // the one that leads from the customer stays, and the other is told.
 func TestDraftOfCompositeKeysInACircle(t *testing.T) {

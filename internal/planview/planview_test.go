@@ -274,3 +274,13 @@ func BenchmarkDraw(b *testing.B) {
 		})
 	}
 }
+
+// Texts are as long as was reckoned with, in whatever font: else names run over
+// what stands beside them where the reader has none of those asked for.
+func TestTextsKeepTheirLength(t *testing.T) {
+	t.Parallel()
+	svg := draw(t, compile(t, large(12), datamap.Erasure, "email"))
+	if all, kept := strings.Count(svg, "<text "), strings.Count(svg, ` textLength="`); all == 0 || all != kept {
+		t.Errorf("expected each of %d texts to say its length, %d do", all, kept)
+	}
+}

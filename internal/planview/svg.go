@@ -24,7 +24,8 @@ type font struct {
 	fill         string
 }
 
-// text writes one line, its baseline at y.
+// text writes one line, its baseline at y. It is as long as was reckoned with,
+// whatever font the reader has: a wider one would run over what stands beside it.
 func (s *svg) text(x, y float64, text string, f font) {
 	more := ""
 	if f.bold {
@@ -33,7 +34,8 @@ func (s *svg) text(x, y float64, text string, f font) {
 	if f.middle {
 		more += ` text-anchor="middle"`
 	}
-	s.printf(`<text x="%s" y="%s" font-size="%s" fill="%s"%s>%s</text>`, num(x), num(y), num(f.size), f.fill, more, escaped(text))
+	long := textWidth(text, f.size, f.bold) / generous
+	s.printf(`<text x="%s" y="%s" font-size="%s" fill="%s" textLength="%s" lengthAdjust="spacingAndGlyphs"%s>%s</text>`, num(x), num(y), num(f.size), f.fill, num(long), more, escaped(text))
 }
 
 // num is a length, to a hundredth.

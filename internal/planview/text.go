@@ -31,8 +31,10 @@ func textWidth(text string, size float64, bold bool) float64 {
 	if bold {
 		total *= 1.07
 	}
-	return total / 1000 * size * 1.03
+	return total / 1000 * size * generous
 }
+
+const generous = 1.03
 
 // shortened cuts a very long name in its middle: both ends tell names apart.
 func shortened(name string) string {

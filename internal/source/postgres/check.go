@@ -149,7 +149,7 @@ func (k *checking) collection(c *datamap.Collection) {
 		k.say(Doubtful, full, "its rows have no key: one that a person is to tick or hold is known by all that it holds, and is not known any more once it changes",
 			"ALTER TABLE "+t.ident()+" ADD PRIMARY KEY (…)")
 	}
-	for _, why := range at.keepMisfits() {
+	for _, why := range at.keepMisfits(k.cat) {
 		k.say(Wrong, full, why, "correct the data map")
 	}
 	k.rights(c, t)

@@ -83,7 +83,7 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 		}
 	}
 	masks, always := at.masks(), len(at.masks())
-	if v.Collection.Keeps != nil && len(at.keepMisfits()) == 0 {
+	if v.Collection.Keeps != nil && len(at.keepMisfits(k.cat)) == 0 {
 		masks = append(masks, at.keepMasks()...)
 	}
 	erasure := "an erasure"

@@ -74,6 +74,11 @@ func (s *Source) touched(plans []*datamap.Plan, sweeps []source.Selection, texts
 			for _, r := range v.Referrers {
 				add(r.From.Collection)
 			}
+			for _, k := range v.Collection.Keeps {
+				for _, l := range k.With {
+					add(l.To.Collection)
+				}
+			}
 		}
 	}
 	for _, sel := range sweeps {

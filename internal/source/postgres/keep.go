@@ -37,9 +37,10 @@ func (s *stop) kept(alias string) string {
 func (w *writer) until(s *stop, alias string) string {
 	ends := make([]string, len(s.c.Keeps))
 	for i, k := range s.c.Keeps {
+		at := w.law(s, k, alias)
 		end := "'infinity'::timestamptz"
 		if k.From != "" {
-			from := s.t.columns[k.From].instant(col(alias, k.From))
+			from := at.t.columns[k.From].instant(col(at.alias, k.From))
 			of := w.bind(fmt.Sprintf("keep for %s %d", s.c.FullName(), i), func(*run) any { return k.For }) + "::text::interval"
 			// The last day is the person's, see period.Until.
 			last := "(date_trunc('day', " + from + ", 'UTC') + " + of + " + interval '1 day')"
@@ -48,15 +49,53 @@ func (w *writer) until(s *stop, alias string) string {
 			}
 			end = "coalesce(" + last + ", 'infinity')"
 		}
-		ends[i] = "CASE WHEN " + w.keeps(s, i, alias) + " THEN " + end + " END"
+		if at.rows == "" {
+			ends[i] = "CASE WHEN " + w.keeps(s, i, alias) + " THEN " + end + " END"
+		} else {
+			ends[i] = "(SELECT max(" + end + ")" + at.rows + " AND " + w.lawful(s, i, at) + ")"
+		}
 	}
 	return "greatest(" + strings.Join(ends, ", ") + ")"
 }
 
 // keeps is the condition that the i-th keep of a collection keeps a row.
 func (w *writer) keeps(s *stop, i int, alias string) string {
+	at := w.law(s, s.c.Keeps[i], alias)
+	if at.rows == "" {
+		return w.lawful(s, i, at)
+	}
+	return "EXISTS (SELECT 1" + at.rows + " AND " + w.lawful(s, i, at) + ")"
+}
+
+// A law is where the columns of a keep stand: in the row itself, or in the rows
+// with which it is kept, which are looked up.
+type law struct {
+	t     *table
+	alias string
+	rows  string // " FROM … WHERE …"; "" where it is the row itself
+}
+
+func (w *writer) law(s *stop, k datamap.Keep, alias string) law {
+	at := law{t: s.t, alias: alias}
+	var from, where []string
+	for i, l := range k.With {
+		next := law{t: w.p.cat.table(l.To.Collection), alias: fmt.Sprintf("law%d", i)}
+		from = append(from, next.t.ident()+" "+next.alias)
+		for _, pair := range l.Pairs() {
+			where = append(where, col(next.alias, pair.To.Name)+" = "+col(at.alias, pair.From.Name))
+		}
+		at = next
+	}
+	if len(from) > 0 {
+		at.rows = " FROM " + strings.Join(from, ", ") + " WHERE " + all(where)
+	}
+	return at
+}
+
+// lawful is the condition that the row at which a keep's columns stand is kept by it.
+func (w *writer) lawful(s *stop, i int, at law) string {
 	k := s.c.Keeps[i]
-	where := w.fits(s, k.Where, alias, fmt.Sprintf("keep %s %d", s.c.FullName(), i))
+	where := w.fits(at.t, k.Where, at.alias, fmt.Sprintf("keep %s %d", s.c.FullName(), i))
 	if k.From != "" {
 		cutoff := w.bind(fmt.Sprintf("keep since %s", k.For), func(r *run) any {
 			of, err := period.Parse(k.For)
@@ -65,7 +104,7 @@ func (w *writer) keeps(s *stop, i int, alias string) string {
 			}
 			return period.Cutoff(r.walk.Today, of)
 		})
-		from := s.t.columns[k.From].instant(col(alias, k.From))
+		from := at.t.columns[k.From].instant(col(at.alias, k.From))
 		where = append(where, "coalesce("+from+" >= "+cutoff+"::timestamptz, true)")
 	}
 	return "(" + all(append(where, "true")) + ")"
@@ -85,10 +124,10 @@ func (c *column) dated() bool {
 
 // fits are the conditions of column -> admitted values, as retention rules have
 // them: NULL, a text, * for any run of characters, <WORD> for letters and digits.
-func (w *writer) fits(s *stop, where map[string][]*string, alias, name string) []string {
+func (w *writer) fits(t *table, where map[string][]*string, alias, name string) []string {
 	var conditions []string
 	for _, column := range slices.Sorted(maps.Keys(where)) {
-		c := s.t.columns[column]
+		c := t.columns[column]
 		expr := col(alias, column)
 		var exact, like, words, ways []string
 		for _, v := range where[column] {
@@ -122,15 +161,34 @@ func (w *writer) fits(s *stop, where map[string][]*string, alias, name string) [
 
 // misfits of a collection's keeps are told before a row is erased that should
 // have been kept.
-func (s *stop) keepMisfits() (reasons []string) {
+func (s *stop) keepMisfits(cat *catalogue) (reasons []string) {
 	for _, k := range s.c.Keeps {
+		t, whose := s.t, s.c
+		for _, l := range k.With {
+			next := cat.table(l.To.Collection)
+			if next == nil {
+				reasons = append(reasons, fmt.Sprintf("there is no table or view %s, or it may not be seen, with whose rows those of %s are kept", l.To.Collection.FullName(), s.c.FullName()))
+				t = nil
+				break
+			}
+			for _, pair := range l.Pairs() {
+				from, to := t.columns[pair.From.Name], next.columns[pair.To.Name]
+				if from == nil || to == nil || from.class != to.class {
+					reasons = append(reasons, fmt.Sprintf("%s and %s, by which rows are kept together, are not there or cannot be compared", pair.From.FullName(), pair.To.FullName()))
+				}
+			}
+			t, whose = next, l.To.Collection
+		}
+		if t == nil {
+			continue
+		}
 		for _, name := range slices.Concat(slices.Collect(maps.Keys(k.Where)), []string{k.From}) {
-			switch c := s.t.columns[name]; {
+			switch c := t.columns[name]; {
 			case name == "":
 			case c == nil:
-				reasons = append(reasons, fmt.Sprintf("there is no column %s.%s, by which rows are kept", s.c.FullName(), name))
+				reasons = append(reasons, fmt.Sprintf("there is no column %s.%s, by which rows are kept", whose.FullName(), name))
 			case name == k.From && !c.dated():
-				reasons = append(reasons, fmt.Sprintf("%s.%s, from which rows are kept, is neither a date nor a time", s.c.FullName(), name))
+				reasons = append(reasons, fmt.Sprintf("%s.%s, from which rows are kept, is neither a date nor a time", whose.FullName(), name))
 			}
 		}
 		if _, err := period.Parse(k.For); k.From != "" && err != nil {

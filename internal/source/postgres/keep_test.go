@@ -124,6 +124,80 @@ func TestKeep(t *testing.T) {
 	})
 }
 
+// TestKeepWith: an invoice's lines, and what hangs on them, say nothing of how
+// long a law keeps them. They stay with their invoice, and go with it.
+func TestKeepWith(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, officeSchema+`
+			CREATE TABLE lines (id int PRIMARY KEY, invoice_id int REFERENCES invoices, what text);
+			CREATE TABLE remarks (id int PRIMARY KEY, line_id int REFERENCES lines, body text);
+			INSERT INTO lines SELECT i * 10 + n, i, 'thing' FROM generate_series(10, 17) i, generate_series(1, 2) n;
+			INSERT INTO remarks SELECT id, id, 'r' FROM lines;`)
+		s := sourceOf(t, pool, "office", o)
+		m := mapOf(t, officeMap+`
+      - name: lines
+        lethe: {keep: {with: invoice_id, mask: [what]}}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: invoice_id, fides_meta: {references: [{dataset: office, field: invoices.id, direction: from}]}}
+          - {name: what, data_categories: [user.content]}
+      - name: remarks
+        lethe: {keep: {with: line_id}}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: line_id, fides_meta: {references: [{dataset: office, field: lines.id, direction: from}]}}
+          - {name: body, data_categories: [user.content]}
+`)
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example"), Today: midnight("2026-11-23")}
+		done, err := s.Erase(t.Context(), walk, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := by(done.Findings)
+		expect(t, is["lines"], 14, 0, 6, 8)   // of the invoices 11, 14 and 15; those of 10, 12, 13 and 17 are masked
+		expect(t, is["remarks"], 14, 0, 6, 0) // and stay as they are
+		if is["lines"].Kept != 8 || is["remarks"].Kept != 8 {
+			t.Errorf("expected eight kept rows of each, got %+v, %+v", is["lines"], is["remarks"])
+		}
+		const left = "SELECT string_agg(l.id || coalesce(what, '') || r.body, ' ' ORDER BY l.id) FROM lines l JOIN remarks r ON r.line_id = l.id"
+		if got := text(t, pool, left); got != "101r 102r 121r 122r 131r 132r 161thingr 162thingr 171r 172r" {
+			t.Errorf("expected the lines and remarks of kept invoices to stay, got %s", got)
+		}
+		ends := map[string]string{}
+		for _, k := range done.Kept {
+			ends[k.Collection+" "+k.Key] = k.Until.Format("2006-01-02")
+		}
+		if ends["office.lines 121"] != "2026-11-24" || ends["office.remarks 122"] != "2026-11-24" || ends["office.lines 131"] != "0001-01-01" {
+			t.Errorf("expected each to have the end of its invoice, got %v", ends)
+		}
+		again, err := s.Look(t.Context(), walk, source.Holds{}, done.Keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range again.Findings {
+			if f.Rows != 0 {
+				t.Errorf("expected nothing left to do, got %+v", f)
+			}
+		}
+		// The law of invoice 12 has ended: it goes, with all that was kept with it.
+		picked := planOf(t, m, datamap.Erasure, "row:office.invoices", "row:office.lines", "row:office.remarks").Exactly()
+		walk = source.Walk{Plan: picked, Today: midnight("2026-11-24"), Seeds: []source.Seed{
+			{Type: "row:office.invoices", Value: "12"}, {Type: "row:office.lines", Value: "121"}, {Type: "row:office.lines", Value: "122"},
+			{Type: "row:office.remarks", Value: "121"}, {Type: "row:office.remarks", Value: "122"}}}
+		if done, err = s.Erase(t.Context(), walk, source.Holds{}, noNote); err != nil {
+			t.Fatal(err)
+		}
+		is = by(done.Findings)
+		expect(t, is["invoices"], 1, 0, 1, 0)
+		expect(t, is["lines"], 2, 0, 2, 0)
+		expect(t, is["remarks"], 2, 0, 2, 0)
+	})
+}
+
 const crowdSchema = `
 CREATE TABLE guests (id int PRIMARY KEY, email text, token text, desk int, code uuid);
 CREATE TABLE visits (id int PRIMARY KEY, token text, desk int, code uuid, page text);

@@ -110,6 +110,13 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 				collections = append(collections, r.From.Collection)
 			}
 		}
+		for _, k := range v.Collection.Keeps {
+			for _, l := range k.With {
+				if plan.Kind == datamap.Erasure && s.holds(l.To.Collection) {
+					collections = append(collections, l.To.Collection)
+				}
+			}
+		}
 	}
 	var cat *catalogue
 	err := s.inTx(ctx, conn, reading, func(tx pgx.Tx) (err error) { // under the same limits as a walk
@@ -182,7 +189,7 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 			reasons = append(reasons, st.unseen(cat)...)
 		}
 		if p.keeping(st) {
-			reasons = append(reasons, st.keepMisfits()...)
+			reasons = append(reasons, st.keepMisfits(cat)...)
 		}
 	}
 	s.tieUp(p)

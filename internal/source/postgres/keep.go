@@ -53,6 +53,9 @@ func (w *writer) until(s *stop, alias string) string {
 			ends[i] = "CASE WHEN " + w.keeps(s, i, alias) + " THEN " + end + " END"
 		} else {
 			ends[i] = "(SELECT max(" + end + ")" + at.rows + " AND " + w.lawful(s, i, at) + ")"
+			if w.p.shard {
+				ends[i] = "coalesce(" + ends[i] + ", CASE WHEN " + keeperAway(k, alias, at) + " THEN 'infinity'::timestamptz END)"
+			}
 		}
 	}
 	return "greatest(" + strings.Join(ends, ", ") + ")"
@@ -64,7 +67,21 @@ func (w *writer) keeps(s *stop, i int, alias string) string {
 	if at.rows == "" {
 		return w.lawful(s, i, at)
 	}
-	return "EXISTS (SELECT 1" + at.rows + " AND " + w.lawful(s, i, at) + ")"
+	kept := "EXISTS (SELECT 1" + at.rows + " AND " + w.lawful(s, i, at) + ")"
+	if w.p.shard {
+		kept = "(" + kept + " OR " + keeperAway(s.c.Keeps[i], alias, at) + ")"
+	}
+	return kept
+}
+
+// keeperAway is the condition that the row with which one is kept stands in none
+// of this shard's tables: nobody here can tell how long, so it is kept.
+func keeperAway(k datamap.Keep, alias string, at law) string {
+	var where []string
+	for _, pair := range k.With[0].Pairs() {
+		where = append(where, col(alias, pair.From.Name)+" IS NOT NULL")
+	}
+	return "(" + all(append(where, "NOT EXISTS (SELECT 1"+at.rows+")")) + ")"
 }
 
 // A law is where the columns of a keep stand: in the row itself, or in the rows

@@ -370,3 +370,52 @@ func TestKeptRowsAreMaskedByAnyStrategy(t *testing.T) {
 		})
 	}
 }
+
+// TestKeepWithOnAShard: where the invoice of a line lies in another shard, nobody
+// here can tell how long the line is kept; so it is.
+func TestKeepWithOnAShard(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		for shard, want := range map[bool]string{false: "", true: "1"} {
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `
+				CREATE TABLE people (id int PRIMARY KEY, mail text);
+				CREATE TABLE bills (id int PRIMARY KEY, paid date);
+				CREATE TABLE lines (id int PRIMARY KEY, person int, bill int, what text);
+				INSERT INTO people VALUES (1, 'a@x.example');
+				INSERT INTO bills VALUES (2, '1999-01-01');
+				INSERT INTO lines VALUES (1, 1, 1, 'of a bill elsewhere'), (2, 1, 2, 'of one that is over'), (3, 1, NULL, 'of none');`)
+			o.Shard = shard
+			s := sourceOf(t, pool, "office", o)
+			m := mapOf(t, `dataset:
+  - fides_key: office
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+      - name: bills
+        lethe: {keep: {for: P10Y, from: paid, because: tax law}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: paid}]
+      - name: lines
+        lethe: {keep: {with: bill}}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: office, field: people.id, direction: from}]}}
+          - {name: bill, fides_meta: {references: [{dataset: office, field: bills.id, direction: to}]}}
+          - {name: what, data_categories: [user.content]}
+`)
+			walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example"), Today: midnight("2026-11-23")}
+			done, err := s.Erase(t.Context(), walk, source.Holds{}, noNote)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := text(t, pool, "SELECT coalesce(string_agg(id::text, ' '), '') FROM lines"); got != want {
+				t.Errorf("shard %t: expected line %q to stay, got %q", shard, want, got)
+			}
+			if shard && (len(done.Kept) != 1 || !done.Kept[0].Until.IsZero()) {
+				t.Errorf("expected it to be noted without an end, got %+v", done.Kept)
+			}
+		}
+	})
+}

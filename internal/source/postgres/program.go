@@ -36,6 +36,7 @@ type program struct {
 	known sync.Map // see remember
 
 	overShared int64 // see brake.go; 0: no brake
+	shard      bool  // rows may be named that lie in another database of the source
 
 	ties []*tie // references whose other end may lie elsewhere, see feeds.go
 }
@@ -146,7 +147,7 @@ func (s *Source) holds(c *datamap.Collection) bool {
 
 // bind finds every collection's table and columns. All that is missing is told at once.
 func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
-	p := &program{source: s.name, plan: plan, cat: cat, of: map[string]*stop{}, at: map[uint32][]*stop{}, statements: map[string]*statement{}, overShared: s.o.OverShared}
+	p := &program{source: s.name, plan: plan, cat: cat, of: map[string]*stop{}, at: map[uint32][]*stop{}, statements: map[string]*statement{}, overShared: s.o.OverShared, shard: s.o.Shard}
 	var reasons []string
 	missing := func(c *datamap.Collection, columns ...string) {
 		t := cat.table(c)

@@ -295,7 +295,12 @@ func printFindings(out io.Writer, list []source.Finding, dry bool) {
 		header = append(header, "stays")
 	}
 	t := newTable(out, header...)
+	var empty []string
 	for _, f := range list {
+		if f.Rows+f.Shared+f.Erased+f.Masked+f.Held+f.Kept+f.Stays == 0 {
+			empty = append(empty, f.Collection)
+			continue
+		}
 		cells := []any{f.Collection, f.Source, thousands(f.Rows), thousands(f.Shared)}
 		if changed {
 			cells = append(cells, thousands(f.Erased), thousands(f.Masked), thousands(f.Held), thousands(f.Kept))
@@ -305,5 +310,13 @@ func printFindings(out io.Writer, list []source.Finding, dry bool) {
 		}
 		t.row(cells...)
 	}
-	t.flush()
+	if len(empty) < len(list) {
+		t.flush()
+	}
+	switch n := len(empty); {
+	case n > 3: // --json names them
+		fmt.Fprintf(out, "Nothing in %d other collections.\n", n)
+	case n > 0:
+		fmt.Fprintf(out, "Nothing in %s.\n", printable(strings.Join(empty, ", ")))
+	}
 }

@@ -24,4 +24,8 @@ func TestFindingsThatStay(t *testing.T) {
 	if head, row := strings.Fields(strings.ToLower(lines[0])), strings.Fields(lines[1]); head[len(head)-1] != "stays" || row[len(row)-1] != "3" {
 		t.Errorf("expected a column for the three orders that stay, got %q", lines)
 	}
+	list = append(list, source.Finding{Source: "shop", Collection: "shop.wishes"})
+	if lines = printed(); len(lines) != 3 || lines[2] != "Nothing in shop.wishes." {
+		t.Errorf("expected a collection with nothing to be no row of the table, got %q", lines)
+	}
 }

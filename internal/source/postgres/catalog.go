@@ -122,6 +122,11 @@ func (t *table) isKey(columns []string) bool {
 	return covers(t.key) || slices.ContainsFunc(t.unique, covers)
 }
 
+// mayBeNull tells whether a column admits NULL: equal to nothing, it names no row.
+func (t *table) mayBeNull(column string) bool {
+	return t.columns[column] == nil || !t.columns[column].notNull
+}
+
 // mapName is the name under which a collection's table is looked up.
 func mapName(c *datamap.Collection) string {
 	if c.Dataset != nil && c.Dataset.Schema != "" {

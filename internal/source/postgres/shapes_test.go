@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +189,41 @@ dataset:
 		}
 		if n := number(t, pool, "SELECT count(*) FROM logins WHERE email = 'b@x.example'"); n != 1 {
 			t.Error("expected other people's rows to stay")
+		}
+	})
+}
+
+// TestKeysThatMayBeNull: a row whose key is NULL is equal to none, so an erasure
+// would pass it over and the second look not see it. Such a key is refused.
+func TestKeysThatMayBeNull(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE logins (id int UNIQUE, email text) PARTITION BY HASH (id); CREATE TABLE logins1 PARTITION OF logins FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+			INSERT INTO logins VALUES (1, 'a@x.example'), (NULL, 'a@x.example'), (NULL, 'a@x.example'), (2, 'b@x.example')`)
+		m := func(key string) *datamap.Map {
+			return mapOf(t, `dataset: [{fides_key: w, lethe: {source: w, basis: f}, collections: [{name: logins, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id`+key+`}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]}]}]`)
+		}
+		s := sourceOf(t, pool, "w", o)
+		erase := func(m *datamap.Map) error {
+			_, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote)
+			return err
+		}
+		keyed := m(", fides_meta: {primary_key: true}")
+		doubts, err := s.Check(t.Context(), keyed)
+		if err != nil || !slices.ContainsFunc(doubts, func(d postgres.Doubt) bool {
+			return d.Level == postgres.Wrong && d.Subject == "w.logins" && strings.Contains(d.Sentence, "may be NULL")
+		}) {
+			t.Errorf("expected check to say that the key may be NULL, got %+v, %v", doubts, err)
+		}
+		if err := erase(keyed); err == nil || !strings.Contains(err.Error(), "may be NULL") {
+			t.Errorf("expected the erasure to be refused, got %v", err)
+		}
+		if err := erase(m("")); err != nil {
+			t.Fatal(err)
+		}
+		if n := number(t, pool, "SELECT count(*) FROM logins"); n != 1 {
+			t.Errorf("expected only the other person's row to be left, got %d", n)
 		}
 	})
 }

@@ -52,6 +52,8 @@ type column struct {
 	length    int     // varchar(n), char(n); 0: none
 	exact     string  // typ with its modifier, as in numeric(6,2)
 	domain    string  // its domain, quoted; "" for none
+	collation string  // quoted, where it is not the database's own; "" for that one and for types without any
+	loose     bool    // by its collation texts that differ may be equal, and no pattern can be matched
 	element   *column // of an array: its elements
 	place     *place  // a place inside a column rather than a column, see places.go
 }
@@ -225,7 +227,8 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 		       coalesce(CASE e.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(e.oid, NULL) END, ''), coalesce(e.oid, 0), coalesce(e.typcategory::text, ''),
 		       coalesce(format_type(e.oid, CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END), ''),
 		       CASE WHEN f.typbasetype <> 0 THEN format_type(f.oid, NULL) ELSE '' END,
-		       CASE WHEN e.typname IN ('varchar', 'bpchar') THEN greatest(CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END - 4, 0) ELSE 0 END
+		       CASE WHEN e.typname IN ('varchar', 'bpchar') THEN greatest(CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END - 4, 0) ELSE 0 END,
+		       coalesce(l.collnamespace::regnamespace::text || '.' || quote_ident(l.collname), ''), NOT coalesce(l.collisdeterministic, true)
 		FROM pg_attribute a
 		CROSS JOIN LATERAL (
 			WITH RECURSIVE d AS (
@@ -238,6 +241,7 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 		JOIN pg_type b ON b.oid = d.oid
 		LEFT JOIN pg_type f ON f.oid = b.typelem AND b.typcategory = 'A'
 		LEFT JOIN pg_type e ON e.oid = coalesce(nullif(f.typbasetype, 0), f.oid)
+		LEFT JOIN pg_collation l ON l.oid = a.attcollation AND l.oid <> 'pg_catalog."default"'::regcollation
 		WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped
 		ORDER BY a.attrelid, a.attnum`, oids)
 	if err != nil {
@@ -247,12 +251,13 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 	var col, element column
 	var category, elementCategory string
 	_, err = pgx.ForEachRow(rows, []any{&rel, &col.name, &col.notNull, &col.generated, &col.identity, &col.typ, &base, &category, &col.exact, &col.length, &col.domain,
-		&element.typ, &elementOID, &elementCategory, &element.exact, &element.domain, &element.length}, func() error {
+		&element.typ, &elementOID, &elementCategory, &element.exact, &element.domain, &element.length, &col.collation, &col.loose}, func() error {
 		n := col
 		n.class = classOf(base, n.typ, category)
 		if n.class == classArray && elementOID != 0 {
 			e := element
 			e.name, e.class = n.name, classOf(elementOID, e.typ, elementCategory)
+			e.collation, e.loose = n.collation, n.loose
 			n.element = &e
 		}
 		c.tables[rel].columns[n.name] = &n

@@ -358,7 +358,7 @@ func (w *writer) strayAddresses(t task, rel relation) string {
 		for _, f := range s.addresses() {
 			c := w.p.columnOf(f)
 			by := func(l datamap.Link, _ []strand) string { return w.linkValues(l, w.v, rel, "mine") }
-			from = append(from, "SELECT l.v::text AS a FROM ("+w.leading([]strand{{from: c, to: c}}, s, rel(s), "k.mine AND NOT k.seed", by)+") l")
+			from = append(from, "SELECT "+bytewise("l.v")+" AS a FROM ("+w.leading([]strand{{from: c, to: c}}, s, rel(s), "k.mine AND NOT k.seed", by)+") l")
 		}
 	}
 	if len(from) == 0 {

@@ -201,7 +201,8 @@ func (k *checking) identity(f *datamap.Field, t *table) {
 		case datamap.Fold:
 			expression, there = "lower("+name+")", t.indexedBy("lower("+name+")")
 		case datamap.E164:
-			expression, there = digitsOf(name), t.indexedBy(digitsOf(name))
+			expression = digitsOf(t.columns[f.Name].legible(name))
+			there = t.indexedBy(expression)
 		}
 	}
 	if !there {

@@ -110,10 +110,10 @@ func (w *writer) fits(s *stop, where map[string][]*string, alias, name string) [
 			ways = append(ways, c.compared(expr)+" = ANY("+c.array(list("exact", c.class.only(exact)))+")")
 		}
 		if len(like) > 0 {
-			ways = append(ways, expr+"::text LIKE ANY("+list("like", like)+"::text[])")
+			ways = append(ways, bytewise(expr)+" LIKE ANY("+list("like", like)+"::text[])")
 		}
 		if len(words) > 0 {
-			ways = append(ways, expr+"::text ~ ANY("+list("words", words)+"::text[])")
+			ways = append(ways, bytewise(expr)+" ~ ANY("+list("words", words)+"::text[])")
 		}
 		conditions = append(conditions, "coalesce("+anyOf(ways)+", false)")
 	}

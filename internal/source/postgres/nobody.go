@@ -37,7 +37,7 @@ var nobody = regexp.MustCompile(nobodysAddress)
 func (c *column) leads(expr string) string {
 	switch {
 	case c.class.textual():
-		text := "lower(btrim(" + expr + "::text))"
+		text := "lower(btrim(" + bytewise(expr) + "))"
 		return text + " NOT IN ('" + strings.Join(placeholders(), "', '") + "') AND " + text + " !~ '" + nobodysAddress + "'"
 	case c.class == classUUID:
 		return expr + " NOT IN ('" + noUUID + "'::uuid, '" + allUUID + "'::uuid)"

@@ -49,7 +49,7 @@ func (t *table) at(f *datamap.Field) *column {
 	if f.Parent != nil && c.class != classJSON {
 		return nil
 	}
-	return &column{name: placeName(f), typ: "text", class: classText, place: &place{in: c, path: f.Path(), one: declaredSingle(f)}}
+	return &column{name: placeName(f), typ: "text", class: classText, collation: c.collation, loose: c.loose, place: &place{in: c, path: f.Path(), one: declaredSingle(f)}}
 }
 
 func declaredSingle(f *datamap.Field) bool {

@@ -243,18 +243,15 @@ func TestTriggerThatRaises(t *testing.T) {
 // inSchema is text, of tables of the zoo.
 func inSchema(t testing.TB, pool *pgxpool.Pool, sql string) string {
 	t.Helper()
-	conn, err := pool.Acquire(t.Context())
+	tx, err := pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Release()
+	defer func() { _ = tx.Rollback(t.Context()) }()
 	var v *string
-	_, err = conn.Exec(t.Context(), `SET search_path TO "Zoo x", public`)
+	_, err = tx.Exec(t.Context(), `SET LOCAL search_path TO "Zoo x", public`)
 	if err == nil {
-		err = conn.QueryRow(t.Context(), "SELECT ("+sql+")::text").Scan(&v)
-	}
-	if err == nil {
-		_, err = conn.Exec(t.Context(), "RESET search_path")
+		err = tx.QueryRow(t.Context(), "SELECT ("+sql+")::text").Scan(&v)
 	}
 	if err != nil || v == nil {
 		t.Fatalf("%s: %v", sql, err)

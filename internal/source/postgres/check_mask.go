@@ -95,12 +95,21 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 		if err != nil {
 			return nil, err
 		}
+		meeting := ""
+		if why == "" {
+			if why, meeting, err = refusedBesideOthers(ctx, conn, t, k.whole(t), m, masks); err != nil {
+				return nil, err
+			}
+		}
 		if why == "" {
 			continue
 		}
 		level, more := Wrong, ""
-		if v.Delete && i < always {
+		switch {
+		case v.Delete && i < always:
 			level, more = Doubtful, ", should a row have to stay"
+		case meeting != "":
+			level, more = Doubtful, ", should two rows meet in "+meeting
 		}
 		all = append(all, Misfit{m.field, Doubt{level, m.field.FullName(), erasure + " cannot mask it" + more + ": " + why,
 			"give the field a masking_strategy_override that fits, or change the column"}})
@@ -110,7 +119,7 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 
 // refused says why a column cannot hold its masked value, or "".
 func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
-	if why := cannotHold(t, m); why != "" {
+	if why := cannotHold(m); why != "" {
 		return why, nil
 	}
 	if m.field.Parent != nil || m.column.class == classJSON {
@@ -159,14 +168,12 @@ func refusedByPart(ctx context.Context, conn *pgxpool.Conn, whole []uint32, m ma
 
 // cannotHold says why a column cannot hold its masked value as far as its
 // definition tells, or "".
-func cannotHold(t *table, m mask) string {
+func cannotHold(m mask) string {
 	c := m.column
 	of, inside := c, m.field.Parent != nil || c.class == classJSON
 	if c.class == classArray && c.element != nil {
 		of = c.element
 	}
-	same := m.how == "string_rewrite" || m.bits > 0 && m.letters < 32
-	unique := slices.ContainsFunc(t.unique, func(u []string) bool { return len(u) == 1 && u[0] == c.name })
 	switch {
 	case inside && (m.field.Parent != nil || m.how != "null_rewrite"):
 		return ""
@@ -178,10 +185,71 @@ func cannotHold(t *table, m mask) string {
 		return fmt.Sprintf("what is encrypted has at least %d letters, and four for every three bytes of the value", shortestCipher)
 	case (m.how == "random_string_rewrite" || m.how == strategyAES || m.bits > 0) && !of.class.textual():
 		return "letters and digits do not fit type " + of.typ
-	case m.how == "random_string_rewrite" && m.letters < 8 && unique, same && unique:
-		return "each row must have a value of its own, and " + m.how + " gives the same to several"
 	}
 	return ""
+}
+
+// repeats tells whether a mask gives the same value to several rows.
+func (m mask) repeats() bool {
+	return m.how == "string_rewrite" || m.how == "random_string_rewrite" && m.letters < 8 || m.bits > 0 && m.letters < 32
+}
+
+// differing is the condition that index x forbids two rows to be alike in a column
+// of its table (a number), perhaps together with others: one over the column itself
+// or over an expression of it.
+func differing(column string) string {
+	return `(x.indislive AND (x.indisunique OR x.indisexclusion) AND (` + column + ` = ANY((x.indkey::int2[])[0:x.indnkeyatts - 1]) OR x.indexprs IS NOT NULL AND EXISTS (
+		SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = x.indexrelid AND d.refobjid = x.indrelid AND d.refobjsubid = ` + column + `)))`
+}
+
+// refusedBesideOthers looks at what must differ from row to row: unique indexes
+// and exclusions over the column, over an expression of it, or over a column that
+// Postgres makes of it. One of several columns, or of part of the rows, is told in
+// meeting: whether two masked rows are alike in it depends on the rows.
+func refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask, masks []mask) (why, meeting string, err error) {
+	if m.field.Parent != nil || !m.repeats() && m.how != "null_rewrite" {
+		return "", "", nil
+	}
+	rows, err := conn.Query(ctx, `
+		SELECT DISTINCT i.relname::text, x.indisunique AND x.indnkeyatts = 1 AND x.indpred IS NULL,
+		       coalesce((to_jsonb(x) ->> 'indnullsnotdistinct')::bool, false), -- Postgres 15 and later
+		       ARRAY(SELECT o.attname::text FROM pg_attribute o WHERE o.attrelid = a.attrelid AND o.attnum <> n.num AND o.attnum = ANY(k.columns) ORDER BY o.attname)
+		FROM pg_attribute a
+		CROSS JOIN LATERAL (
+			SELECT a.attnum AS num
+			UNION SELECT f.adnum FROM pg_attrdef f JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+			WHERE f.adrelid = a.attrelid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum) n
+		JOIN pg_index x ON x.indrelid = a.attrelid AND `+differing("n.num")+`
+		JOIN pg_class i ON i.oid = x.indexrelid
+		CROSS JOIN LATERAL (SELECT (x.indkey::int2[])[0:x.indnkeyatts - 1] AS columns) k
+		WHERE a.attrelid = ANY($1) AND a.attname = $2
+		ORDER BY 2 DESC, 1`, whole, m.column.name)
+	if err != nil {
+		return "", "", fmt.Errorf("read what must be unique: %w", err)
+	}
+	type index struct {
+		Name         string
+		Alone, Nulls bool
+		Others       []string
+	}
+	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[index])
+	if err != nil {
+		return "", "", fmt.Errorf("read what must be unique: %w", err)
+	}
+	for _, x := range indexes {
+		differ := m.how == "null_rewrite" && !x.Nulls || len(x.Others) > 0 && t.isKey(x.Others) || slices.ContainsFunc(masks, func(o mask) bool {
+			return o.field.Parent == nil && slices.Contains(x.Others, o.column.name) && (o.how != "null_rewrite" || !x.Nulls) && !o.repeats()
+		})
+		if differ {
+			continue
+		}
+		why = "each row must have a value of its own, and " + m.how + " gives the same to several"
+		if !x.Alone {
+			meeting = x.Name
+		}
+		return why, meeting, nil
+	}
+	return "", "", nil
 }
 
 // refusedByKey looks at foreign keys: one of the column's own, whose parent has

@@ -343,3 +343,71 @@ dataset:
 		t.Errorf("expected three columns that cannot be masked everywhere, got %v", told)
 	}
 }
+
+// TestMasksThatMustDiffer: whatever forbids two rows to be alike is told of a
+// mask that makes them so: for certain where it is of all rows and nothing else.
+func TestMasksThatMustDiffer(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE EXTENSION btree_gist;
+		CREATE TABLE people (id int PRIMARY KEY, tenant int NOT NULL, email text, a text, b text, c text, d text, e text, f text, g text, h text, i text, j text, k text,
+			norm text GENERATED ALWAYS AS (lower(h)) STORED UNIQUE, UNIQUE (tenant, b), UNIQUE (id, d), UNIQUE (e, f), EXCLUDE USING gist (g WITH =), UNIQUE (i, k));
+		CREATE UNIQUE INDEX ON people (lower(a)); CREATE UNIQUE INDEX ON people (c) WHERE tenant > 1; CREATE UNIQUE INDEX ON people (id) INCLUDE (j);`)
+	fields := ""
+	for _, name := range strings.Fields("a b c d e f g h i j k") {
+		strategy := "{strategy: string_rewrite, configuration: {rewrite_value: gone}}"
+		switch name {
+		case "f":
+			strategy = "{strategy: random_string_rewrite}"
+		case "k":
+			strategy = "{strategy: null_rewrite}"
+		}
+		fields += "\n          - {name: " + name + ", data_categories: [user.content], fides_meta: {masking_strategy_override: " + strategy + "}}"
+	}
+	doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}`+fields))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{}
+	for _, d := range doubts {
+		if strings.Contains(d.Sentence, "a value of its own") {
+			told[strings.TrimPrefix(d.Subject, "w.people.")] = d.Level + strings.TrimPrefix(strings.Split(d.Sentence, ":")[0], "an erasure cannot mask it")
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"a": "wrong", "h": "wrong", "b": "doubtful, should two rows meet in people_tenant_b_key",
+		"c": "doubtful, should two rows meet in people_c_idx", "g": "doubtful, should two rows meet in people_g_excl"}, told); diff != "" {
+		t.Errorf("expected masks that make rows alike to be told (-want +got): %s", diff)
+	}
+}
+
+// TestMasksOfNullsThatMustDiffer: Postgres 15 lets an index take two NULLs for alike.
+func TestMasksOfNullsThatMustDiffer(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	if number(t, pool, "SELECT current_setting('server_version_num')::bigint") < 150000 {
+		t.Skip("this Postgres has no NULLS NOT DISTINCT")
+	}
+	pgtest.Exec(t, pool, `CREATE TABLE people (id int PRIMARY KEY, email text UNIQUE, a text, UNIQUE NULLS NOT DISTINCT (a))`)
+	doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), mapOf(t, `dataset: [{fides_key: w, lethe: {source: w, basis: f}, collections: [{name: people, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}, {name: a, data_categories: [user.content]}]}]}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, d := range doubts {
+		if d.Level == postgres.Wrong {
+			told = append(told, d.Subject)
+		}
+	}
+	if !slices.Equal(told, []string{"w.people.a"}) {
+		t.Errorf("expected the column to be told that admits one NULL, got %v", told)
+	}
+}

@@ -40,6 +40,7 @@ type table struct {
 	policies     []rowPolicy
 	can          map[string]bool
 	writes       int // what can be done to its rows, a bit a command: 4 is UPDATE, 16 DELETE (pg_relation_is_updatable)
+	published    int // which of these a publication forbids
 }
 
 type column struct {
@@ -201,7 +202,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 			oids = append(oids, oid)
 		}
 	}
-	for _, read := range []func(context.Context, pg.DB, []uint32) error{c.readColumns, c.readIndexes, c.readTriggers, c.readSecurity} {
+	for _, read := range []func(context.Context, pg.DB, []uint32) error{c.readColumns, c.readIndexes, c.readTriggers, c.readPublished, c.readSecurity} {
 		if err := read(ctx, db, oids); err != nil {
 			return nil, err
 		}
@@ -414,6 +415,38 @@ func (c *catalogue) readTriggers(ctx context.Context, db pg.DB, oids []uint32) e
 		return nil
 	}); err != nil {
 		return fmt.Errorf("read the catalogue's triggers: %w", err)
+	}
+	return nil
+}
+
+// readPublished reads what a publication forbids: a change that subscribers are to
+// follow is refused where nothing, no replica identity, tells them which row it
+// is of. Those of parts of a table count, too.
+func (c *catalogue) readPublished(ctx context.Context, db pg.DB, oids []uint32) error {
+	rows, err := db.Query(ctx, `
+		WITH nameless AS MATERIALIZED (
+			SELECT c.oid FROM pg_class c
+			WHERE c.oid = ANY($1) AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident <> 'f' AND NOT EXISTS (
+				SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indimmediate
+				AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident ELSE false END))
+		SELECT n.oid, p.changes FROM nameless n CROSS JOIN LATERAL (
+			SELECT bit_or(CASE WHEN p.pubupdate THEN 4 ELSE 0 END | CASE WHEN p.pubdelete THEN 16 ELSE 0 END) AS changes FROM pg_publication p
+			WHERE EXISTS (SELECT FROM pg_class r JOIN pg_namespace s ON s.oid = r.relnamespace
+				JOIN pg_publication_tables t ON t.schemaname = s.nspname AND t.tablename = r.relname
+				WHERE t.pubname = p.pubname AND r.oid IN (SELECT n.oid UNION ALL SELECT relid FROM pg_partition_ancestors(n.oid)))) p
+		WHERE p.changes > 0`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
+	if err != nil {
+		return fmt.Errorf("read the catalogue's publications: %w", err)
+	}
+	var rel uint32
+	var changes int
+	if _, err := pgx.ForEachRow(rows, []any{&rel, &changes}, func() error {
+		for _, t := range c.with(rel) {
+			t.published |= changes
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read the catalogue's publications: %w", err)
 	}
 	return nil
 }

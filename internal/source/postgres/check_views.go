@@ -22,21 +22,25 @@ const (
 // unchangeable says, before anything is tried, that an erasure is to change rows
 // that Postgres cannot change: of a view that joins, groups or takes distinct
 // rows and has neither an INSTEAD OF trigger nor a rule, of a materialised view,
-// of a foreign table that is read only, of a table with a rule in the way.
-// Postgres itself would only say 55000 or 0A000.
+// of a foreign table that is read only, of a table with a rule or a publication in
+// the way. Postgres itself would only say 55000 or 0A000.
 func (s *stop) unchangeable() []string {
 	var reasons []string
-	if s.visit.Delete && s.t.writes&deletable == 0 {
-		reasons = append(reasons, s.fixed("deleted"))
+	changes := s.t.writes &^ s.t.published
+	if s.visit.Delete && changes&deletable == 0 {
+		reasons = append(reasons, s.fixed("deleted", deletable))
 	} else if slices.ContainsFunc(s.visit.Targets, func(x datamap.Target) bool {
 		return (x.Masking == nil || x.Masking.Strategy != "preserve") && s.t.columns[x.Field.Column().Name] != nil
-	}) && s.t.writes&updatable == 0 {
-		reasons = append(reasons, s.fixed("masked"))
+	}) && changes&updatable == 0 {
+		reasons = append(reasons, s.fixed("masked", updatable))
 	}
 	return reasons
 }
 
-func (s *stop) fixed(how string) string {
+func (s *stop) fixed(how string, change int) string {
+	if s.t.published&change != 0 {
+		return s.c.FullName() + " is published (CREATE PUBLICATION) and has no replica identity, so that its rows cannot be " + how + ": " + identified
+	}
 	if s.t.real() {
 		return s.c.FullName() + " has a rule (CREATE RULE) by which its rows cannot be " + how + ": " + unruled
 	}
@@ -49,7 +53,10 @@ func (s *stop) fixed(how string) string {
 
 const instead = "map the tables beneath it, and give it skip_processing: true, or read_only: true on each field and no strategy: delete, so that its rows are given and what lies beneath is erased"
 
-const unruled = "make a trigger of the rule, or drop it"
+const (
+	unruled    = "make a trigger of the rule, or drop it"
+	identified = "give it a primary key, or ALTER TABLE … REPLICA IDENTITY FULL"
+)
 
 // changeable tells the same when a map is checked, with the tables beneath a view.
 func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datamap.Visit, t *table) error {
@@ -60,8 +67,11 @@ func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datama
 		return nil
 	}
 	if t.real() {
-		sentence, _ := strings.CutSuffix(reasons[0], ": "+unruled)
-		k.say(Wrong, v.Collection.FullName(), "an erasure fails here: "+sentence, unruled)
+		for _, do := range []string{unruled, identified} {
+			if sentence, ok := strings.CutSuffix(reasons[0], ": "+do); ok {
+				k.say(Wrong, v.Collection.FullName(), "an erasure fails here: "+sentence, do)
+			}
+		}
 		return nil
 	}
 	rows, err := conn.Query(ctx, `

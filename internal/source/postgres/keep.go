@@ -72,7 +72,10 @@ func (w *writer) keeps(s *stop, i int, alias string) string {
 }
 
 // instant is a column of dates or times as an instant; what has no zone is UTC.
+// What lies so far ahead that no period can be added to it, or that a date alone
+// can hold, stands for never.
 func (c *column) instant(expr string) string {
+	expr = "(CASE WHEN " + expr + " >= '200000-01-01' THEN 'infinity' ELSE " + expr + " END)"
 	if c.class == classStamp {
 		return expr
 	}

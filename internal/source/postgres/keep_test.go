@@ -124,6 +124,28 @@ func TestKeep(t *testing.T) {
 	})
 }
 
+// TestKeepFromDatesThatAreNone: a date that stands for never keeps its row for
+// ever, also where no period can be added to it.
+func TestKeepFromDatesThatAreNone(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		for typ, far := range map[string]string{"date": "5874897-12-31", "timestamp": "290000-01-01", "timestamptz": "294276-12-31"} {
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `CREATE TABLE bills (id int PRIMARY KEY, email text, paid `+typ+`);
+				INSERT INTO bills SELECT n, 'a@x.example', d::`+typ+` FROM unnest('{9999-12-31,infinity,-infinity,0044-03-15 BC,`+far+`}'::text[]) WITH ORDINALITY AS x(d, n)`)
+			m := mapOf(t, `dataset: [{fides_key: w, lethe: {source: w, basis: f}, collections: [{name: bills, lethe: {keep: {for: P10Y, from: paid, because: a law}}, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}, {name: paid}]}]}]`)
+			walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example"), Today: midnight("2026-11-23")}
+			done, err := sourceOf(t, pool, "w", o).Erase(t.Context(), walk, source.Holds{}, noNote)
+			if err != nil {
+				t.Fatalf("%s: %v", typ, err)
+			}
+			if f := by(done.Findings)["bills"]; f.Erased != 2 || f.Kept != f.Rows-2 {
+				t.Errorf("%s: expected the two rows of long ago to go and the others to be kept, got %+v", typ, f)
+			}
+		}
+	})
+}
+
 const crowdSchema = `
 CREATE TABLE guests (id int PRIMARY KEY, email text, token text, desk int, code uuid);
 CREATE TABLE visits (id int PRIMARY KEY, token text, desk int, code uuid, page text);

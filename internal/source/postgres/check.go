@@ -37,8 +37,12 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.
 			return err
 		}
 		for _, c := range k.collections {
-			if !c.Skip {
-				k.collection(c)
+			if c.Skip {
+				continue
+			}
+			k.collection(c)
+			if err := k.keeps(ctx, conn, c); err != nil {
+				return err
 			}
 		}
 		misfits, err := k.masks(ctx, conn, policies)

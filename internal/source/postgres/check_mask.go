@@ -135,7 +135,10 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if why, err := k.refusedByKey(ctx, conn, t, whole, m); why != "" || err != nil {
 		return why, err
 	}
-	return refusedByCheck(ctx, conn, whole, m)
+	if why, err := refusedByCheck(ctx, conn, whole, m); why != "" || err != nil {
+		return why, err
+	}
+	return refusedByBounds(ctx, conn, t, m)
 }
 
 // whole are the oids of a table and of all that is partition or heir of it: each
@@ -275,6 +278,43 @@ func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *tabl
 	return "", nil
 }
 
+// refusedByBounds looks whether there is a partition for the masked value of the
+// column by which a table is divided. Where several columns divide it, the row tells.
+func refusedByBounds(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
+	rows, err := conn.Query(ctx, `
+		SELECT pg_get_partition_constraintdef(i.inhrelid)
+		FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid AND p.partnatts = 1 AND p.partattrs[0] = a.attnum
+		JOIN pg_inherits i ON i.inhparent = p.partrelid
+		WHERE p.partrelid = $1 AND a.attname = $2`, t.oid, m.column.name)
+	if err != nil {
+		return "", fmt.Errorf("read the partitions: %w", err)
+	}
+	bounds, err := pgx.CollectRows(rows, pgx.RowTo[*string])
+	if err != nil {
+		return "", fmt.Errorf("read the partitions: %w", err)
+	}
+	for _, b := range bounds {
+		if b == nil { // the only one, which takes all
+			return "", nil
+		}
+		taken, err := satisfies(ctx, conn, m, *b)
+		if err != nil || taken {
+			return "", err
+		}
+	}
+	if len(bounds) == 0 {
+		return "", nil
+	}
+	return "no partition of " + t.schema + "." + t.name + " takes the masked value", nil
+}
+
+// satisfies tells whether a row with the masked value meets a condition, as
+// Postgres prints it, over that column alone.
+func satisfies(ctx context.Context, conn *pgxpool.Conn, m mask, condition string) (is bool, err error) {
+	err = conn.QueryRow(ctx, "SELECT (("+condition+") IS NOT FALSE) FROM (SELECT $1::text::"+m.column.typ+" AS "+pgx.Identifier{m.column.name}.Sanitize()+") x", m.sample()).Scan(&is)
+	return is, err
+}
+
 // refusedByCheck tries the masked value against the column's type, domain and
 // check constraints. What a constraint over several columns says depends on the
 // row, and is met only there.
@@ -296,13 +336,12 @@ func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, whole []uint32, m m
 		return "", fmt.Errorf("read check constraints: %w", err)
 	}
 	for _, c := range checks {
-		var refused bool
 		// The expression is Postgres' own print of the constraint.
-		sql := "SELECT ((" + c.Expression + ") IS FALSE) FROM (SELECT $1::text::" + m.column.typ + " AS " + pgx.Identifier{m.column.name}.Sanitize() + ") x"
-		if err := conn.QueryRow(ctx, sql, value).Scan(&refused); err != nil {
+		met, err := satisfies(ctx, conn, m, c.Expression)
+		if err != nil {
 			return tried(err, "the constraint "+c.Name+" refuses the masked value")
 		}
-		if refused {
+		if !met {
 			return "the constraint " + c.Name + " refuses the masked value", nil
 		}
 	}

@@ -299,6 +299,15 @@ dataset:
 	}
 }
 
+// divided are collections of persons' countries.
+func divided(names ...string) (yaml string) {
+	for _, name := range names {
+		yaml += `
+      - {name: ` + name + `, fields: [{name: p, fides_meta: {references: [{dataset: shop, field: p.id, direction: from}]}}, {name: land, data_categories: [user.content]}]}`
+	}
+	return yaml
+}
+
 // TestMasksThatPartitionsRefuse: what a partition or an heir demands beyond the
 // table itself is told like the table's own.
 func TestMasksThatPartitionsRefuse(t *testing.T) {
@@ -309,7 +318,11 @@ func TestMasksThatPartitionsRefuse(t *testing.T) {
 		CREATE TABLE o (id int, r int, p int, v text, w text, x text, PRIMARY KEY (id, r)) PARTITION BY LIST (r);
 		CREATE TABLE o1 PARTITION OF o FOR VALUES IN (1); CREATE TABLE o2 PARTITION OF o FOR VALUES IN (2);
 		ALTER TABLE o2 ALTER v SET NOT NULL; ALTER TABLE o1 ADD CHECK (w IS NOT NULL);
-		CREATE TABLE base (id int PRIMARY KEY, p int, y text); CREATE TABLE kid (CHECK (y <> '')) INHERITS (base); ALTER TABLE kid ALTER y SET NOT NULL`)
+		CREATE TABLE base (id int PRIMARY KEY, p int, y text); CREATE TABLE kid (CHECK (y <> '')) INHERITS (base); ALTER TABLE kid ALTER y SET NOT NULL;
+		CREATE TABLE c (p int, land text) PARTITION BY LIST (land); CREATE TABLE c1 PARTITION OF c FOR VALUES IN ('CZ', 'SK'); CREATE TABLE c2 PARTITION OF c FOR VALUES IN ('DE');
+		CREATE TABLE d (p int, land text) PARTITION BY LIST (land); CREATE TABLE d1 PARTITION OF d FOR VALUES IN ('CZ', NULL); CREATE TABLE d2 PARTITION OF d FOR VALUES IN ('DE');
+		CREATE TABLE e (p int, land text) PARTITION BY LIST (land); CREATE TABLE e1 PARTITION OF e DEFAULT;
+		CREATE TABLE f (p int, land text) PARTITION BY HASH (land); CREATE TABLE f1 PARTITION OF f FOR VALUES WITH (MODULUS 1, REMAINDER 0)`)
 	doubts, err := sourceOf(t, pool, "shop", postgres.Options{}).Check(t.Context(), mapOf(t, `
 dataset:
   - fides_key: shop
@@ -328,8 +341,7 @@ dataset:
         fields:
           - {name: id, fides_meta: {primary_key: true}}
           - {name: p, fides_meta: {references: [{dataset: shop, field: p.id, direction: from}]}}
-          - {name: y, data_categories: [user.content]}
-`))
+          - {name: y, data_categories: [user.content]}`+divided("c", "d", "e", "f")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,8 +351,8 @@ dataset:
 			told[d.Subject] = d.Sentence
 		}
 	}
-	if len(told) != 3 || !strings.Contains(told["shop.o.v"], "NOT NULL in o2") || !strings.Contains(told["shop.o.w"], "o1_w_check") || !strings.Contains(told["shop.base.y"], "NOT NULL in kid") {
-		t.Errorf("expected three columns that cannot be masked everywhere, got %v", told)
+	if len(told) != 4 || !strings.Contains(told["shop.c.land"], "no partition of public.c takes") || !strings.Contains(told["shop.o.v"], "NOT NULL in o2") || !strings.Contains(told["shop.o.w"], "o1_w_check") || !strings.Contains(told["shop.base.y"], "NOT NULL in kid") {
+		t.Errorf("expected four columns that cannot be masked everywhere, got %v", told)
 	}
 }
 

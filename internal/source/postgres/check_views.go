@@ -29,12 +29,17 @@ func (s *stop) unchangeable() []string {
 	changes := s.t.writes &^ s.t.published
 	if s.visit.Delete && changes&deletable == 0 {
 		reasons = append(reasons, s.fixed("deleted", deletable))
-	} else if slices.ContainsFunc(s.visit.Targets, func(x datamap.Target) bool {
-		return (x.Masking == nil || x.Masking.Strategy != "preserve") && s.t.columns[x.Field.Column().Name] != nil
-	}) && changes&updatable == 0 {
+	} else if s.masksSome() && changes&updatable == 0 {
 		reasons = append(reasons, s.fixed("masked", updatable))
 	}
 	return reasons
+}
+
+// masksSome tells whether any column that is there is masked.
+func (s *stop) masksSome() bool {
+	return slices.ContainsFunc(s.visit.Targets, func(x datamap.Target) bool {
+		return (x.Masking == nil || x.Masking.Strategy != "preserve") && s.t.columns[x.Field.Column().Name] != nil
+	})
 }
 
 func (s *stop) fixed(how string, change int) string {
@@ -64,7 +69,7 @@ func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datama
 	k.unseen(at)
 	reasons := at.unchangeable()
 	if len(reasons) == 0 {
-		return nil
+		return k.aroundKeeps(ctx, conn, at)
 	}
 	if t.real() {
 		for _, do := range []string{unruled, identified} {
@@ -97,6 +102,35 @@ func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datama
 	}
 	sentence, _, _ := strings.Cut(reasons[0], ": "+instead)
 	k.say(Wrong, v.Collection.FullName(), "an erasure fails here: "+sentence, do)
+	return nil
+}
+
+// aroundKeeps tells of a view through which an erasure could change rows that a
+// law keeps: the keep of the table beneath says nothing of the view's rows.
+func (k *checking) aroundKeeps(ctx context.Context, conn *pgxpool.Conn, s *stop) error {
+	if s.t.kind != "v" || len(s.c.Keeps) > 0 || !s.visit.Delete && !s.masksSome() {
+		return nil
+	}
+	for _, c := range k.collections {
+		kept := k.cat.table(c)
+		if kept == nil || len(c.Keeps) == 0 {
+			continue
+		}
+		var beneath bool
+		if err := conn.QueryRow(ctx, `
+			WITH RECURSIVE reads AS (`+reads+`),
+			beneath AS (
+				SELECT what FROM reads WHERE by = $1
+				UNION
+				SELECT r.what FROM beneath b JOIN reads r ON r.by = b.what)
+			SELECT EXISTS (SELECT FROM beneath WHERE what = $2)`, s.t.oid, kept.oid).Scan(&beneath); err != nil {
+			return fmt.Errorf("ask what %s reads: %w", s.c.FullName(), err)
+		}
+		if beneath {
+			k.say(Doubtful, s.c.FullName(), "it is a view that reads "+c.FullName()+": an erasure changes its rows, also those that a law keeps there",
+				"give it the same keep; or "+strings.Replace(instead, "map the tables beneath it, and ", "", 1))
+		}
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -322,6 +323,37 @@ dataset:
 			}
 		}
 	})
+}
+
+// TestViewsOfKeptRows: a law's keep of a table says nothing of the rows of a view of
+// it, through which an erasure would change them all the same.
+func TestViewsOfKeptRows(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, email text); CREATE TABLE orders (id int PRIMARY KEY, person int, note text);
+		CREATE VIEW latest AS SELECT * FROM orders; CREATE VIEW newest AS SELECT * FROM latest; CREATE VIEW others AS SELECT * FROM people;`)
+	for name, c := range map[string]struct{ view, how, keep string }{
+		"newest":  {"newest", "fides_meta: {masking_strategy_override: {strategy: delete}}", ""},
+		"latest":  {"latest", "tags: []", ""},
+		"kept":    {"", "fides_meta: {masking_strategy_override: {strategy: delete}}", "lethe: {keep: {because: a law}}, "},
+		"skipped": {"", "fides_meta: {skip_processing: true}", ""},
+	} {
+		table := cmp.Or(c.view, "latest")
+		m := mapOf(t, strings.Replace(tenantMap, "- name: orders", "- name: orders\n        lethe: {keep: {because: a law}}", 1)+`
+      - {name: `+table+`, `+c.keep+c.how+`, fields: [{name: id, fides_meta: {primary_key: true}}, {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}, {name: note, data_categories: [user.content]}]}
+`)
+		doubts, err := sourceOf(t, pool, "shop", postgres.Options{}).Check(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := slices.ContainsFunc(doubts, func(d postgres.Doubt) bool {
+			return d.Subject == "shop."+table && strings.Contains(d.Sentence, "a view that reads shop.orders")
+		})
+		if said != (c.view != "") {
+			t.Errorf("%s: expected check to say of a view of kept rows: %v, it says %+v", name, c.view != "", doubts)
+		}
+	}
 }
 
 // TestViewsWhoseRowsHaveNoKey: an erasure passes over a row of a view whose key is

@@ -50,7 +50,7 @@ type column struct {
 	notNull   bool // also by its domain
 	generated bool
 	identity  string  // GENERATED … AS IDENTITY: "a" (always), "d" (by default); "" for others
-	length    int     // varchar(n), char(n); 0: none
+	length    int     // varchar(n), char(n), name; 0: none
 	exact     string  // typ with its modifier, as in numeric(6,2)
 	domain    string  // its domain, quoted; "" for none
 	collation string  // quoted, where it is not the database's own; "" for that one and for types without any
@@ -223,7 +223,7 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 	rows, err := db.Query(ctx, `
 		SELECT a.attrelid, a.attname::text, a.attnotnull OR d.notnull, a.attgenerated <> '', a.attidentity::text,
 		       CASE b.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(b.oid, NULL) END, b.oid, b.typcategory::text, format_type(b.oid, d.typmod),
-		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND d.typmod > 4 THEN d.typmod - 4 ELSE 0 END,
+		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND d.typmod > 4 THEN d.typmod - 4 WHEN b.oid = 'name'::regtype THEN 63 ELSE 0 END,
 		       CASE WHEN b.oid <> a.atttypid THEN format_type(a.atttypid, NULL) ELSE '' END,
 		       coalesce(CASE e.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(e.oid, NULL) END, ''), coalesce(e.oid, 0), coalesce(e.typcategory::text, ''),
 		       coalesce(format_type(e.oid, CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END), ''),

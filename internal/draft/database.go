@@ -43,6 +43,7 @@ type Column struct {
 	Length    int // of varchar(n); 0: none
 	NotNull   bool
 	Generated bool
+	Differs   bool // no two rows may be alike in it, or in it together with others
 	Contents  Contents
 	// Of JSON: the keys that may be named, and how many values below the others
 	// are or hold an address.

@@ -159,7 +159,6 @@ func (d *drafting) finish(t *Table, f *Field) {
 	if !strings.HasPrefix(f.Category, "user") || f.Key || len(f.References) > 0 {
 		return
 	}
-	single := slices.ContainsFunc(t.Unique, func(u []string) bool { return slices.Equal(u, []string{f.Column.Name}) })
 	const erased, nobody = "erased", "@erased.invalid"
 	short := func(than string) bool { return f.Column.Length > 0 && f.Column.Length < len(than) }
 	switch col := f.Column; {
@@ -169,9 +168,9 @@ func (d *drafting) finish(t *Table, f *Field) {
 	case !col.NotNull:
 	case col.Class == Text && f.Category == "user.contact.email" && !short(erased+nobody):
 		f.Masking, f.Suffix = "random_string_rewrite", nobody
-	case col.Class == Text && (single || f.Category == "user.contact.email") && !short(erased):
+	case col.Class == Text && (col.Differs || f.Category == "user.contact.email") && !short(erased):
 		f.Masking = "random_string_rewrite"
-	case col.Class == Text && single:
+	case col.Class == Text && col.Differs:
 		f.Masking = "preserve"
 		f.Why = append(f.Why, "NOT NULL, unique and too short for random letters: say what an erasure puts here")
 	case col.Class == Text && short(erased):

@@ -212,7 +212,7 @@ func (w *writer) sought(s *stop, seed datamap.PlanSeed, alias string) (expr, val
 	case datamap.Fold:
 		return "lower(" + col("t", c.name) + ")", w.valuesOf(alias, name, "?::text[]", of(foldings))
 	case datamap.E164:
-		return digitsOf(col("t", c.name)), w.valuesOf(alias, name, "?::text[]", of(dialled))
+		return digitsOf(c.legible(col("t", c.name))), w.valuesOf(alias, name, "?::text[]", of(dialled))
 	}
 	return c.compared(col("t", c.name)), w.valuesOf(alias, name+" "+string(c.class)+" "+c.typ, c.array("?"), of(func(v string) []string { return []string{v} }))
 }
@@ -310,11 +310,7 @@ func (w *writer) notSimple(v variant) (all []string) {
 				only = s.nobody(k, "k") + " AND "
 			}
 			child := w.p.cat.tables[k.child]
-			equal := make([]string, len(k.columns))
-			for i, c := range k.columns {
-				equal[i] = col("d", c) + " = k." + s.f(k.references[i])
-			}
-			all = append(all, "SELECT k.r FROM "+rows+" k WHERE "+only+"EXISTS (SELECT 1 FROM "+child.ident()+" d WHERE "+strings.Join(equal, " AND ")+
+			all = append(all, "SELECT k.r FROM "+rows+" k WHERE "+only+"EXISTS (SELECT 1 FROM "+child.ident()+" d WHERE "+s.tiedBy(child, k, "k")+
 				w.notOfWalk(k.child, true)+k.apart(child)+")")
 		}
 	}

@@ -140,7 +140,7 @@ func (w *writer) match(s *stop, seed datamap.PlanSeed) string {
 	case datamap.Fold:
 		return "lower(" + expr + ") = ANY(" + w.bind(name, values(foldings)) + "::text[])"
 	case datamap.E164:
-		return digitsOf(expr) + " = ANY(" + w.bind(name, values(dialled)) + "::text[])"
+		return digitsOf(c.legible(expr)) + " = ANY(" + w.bind(name, values(dialled)) + "::text[])"
 	}
 	same := func(v string) []string { return []string{v} }
 	return c.compared(expr) + " = ANY(" + c.array(w.bind(name+" "+string(c.class), values(same))) + ")"

@@ -40,6 +40,7 @@ type table struct {
 	policies     []rowPolicy
 	can          map[string]bool
 	writes       int // what can be done to its rows, a bit a command: 4 is UPDATE, 16 DELETE (pg_relation_is_updatable)
+	published    int // which of these a publication forbids
 }
 
 type column struct {
@@ -49,9 +50,11 @@ type column struct {
 	notNull   bool // also by its domain
 	generated bool
 	identity  string  // GENERATED … AS IDENTITY: "a" (always), "d" (by default); "" for others
-	length    int     // varchar(n), char(n); 0: none
+	length    int     // varchar(n), char(n), name; 0: none
 	exact     string  // typ with its modifier, as in numeric(6,2)
 	domain    string  // its domain, quoted; "" for none
+	collation string  // quoted, where it is not the database's own; "" for that one and for types without any
+	loose     bool    // by its collation texts that differ may be equal, and no pattern can be matched
 	element   *column // of an array: its elements
 	place     *place  // a place inside a column rather than a column, see places.go
 }
@@ -120,6 +123,11 @@ func (t *table) isKey(columns []string) bool {
 		return len(u) > 0 && !slices.ContainsFunc(u, func(c string) bool { return !slices.Contains(columns, c) })
 	}
 	return covers(t.key) || slices.ContainsFunc(t.unique, covers)
+}
+
+// mayBeNull tells whether a column admits NULL: equal to nothing, it names no row.
+func (t *table) mayBeNull(column string) bool {
+	return t.columns[column] == nil || !t.columns[column].notNull
 }
 
 // mapName is the name under which a collection's table is looked up.
@@ -194,7 +202,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 			oids = append(oids, oid)
 		}
 	}
-	for _, read := range []func(context.Context, pg.DB, []uint32) error{c.readColumns, c.readIndexes, c.readTriggers, c.readSecurity} {
+	for _, read := range []func(context.Context, pg.DB, []uint32) error{c.readColumns, c.readIndexes, c.readTriggers, c.readPublished, c.readSecurity} {
 		if err := read(ctx, db, oids); err != nil {
 			return nil, err
 		}
@@ -215,12 +223,13 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 	rows, err := db.Query(ctx, `
 		SELECT a.attrelid, a.attname::text, a.attnotnull OR d.notnull, a.attgenerated <> '', a.attidentity::text,
 		       CASE b.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(b.oid, NULL) END, b.oid, b.typcategory::text, format_type(b.oid, d.typmod),
-		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND d.typmod > 4 THEN d.typmod - 4 ELSE 0 END,
+		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND d.typmod > 4 THEN d.typmod - 4 WHEN b.oid = 'name'::regtype THEN 63 ELSE 0 END,
 		       CASE WHEN b.oid <> a.atttypid THEN format_type(a.atttypid, NULL) ELSE '' END,
 		       coalesce(CASE e.oid WHEN 1042 THEN 'bpchar' WHEN 1560 THEN 'pg_catalog."bit"' ELSE format_type(e.oid, NULL) END, ''), coalesce(e.oid, 0), coalesce(e.typcategory::text, ''),
 		       coalesce(format_type(e.oid, CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END), ''),
 		       CASE WHEN f.typbasetype <> 0 THEN format_type(f.oid, NULL) ELSE '' END,
-		       CASE WHEN e.typname IN ('varchar', 'bpchar') THEN greatest(CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END - 4, 0) ELSE 0 END
+		       CASE WHEN e.typname IN ('varchar', 'bpchar') THEN greatest(CASE WHEN f.typbasetype <> 0 THEN f.typtypmod ELSE d.typmod END - 4, 0) ELSE 0 END,
+		       coalesce(l.collnamespace::regnamespace::text || '.' || quote_ident(l.collname), ''), NOT coalesce(l.collisdeterministic, true)
 		FROM pg_attribute a
 		CROSS JOIN LATERAL (
 			WITH RECURSIVE d AS (
@@ -233,6 +242,7 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 		JOIN pg_type b ON b.oid = d.oid
 		LEFT JOIN pg_type f ON f.oid = b.typelem AND b.typcategory = 'A'
 		LEFT JOIN pg_type e ON e.oid = coalesce(nullif(f.typbasetype, 0), f.oid)
+		LEFT JOIN pg_collation l ON l.oid = a.attcollation AND l.oid <> 'pg_catalog."default"'::regcollation
 		WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped
 		ORDER BY a.attrelid, a.attnum`, oids)
 	if err != nil {
@@ -242,12 +252,13 @@ func (c *catalogue) readColumns(ctx context.Context, db pg.DB, oids []uint32) er
 	var col, element column
 	var category, elementCategory string
 	_, err = pgx.ForEachRow(rows, []any{&rel, &col.name, &col.notNull, &col.generated, &col.identity, &col.typ, &base, &category, &col.exact, &col.length, &col.domain,
-		&element.typ, &elementOID, &elementCategory, &element.exact, &element.domain, &element.length}, func() error {
+		&element.typ, &elementOID, &elementCategory, &element.exact, &element.domain, &element.length, &col.collation, &col.loose}, func() error {
 		n := col
 		n.class = classOf(base, n.typ, category)
 		if n.class == classArray && elementOID != 0 {
 			e := element
 			e.name, e.class = n.name, classOf(elementOID, e.typ, elementCategory)
+			e.collation, e.loose = n.collation, n.loose
 			n.element = &e
 		}
 		c.tables[rel].columns[n.name] = &n
@@ -404,6 +415,38 @@ func (c *catalogue) readTriggers(ctx context.Context, db pg.DB, oids []uint32) e
 		return nil
 	}); err != nil {
 		return fmt.Errorf("read the catalogue's triggers: %w", err)
+	}
+	return nil
+}
+
+// readPublished reads what a publication forbids: a change that subscribers are to
+// follow is refused where nothing, no replica identity, tells them which row it
+// is of. Those of parts of a table count, too.
+func (c *catalogue) readPublished(ctx context.Context, db pg.DB, oids []uint32) error {
+	rows, err := db.Query(ctx, `
+		WITH nameless AS MATERIALIZED (
+			SELECT c.oid FROM pg_class c
+			WHERE c.oid = ANY($1) AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident <> 'f' AND NOT EXISTS (
+				SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indimmediate
+				AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident ELSE false END))
+		SELECT n.oid, p.changes FROM nameless n CROSS JOIN LATERAL (
+			SELECT bit_or(CASE WHEN p.pubupdate THEN 4 ELSE 0 END | CASE WHEN p.pubdelete THEN 16 ELSE 0 END) AS changes FROM pg_publication p
+			WHERE EXISTS (SELECT FROM pg_class r JOIN pg_namespace s ON s.oid = r.relnamespace
+				JOIN pg_publication_tables t ON t.schemaname = s.nspname AND t.tablename = r.relname
+				WHERE t.pubname = p.pubname AND r.oid IN (SELECT n.oid UNION ALL SELECT relid FROM pg_partition_ancestors(n.oid)))) p
+		WHERE p.changes > 0`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
+	if err != nil {
+		return fmt.Errorf("read the catalogue's publications: %w", err)
+	}
+	var rel uint32
+	var changes int
+	if _, err := pgx.ForEachRow(rows, []any{&rel, &changes}, func() error {
+		for _, t := range c.with(rel) {
+			t.published |= changes
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read the catalogue's publications: %w", err)
 	}
 	return nil
 }

@@ -21,7 +21,8 @@ func (p *program) leadsAll(s *stop, from, to *datamap.Field, v variant) *stop {
 		return nil
 	}
 	a, b := p.columnOf(from), p.columnOf(to)
-	if a.class != b.class || a.typ != b.typ || a.place != nil || b.place != nil || a.class.textual() && declaredForm(from) != "" {
+	if a.class != b.class || a.typ != b.typ || a.place != nil || b.place != nil || a.class.textual() && declaredForm(from) != "" ||
+		(a.loose || b.loose) && a.collation != b.collation {
 		return nil
 	}
 	covers := func(l datamap.Link) bool {

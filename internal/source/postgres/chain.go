@@ -314,11 +314,16 @@ func (w *writer) tallies(t task, rel relation) []string {
 			switch {
 			case s.visit.Delete && t == toLook:
 				deleted = w.leftToDelete(s, rel)
-			case s.visit.Delete:
+			case s.visit.Delete && s.t.real():
 				deleted = count(rel(s)+" k", "k.del")
+			case s.visit.Delete:
+				deleted = count(rel(s)+" k", "k.del AND NOT "+s.keyless("k"))
 			}
 			if len(s.masks()) > 0 {
 				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s, w.v, rel, t == toLook))
+				if t == toLook && !s.t.real() {
+					masked += " + " + count(rel(s)+" k", s.toMask("k")+" AND "+s.keyless("k"))
+				}
 			}
 			if w.masksKept(s) {
 				left := w.leftOfKept(s, w.v, rel, t == toLook)
@@ -348,7 +353,17 @@ func (w *writer) leftToDelete(s *stop, rel relation) string {
 	if !s.c.SharedErase && !s.nameless {
 		left = "(" + left + " OR NOT " + w.keyIs(s, cols("t", s.key), "erased keys", func(r *run) []string { return r.erased[s.c.FullName()] }) + ")"
 	}
-	return "(SELECT count(*) FROM " + s.t.ident() + " t WHERE " + w.these(s, rel(s), "k.del") + " AND " + left + ")"
+	sql := "(SELECT count(*) FROM " + s.t.ident() + " t WHERE " + w.these(s, rel(s), "k.del") + " AND " + left + ")"
+	if !s.t.real() {
+		sql += " + (SELECT count(*) FROM " + rel(s) + " k WHERE k.del AND " + s.keyless("k") + ")"
+	}
+	return sql
+}
+
+// keyless is the condition that nothing can be done to a reached row by its key,
+// which is NULL: nobody knows of a view whether its rows have one.
+func (s *stop) keyless(alias string) string {
+	return "(" + strings.Join(s.fs(alias, s.key), " IS NULL OR ") + " IS NULL)"
 }
 
 // strayAddresses are the mail addresses in rows that the walk reached though
@@ -362,7 +377,7 @@ func (w *writer) strayAddresses(t task, rel relation) string {
 		for _, f := range s.addresses() {
 			c := w.p.columnOf(f)
 			by := func(l datamap.Link, _ []strand) string { return w.linkValues(l, w.v, rel, "mine") }
-			from = append(from, "SELECT l.v::text AS a FROM ("+w.leading([]strand{{from: c, to: c}}, s, rel(s), "k.mine AND NOT k.seed", by)+") l")
+			from = append(from, "SELECT "+bytewise("l.v")+" AS a FROM ("+w.leading([]strand{{from: c, to: c}}, s, rel(s), "k.mine AND NOT k.seed", by)+") l")
 		}
 	}
 	if len(from) == 0 {

@@ -37,8 +37,12 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.
 			return err
 		}
 		for _, c := range k.collections {
-			if !c.Skip {
-				k.collection(c)
+			if c.Skip {
+				continue
+			}
+			k.collection(c)
+			if err := k.keeps(ctx, conn, c); err != nil {
+				return err
 			}
 		}
 		misfits, err := k.masks(ctx, conn, policies)
@@ -201,7 +205,8 @@ func (k *checking) identity(f *datamap.Field, t *table) {
 		case datamap.Fold:
 			expression, there = "lower("+name+")", t.indexedBy("lower("+name+")")
 		case datamap.E164:
-			expression, there = digitsOf(name), t.indexedBy(digitsOf(name))
+			expression = digitsOf(t.columns[f.Name].legible(name))
+			there = t.indexedBy(expression)
 		}
 	}
 	if !there {

@@ -95,12 +95,21 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 		if err != nil {
 			return nil, err
 		}
+		meeting := ""
+		if why == "" {
+			if why, meeting, err = refusedBesideOthers(ctx, conn, t, k.whole(t), m, masks); err != nil {
+				return nil, err
+			}
+		}
 		if why == "" {
 			continue
 		}
 		level, more := Wrong, ""
-		if v.Delete && i < always {
+		switch {
+		case v.Delete && i < always:
 			level, more = Doubtful, ", should a row have to stay"
+		case meeting != "":
+			level, more = Doubtful, ", should two rows meet in "+meeting
 		}
 		all = append(all, Misfit{m.field, Doubt{level, m.field.FullName(), erasure + " cannot mask it" + more + ": " + why,
 			"give the field a masking_strategy_override that fits, or change the column"}})
@@ -110,7 +119,7 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 
 // refused says why a column cannot hold its masked value, or "".
 func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
-	if why := cannotHold(t, m); why != "" {
+	if why := cannotHold(m); why != "" {
 		return why, nil
 	}
 	if m.field.Parent != nil || m.column.class == classJSON {
@@ -126,7 +135,10 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if why, err := k.refusedByKey(ctx, conn, t, whole, m); why != "" || err != nil {
 		return why, err
 	}
-	return refusedByCheck(ctx, conn, whole, m)
+	if why, err := refusedByCheck(ctx, conn, whole, m); why != "" || err != nil {
+		return why, err
+	}
+	return refusedByBounds(ctx, conn, t, m)
 }
 
 // whole are the oids of a table and of all that is partition or heir of it: each
@@ -159,14 +171,12 @@ func refusedByPart(ctx context.Context, conn *pgxpool.Conn, whole []uint32, m ma
 
 // cannotHold says why a column cannot hold its masked value as far as its
 // definition tells, or "".
-func cannotHold(t *table, m mask) string {
+func cannotHold(m mask) string {
 	c := m.column
 	of, inside := c, m.field.Parent != nil || c.class == classJSON
 	if c.class == classArray && c.element != nil {
 		of = c.element
 	}
-	same := m.how == "string_rewrite" || m.bits > 0 && m.letters < 32
-	unique := slices.ContainsFunc(t.unique, func(u []string) bool { return len(u) == 1 && u[0] == c.name })
 	switch {
 	case inside && (m.field.Parent != nil || m.how != "null_rewrite"):
 		return ""
@@ -178,10 +188,71 @@ func cannotHold(t *table, m mask) string {
 		return fmt.Sprintf("what is encrypted has at least %d letters, and four for every three bytes of the value", shortestCipher)
 	case (m.how == "random_string_rewrite" || m.how == strategyAES || m.bits > 0) && !of.class.textual():
 		return "letters and digits do not fit type " + of.typ
-	case m.how == "random_string_rewrite" && m.letters < 8 && unique, same && unique:
-		return "each row must have a value of its own, and " + m.how + " gives the same to several"
 	}
 	return ""
+}
+
+// repeats tells whether a mask gives the same value to several rows.
+func (m mask) repeats() bool {
+	return m.how == "string_rewrite" || m.how == "random_string_rewrite" && m.letters < 8 || m.bits > 0 && m.letters < 32
+}
+
+// differing is the condition that index x forbids two rows to be alike in a column
+// of its table (a number), perhaps together with others: one over the column itself
+// or over an expression of it.
+func differing(column string) string {
+	return `(x.indislive AND (x.indisunique OR x.indisexclusion) AND (` + column + ` = ANY((x.indkey::int2[])[0:x.indnkeyatts - 1]) OR x.indexprs IS NOT NULL AND EXISTS (
+		SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = x.indexrelid AND d.refobjid = x.indrelid AND d.refobjsubid = ` + column + `)))`
+}
+
+// refusedBesideOthers looks at what must differ from row to row: unique indexes
+// and exclusions over the column, over an expression of it, or over a column that
+// Postgres makes of it. One of several columns, or of part of the rows, is told in
+// meeting: whether two masked rows are alike in it depends on the rows.
+func refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask, masks []mask) (why, meeting string, err error) {
+	if m.field.Parent != nil || !m.repeats() && m.how != "null_rewrite" {
+		return "", "", nil
+	}
+	rows, err := conn.Query(ctx, `
+		SELECT DISTINCT i.relname::text, x.indisunique AND x.indnkeyatts = 1 AND x.indpred IS NULL,
+		       coalesce((to_jsonb(x) ->> 'indnullsnotdistinct')::bool, false), -- Postgres 15 and later
+		       ARRAY(SELECT o.attname::text FROM pg_attribute o WHERE o.attrelid = a.attrelid AND o.attnum <> n.num AND o.attnum = ANY(k.columns) ORDER BY o.attname)
+		FROM pg_attribute a
+		CROSS JOIN LATERAL (
+			SELECT a.attnum AS num
+			UNION SELECT f.adnum FROM pg_attrdef f JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+			WHERE f.adrelid = a.attrelid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum) n
+		JOIN pg_index x ON x.indrelid = a.attrelid AND `+differing("n.num")+`
+		JOIN pg_class i ON i.oid = x.indexrelid
+		CROSS JOIN LATERAL (SELECT (x.indkey::int2[])[0:x.indnkeyatts - 1] AS columns) k
+		WHERE a.attrelid = ANY($1) AND a.attname = $2
+		ORDER BY 2 DESC, 1`, whole, m.column.name)
+	if err != nil {
+		return "", "", fmt.Errorf("read what must be unique: %w", err)
+	}
+	type index struct {
+		Name         string
+		Alone, Nulls bool
+		Others       []string
+	}
+	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[index])
+	if err != nil {
+		return "", "", fmt.Errorf("read what must be unique: %w", err)
+	}
+	for _, x := range indexes {
+		differ := m.how == "null_rewrite" && !x.Nulls || len(x.Others) > 0 && t.isKey(x.Others) || slices.ContainsFunc(masks, func(o mask) bool {
+			return o.field.Parent == nil && slices.Contains(x.Others, o.column.name) && (o.how != "null_rewrite" || !x.Nulls) && !o.repeats()
+		})
+		if differ {
+			continue
+		}
+		why = "each row must have a value of its own, and " + m.how + " gives the same to several"
+		if !x.Alone {
+			meeting = x.Name
+		}
+		return why, meeting, nil
+	}
+	return "", "", nil
 }
 
 // refusedByKey looks at foreign keys: one of the column's own, whose parent has
@@ -207,6 +278,43 @@ func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *tabl
 	return "", nil
 }
 
+// refusedByBounds looks whether there is a partition for the masked value of the
+// column by which a table is divided. Where several columns divide it, the row tells.
+func refusedByBounds(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
+	rows, err := conn.Query(ctx, `
+		SELECT pg_get_partition_constraintdef(i.inhrelid)
+		FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid AND p.partnatts = 1 AND p.partattrs[0] = a.attnum
+		JOIN pg_inherits i ON i.inhparent = p.partrelid
+		WHERE p.partrelid = $1 AND a.attname = $2`, t.oid, m.column.name)
+	if err != nil {
+		return "", fmt.Errorf("read the partitions: %w", err)
+	}
+	bounds, err := pgx.CollectRows(rows, pgx.RowTo[*string])
+	if err != nil {
+		return "", fmt.Errorf("read the partitions: %w", err)
+	}
+	for _, b := range bounds {
+		if b == nil { // the only one, which takes all
+			return "", nil
+		}
+		taken, err := satisfies(ctx, conn, m, *b)
+		if err != nil || taken {
+			return "", err
+		}
+	}
+	if len(bounds) == 0 {
+		return "", nil
+	}
+	return "no partition of " + t.schema + "." + t.name + " takes the masked value", nil
+}
+
+// satisfies tells whether a row with the masked value meets a condition, as
+// Postgres prints it, over that column alone.
+func satisfies(ctx context.Context, conn *pgxpool.Conn, m mask, condition string) (is bool, err error) {
+	err = conn.QueryRow(ctx, "SELECT (("+condition+") IS NOT FALSE) FROM (SELECT $1::text::"+m.column.typ+" AS "+pgx.Identifier{m.column.name}.Sanitize()+") x", m.sample()).Scan(&is)
+	return is, err
+}
+
 // refusedByCheck tries the masked value against the column's type, domain and
 // check constraints. What a constraint over several columns says depends on the
 // row, and is met only there.
@@ -228,13 +336,12 @@ func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, whole []uint32, m m
 		return "", fmt.Errorf("read check constraints: %w", err)
 	}
 	for _, c := range checks {
-		var refused bool
 		// The expression is Postgres' own print of the constraint.
-		sql := "SELECT ((" + c.Expression + ") IS FALSE) FROM (SELECT $1::text::" + m.column.typ + " AS " + pgx.Identifier{m.column.name}.Sanitize() + ") x"
-		if err := conn.QueryRow(ctx, sql, value).Scan(&refused); err != nil {
+		met, err := satisfies(ctx, conn, m, c.Expression)
+		if err != nil {
 			return tried(err, "the constraint "+c.Name+" refuses the masked value")
 		}
-		if refused {
+		if !met {
 			return "the constraint " + c.Name + " refuses the masked value", nil
 		}
 	}

@@ -299,6 +299,15 @@ dataset:
 	}
 }
 
+// divided are collections of persons' countries.
+func divided(names ...string) (yaml string) {
+	for _, name := range names {
+		yaml += `
+      - {name: ` + name + `, fields: [{name: p, fides_meta: {references: [{dataset: shop, field: p.id, direction: from}]}}, {name: land, data_categories: [user.content]}]}`
+	}
+	return yaml
+}
+
 // TestMasksThatPartitionsRefuse: what a partition or an heir demands beyond the
 // table itself is told like the table's own.
 func TestMasksThatPartitionsRefuse(t *testing.T) {
@@ -309,7 +318,11 @@ func TestMasksThatPartitionsRefuse(t *testing.T) {
 		CREATE TABLE o (id int, r int, p int, v text, w text, x text, PRIMARY KEY (id, r)) PARTITION BY LIST (r);
 		CREATE TABLE o1 PARTITION OF o FOR VALUES IN (1); CREATE TABLE o2 PARTITION OF o FOR VALUES IN (2);
 		ALTER TABLE o2 ALTER v SET NOT NULL; ALTER TABLE o1 ADD CHECK (w IS NOT NULL);
-		CREATE TABLE base (id int PRIMARY KEY, p int, y text); CREATE TABLE kid (CHECK (y <> '')) INHERITS (base); ALTER TABLE kid ALTER y SET NOT NULL`)
+		CREATE TABLE base (id int PRIMARY KEY, p int, y text); CREATE TABLE kid (CHECK (y <> '')) INHERITS (base); ALTER TABLE kid ALTER y SET NOT NULL;
+		CREATE TABLE c (p int, land text) PARTITION BY LIST (land); CREATE TABLE c1 PARTITION OF c FOR VALUES IN ('CZ', 'SK'); CREATE TABLE c2 PARTITION OF c FOR VALUES IN ('DE');
+		CREATE TABLE d (p int, land text) PARTITION BY LIST (land); CREATE TABLE d1 PARTITION OF d FOR VALUES IN ('CZ', NULL); CREATE TABLE d2 PARTITION OF d FOR VALUES IN ('DE');
+		CREATE TABLE e (p int, land text) PARTITION BY LIST (land); CREATE TABLE e1 PARTITION OF e DEFAULT;
+		CREATE TABLE f (p int, land text) PARTITION BY HASH (land); CREATE TABLE f1 PARTITION OF f FOR VALUES WITH (MODULUS 1, REMAINDER 0)`)
 	doubts, err := sourceOf(t, pool, "shop", postgres.Options{}).Check(t.Context(), mapOf(t, `
 dataset:
   - fides_key: shop
@@ -328,8 +341,7 @@ dataset:
         fields:
           - {name: id, fides_meta: {primary_key: true}}
           - {name: p, fides_meta: {references: [{dataset: shop, field: p.id, direction: from}]}}
-          - {name: y, data_categories: [user.content]}
-`))
+          - {name: y, data_categories: [user.content]}`+divided("c", "d", "e", "f")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +351,75 @@ dataset:
 			told[d.Subject] = d.Sentence
 		}
 	}
-	if len(told) != 3 || !strings.Contains(told["shop.o.v"], "NOT NULL in o2") || !strings.Contains(told["shop.o.w"], "o1_w_check") || !strings.Contains(told["shop.base.y"], "NOT NULL in kid") {
-		t.Errorf("expected three columns that cannot be masked everywhere, got %v", told)
+	if len(told) != 4 || !strings.Contains(told["shop.c.land"], "no partition of public.c takes") || !strings.Contains(told["shop.o.v"], "NOT NULL in o2") || !strings.Contains(told["shop.o.w"], "o1_w_check") || !strings.Contains(told["shop.base.y"], "NOT NULL in kid") {
+		t.Errorf("expected four columns that cannot be masked everywhere, got %v", told)
+	}
+}
+
+// TestMasksThatMustDiffer: whatever forbids two rows to be alike is told of a
+// mask that makes them so: for certain where it is of all rows and nothing else.
+func TestMasksThatMustDiffer(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE EXTENSION btree_gist;
+		CREATE TABLE people (id int PRIMARY KEY, tenant int NOT NULL, email text, a text, b text, c text, d text, e text, f text, g text, h text, i text, j text, k text,
+			norm text GENERATED ALWAYS AS (lower(h)) STORED UNIQUE, UNIQUE (tenant, b), UNIQUE (id, d), UNIQUE (e, f), EXCLUDE USING gist (g WITH =), UNIQUE (i, k));
+		CREATE UNIQUE INDEX ON people (lower(a)); CREATE UNIQUE INDEX ON people (c) WHERE tenant > 1; CREATE UNIQUE INDEX ON people (id) INCLUDE (j);`)
+	fields := ""
+	for _, name := range strings.Fields("a b c d e f g h i j k") {
+		strategy := "{strategy: string_rewrite, configuration: {rewrite_value: gone}}"
+		switch name {
+		case "f":
+			strategy = "{strategy: random_string_rewrite}"
+		case "k":
+			strategy = "{strategy: null_rewrite}"
+		}
+		fields += "\n          - {name: " + name + ", data_categories: [user.content], fides_meta: {masking_strategy_override: " + strategy + "}}"
+	}
+	doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}`+fields))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{}
+	for _, d := range doubts {
+		if strings.Contains(d.Sentence, "a value of its own") {
+			told[strings.TrimPrefix(d.Subject, "w.people.")] = d.Level + strings.TrimPrefix(strings.Split(d.Sentence, ":")[0], "an erasure cannot mask it")
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"a": "wrong", "h": "wrong", "b": "doubtful, should two rows meet in people_tenant_b_key",
+		"c": "doubtful, should two rows meet in people_c_idx", "g": "doubtful, should two rows meet in people_g_excl"}, told); diff != "" {
+		t.Errorf("expected masks that make rows alike to be told (-want +got): %s", diff)
+	}
+}
+
+// TestMasksOfNullsThatMustDiffer: Postgres 15 lets an index take two NULLs for alike.
+func TestMasksOfNullsThatMustDiffer(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	if number(t, pool, "SELECT current_setting('server_version_num')::bigint") < 150000 {
+		t.Skip("this Postgres has no NULLS NOT DISTINCT")
+	}
+	pgtest.Exec(t, pool, `CREATE TABLE people (id int PRIMARY KEY, email text UNIQUE, a text, UNIQUE NULLS NOT DISTINCT (a))`)
+	doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), mapOf(t, `dataset: [{fides_key: w, lethe: {source: w, basis: f}, collections: [{name: people, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}, {name: a, data_categories: [user.content]}]}]}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, d := range doubts {
+		if d.Level == postgres.Wrong {
+			told = append(told, d.Subject)
+		}
+	}
+	if !slices.Equal(told, []string{"w.people.a"}) {
+		t.Errorf("expected the column to be told that admits one NULL, got %v", told)
 	}
 }

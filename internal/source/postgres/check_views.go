@@ -22,21 +22,30 @@ const (
 // unchangeable says, before anything is tried, that an erasure is to change rows
 // that Postgres cannot change: of a view that joins, groups or takes distinct
 // rows and has neither an INSTEAD OF trigger nor a rule, of a materialised view,
-// of a foreign table that is read only, of a table with a rule in the way.
-// Postgres itself would only say 55000 or 0A000.
+// of a foreign table that is read only, of a table with a rule or a publication in
+// the way. Postgres itself would only say 55000 or 0A000.
 func (s *stop) unchangeable() []string {
 	var reasons []string
-	if s.visit.Delete && s.t.writes&deletable == 0 {
-		reasons = append(reasons, s.fixed("deleted"))
-	} else if slices.ContainsFunc(s.visit.Targets, func(x datamap.Target) bool {
-		return (x.Masking == nil || x.Masking.Strategy != "preserve") && s.t.columns[x.Field.Column().Name] != nil
-	}) && s.t.writes&updatable == 0 {
-		reasons = append(reasons, s.fixed("masked"))
+	changes := s.t.writes &^ s.t.published
+	if s.visit.Delete && changes&deletable == 0 {
+		reasons = append(reasons, s.fixed("deleted", deletable))
+	} else if s.masksSome() && changes&updatable == 0 {
+		reasons = append(reasons, s.fixed("masked", updatable))
 	}
 	return reasons
 }
 
-func (s *stop) fixed(how string) string {
+// masksSome tells whether any column that is there is masked.
+func (s *stop) masksSome() bool {
+	return slices.ContainsFunc(s.visit.Targets, func(x datamap.Target) bool {
+		return (x.Masking == nil || x.Masking.Strategy != "preserve") && s.t.columns[x.Field.Column().Name] != nil
+	})
+}
+
+func (s *stop) fixed(how string, change int) string {
+	if s.t.published&change != 0 {
+		return s.c.FullName() + " is published (CREATE PUBLICATION) and has no replica identity, so that its rows cannot be " + how + ": " + identified
+	}
 	if s.t.real() {
 		return s.c.FullName() + " has a rule (CREATE RULE) by which its rows cannot be " + how + ": " + unruled
 	}
@@ -49,7 +58,10 @@ func (s *stop) fixed(how string) string {
 
 const instead = "map the tables beneath it, and give it skip_processing: true, or read_only: true on each field and no strategy: delete, so that its rows are given and what lies beneath is erased"
 
-const unruled = "make a trigger of the rule, or drop it"
+const (
+	unruled    = "make a trigger of the rule, or drop it"
+	identified = "give it a primary key, or ALTER TABLE … REPLICA IDENTITY FULL"
+)
 
 // changeable tells the same when a map is checked, with the tables beneath a view.
 func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datamap.Visit, t *table) error {
@@ -57,11 +69,14 @@ func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datama
 	k.unseen(at)
 	reasons := at.unchangeable()
 	if len(reasons) == 0 {
-		return nil
+		return k.aroundKeeps(ctx, conn, at)
 	}
 	if t.real() {
-		sentence, _ := strings.CutSuffix(reasons[0], ": "+unruled)
-		k.say(Wrong, v.Collection.FullName(), "an erasure fails here: "+sentence, unruled)
+		for _, do := range []string{unruled, identified} {
+			if sentence, ok := strings.CutSuffix(reasons[0], ": "+do); ok {
+				k.say(Wrong, v.Collection.FullName(), "an erasure fails here: "+sentence, do)
+			}
+		}
 		return nil
 	}
 	rows, err := conn.Query(ctx, `
@@ -87,6 +102,35 @@ func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datama
 	}
 	sentence, _, _ := strings.Cut(reasons[0], ": "+instead)
 	k.say(Wrong, v.Collection.FullName(), "an erasure fails here: "+sentence, do)
+	return nil
+}
+
+// aroundKeeps tells of a view through which an erasure could change rows that a
+// law keeps: the keep of the table beneath says nothing of the view's rows.
+func (k *checking) aroundKeeps(ctx context.Context, conn *pgxpool.Conn, s *stop) error {
+	if s.t.kind != "v" || len(s.c.Keeps) > 0 || !s.visit.Delete && !s.masksSome() {
+		return nil
+	}
+	for _, c := range k.collections {
+		kept := k.cat.table(c)
+		if kept == nil || len(c.Keeps) == 0 {
+			continue
+		}
+		var beneath bool
+		if err := conn.QueryRow(ctx, `
+			WITH RECURSIVE reads AS (`+reads+`),
+			beneath AS (
+				SELECT what FROM reads WHERE by = $1
+				UNION
+				SELECT r.what FROM beneath b JOIN reads r ON r.by = b.what)
+			SELECT EXISTS (SELECT FROM beneath WHERE what = $2)`, s.t.oid, kept.oid).Scan(&beneath); err != nil {
+			return fmt.Errorf("ask what %s reads: %w", s.c.FullName(), err)
+		}
+		if beneath {
+			k.say(Doubtful, s.c.FullName(), "it is a view that reads "+c.FullName()+": an erasure changes its rows, also those that a law keeps there",
+				"give it the same keep; or "+strings.Replace(instead, "map the tables beneath it, and ", "", 1))
+		}
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"math"
 	"net/netip"
 	"regexp"
@@ -138,7 +139,29 @@ func (c *column) compared(expr string) string {
 
 // convert makes a value of column from comparable with column to. A text that
 // the other type cannot hold becomes NULL, which equals nothing.
-func convert(from, to *column, expr string) string {
+func convert(from, to *column, expr string) string { return collated(from, to, cast(from, to, expr)) }
+
+// collated gives a text the collation of the column that it is compared with:
+// of two that differ Postgres takes neither, and an index serves its own alone.
+func collated(from, to *column, expr string) string {
+	if from.collation == to.collation || !to.class.textual() {
+		return expr
+	}
+	return "(" + expr + " COLLATE " + cmp.Or(to.collation, `"default"`) + ")"
+}
+
+// bytewise is a text by its bytes, whatever the collation: by some no pattern can be matched.
+func bytewise(expr string) string { return "(" + expr + `::text COLLATE "C")` }
+
+// legible is a text of the column as patterns can be matched with it.
+func (c *column) legible(expr string) string {
+	if !c.loose {
+		return expr
+	}
+	return "(" + expr + ` COLLATE "default")`
+}
+
+func cast(from, to *column, expr string) string {
 	switch {
 	case from.class == to.class && from.typ == to.typ:
 		return expr
@@ -154,11 +177,11 @@ func convert(from, to *column, expr string) string {
 	case to.class == classPadded:
 		return from.text(expr) + "::bpchar"
 	case from.class.textual() && to.class == classInt:
-		return "CASE WHEN " + expr + " ~ '^[+-]?[0-9]{1,18}$' THEN " + expr + "::text::int8 END"
+		return "CASE WHEN " + bytewise(expr) + " ~ '^[+-]?[0-9]{1,18}$' THEN " + expr + "::text::int8 END"
 	case from.class.textual() && to.class == classNumeric:
-		return "CASE WHEN " + expr + ` ~ '^[+-]?[0-9]{1,100}(\.[0-9]{1,100})?$' THEN ` + expr + "::text::numeric END"
+		return "CASE WHEN " + bytewise(expr) + ` ~ '^[+-]?[0-9]{1,100}(\.[0-9]{1,100})?$' THEN ` + expr + "::text::numeric END"
 	case from.class.textual() && to.class == classUUID:
-		return "CASE WHEN " + expr + " ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN " + expr + "::text::uuid END"
+		return "CASE WHEN " + bytewise(expr) + " ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN " + expr + "::text::uuid END"
 	case from.class == classInt && to.class == classNumeric, from.class == classNumeric && to.class == classInt:
 		return expr + "::numeric"
 	case from.day() && to.day():

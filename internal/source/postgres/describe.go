@@ -98,7 +98,8 @@ func describeColumns(ctx context.Context, tx pgx.Tx, oids []uint32, byOID map[ui
 	rows, err := tx.Query(ctx, `
 		SELECT a.attrelid, a.attname::text, format_type(b.oid, NULL), a.attnotnull OR t.typnotnull, a.attgenerated <> '',
 		       CASE WHEN b.typname IN ('varchar', 'bpchar') AND greatest(a.atttypmod, t.typtypmod) > 4 THEN greatest(a.atttypmod, t.typtypmod) - 4 ELSE 0 END,
-		       has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+		       has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
+		       EXISTS (SELECT FROM pg_index x WHERE x.indrelid = a.attrelid AND `+differing("a.attnum")+`)
 		FROM pg_attribute a
 		JOIN pg_type t ON t.oid = a.atttypid
 		JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
@@ -110,7 +111,7 @@ func describeColumns(ctx context.Context, tx pgx.Tx, oids []uint32, byOID map[ui
 	var rel uint32
 	var c draft.Column
 	var readable bool
-	if _, err := pgx.ForEachRow(rows, []any{&rel, &c.Name, &c.Type, &c.NotNull, &c.Generated, &c.Length, &readable}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&rel, &c.Name, &c.Type, &c.NotNull, &c.Generated, &c.Length, &readable, &c.Differs}, func() error {
 		if !readable {
 			byOID[rel].Unread = append(byOID[rel].Unread, c.Name)
 			return nil

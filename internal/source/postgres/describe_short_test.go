@@ -37,3 +37,25 @@ func TestDraftMasksShortColumns(t *testing.T) {
 		t.Errorf("expected %q to be left, got %q\n%s", want, left, yaml)
 	}
 }
+
+// What must differ from row to row, by whatever index, is masked by letters that do.
+func TestDraftMasksWhatMustDiffer(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE customers (id int PRIMARY KEY, tenant int NOT NULL DEFAULT 1, email text NOT NULL, first_name text NOT NULL, last_name text NOT NULL, city text NOT NULL, UNIQUE (tenant, last_name));
+		CREATE UNIQUE INDEX ON customers (lower(first_name));
+		CREATE TABLE invoices (id int PRIMARY KEY, customer_id int NOT NULL REFERENCES customers);
+		INSERT INTO customers VALUES (1, 1, 'a@x.example', 'Ada', 'A', 'Brno'), (2, 1, 'b@x.example', 'Ben', 'B', 'Brno'); INSERT INTO invoices VALUES (1, 1), (2, 2);`)
+	s := sourceOf(t, pool, "shop", postgres.Options{})
+	yaml := string(drafted(t, s, "shop", postgres.Describing{Sample: 100}).YAML())
+	m := mapOf(t, yaml)
+	for _, email := range []string{"a@x.example", "b@x.example"} {
+		if _, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", email)}, source.Holds{}, noNote); err != nil {
+			t.Fatalf("%v\n%s", err, yaml)
+		}
+	}
+	if left := text(t, pool, `SELECT string_agg(concat_ws(' ', first_name ~ '^[a-p]+$', last_name ~ '^[a-p]+$', city), ', ') FROM customers`); left != "t t erased, t t erased" {
+		t.Errorf("expected names that differ, got %q\n%s", left, yaml)
+	}
+}

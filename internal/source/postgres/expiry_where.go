@@ -115,7 +115,8 @@ func (e *expiring) referenced(alias string) []string {
 		}
 		var where []string
 		for i, c := range k.columns {
-			where = append(where, col("ch", c)+" = "+col(alias, k.references[i]))
+			name := k.references[i]
+			where = append(where, col("ch", c)+" = "+collated(e.t.columns[name], e.cat.tables[k.child].columns[c], col(alias, name)))
 		}
 		if k.child == e.t.oid { // a row may name itself
 			where = append(where, "(ch.ctid, ch.tableoid) IS DISTINCT FROM ("+alias+".ctid, "+alias+".tableoid)")
@@ -149,10 +150,10 @@ func (e *expiring) matches(t *table, alias string, where map[string][]*string) [
 			ways = append(ways, c.compared(expr)+" = ANY ("+e.array(c, exact)+")")
 		}
 		if len(like) > 0 {
-			ways = append(ways, expr+"::text LIKE ANY ("+e.bind(like, "text[]")+")")
+			ways = append(ways, bytewise(expr)+" LIKE ANY ("+e.bind(like, "text[]")+")")
 		}
 		if len(words) > 0 {
-			ways = append(ways, expr+"::text ~ ANY ("+e.bind(words, "text[]")+")")
+			ways = append(ways, bytewise(expr)+" ~ ANY ("+e.bind(words, "text[]")+")")
 		}
 		list = append(list, anyOf(ways))
 	}

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -319,6 +320,74 @@ dataset:
 		for _, table := range []string{"people", "calls", "texts"} {
 			if n := number(t, pool, `SELECT count(*) FROM `+table); n != 1 {
 				t.Errorf("expected only the other person's row of %s to be left, there are %d", table, n)
+			}
+		}
+	})
+}
+
+// TestViewsOfKeptRows: a law's keep of a table says nothing of the rows of a view of
+// it, through which an erasure would change them all the same.
+func TestViewsOfKeptRows(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, email text); CREATE TABLE orders (id int PRIMARY KEY, person int, note text);
+		CREATE VIEW latest AS SELECT * FROM orders; CREATE VIEW newest AS SELECT * FROM latest; CREATE VIEW others AS SELECT * FROM people;`)
+	for name, c := range map[string]struct{ view, how, keep string }{
+		"newest":  {"newest", "fides_meta: {masking_strategy_override: {strategy: delete}}", ""},
+		"latest":  {"latest", "tags: []", ""},
+		"kept":    {"", "fides_meta: {masking_strategy_override: {strategy: delete}}", "lethe: {keep: {because: a law}}, "},
+		"skipped": {"", "fides_meta: {skip_processing: true}", ""},
+	} {
+		table := cmp.Or(c.view, "latest")
+		m := mapOf(t, strings.Replace(tenantMap, "- name: orders", "- name: orders\n        lethe: {keep: {because: a law}}", 1)+`
+      - {name: `+table+`, `+c.keep+c.how+`, fields: [{name: id, fides_meta: {primary_key: true}}, {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}, {name: note, data_categories: [user.content]}]}
+`)
+		doubts, err := sourceOf(t, pool, "shop", postgres.Options{}).Check(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := slices.ContainsFunc(doubts, func(d postgres.Doubt) bool {
+			return d.Subject == "shop."+table && strings.Contains(d.Sentence, "a view that reads shop.orders")
+		})
+		if said != (c.view != "") {
+			t.Errorf("%s: expected check to say of a view of kept rows: %v, it says %+v", name, c.view != "", doubts)
+		}
+	}
+}
+
+// TestViewsWhoseRowsHaveNoKey: an erasure passes over a row of a view whose key is
+// NULL. The second look says so, for one and for many.
+func TestViewsWhoseRowsHaveNoKey(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		for _, erase := range []string{"masking_strategy_override: {strategy: delete}", "erase_after: []"} {
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `
+				CREATE TABLE people (id int PRIMARY KEY, email text); CREATE TABLE calls (id int, person int, note text); CREATE VIEW orders AS SELECT * FROM calls;
+				INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example'); INSERT INTO calls VALUES (1, 1, 'n'), (2, 2, 'n'), (NULL, 1, 'n'), (NULL, 1, 'm');`)
+			before, after, _ := strings.Cut(tenantMap, "- name: orders")
+			m := mapOf(t, before+"- name: orders"+strings.Replace(after, "masking_strategy_override: {strategy: delete}", erase, 1))
+			s := sourceOf(t, pool, "shop", o)
+			var walks []source.Walk
+			var keys [][]source.RowKey
+			for _, email := range []string{"a@x.example", "b@x.example"} {
+				w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", email)}
+				done, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+				if err != nil {
+					t.Fatal(err)
+				}
+				walks, keys = append(walks, w), append(keys, done.Keys)
+				left, err := s.Look(t.Context(), w, source.Holds{}, done.Keys)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if f := by(left.Findings)["orders"]; (f.Rows > 0) != (email == "a@x.example") {
+					t.Errorf("%s: expected the rows that were passed over to be told, got %+v", email, f)
+				}
+			}
+			if gone := s.GoneMany(t.Context(), walks, source.Holds{}, keys); gone[0] {
+				t.Error("expected nobody to say that all is gone")
 			}
 		}
 	})

@@ -451,3 +451,60 @@ dataset:
 			})
 	}
 }
+
+// TestTextsThatAreNoCharacters: a column of type json holds what jsonb refuses,
+// \u0000 and halves of a character. Such a document is searched, given and masked
+// like any other, and nobody else's request fails of it.
+func TestTextsThatAreNoCharacters(t *testing.T) {
+	t.Parallel()
+	m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: doc
+            fields:
+              - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+              - {name: last, data_categories: [user.content]}
+              - {name: code}
+      - name: notes
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: doc, fields: [{name: of, fides_meta: {references: [{dataset: w, field: people.doc.code, direction: from}]}}]}
+          - {name: body, data_categories: [user.content]}
+`)
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TABLE people (id int PRIMARY KEY, doc json); CREATE TABLE notes (id int PRIMARY KEY, doc json, body text);
+			INSERT INTO people VALUES
+			  (1, '{"mail": "a@x.example", "last": "cut \ud83d", "more": "\u0000\u0000 \ud83d\ude00 \ude00\\u0000", "code": "\u0000"}'),
+			  (2, '{"mail": "b@x.example", "last": "\\\ud83d\ud83d\ude00", "code": "c-2"}');
+			INSERT INTO notes VALUES (1, '{"of": "\u0000"}', 'nobody''s'), (2, '{"of": "c-2", "x": "\ud83d"}', 'b''s');`)
+		s := sourceOf(t, pool, "w", o)
+		walk := func(kind datamap.Kind, email string) source.Walk {
+			return source.Walk{Plan: planOf(t, m, kind, "email"), Seeds: seeds("email", email)}
+		}
+		rows := given(t, s, walk(datamap.Access, "a@x.example"))
+		same(t, rows, "people", "doc", `{"mail": "a@x.example", "last": "cut \ufffd", "code": "\ufffd"}`)
+		same(t, rows, "notes", "body")
+		rows = given(t, s, walk(datamap.Access, "b@x.example"))
+		same(t, rows, "people", "doc", `{"mail": "b@x.example", "last": "\\\ufffd\ud83d\ude00", "code": "c-2"}`)
+		same(t, rows, "notes", "body", `"b's"`)
+		erase := walk(datamap.Erasure, "a@x.example")
+		done, err := s.Erase(t.Context(), erase, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, by(done.Findings)["people"], 1, 0, 0, 1)
+		if left, err := s.Look(t.Context(), erase, source.Holds{}, done.Keys); err != nil || by(left.Findings)["people"].Rows != 0 {
+			t.Errorf("expected nothing left, got %+v, %v", left.Findings, err)
+		}
+		if got := text(t, pool, "SELECT doc FROM people WHERE id = 1"); got != "{\"code\": \"\ufffd\", \"last\": null, \"mail\": null, \"more\": \"\ufffd\ufffd 😀 \ufffd\\\\u0000\"}" {
+			t.Errorf("expected the rest of the document to be left, got %s", got)
+		}
+	})
+}

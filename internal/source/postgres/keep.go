@@ -128,7 +128,10 @@ func (w *writer) lawful(s *stop, i int, at law) string {
 }
 
 // instant is a column of dates or times as an instant; what has no zone is UTC.
+// What lies so far ahead that no period can be added to it, or that a date alone
+// can hold, stands for never.
 func (c *column) instant(expr string) string {
+	expr = "(CASE WHEN " + expr + " >= '200000-01-01' THEN 'infinity' ELSE " + expr + " END)"
 	if c.class == classStamp {
 		return expr
 	}
@@ -166,10 +169,10 @@ func (w *writer) fits(t *table, where map[string][]*string, alias, name string) 
 			ways = append(ways, c.compared(expr)+" = ANY("+c.array(list("exact", c.class.only(exact)))+")")
 		}
 		if len(like) > 0 {
-			ways = append(ways, expr+"::text LIKE ANY("+list("like", like)+"::text[])")
+			ways = append(ways, bytewise(expr)+" LIKE ANY("+list("like", like)+"::text[])")
 		}
 		if len(words) > 0 {
-			ways = append(ways, expr+"::text ~ ANY("+list("words", words)+"::text[])")
+			ways = append(ways, bytewise(expr)+" ~ ANY("+list("words", words)+"::text[])")
 		}
 		conditions = append(conditions, "coalesce("+anyOf(ways)+", false)")
 	}

@@ -198,6 +198,59 @@ func TestKeepWith(t *testing.T) {
 	})
 }
 
+// TestKeepFromDatesThatAreNone: a date that stands for never keeps its row for
+// ever, also where no period can be added to it.
+func TestKeepFromDatesThatAreNone(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		for typ, far := range map[string]string{"date": "5874897-12-31", "timestamp": "290000-01-01", "timestamptz": "294276-12-31"} {
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `CREATE TABLE bills (id int PRIMARY KEY, email text, paid `+typ+`);
+				INSERT INTO bills SELECT n, 'a@x.example', d::`+typ+` FROM unnest('{9999-12-31,infinity,-infinity,0044-03-15 BC,`+far+`}'::text[]) WITH ORDINALITY AS x(d, n)`)
+			m := mapOf(t, `dataset: [{fides_key: w, lethe: {source: w, basis: f}, collections: [{name: bills, lethe: {keep: {for: P10Y, from: paid, because: a law}}, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}, {name: paid}]}]}]`)
+			walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example"), Today: midnight("2026-11-23")}
+			done, err := sourceOf(t, pool, "w", o).Erase(t.Context(), walk, source.Holds{}, noNote)
+			if err != nil {
+				t.Fatalf("%s: %v", typ, err)
+			}
+			if f := by(done.Findings)["bills"]; f.Erased != 2 || f.Kept != f.Rows-2 {
+				t.Errorf("%s: expected the two rows of long ago to go and the others to be kept, got %+v", typ, f)
+			}
+		}
+	})
+}
+
+// TestCheckOfKeeps: a value that no row can have keeps nothing, which would show
+// only when what a law keeps is gone.
+func TestCheckOfKeeps(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TYPE state AS ENUM ('paid', 'open'); CREATE DOMAIN flag AS bool;
+		CREATE TABLE bills (id int PRIMARY KEY, email text, state state, final flag, sum numeric(8,2), day date, at timestamptz, no int, code uuid, word text, ip inet)`)
+	keeps := func(column, value string) []postgres.Doubt {
+		m := mapOf(t, `dataset: [{fides_key: w, lethe: {source: w, basis: f}, collections: [{name: bills, lethe: {keep: {where: {`+column+`: [`+value+`]}, because: a law}}, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}, {name: `+column+`}]}]}]`)
+		doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.DeleteFunc(doubts, func(d postgres.Doubt) bool { return d.Level != postgres.Wrong })
+	}
+	for _, c := range []struct{ column, value, says string }{
+		{"state", "paid", ""}, {"state", "piad", `no row is kept by "piad": it is no value of type state`}, {"state", "p*", ""},
+		{"final", "true", ""}, {"final", "t", `of type boolean it is written "true"`},
+		{"sum", `"1.5"`, ""}, {"sum", "much", "no value of type numeric"}, {"no", `"007"`, ""}, {"no", "x", "no value of type integer"},
+		{"day", `"2020-01-02"`, ""}, {"day", `"2 Jan 2020"`, `written "2020-01-02"`}, {"at", `"2020-01-02"`, `written "2020-01-02 00:00:00+00"`},
+		{"code", "6BA7B810-9DAD-11D1-80B4-00C04FD430C8", ""}, {"ip", `"192.0.2.7"`, ""}, {"word", "anything", ""}, {"day", "null", ""},
+	} {
+		switch wrong := keeps(c.column, c.value); {
+		case c.says == "" && len(wrong) > 0:
+			t.Errorf("%s: expected %s to be right, got %+v", c.column, c.value, wrong)
+		case c.says != "" && (len(wrong) != 1 || wrong[0].Subject != "w.bills."+c.column || !strings.Contains(wrong[0].Sentence, c.says)):
+			t.Errorf("%s: expected %q to be said of %s, got %+v", c.column, c.says, c.value, wrong)
+		}
+	}
+}
+
 const crowdSchema = `
 CREATE TABLE guests (id int PRIMARY KEY, email text, token text, desk int, code uuid);
 CREATE TABLE visits (id int PRIMARY KEY, token text, desk int, code uuid, page text);

@@ -17,6 +17,12 @@ type strand struct {
 	form     string // of values that can be of the type declared for the far end; "" for any
 }
 
+// alike tells whether the values of both ends are equal by the same rules, so
+// that as many differ at one as at the other.
+func (t strand) alike() bool {
+	return !t.from.class.textual() || t.from.typ == t.to.typ && t.from.collation == t.to.collation
+}
+
 // columnOf is the column, or the place inside one, of a field; bind has made
 // sure that it is there.
 func (p *program) columnOf(f *datamap.Field) *column {
@@ -167,7 +173,7 @@ func (t strand) leads(expr string) string {
 		sql += " AND " + expr + " NOT IN (" + noNumbers + ")"
 	}
 	if t.form != "" {
-		sql += " AND " + expr + "::text ~ " + literal(t.form)
+		sql += " AND " + bytewise(expr) + " ~ " + literal(t.form)
 	}
 	return sql
 }

@@ -203,6 +203,7 @@ func (w *writer) rewrite(m mask, text string) string {
 // left is the condition that a text is not masked yet; "" where every one is to be masked.
 func (w *writer) left(m mask, text string, looking bool) string {
 	var form string
+	text = bytewise(text)
 	switch m.how {
 	case "string_rewrite":
 		return text + " IS DISTINCT FROM " + w.written(m)

@@ -214,7 +214,7 @@ func (q *mentioning) isKey(keys []string) string {
 	return keyText(cols("t", q.at.key)) + " = ANY(" + q.bind(keys, "text[]") + ")"
 }
 
-func (q *mentioning) text() string { return col("t", q.c.name) + "::text" }
+func (q *mentioning) text() string { return q.c.legible(col("t", q.c.name) + "::text") }
 
 var likeSigns = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 

@@ -14,7 +14,7 @@ import (
 // placeholders are texts, compared without case and outer blanks.
 func placeholders() []string {
 	return []string{"", "n/a", "n.a.", "#n/a", "na", "-", "--", "---", "–", "—", ".", "?", "null", "(null)", "<null>", "none", "(none)", "nil", "nan",
-		"unknown", "(unknown)", "undefined", "not set", "(not set)", "not available", "anonymous", "[object object]", noUUID, allUUID}
+		"unknown", "(unknown)", "undefined", "not set", "(not set)", "not available", "anonymous", "[object object]", "\ufffd", noUUID, allUUID}
 }
 
 // Two identifiers of nobody (RFC 9562, sections 5.9 and 5.10).
@@ -37,7 +37,7 @@ var nobody = regexp.MustCompile(nobodysAddress)
 func (c *column) leads(expr string) string {
 	switch {
 	case c.class.textual():
-		text := "lower(btrim(" + expr + "::text))"
+		text := "lower(btrim(" + bytewise(expr) + "))"
 		return text + " NOT IN ('" + strings.Join(placeholders(), "', '") + "') AND " + text + " !~ '" + nobodysAddress + "'"
 	case c.class == classUUID:
 		return expr + " NOT IN ('" + noUUID + "'::uuid, '" + allUUID + "'::uuid)"

@@ -49,7 +49,7 @@ func (t *table) at(f *datamap.Field) *column {
 	if f.Parent != nil && c.class != classJSON {
 		return nil
 	}
-	return &column{name: placeName(f), typ: "text", class: classText, place: &place{in: c, path: f.Path(), one: declaredSingle(f)}}
+	return &column{name: placeName(f), typ: "text", class: classText, collation: c.collation, loose: c.loose, place: &place{in: c, path: f.Path(), one: declaredSingle(f)}}
 }
 
 func declaredSingle(f *datamap.Field) bool {
@@ -121,9 +121,11 @@ func scalars(from string) string {
 	return "ARRAY(SELECT e.v #>> '{}' FROM " + from + " WHERE jsonb_typeof(e.v) IN ('string', 'number', 'boolean'))"
 }
 
-// document is the column as jsonb. A text of type json may hold \u0000, which
-// jsonb does not take: such a document holds nothing that could be looked for.
-// An index on the cast is the proof that none is there.
+// document is the column as jsonb. A text of type json may hold what jsonb does
+// not take: \u0000, and halves of a character (surrogates without the other half,
+// as a program leaves them that cuts a text in the middle of an emoji). They are
+// read as U+FFFD, which stands for what is no character. An index on the cast is
+// the proof that none is there.
 func (p *place) document(alias string) string { return p.in.document(col(alias, p.in.name), false) }
 
 func (c *column) document(expr string, sure bool) string {
@@ -133,8 +135,16 @@ func (c *column) document(expr string, sure bool) string {
 	if sure {
 		return expr + "::jsonb"
 	}
-	return `(CASE WHEN strpos(` + expr + `::text, '\u0000') = 0 THEN ` + expr + `::jsonb END)`
+	return `(CASE WHEN strpos(` + expr + `::text, '\u') = 0 THEN ` + expr + `::jsonb ELSE regexp_replace(` + expr + `::text, '` + noCharacter + `', '\1\\ufffd', 'g')::jsonb END)`
 }
+
+// noCharacter finds them in the text of a document, behind whatever backslashes
+// stand for themselves.
+const (
+	firstHalf   = `\\u[dD][89abAB][0-9a-fA-F]{2}`
+	secondHalf  = `\\u[dD][c-fC-F][0-9a-fA-F]{2}`
+	noCharacter = `(?<!\\)((?:\\\\)*)(?:\\u0000|` + firstHalf + `(?!` + secondHalf + `)|(?<!` + firstHalf + `)` + secondHalf + `)`
+)
 
 func pathArray(path []string) string {
 	quoted := make([]string, len(path))

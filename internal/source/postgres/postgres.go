@@ -159,14 +159,20 @@ func (s *Source) begin(ctx context.Context, conn *pgxpool.Conn, how string) (pgx
 
 // settings are made once on each connection of the source's pool, because a walk
 // is to be one round trip where it can. Plans are generic: a chain of CTEs is
-// planned once per connection, not per request. Dates and times are read as text
-// in places, so their form is fixed here.
+// planned once per connection, not per request. Values of many types are read as
+// text in places, and told to other stores so: their form is fixed here, whatever
+// the role or the database has it. So is how Postgres reads a text in a statement.
+//
+// The operators of an extension's types (citext, ltree) are found along the search
+// path only: without them Postgres compares a citext as text, in silence. Their
+// schemas are put at its end, where they hide no table.
 func (s *Source) settings(ctx context.Context, conn *pgxpool.Conn) error {
 	made := conn.Conn().PgConn().CustomData()
 	sql := "set statement_timeout = " + milliseconds(s.o.StatementTimeout) +
 		"; set lock_timeout = " + milliseconds(s.o.LockTimeout) +
 		"; set plan_cache_mode = force_generic_plan; set jit = off" +
-		"; set timezone = 'UTC'; set datestyle = 'ISO, YMD'"
+		"; set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = postgres; set bytea_output = hex" +
+		"; set extra_float_digits = 1; set standard_conforming_strings = on; " + withExtensions
 	if made["lethe.settings"] == sql {
 		return nil
 	}
@@ -176,6 +182,11 @@ func (s *Source) settings(ctx context.Context, conn *pgxpool.Conn) error {
 	made["lethe.settings"] = sql
 	return nil
 }
+
+const withExtensions = `
+	SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), string_agg(quote_ident(nspname), ', ' ORDER BY nspname)), false)
+	FROM pg_namespace WHERE oid IN (SELECT o.oprnamespace FROM pg_operator o JOIN pg_depend d ON d.classid = 'pg_operator'::regclass AND d.objid = o.oid AND d.deptype = 'e')
+	AND NOT nspname = ANY(current_schemas(true))`
 
 // inTx runs f in a transaction on conn. What f returns comes back as it is.
 func (s *Source) inTx(ctx context.Context, conn *pgxpool.Conn, how string, f func(pgx.Tx) error) error {

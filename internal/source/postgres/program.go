@@ -265,6 +265,8 @@ func (s *stop) findKey() (why string) {
 	switch {
 	case len(s.key) > 0 && s.t.real() && !s.t.isKey(s.key):
 		return fmt.Sprintf("the primary_key fields of %s do not identify a row: no unique index covers them", s.c.FullName())
+	case len(s.key) > 0 && s.t.real() && slices.ContainsFunc(s.key, s.t.mayBeNull):
+		return fmt.Sprintf("the primary_key fields of %s do not identify a row: they may be NULL, and an erasure would pass such rows over", s.c.FullName())
 	case len(s.key) > 0:
 	case len(s.t.key) > 0:
 		s.key = s.t.key
@@ -273,7 +275,7 @@ func (s *stop) findKey() (why string) {
 	default:
 		s.nameless = true
 		for _, u := range s.t.unique { // as good as a primary key, if it admits no NULL
-			if !slices.ContainsFunc(u, func(name string) bool { return s.t.columns[name] == nil || !s.t.columns[name].notNull }) {
+			if !slices.ContainsFunc(u, s.t.mayBeNull) {
 				s.key, s.nameless = u, false
 				break
 			}

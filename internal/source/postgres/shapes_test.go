@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,9 @@ func shapes() []shape {
 		{name: "char(n) masked", schema: `CREATE TABLE things (id int PRIMARY KEY, person int, note char(5)); INSERT INTO things VALUES (1, 1, 'n'), (2, 2, 'n')`, more: "masked",
 			fields: `{name: id, fides_meta: {primary_key: true}}, ` + ofPerson + `, {name: note, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: gonegone}}}}`,
 			rows:   1, left: "SELECT string_agg(note, ',' ORDER BY id) FROM things", want: "goneg,n"},
+		{name: "name masked", schema: `CREATE TABLE things (id int PRIMARY KEY, person int, note name); INSERT INTO things VALUES (1, 1, 'n'), (2, 2, 'n')`, more: "masked",
+			fields: `{name: id, fides_meta: {primary_key: true}}, ` + ofPerson + `, {name: note, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: random_string_rewrite, configuration: {length: 80}}}}`,
+			rows:   1, left: "SELECT string_agg(length(note)::text, ',' ORDER BY id) FROM things", want: "63,1"},
 		{name: "array of references", schema: `CREATE TABLE things (id int PRIMARY KEY, person smallint[], note text); INSERT INTO things VALUES (1, '{1,2}', 'n'), (2, '{2}', 'n'), (3, '{}', 'n'), (4, NULL, 'n')`,
 			fields: `{name: id, fides_meta: {primary_key: true}}, {name: person, fides_meta: {data_type: "integer[]", references: [{dataset: zoo, field: people.id, direction: from}]}}, ` + withNote, rows: 1,
 			left: "SELECT string_agg(id::text, ',' ORDER BY id) FROM things", want: "2,3,4", check: "USING gin"},
@@ -192,6 +196,41 @@ dataset:
 	})
 }
 
+// TestKeysThatMayBeNull: a row whose key is NULL is equal to none, so an erasure
+// would pass it over and the second look not see it. Such a key is refused.
+func TestKeysThatMayBeNull(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE logins (id int UNIQUE, email text) PARTITION BY HASH (id); CREATE TABLE logins1 PARTITION OF logins FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+			INSERT INTO logins VALUES (1, 'a@x.example'), (NULL, 'a@x.example'), (NULL, 'a@x.example'), (2, 'b@x.example')`)
+		m := func(key string) *datamap.Map {
+			return mapOf(t, `dataset: [{fides_key: w, lethe: {source: w, basis: f}, collections: [{name: logins, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id`+key+`}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]}]}]`)
+		}
+		s := sourceOf(t, pool, "w", o)
+		erase := func(m *datamap.Map) error {
+			_, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote)
+			return err
+		}
+		keyed := m(", fides_meta: {primary_key: true}")
+		doubts, err := s.Check(t.Context(), keyed)
+		if err != nil || !slices.ContainsFunc(doubts, func(d postgres.Doubt) bool {
+			return d.Level == postgres.Wrong && d.Subject == "w.logins" && strings.Contains(d.Sentence, "may be NULL")
+		}) {
+			t.Errorf("expected check to say that the key may be NULL, got %+v, %v", doubts, err)
+		}
+		if err := erase(keyed); err == nil || !strings.Contains(err.Error(), "may be NULL") {
+			t.Errorf("expected the erasure to be refused, got %v", err)
+		}
+		if err := erase(m("")); err != nil {
+			t.Fatal(err)
+		}
+		if n := number(t, pool, "SELECT count(*) FROM logins"); n != 1 {
+			t.Errorf("expected only the other person's row to be left, got %d", n)
+		}
+	})
+}
+
 func TestTriggerThatRaises(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Empty(t)
@@ -207,18 +246,15 @@ func TestTriggerThatRaises(t *testing.T) {
 // inSchema is text, of tables of the zoo.
 func inSchema(t testing.TB, pool *pgxpool.Pool, sql string) string {
 	t.Helper()
-	conn, err := pool.Acquire(t.Context())
+	tx, err := pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Release()
+	defer func() { _ = tx.Rollback(t.Context()) }()
 	var v *string
-	_, err = conn.Exec(t.Context(), `SET search_path TO "Zoo x", public`)
+	_, err = tx.Exec(t.Context(), `SET LOCAL search_path TO "Zoo x", public`)
 	if err == nil {
-		err = conn.QueryRow(t.Context(), "SELECT ("+sql+")::text").Scan(&v)
-	}
-	if err == nil {
-		_, err = conn.Exec(t.Context(), "RESET search_path")
+		err = tx.QueryRow(t.Context(), "SELECT ("+sql+")::text").Scan(&v)
 	}
 	if err != nil || v == nil {
 		t.Fatalf("%s: %v", sql, err)

@@ -77,11 +77,8 @@ func (w *writer) goesWith(s *stop, k fkey) bool {
 // that the erasure neither deletes nor frees of it: a masked row whose reference
 // becomes NULL holds nothing back, or the next look would find its parent again.
 func (w *writer) references(s *stop, k fkey, alias string, kept, deleted relation) string {
-	equal := make([]string, len(k.columns))
-	for i, c := range k.columns {
-		equal[i] = col("d", c) + " = " + alias + "." + s.f(k.references[i])
-	}
-	condition := "EXISTS (SELECT 1 FROM " + w.p.cat.tables[k.child].ident() + " d WHERE " + strings.Join(equal, " AND ")
+	child := w.p.cat.tables[k.child]
+	condition := "EXISTS (SELECT 1 FROM " + child.ident() + " d WHERE " + s.tiedBy(child, k, alias)
 	for _, at := range w.p.on(k.child) {
 		if at.visit.Delete {
 			condition += " AND NOT " + w.isIn(at, cols("d", at.key), deleted(at), "del")
@@ -91,6 +88,16 @@ func (w *writer) references(s *stop, k fkey, alias string, kept, deleted relatio
 		}
 	}
 	return condition
+}
+
+// tiedBy is the condition that a foreign key ties row d of its table to a
+// reached row of the stop, under an alias.
+func (s *stop) tiedBy(child *table, k fkey, alias string) string {
+	equal := make([]string, len(k.columns))
+	for i, c := range k.columns {
+		equal[i] = col("d", c) + " = " + collated(s.t.columns[k.references[i]], child.columns[c], alias+"."+s.f(k.references[i]))
+	}
+	return strings.Join(equal, " AND ")
 }
 
 // empties tells whether masking a row of the stop ends its reference by a
@@ -140,11 +147,7 @@ func (w *writer) beyond(deleted relation) []reachBeyond {
 				only = " AND " + s.nobody(k, "k")
 			}
 			child := w.p.cat.tables[k.child]
-			equal := make([]string, len(k.columns))
-			for i, c := range k.columns {
-				equal[i] = col("d", c) + " = k." + s.f(k.references[i])
-			}
-			from := "FROM " + deleted(s) + " k CROSS JOIN LATERAL (SELECT 1 FROM " + child.ident() + " d WHERE " + strings.Join(equal, " AND ")
+			from := "FROM " + deleted(s) + " k CROSS JOIN LATERAL (SELECT 1 FROM " + child.ident() + " d WHERE " + s.tiedBy(child, k, "k")
 			if len(w.p.on(k.child)) > 0 {
 				from += " AND NOT " + w.reached(k, deleted)
 			}

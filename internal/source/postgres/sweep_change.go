@@ -121,7 +121,7 @@ func truncated(c *column, expr string) string {
 	if c.notNull {
 		empty = "''"
 	}
-	return "CASE WHEN " + expr + "::text ~ '" + ipv4Form + "' OR " + expr + "::text ~ '" + ipv6Form + "' THEN host(" + net(expr+"::text::inet") + ") ELSE " + empty + " END"
+	return "CASE WHEN " + bytewise(expr) + " ~ '" + ipv4Form + "' OR " + bytewise(expr) + " ~ '" + ipv6Form + "' THEN host(" + net(expr+"::text::inet") + ") ELSE " + empty + " END"
 }
 
 const (

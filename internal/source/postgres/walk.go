@@ -129,7 +129,7 @@ func (w *writer) linkArm(s *stop, v variant, l datamap.Link, values string) stri
 		rest += " AND " + w.unmasked(s, v, nil, false) // what an earlier slice has masked
 	}
 	once := "DISTINCT "
-	if at := w.p.of[l.From.Collection.FullName()]; !v.again && at != nil && w.p.tied(l) == nil && len(at.key) == 1 && len(ties) == 1 && at.key[0] == ties[0].from.name {
+	if at := w.p.of[l.From.Collection.FullName()]; !v.again && at != nil && w.p.tied(l) == nil && len(at.key) == 1 && len(ties) == 1 && at.key[0] == ties[0].from.name && ties[0].alike() {
 		once = "" // a key's values stand once among the rows reached
 	}
 	var some []string

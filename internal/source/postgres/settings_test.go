@@ -1,0 +1,75 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// TestSettingsOfTheRole: what is found, given and erased does not hang on how
+// the role or the database is set up.
+func TestSettingsOfTheRole(t *testing.T) {
+	t.Parallel()
+	m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: nick}
+          - {name: seal, data_categories: [user.unique_id]}
+          - {name: wait, data_categories: [user.behavior]}
+          - {name: score, data_categories: [user.behavior]}
+          - {name: more, fides_meta: {data_type: object}, fields: [{name: nick, data_categories: [user.name]}]}
+      - name: paths
+        fields:
+          - {name: path, fides_meta: {primary_key: true}}
+          - {name: nick, fides_meta: {references: [{dataset: w, field: people.nick, direction: from}]}}
+          - {name: word, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: 'a\b'}}}}
+`)
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions; CREATE EXTENSION ltree SCHEMA extensions;
+			CREATE TABLE people (id int PRIMARY KEY, email extensions.citext, nick extensions.citext UNIQUE, seal bytea, wait interval, score float8, more json);
+			CREATE TABLE paths (path extensions.ltree PRIMARY KEY, nick extensions.citext REFERENCES people (nick), word text);
+			INSERT INTO people VALUES (1, 'Ada@x.example', 'Ada', '\x00ff', '1 mon 2 days', 0.1, '{"nick": "A"}'), (2, 'Ben@x.example', 'Ben', '\x00ff', NULL, NULL, NULL);
+			INSERT INTO paths VALUES ('a.b', 'ADA', 'w'), ('a.c', 'ben', 'w');`)
+		conf := pool.Config()
+		for name, value := range map[string]string{"bytea_output": "escape", "intervalstyle": "sql_standard", "extra_float_digits": "-10", "standard_conforming_strings": "off", "datestyle": "German"} {
+			conf.ConnConfig.RuntimeParams[name] = value
+		}
+		s := sourceOf(t, poolOf(t, conf), "w", o)
+		rows := given(t, s, source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "ada@x.example")})
+		same(t, rows, "people", "seal", `"\\x00ff"`)
+		same(t, rows, "people", "wait", `"1 mon 2 days"`)
+		same(t, rows, "people", "score", "0.1")
+		same(t, rows, "people", "more", `{"nick": "A"}`)
+		same(t, rows, "paths", "path", `"a.b"`)
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "ada@x.example")}
+		done, err := s.Erase(t.Context(), walk, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, by(done.Findings)["paths"], 1, 0, 0, 1)
+		left, err := s.Look(t.Context(), walk, source.Holds{}, done.Keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range left.Findings {
+			if f.Rows != 0 {
+				t.Errorf("expected nothing left, got %+v", f)
+			}
+		}
+		if got := text(t, pool, "SELECT string_agg(path || '=' || word, ' ' ORDER BY path) FROM (SELECT path::text, word FROM paths) p"); got != `a.b=a\b a.c=w` {
+			t.Errorf("expected one path to be masked, got %s", got)
+		}
+	})
+}

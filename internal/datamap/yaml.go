@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // reader reads YAML nodes of one file and notes what is wrong with them. It
@@ -23,7 +24,7 @@ type pair struct {
 
 func (r *reader) pos(n ast.Node) Pos { return at(r.file, n.GetToken()) }
 
-// bare takes anchors and tags off a node; nil stays nil.
+// bare takes anchors and tags off a node, and gives what an alias names; nil stays nil.
 func bare(n ast.Node) ast.Node {
 	for {
 		switch t := n.(type) {
@@ -31,6 +32,8 @@ func bare(n ast.Node) ast.Node {
 			n = t.Value
 		case *ast.TagNode:
 			n = t.Value
+		case *ast.AliasNode:
+			n = t.Value // see follow
 		default:
 			return n
 		}
@@ -65,14 +68,7 @@ func (r *reader) mapping(n ast.Node, owner Pos, what string) ([]pair, bool) {
 	pairs := make([]pair, 0, len(values))
 	seen := make(map[string]int, len(values))
 	for _, v := range values {
-		tk := v.Key.GetToken()
-		key := ""
-		if k, ok := v.Key.(*ast.MappingKeyNode); ok && k.Value != nil {
-			tk = k.Value.GetToken()
-		}
-		if tk != nil {
-			key = tk.Value
-		}
+		key, tk := keyOf(v)
 		p := pair{key: key, pos: at(r.file, tk), value: v.Value}
 		if line, twice := seen[key]; twice {
 			r.out.fail(p.pos, "key %q stands twice; the first is in line %d", key, line)
@@ -82,6 +78,18 @@ func (r *reader) mapping(n ast.Node, owner Pos, what string) ([]pair, bool) {
 		pairs = append(pairs, p)
 	}
 	return pairs, true
+}
+
+// keyOf is the text of a pair's key, also of one behind a question mark.
+func keyOf(v *ast.MappingValueNode) (string, *token.Token) {
+	tk := v.Key.GetToken()
+	if k, ok := v.Key.(*ast.MappingKeyNode); ok && k.Value != nil {
+		tk = k.Value.GetToken()
+	}
+	if tk == nil {
+		return "", nil
+	}
+	return tk.Value, tk
 }
 
 // list returns the items of a list; nothing counts as an empty one.

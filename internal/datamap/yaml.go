@@ -49,6 +49,17 @@ func isNull(n ast.Node) bool {
 	return null
 }
 
+// isEmpty tells that a value says nothing: null, {} or [].
+func isEmpty(n ast.Node) bool {
+	switch t := bare(n).(type) {
+	case *ast.MappingNode:
+		return len(t.Values) == 0
+	case *ast.SequenceNode:
+		return len(t.Values) == 0
+	}
+	return isNull(n)
+}
+
 // mapping returns the pairs of a mapping in the file's order. Nothing counts as
 // an empty one. A key that stands twice is an error; the first one is kept.
 func (r *reader) mapping(n ast.Node, owner Pos, what string) ([]pair, bool) {
@@ -90,6 +101,17 @@ func keyOf(v *ast.MappingValueNode) (string, *token.Token) {
 		return "", nil
 	}
 	return tk.Value, tk
+}
+
+// shaped tells whether an item of a list can be read at all. One that is no
+// mapping is told once, and not for all that it lacks.
+func (r *reader) shaped(item pair, k levelKeys) bool {
+	switch bare(item.value).(type) {
+	case *ast.MappingNode, *ast.MappingValueNode, *ast.NullNode, nil:
+		return true
+	}
+	r.out.fail(item.pos, "%s must be a mapping of keys to values", k.what)
+	return false
 }
 
 // list returns the items of a list; nothing counts as an empty one.
@@ -173,13 +195,18 @@ func texts(list []word) []string {
 	return out
 }
 
-// flag reads true or false.
+// flag reads true or false, also as YAML 1.1 spells them and in quotes: Fides'
+// reader takes yes, on and "true" for true, and its files load here unchanged.
 func (r *reader) flag(p pair) bool {
 	if isNull(p.value) {
 		return false
 	}
-	if b, ok := bare(p.value).(*ast.BoolNode); ok {
-		return b.Value
+	s, _ := scalar(p.value)
+	switch strings.ToLower(s) {
+	case "true", "yes", "on":
+		return true
+	case "false", "no", "off":
+		return false
 	}
 	r.out.fail(p.pos, "%s must be true or false", p.key)
 	return false

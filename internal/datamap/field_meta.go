@@ -29,7 +29,7 @@ func (p *mapReader) fieldMeta(r *reader, meta pair, f *Field) (said metaPlaces) 
 		switch q.key {
 		case "identity":
 			said.identity = q
-			f.Identity = identityType(r.text(q))
+			f.Identity = IdentityType(r.text(q))
 			if !identityName.MatchString(f.Identity) {
 				r.out.fail(q.pos, "an identity type is letters, digits and _, as in email")
 				f.Identity = ""

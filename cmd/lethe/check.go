@@ -81,7 +81,11 @@ func (c *checkCmd) Run(ctx context.Context, w *world, cli *commands) error {
 			k.say(doubtful, "data map", p.String(), "")
 		}
 		for _, p := range datamap.Plannable(m, policiesOf(cfg)...) {
-			k.say(wrong, "data map", p.String(), "")
+			level := wrong
+			if p.Warning {
+				level = doubtful
+			}
+			k.say(level, "data map", p.String(), "")
 		}
 	}
 	k.parts(ctx, w, cfg)

@@ -37,6 +37,10 @@ dataset:
 	if _, err := Compile(m, Builtin(Access), []string{"email"}); err == nil {
 		t.Error("expected the plan to be refused, too")
 	}
+	list = Plannable(parse("dataset: [{fides_key: shop, collections: [{name: visits, fields: [{name: ip, data_categories: [user.device.ip_address]}]}]}]"))
+	if len(list) != 1 || !list[0].Warning || !strings.Contains(list[0].Message, "no field has an identity, so that nobody can be found") {
+		t.Errorf("expected a warning of a map by which nobody is found, got %v", list)
+	}
 	list = Plannable(parse(`
 dataset:
   - fides_key: shop

@@ -70,3 +70,26 @@ func TestOneMistakeIsOneError(t *testing.T) {
 		}
 	}
 }
+
+// Categories of earlier taxonomies are told with those that took their place.
+func TestCategoriesOfEarlierTaxonomies(t *testing.T) {
+	t.Parallel()
+	for category, want := range map[string]string{
+		"user.provided.identifiable.contact.email": "user.contact.email",
+		"user.derived.identifiable.unique_id":      "user.unique_id",
+		"user.gender":                              "user.demographic.gender",
+		"user.cookie_id":                           "user.device.cookie_id",
+		"user.contct.email":                        "user.contact.email",
+		"user.contact.emial":                       "user.contact.email",
+		"user.biometrc":                            "user.biometric",
+		"user.provided.nonsense":                   "",
+	} {
+		if known, near := KnownCategory(nil, category); known || near != want {
+			t.Errorf("%s: expected the suggestion %q, got %q", category, want, near)
+		}
+	}
+	_, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, onField("data_categories: [user.gender]"))
+	if !strings.Contains(strings.Join(problems, "\n"), `category "user.gender" is not in the taxonomy; did you mean "user.demographic.gender"?`) {
+		t.Errorf("expected the category that took its place, got %q", problems)
+	}
+}

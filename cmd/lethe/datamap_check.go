@@ -54,6 +54,7 @@ func (c *datamapCheckCmd) Run(ctx context.Context, w *world, cli *commands) erro
 	k.m, k.problems, err = loadMap(cfg)
 	if k.m != nil {
 		own := policiesOf(cfg)
+		k.problems = append(k.problems, policyProblems(cfg, k.m)...)
 		k.problems = append(k.problems, datamap.Plannable(k.m, own...)...)
 		k.problems = append(k.problems, datamap.Gaps(k.m)...)
 		k.problems = append(k.problems, datamap.Weaknesses(k.m, append([]datamap.Policy{datamap.Builtin(datamap.Erasure)}, own...)...)...)

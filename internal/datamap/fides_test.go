@@ -71,6 +71,23 @@ func TestOneMistakeIsOneError(t *testing.T) {
 	}
 }
 
+// Types of identities are people's to name, as in Fides; but for the one by which
+// the DPO's own choice is known.
+func TestNamesOfIdentities(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"e-mail": "letters, digits and _", "ljt_readerID": "", "customer id": "letters, digits and _", "9lives": "letters, digits and _", "row": "cannot be called row",
+	} {
+		m, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, onField("fides_meta: {identity: "+name+"}"))
+		switch said := strings.Join(problems, "\n"); {
+		case want == "" && (m == nil || theField(m).Identity != name):
+			t.Errorf("%s: expected an identity, got %q", name, said)
+		case want != "" && (m != nil || !strings.Contains(said, want)):
+			t.Errorf("%s: expected %q, got %q", name, want, said)
+		}
+	}
+}
+
 // Categories of earlier taxonomies are told with those that took their place.
 func TestCategoriesOfEarlierTaxonomies(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package datamap
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -41,7 +42,7 @@ func Gaps(m *Map) []Problem {
 			list = append(list, Problem{Pos: f.Field.Pos, Warning: true, Message: f.Why})
 		}
 	}
-	return slices.Concat(list, nothingToExport(m), untargeted(m), several(m))
+	return slices.Concat(list, nothingToExport(m), untargeted(m), several(m), bothEnds(m))
 }
 
 // nothingToExport says, once for the whole map, that the built-in export comes out
@@ -101,6 +102,37 @@ func several(m *Map) (list []Problem) {
 		for _, f := range c.AllFields() {
 			if c.Delete && !c.Skip && (f.Identity != "" || led[f]) && f.oneOfMany() {
 				list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " may name several people, and strategy: delete takes the row that they share: without it each person's own elements are masked; return_all_elements: true says that the row is one person's"})
+			}
+		}
+	}
+	return list
+}
+
+// bothEnds lists the references without a direction between two collections in
+// which people are recognised. A request that starts at both follows one from the
+// end reached first and never back, as in Fides: what the identity finds at the
+// other end leads nowhere over it, though by itself it would.
+func bothEnds(m *Map) (list []Problem) {
+	g := newGraph(m)
+	seeded := map[*Collection]bool{}
+	for _, fields := range g.seeds {
+		for _, f := range fields {
+			seeded[f.Collection] = !f.Collection.Skip
+		}
+	}
+	for _, c := range g.all {
+		for _, f := range c.AllFields() {
+			for _, ref := range f.References {
+				other := ref.Target.Collection
+				if ref.Direction != Undirected || !seeded[c] || !seeded[other] {
+					continue
+				}
+				first, second := c, other
+				if g.number[other] < g.number[c] {
+					first, second = other, c
+				}
+				list = append(list, Problem{Pos: ref.Pos, Warning: true, Message: fmt.Sprintf("the reference of %s to %s has no direction, and identities start at both ends: a request that starts at both follows it from %s only, and what it finds in %s leads to nothing over it; give it a direction, or write it twice, once each way, if the value is one person's",
+					f.FullName(), ref.Target.FullName(), first.FullName(), second.FullName())})
 			}
 		}
 	}

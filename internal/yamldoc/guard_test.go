@@ -77,6 +77,26 @@ func TestHostileFilesEndSoon(t *testing.T) {
 	}
 }
 
+// Tabs inside a block of text are text; before keys, also after such a block, they are not.
+func TestTabsInText(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"a: |\n  one\n  \ttwo\n\n  three\nb: 1\n":   "",
+		"l:\n- a: >-\n    one\n    \ttwo\n  b: 1\n": "",
+		"a: |2 # kept\n  \tone\nb: 1\n":             "",
+		"a: |\n  one\n\tb: 1\n":                     "f.yaml:3:1: a tab cannot indent",
+		"a: |\n  one\nb:\n  \tc: 1\n":               "f.yaml:4:3: a tab cannot indent",
+		"a: x|\n  \tb: 1\n":                         "f.yaml:2:3: a tab cannot indent",
+		"l:\n- a: |\n    one\n- b:\n  \tc: 1\n":     "f.yaml:5:3: a tab cannot indent",
+	} {
+		d := &Document{File: "f.yaml"}
+		root := d.Open([]byte(text))
+		if said := fmt.Sprint(d.Problems); (want == "") != (root != nil && len(d.Problems) == 0) || !strings.Contains(said, want) {
+			t.Errorf("%q: expected %q, got %s", text, want, said)
+		}
+	}
+}
+
 // An alias is not followed, so it cannot multiply; the reader that meets one says so.
 func TestAliasesMergeKeysAndTagsAreRefusedWhereTheyStand(t *testing.T) {
 	t.Parallel()

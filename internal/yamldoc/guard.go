@@ -43,6 +43,8 @@ func TokensWithin(file string, data []byte, limit int) (token.Tokens, []Problem)
 	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
 		return nil, start("the file is not UTF-8 text")
 	}
+	// The library counts some lines twice that end in CR LF. To YAML both are one break.
+	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	if list := tabs(file, data); len(list) > 0 {
 		return nil, list
 	}

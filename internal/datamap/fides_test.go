@@ -22,9 +22,14 @@ func TestTruthAsFidesReadsIt(t *testing.T) {
 // Of two spellings the newer one counts, unless it is empty.
 func TestAnEmptyNewerSpelling(t *testing.T) {
 	t.Parallel()
-	m, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, onField("fides_meta: {}, fidesops_meta: {read_only: true}"))
-	if m == nil || !theField(m).ReadOnly || strings.Contains(strings.Join(problems, ""), "not read beside") {
-		t.Errorf("expected fidesops_meta to be read beside an empty fides_meta, got %q", problems)
+	for _, text := range []string{
+		"fides_meta: {}, fidesops_meta: {read_only: true}", "fidesops_meta: {read_only: true}, fides_meta: {}",
+		"fidesops_meta: {read_only: true}, fides_meta: ~", "fides_meta: {read_only: true}, fidesops_meta: ~",
+	} {
+		m, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, onField(text))
+		if m == nil || !theField(m).ReadOnly || strings.Contains(strings.Join(problems, ""), "not read beside") {
+			t.Errorf("%s: expected the spelling that says something to be read, got %q", text, problems)
+		}
 	}
 }
 

@@ -210,11 +210,16 @@ func (r *reader) superseded(q pair, all []pair, k levelKeys) bool {
 			return slices.IndexFunc(all, func(o pair) bool { return o.key == key && !isEmpty(o.value) })
 		}
 		o, n := at(old), at(spelling)
-		if o < 0 || n < 0 || q.key == spelling {
-			return false
+		switch {
+		case o >= 0 && n >= 0:
+			if q.key == old {
+				r.out.warn(q.pos, "%s is not read beside %s, which is its newer spelling", old, spelling)
+			}
+			return q.key == old
+		case q.key == old:
+			return n >= 0 // empty beside the newer one
 		}
-		r.out.warn(q.pos, "%s is not read beside %s, which is its newer spelling", old, spelling)
-		return true
+		return o >= 0
 	}
 	return false
 }

@@ -111,6 +111,7 @@ func (s *Service) normalise(id Identity, country string) (normal Identity, probl
 		}
 		return id, ""
 	}
+	id.Type = datamap.IdentityType(id.Type)
 	if !slices.Contains(s.types, id.Type) {
 		return id, "The data map knows no identity of that type: known are " + strings.Join(s.types, ", ") + "."
 	}

@@ -101,6 +101,7 @@ func TestSubmissionsThatCan(t *testing.T) {
 		"IDN":               ask(datamap.Access, "email", "jana@háčky.example"),
 		"IDN as ASCII":      ask(datamap.Access, "email", "jana@xn--bcher-kva.example"),
 		"trailing newline":  ask(datamap.Access, "email", "a@example.org\r\n"),
+		"as Fides spells":   ask(datamap.Access, "phone_number", "+420 601 234 567"),
 		"own policy":        {Controller: "bota", Kind: datamap.Erasure, Policy: "names-only", Channel: "cli", Identities: []Identity{{"email", "a@example.org"}}},
 	} {
 		if _, err := b.Submit(t.Context(), dpo, sub); err != nil {

@@ -336,6 +336,22 @@ func policiesOf(cfg *config.Config) []datamap.Policy {
 	return list
 }
 
+// policyProblems are the policies of the configuration that do not fit the map,
+// with their places: their requests would fail, or do less than they say.
+func policyProblems(cfg *config.Config, m *datamap.Map) (list []datamap.Problem) {
+	for i, p := range policiesOf(cfg) {
+		pos := datamap.Pos{File: cfg.Path, Line: cfg.Policies[i].Line, Column: cfg.Policies[i].Column}
+		if err := datamap.CheckPolicy(m, p); err != nil {
+			list = append(list, datamap.Problem{Pos: pos, Message: err.Error()})
+		}
+		for _, n := range p.Idle() {
+			list = append(list, datamap.Problem{Pos: pos, Warning: true, Message: fmt.Sprintf(
+				"policy %q: its rule %d never applies, because the first rule that fits a field counts and those before it target all that it does; put the narrower rule first", p.Name, n)})
+		}
+	}
+	return list
+}
+
 // controllersInOrder is the configuration's order, for pages.
 func (a *app) controllersInOrder() []dsar.Controller {
 	byKey, _ := requestControllers(a.cfg)

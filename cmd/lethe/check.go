@@ -85,8 +85,12 @@ func (c *checkCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		for _, p := range append(warnings, datamap.Gaps(m)...) {
 			k.say(doubtful, "data map", p.String(), "")
 		}
-		for _, p := range datamap.Plannable(m, policiesOf(cfg)...) {
-			k.say(wrong, "data map", p.String(), "")
+		for _, p := range append(policyProblems(cfg, m), datamap.Plannable(m, policiesOf(cfg)...)...) {
+			level := wrong
+			if p.Warning {
+				level = doubtful
+			}
+			k.say(level, "data map", p.String(), "")
 		}
 	}
 	k.parts(ctx, w, cfg)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,15 +54,18 @@ func (c *datamapCheckCmd) Run(ctx context.Context, w *world, cli *commands) erro
 	k.m, k.problems, err = loadMap(cfg)
 	if k.m != nil {
 		own := policiesOf(cfg)
+		k.problems = append(k.problems, policyProblems(cfg, k.m)...)
 		k.problems = append(k.problems, datamap.Plannable(k.m, own...)...)
 		k.problems = append(k.problems, datamap.Gaps(k.m)...)
 		k.problems = append(k.problems, datamap.Weaknesses(k.m, append([]datamap.Policy{datamap.Builtin(datamap.Erasure)}, own...)...)...)
 		if !c.Offline {
 			k.ask(ctx, cfg, own)
 		}
-		if datamap.Failed(k.problems) && err == nil {
-			err = problems("the data map cannot be used; nothing was done", k.problems)
-		}
+	}
+	k.arrange(cfg.Datamap)
+	if datamap.Failed(k.problems) {
+		// With the warnings, which often say why: loadMap tells the errors alone.
+		err = problems("the data map cannot be used; nothing was done", k.lines())
 	}
 	if c.JSON {
 		return k.json(w, err)
@@ -75,8 +80,30 @@ func (c *datamapCheckCmd) Run(ctx context.Context, w *world, cli *commands) erro
 	return nil
 }
 
+// arrange sorts what is wrong as a person reads the files.
+func (k *checked) arrange(files []string) {
+	slices.SortStableFunc(k.problems, func(a, b datamap.Problem) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(files, a.Pos.File), slices.Index(files, b.Pos.File)),
+			cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column),
+		)
+	})
+}
+
+// lines are the problems as they are printed: of two that stand together it must
+// be plain which one keeps the map from being used.
+func (k *checked) lines() []datamap.Problem {
+	list := slices.Clone(k.problems)
+	for i, p := range list {
+		if p.Warning {
+			list[i].Message = "warning: " + p.Message
+		}
+	}
+	return list
+}
+
 func (k *checked) print(w *world) {
-	for _, p := range k.problems {
+	for _, p := range k.lines() {
 		fmt.Fprintln(w.err, p)
 	}
 	reach := datamap.Reach(k.m)

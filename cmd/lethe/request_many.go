@@ -111,7 +111,7 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string) (lines []line
 	}
 	types := datamap.IdentityTypes(a.datamap)
 	for i := range header {
-		header[i] = strings.ToLower(strings.TrimSpace(header[i]))
+		header[i] = columnName(header[i], types)
 		if !slices.Contains(submissionColumns, header[i]) && !slices.Contains(types, header[i]) {
 			say(1, "unknown column %q; known are %s", header[i], strings.Join(slices.Concat(submissionColumns, types), ", "))
 		}
@@ -156,6 +156,17 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string) (lines []line
 
 // submissionColumns are the columns of a --from file beside the identities.
 var submissionColumns = []string{"kind", "controller", "policy", "received", "verified", "delivery", "as", "name", "address", "mandate"}
+
+// columnName is a column as the map and the flags spell it; case does not count.
+func columnName(written string, types []string) string {
+	name := strings.TrimSpace(written)
+	for _, typ := range types {
+		if strings.EqualFold(name, typ) {
+			return typ
+		}
+	}
+	return datamap.IdentityType(strings.ToLower(name))
+}
 
 // submission puts one line together; flags fill what it leaves empty.
 func (c *requestSubmitCmd) submission(a *app, header, cells, types []string) (sub dsar.Submission, problem string) {

@@ -92,6 +92,8 @@ type Policy struct {
 	// empty for the usual, omit (access, export) or mask (erasure).
 	Links string
 	Rules []PolicyRule
+
+	Line, Column int // where its name stands in the file
 }
 
 // A PolicyRule targets categories with a strategy.

@@ -225,7 +225,8 @@ func (r *reader) proxies(n ast.Node, what string) {
 
 func (r *reader) policies(n ast.Node, what string) {
 	for _, e := range r.Entries(n, what) {
-		p := Policy{Name: e.Name}
+		at := e.Key.GetToken().Position
+		p := Policy{Name: e.Name, Line: at.Line, Column: at.Column}
 		if slices.Contains([]string{"access", "export", "erasure"}, e.Name) {
 			r.Say(e.Key, "%s: %s is the name of a built-in policy", what, e.Name)
 		}

@@ -4,6 +4,9 @@ import "slices"
 
 // dataset reads one entry of dataset:.
 func (p *mapReader) dataset(r *reader, item pair, among List) {
+	if !r.shaped(item, datasetKeys()) {
+		return
+	}
 	d := &Dataset{Pos: item.pos, Among: among}
 	var collections pair
 	for _, q := range r.pairs(item, datasetKeys()) {
@@ -122,6 +125,9 @@ func (p *mapReader) legal(r *reader, q pair, own, resolved *Legal) {
 
 // collection reads one entry of collections:.
 func (p *mapReader) collection(r *reader, item pair, d *Dataset) {
+	if !r.shaped(item, collectionKeys()) {
+		return
+	}
 	c := &Collection{Pos: item.pos, Dataset: d}
 	p.members[c] = make(map[string]*Field)
 	var fields pair

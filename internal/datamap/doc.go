@@ -2,9 +2,9 @@
 // plans. It is pure: no database, no clock, no I/O.
 //
 // Open types.go for the words. A map is read in three passes: guard.go turns a
-// hostile file away, parse.go and its neighbours dataset.go, field.go,
-// field_meta.go, masking.go and keep.go read what is written, resolve.go,
-// reference.go and composite.go tie names to what they name. graph.go then knows
+// hostile file away and alias.go follows aliases, parse.go and its neighbours
+// dataset.go, field.go, field_meta.go, masking.go and keep.go read what is written,
+// resolve.go, reference.go and composite.go tie names to what they name. graph.go then knows
 // what leads where, walk.go in which order, plan.go and parts.go what a policy
 // makes of it, and render.go shows the plan to a person; diff.go compares two
 // maps. identity.go brings what a person types to the form in which it is looked

@@ -7,6 +7,9 @@ import (
 
 // field reads one entry of fields:, of a collection or of the object parent.
 func (p *mapReader) field(r *reader, item pair, c *Collection, parent *Field) {
+	if !r.shaped(item, fieldKeys()) {
+		return
+	}
 	f := &Field{Pos: item.pos, Collection: c, Parent: parent}
 	var objects, meta, lethe pair
 	for _, q := range r.pairs(item, fieldKeys()) {

@@ -29,9 +29,13 @@ func (p *mapReader) fieldMeta(r *reader, meta pair, f *Field) (said metaPlaces) 
 		switch q.key {
 		case "identity":
 			said.identity = q
-			f.Identity = identityType(r.text(q))
-			if !identityName.MatchString(f.Identity) {
+			f.Identity = IdentityType(r.text(q))
+			switch {
+			case !identityName.MatchString(f.Identity):
 				r.out.fail(q.pos, "an identity type is letters, digits and _, as in email")
+				f.Identity = ""
+			case f.Identity == Row:
+				r.out.fail(q.pos, "an identity cannot be called row, which is what rows are called that the DPO picks; choose another name")
 				f.Identity = ""
 			}
 		case "primary_key":

@@ -8,7 +8,7 @@ import (
 
 // Gaps lists what a map does not say and a letter under Art. 15(1) or an export
 // under Art. 20 needs: purposes (a), the source of the data (g), the legal
-// basis, what an export gives; and where it may say something else than is meant (mentions, several, secrets, namedByOthers). They are no
+// basis, what an export gives; and where it may say something else than is meant (mentions, several, secrets, namedByOthers, bothEnds). They are no
 // errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
@@ -21,7 +21,7 @@ func Gaps(m *Map) []Problem {
 		}
 	}
 	g := newGraph(m)
-	return slices.Concat(list, nothingToExport(m), untargeted(m), several(g), secrets(m), namedByOthers(g))
+	return slices.Concat(list, nothingToExport(m), untargeted(m), several(g), secrets(m), namedByOthers(g), bothEnds(g))
 }
 
 // unsaid lists what the collections of a dataset do not say and letters need;
@@ -167,6 +167,36 @@ func namedByOthers(g *graph) (list []Problem) {
 			}
 			list = append(list, Problem{Pos: r.From.Pos, Warning: true, Message: "a person's own row of " + c.FullName() + " that somebody else's " + r.From.FullName() +
 				" names is shared with them: an erasure leaves it as it is; where it is the person's all the same, say lethe: {shared: erase} on " + c.FullName()})
+		}
+	}
+	return list
+}
+
+// bothEnds lists the references without a direction between two collections in
+// which people are recognised. A request that starts at both follows one from the
+// end reached first and never back, as in Fides: what the identity finds at the
+// other end leads nowhere over it, though by itself it would.
+func bothEnds(g *graph) (list []Problem) {
+	seeded := map[*Collection]bool{}
+	for _, fields := range g.seeds {
+		for _, f := range fields {
+			seeded[f.Collection] = !f.Collection.Skip
+		}
+	}
+	for _, c := range g.all {
+		for _, f := range c.AllFields() {
+			for _, ref := range f.References {
+				other := ref.Target.Collection
+				if ref.Direction != Undirected || !seeded[c] || !seeded[other] {
+					continue
+				}
+				first, second := c, other
+				if g.number[other] < g.number[c] {
+					first, second = other, c
+				}
+				list = append(list, Problem{Pos: ref.Pos, Warning: true, Message: fmt.Sprintf("the reference of %s to %s has no direction, and identities start at both ends: a request that starts at both follows it from %s only, and what it finds in %s leads to nothing over it; give it a direction, or write it twice, once each way, if the value is one person's",
+					f.FullName(), ref.Target.FullName(), first.FullName(), second.FullName())})
+			}
 		}
 	}
 	return list

@@ -228,3 +228,39 @@ dataset:
 		})
 	}
 }
+
+// A reference without a direction whose two ends hold identities is told, since a
+// request with both finds less over it than with one.
+func TestReferencesBetweenTwoStarts(t *testing.T) {
+	t.Parallel()
+	const shop = `
+dataset:
+- fides_key: shop
+  collections:
+  - name: people
+    fields:
+    - {name: id, fides_meta: {primary_key: true}}
+    - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+    - {name: token}
+  - name: members
+    fields:
+    - {name: id, fides_meta: {primary_key: true}}
+    - {name: phone, data_categories: [user.contact.phone_number], fides_meta: {IDENTITYdata_type: string}}
+    - {name: token, fides_meta: {references: [{dataset: shop, field: people.tokenDIRECTION}]}}
+`
+	told := func(identity, direction string) (messages []string) {
+		for _, p := range Gaps(mustParse(t, strings.NewReplacer("IDENTITY", identity, "DIRECTION", direction).Replace(shop))) {
+			if strings.Contains(p.Message, "has no direction") {
+				messages = append(messages, p.String())
+			}
+		}
+		return messages
+	}
+	if got := told("identity: phone, ", ""); len(got) != 1 || !strings.HasPrefix(got[0], "map.yaml:14:48: the reference of shop.members.token to shop.people.token has no direction") ||
+		!strings.Contains(got[0], "follows it from shop.people only, and what it finds in shop.members leads to nothing") {
+		t.Errorf("expected the reference with its place, got %q", got)
+	}
+	if got := append(told("identity: phone, ", ", direction: from"), told("", "")...); len(got) > 0 {
+		t.Errorf("expected nothing of a direction, nor of one start, got %q", got)
+	}
+}

@@ -11,9 +11,8 @@ import (
 // 2.4 MiB, and is read in a second.
 const maxMiB = 32
 
-// open turns a file into a syntax tree, or says why it is not read at all. Tags
-// and anchors are let through, because maps made for Fides may hold them; aliases
-// are not: a map says what it says where it stands.
+// open turns a file into a syntax tree, or says why it is not read at all. Tags,
+// anchors and aliases are let through, because maps made for Fides may hold them.
 func open(f File, out *problems) (*ast.File, bool) {
 	tokens, list := yamldoc.TokensWithin(f.Name, f.Data, maxMiB)
 	for _, p := range list {
@@ -22,18 +21,17 @@ func open(f File, out *problems) (*ast.File, bool) {
 	if len(list) > 0 {
 		return nil, false
 	}
-	for _, tk := range tokens {
-		if tk.Type == token.AliasType {
-			out.fail(at(f.Name, tk), "aliases (*name) and merge keys are not read in a data map; write the value out")
-			return nil, false
-		}
-	}
 	tree, p := yamldoc.Parse(f.Name, tokens)
 	if p != nil {
 		out.fail(Pos{p.File, p.Line, p.Column}, "%s", p.Message)
 		return nil, false
 	}
-	return tree, true
+	a := &aliases{file: f.Name, out: out}
+	for _, doc := range tree.Docs {
+		a.anchors = map[string]anchor{} // those of one document are not known in the next
+		a.follow(doc.Body)
+	}
+	return tree, !a.failed
 }
 
 func at(file string, tk *token.Token) Pos {

@@ -21,9 +21,9 @@ const (
 
 var errNoPhone = errors.New("this is no telephone number, as in +420 777 123 456")
 
-// identityType brings Fides' spelling to ours, so that maps made for Fides seed
-// from the same requests.
-func identityType(name string) string {
+// IdentityType brings Fides' spelling to ours, so that maps made for Fides seed
+// from the same requests, and requests may spell a type as the map does.
+func IdentityType(name string) string {
 	if name == "phone_number" {
 		return Phone
 	}
@@ -35,7 +35,7 @@ func identityType(name string) string {
 // numbers without a country code. An error is a sentence for the person who
 // typed the value, and never quotes it.
 func Normalise(typ, value, country string) (string, error) {
-	switch identityType(typ) {
+	switch IdentityType(typ) {
 	case Email:
 		return NormaliseEmail(value)
 	case Phone:

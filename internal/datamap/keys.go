@@ -207,23 +207,50 @@ func (r *reader) superseded(q pair, all []pair, k levelKeys) bool {
 			continue
 		}
 		at := func(key string) int {
-			return slices.IndexFunc(all, func(o pair) bool { return o.key == key && !isNull(o.value) })
+			return slices.IndexFunc(all, func(o pair) bool { return o.key == key && !isEmpty(o.value) })
 		}
 		o, n := at(old), at(spelling)
-		if o < 0 || n < 0 || q.key == spelling {
-			return false
+		switch {
+		case o >= 0 && n >= 0:
+			if q.key == old {
+				r.out.warn(q.pos, "%s is not read beside %s, which is its newer spelling", old, spelling)
+			}
+			return q.key == old
+		case q.key == old:
+			return n >= 0 // empty beside the newer one
 		}
-		r.out.warn(q.pos, "%s is not read beside %s, which is its newer spelling", old, spelling)
-		return true
+		return o >= 0
 	}
 	return false
 }
 
+// besides tells that a key which is unknown here is known at another place of
+// the same thing: on a field itself, under its fides_meta or under its lethe.
+// Fides passes over such a key in silence, so that its files hold some.
+func (k levelKeys) besides(key string) string {
+	for _, thing := range [][]levelKeys{
+		{fieldKeys(), fieldMetaKeys(), letheFieldKeys()},
+		{collectionKeys(), collectionMetaKeys(), letheCollectionKeys()},
+		{datasetKeys(), datasetMetaKeys(), letheDatasetKeys()},
+	} {
+		at := slices.IndexFunc(thing, func(l levelKeys) bool { return l.what == k.what })
+		to := slices.IndexFunc(thing, func(l levelKeys) bool { return slices.Contains(l.read, key) })
+		switch {
+		case at < 0 || to < 0:
+		case to == 0:
+			return "; it stands on " + thing[0].what + " itself"
+		default:
+			return "; it belongs under " + thing[to].what
+		}
+	}
+	return ""
+}
+
 func (r *reader) unknown(q pair, k levelKeys) {
 	known := slices.Concat(k.read, k.unused, slices.Sorted(maps.Keys(k.idle)))
-	hint := ""
+	hint := k.besides(q.key)
 	for _, other := range []levelKeys{letheDatasetKeys(), letheCollectionKeys(), letheFieldKeys()} {
-		if k.strict && k.what != keepKeys().what && other.what != k.what && slices.Contains(other.read, q.key) {
+		if hint == "" && k.strict && k.what != keepKeys().what && other.what != k.what && slices.Contains(other.read, q.key) {
 			hint = "; it belongs under " + other.what
 		}
 	}

@@ -18,8 +18,12 @@ type List struct {
 	Comma, Comment bool
 }
 
-// listOf notes where a list stands; of what is no list, nothing.
+// listOf notes where a list stands; of what is no list, nothing, nor of one that
+// stands elsewhere and is named by an alias: others are made of it, too.
 func (r *reader) listOf(n ast.Node) List {
+	if _, elsewhere := n.(*ast.AliasNode); elsewhere {
+		return List{}
+	}
 	s, ok := bare(n).(*ast.SequenceNode)
 	if !ok || s.Start == nil {
 		return List{}

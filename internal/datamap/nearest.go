@@ -14,11 +14,15 @@ const maxGuesses = 60
 // Among equally near ones the first in the alphabet is taken, so that a map's
 // iteration order does not show.
 func (p *problems) didYouMean(word string, candidates iter.Seq[string]) string {
+	return p.guess(func() (string, bool) { return nearest(word, candidates) })
+}
+
+func (p *problems) guess(look func() (string, bool)) string {
 	if p.guesses >= maxGuesses {
 		return ""
 	}
 	p.guesses++
-	if best, ok := nearest(word, candidates); ok {
+	if best, ok := look(); ok {
 		return "; did you mean \"" + best + "\"?"
 	}
 	return ""

@@ -143,6 +143,9 @@ func first(n ast.Node) ast.Node {
 
 // category reads one entry of data_category: a category of the map's own.
 func (p *mapReader) category(r *reader, item pair) {
+	if !r.shaped(item, categoryKeys()) {
+		return
+	}
 	keys := r.pairs(item, categoryKeys())
 	if len(keys) == 0 {
 		r.out.fail(item.pos, "a data category needs a fides_key")

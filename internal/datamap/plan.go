@@ -68,7 +68,7 @@ func (g *graph) identities(list []string) ([]string, error) {
 			types = append(types, typ)
 			continue
 		}
-		typ = identityType(typ)
+		typ = IdentityType(typ)
 		if len(g.seeds[typ]) == 0 {
 			known := IdentityTypes(g.m)
 			if len(known) == 0 {

@@ -13,7 +13,9 @@ import (
 func Plannable(m *Map, policies ...Policy) (list []Problem) {
 	g := newGraph(m)
 	if len(g.seeds) == 0 {
-		return nil // Parse says so
+		// No error: a map may serve retention rules alone.
+		return []Problem{{Pos: m.Datasets[0].Pos, Warning: true, Message: "no field has an identity, so that nobody can be found and every request fails; " +
+			"say fides_meta: {identity: email} where people are recognised"}}
 	}
 	targeted := map[*Collection][]string{}
 	for _, p := range append([]Policy{Builtin(Access), Builtin(Export), Builtin(Erasure)}, policies...) {

@@ -1,9 +1,42 @@
 package datamap
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
+
+// A rule that never applies is one whose categories the rules before it cover, one
+// of them each; what is covered in part still applies.
+func TestRulesThatNeverApply(t *testing.T) {
+	t.Parallel()
+	rules := func(all ...string) (list []PolicyRule) {
+		for _, categories := range all {
+			list = append(list, PolicyRule{Categories: strings.Fields(categories)})
+		}
+		return list
+	}
+	for name, c := range map[string]struct {
+		rules []PolicyRule
+		want  []int
+	}{
+		"narrow first":       {rules("user.name", "user"), nil},
+		"wide first":         {rules("user", "user.name user.contact.email"), []int{2}},
+		"the same":           {rules("user.name", "user.name"), []int{2}},
+		"each by another":    {rules("user.name", "user.contact", "user.contact.email user.name"), []int{3}},
+		"in part":            {rules("user.name", "user.contact user.name"), nil},
+		"not by its letters": {rules("user.contact", "user.contacts"), nil},
+		"everything first":   {rules("", "user.name", ""), []int{2, 3}},
+		"everything last":    {rules("user", ""), nil},
+	} {
+		if got := (Policy{Kind: Erasure, Rules: c.rules}).Idle(); !slices.Equal(got, c.want) {
+			t.Errorf("%s: expected %v, got %v", name, c.want, got)
+		}
+	}
+	if got := (Policy{Kind: Access, Rules: rules("user", "user.name")}).Idle(); got != nil {
+		t.Errorf("expected rules that give nothing more to stand in nobody's way, got %v", got)
+	}
+}
 
 // TestPlannable: what a policy targets and nothing reaches is an error of the
 // map, with its place, before a request fails of it. Settings are nobody's.
@@ -36,6 +69,10 @@ dataset:
 	}
 	if _, err := Compile(m, Builtin(Access), []string{"email"}); err == nil {
 		t.Error("expected the plan to be refused, too")
+	}
+	list = Plannable(parse("dataset: [{fides_key: shop, collections: [{name: visits, fields: [{name: ip, data_categories: [user.device.ip_address]}]}]}]"))
+	if len(list) != 1 || !list[0].Warning || !strings.Contains(list[0].Message, "no field has an identity, so that nobody can be found") {
+		t.Errorf("expected a warning of a map by which nobody is found, got %v", list)
 	}
 	list = Plannable(parse(`
 dataset:

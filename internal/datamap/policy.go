@@ -61,6 +61,24 @@ func CheckPolicy(m *Map, p Policy) error {
 	return nil
 }
 
+// Idle are the rules of an erasure, counted from 1, that never apply, because those
+// before them target all that they do: what such a rule says would not be done.
+func (p Policy) Idle() (list []int) {
+	if p.Kind != Erasure {
+		return nil // the rules of the others say no more than what is given
+	}
+	for i, rule := range p.Rules {
+		covered := func(c string) bool {
+			return slices.ContainsFunc(p.Rules[:i], func(before PolicyRule) bool { return before.targets([]string{c}) })
+		}
+		if whole := slices.ContainsFunc(p.Rules[:i], func(before PolicyRule) bool { return len(before.Categories) == 0 }); whole ||
+			len(rule.Categories) > 0 && !slices.ContainsFunc(rule.Categories, func(c string) bool { return !covered(c) }) {
+			list = append(list, i+1)
+		}
+	}
+	return list
+}
+
 // rule returns the first rule that targets a field, or nil.
 func (p Policy) rule(f *Field) *PolicyRule {
 	for i := range p.Rules {

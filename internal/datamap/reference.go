@@ -6,6 +6,7 @@ import "strings"
 type pendingReference struct {
 	reference      *Reference
 	dataset, field word
+	astray         bool // its direction was not understood: looked up for its names alone
 }
 
 func (p *mapReader) references(r *reader, q pair, f *Field) {
@@ -16,8 +17,13 @@ func (p *mapReader) references(r *reader, q pair, f *Field) {
 			pos = r.pos(first(item))
 		}
 		one := pendingReference{reference: &Reference{Pos: pos, Field: f}}
-		ok := true
-		for _, k := range r.pairs(pair{key: "reference", pos: pos, value: item}, referenceKeys()) {
+		written := pair{key: "reference", pos: pos, value: item}
+		p.tried[f] = true
+		if !r.shaped(written, referenceKeys()) {
+			p.broken[f.Collection] = true
+			continue
+		}
+		for _, k := range r.pairs(written, referenceKeys()) {
 			switch k.key {
 			case "dataset":
 				one.dataset = word{r.text(k), k.pos}
@@ -27,27 +33,23 @@ func (p *mapReader) references(r *reader, q pair, f *Field) {
 				one.reference.Direction = Direction(r.text(k))
 				if d := one.reference.Direction; d != From && d != To && d != Undirected {
 					r.out.fail(k.pos, "direction must be from or to; without it the reference is followed from whichever end is reached first")
-					ok = false
+					one.astray = true
 				}
 			}
 		}
-		p.tried[f] = true
-		switch {
-		case one.dataset.text == "" || one.field.text == "":
+		if one.dataset.text == "" || one.field.text == "" {
 			r.out.fail(pos, "a reference needs a dataset and a field, as in {dataset: shop, field: orders.id}")
 			p.broken[f.Collection] = true
-		case ok:
-			p.pending = append(p.pending, one)
-		default:
-			p.broken[f.Collection] = true
+			continue
 		}
+		p.pending = append(p.pending, one)
 	}
 }
 
 // reference ties one reference to its target.
 func (p *mapReader) reference(one pendingReference) {
 	ref, own := one.reference, one.reference.Field.Collection
-	if p.target(one) {
+	if p.target(one) && !one.astray {
 		ref.Field.References = append(ref.Field.References, ref)
 		p.tried[ref.Target] = true
 		return

@@ -158,7 +158,7 @@ func (p *mapReader) checkCategories() {
 	}
 	for _, w := range p.used {
 		if !known[w.text] {
-			p.out.warn(w.pos, "category %q is not in the taxonomy%s", w.text, p.out.didYouMean(w.text, maps.Keys(known)))
+			p.out.warn(w.pos, "category %q is not in the taxonomy%s", w.text, p.out.guess(func() (string, bool) { return nearCategory(w.text, known) }))
 		}
 	}
 }

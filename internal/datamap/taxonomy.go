@@ -3,7 +3,6 @@ package datamap
 import (
 	_ "embed"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -46,8 +45,29 @@ func KnownCategory(m *Map, category string) (known bool, near string) {
 	if set[category] {
 		return true, ""
 	}
-	near, _ = nearest(category, slices.Values(slices.Sorted(maps.Keys(set))))
+	near, _ = nearCategory(category, set)
 	return false, near
+}
+
+// nearCategory is the known category that was likely meant: the only one whose
+// last word is the same, since earlier taxonomies of Fideslang parted the same
+// words in other ways (user.provided.identifiable.contact.email, user.gender),
+// else the one that is spelt most alike.
+func nearCategory(category string, known map[string]bool) (string, bool) {
+	word := category[strings.LastIndexByte(category, '.')+1:]
+	found := ""
+	for c := range known {
+		if strings.HasSuffix(c, "."+word) {
+			if found != "" {
+				return nearest(category, maps.Keys(known))
+			}
+			found = c
+		}
+	}
+	if found != "" {
+		return found, true
+	}
+	return nearest(category, maps.Keys(known))
 }
 
 func parentCategory(c string) string {

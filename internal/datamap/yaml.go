@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // reader reads YAML nodes of one file and notes what is wrong with them. It
@@ -23,7 +24,7 @@ type pair struct {
 
 func (r *reader) pos(n ast.Node) Pos { return at(r.file, n.GetToken()) }
 
-// bare takes anchors and tags off a node; nil stays nil.
+// bare takes anchors and tags off a node, and gives what an alias names; nil stays nil.
 func bare(n ast.Node) ast.Node {
 	for {
 		switch t := n.(type) {
@@ -31,6 +32,8 @@ func bare(n ast.Node) ast.Node {
 			n = t.Value
 		case *ast.TagNode:
 			n = t.Value
+		case *ast.AliasNode:
+			n = t.Value // see follow
 		default:
 			return n
 		}
@@ -44,6 +47,17 @@ func isNull(n ast.Node) bool {
 	}
 	_, null := n.(*ast.NullNode)
 	return null
+}
+
+// isEmpty tells that a value says nothing: null, {} or [].
+func isEmpty(n ast.Node) bool {
+	switch t := bare(n).(type) {
+	case *ast.MappingNode:
+		return len(t.Values) == 0
+	case *ast.SequenceNode:
+		return len(t.Values) == 0
+	}
+	return isNull(n)
 }
 
 // mapping returns the pairs of a mapping in the file's order. Nothing counts as
@@ -65,14 +79,7 @@ func (r *reader) mapping(n ast.Node, owner Pos, what string) ([]pair, bool) {
 	pairs := make([]pair, 0, len(values))
 	seen := make(map[string]int, len(values))
 	for _, v := range values {
-		tk := v.Key.GetToken()
-		key := ""
-		if k, ok := v.Key.(*ast.MappingKeyNode); ok && k.Value != nil {
-			tk = k.Value.GetToken()
-		}
-		if tk != nil {
-			key = tk.Value
-		}
+		key, tk := keyOf(v)
 		p := pair{key: key, pos: at(r.file, tk), value: v.Value}
 		if line, twice := seen[key]; twice {
 			r.out.fail(p.pos, "key %q stands twice; the first is in line %d", key, line)
@@ -82,6 +89,29 @@ func (r *reader) mapping(n ast.Node, owner Pos, what string) ([]pair, bool) {
 		pairs = append(pairs, p)
 	}
 	return pairs, true
+}
+
+// keyOf is the text of a pair's key, also of one behind a question mark.
+func keyOf(v *ast.MappingValueNode) (string, *token.Token) {
+	tk := v.Key.GetToken()
+	if k, ok := v.Key.(*ast.MappingKeyNode); ok && k.Value != nil {
+		tk = k.Value.GetToken()
+	}
+	if tk == nil {
+		return "", nil
+	}
+	return tk.Value, tk
+}
+
+// shaped tells whether an item of a list can be read at all. One that is no
+// mapping is told once, and not for all that it lacks.
+func (r *reader) shaped(item pair, k levelKeys) bool {
+	switch bare(item.value).(type) {
+	case *ast.MappingNode, *ast.MappingValueNode, *ast.NullNode, nil:
+		return true
+	}
+	r.out.fail(item.pos, "%s must be a mapping of keys to values", k.what)
+	return false
 }
 
 // list returns the items of a list; nothing counts as an empty one.
@@ -165,13 +195,18 @@ func texts(list []word) []string {
 	return out
 }
 
-// flag reads true or false.
+// flag reads true or false, also as YAML 1.1 spells them and in quotes: Fides'
+// reader takes yes, on and "true" for true, and its files load here unchanged.
 func (r *reader) flag(p pair) bool {
 	if isNull(p.value) {
 		return false
 	}
-	if b, ok := bare(p.value).(*ast.BoolNode); ok {
-		return b.Value
+	s, _ := scalar(p.value)
+	switch strings.ToLower(s) {
+	case "true", "yes", "on":
+		return true
+	case "false", "no", "off":
+		return false
 	}
 	r.out.fail(p.pos, "%s must be true or false", p.key)
 	return false

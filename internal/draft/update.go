@@ -101,6 +101,9 @@ func renew(db *Database, m *datamap.Map, files []datamap.File, o Options, p data
 	if len(r.added) == 0 {
 		return u, nil
 	}
+	if r.edits[datamap.List{}] != nil {
+		return nil, u.byHand("The map", errors.New("a list stands behind an alias, which names it for others, too"))
+	}
 	now := slices.Clone(files)
 	for i, f := range files {
 		var edits []edit

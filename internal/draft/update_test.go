@@ -159,6 +159,28 @@ func TestUpdateOfLists(t *testing.T) {
 	}
 }
 
+// A list that several tables share by an alias is not added to: the others would
+// get the column, too.
+func TestUpdateLeavesAliasesAlone(t *testing.T) {
+	t.Parallel()
+	for name, orders := range map[string]string{"shared list": "fields: *all", "shared item": "fields: [*id]"} {
+		text := "dataset:\n- fides_key: shop\n  collections:\n  - name: customers\n    fields: &all\n    - &id {name: id, fides_meta: {primary_key: true}}\n" +
+			"    - {name: email, fides_meta: {identity: email}}\n    - {name: birthday, data_categories: [user]}\n  - name: orders\n    " + orders + "\n"
+		list := []datamap.File{{Name: "a.yaml", Data: []byte(text)}}
+		m, problems := datamap.Parse(list, datamap.ParseOptions{})
+		if m == nil {
+			t.Fatalf("%s: expected the map to be accepted: %v", name, problems)
+		}
+		u, err := draft.Renew(shop(), m, list, draft.Options{Source: "shop", New: "2026-11-24"}, datamap.ParseOptions{})
+		switch shared := name == "shared list"; {
+		case shared && (err == nil || !strings.Contains(err.Error(), "a list stands behind an alias") || !strings.Contains(err.Error(), "shop.orders.customer_id")):
+			t.Errorf("%s: expected to be told what to add by hand, got %v, %v", name, added(u), err)
+		case !shared && (err != nil || added(u) != "shop.orders.customer_id shop.orders.note"):
+			t.Errorf("%s: expected the columns of orders, got %v", name, err)
+		}
+	}
+}
+
 // A map in several files: what is new goes to the file that has its schema's
 // tables; a schema of its own behind the last dataset of the source.
 func TestUpdateOfSeveralFiles(t *testing.T) {

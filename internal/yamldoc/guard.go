@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -42,6 +43,8 @@ func TokensWithin(file string, data []byte, limit int) (token.Tokens, []Problem)
 	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
 		return nil, start("the file is not UTF-8 text")
 	}
+	// The library counts some lines twice that end in CR LF. To YAML both are one break.
+	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	if list := tabs(file, data); len(list) > 0 {
 		return nil, list
 	}
@@ -73,14 +76,27 @@ func Parse(file string, tokens token.Tokens) (tree *ast.File, problem *Problem) 
 	return nil, &p
 }
 
+// blockText is the end of a line that begins a block of text (description: |), whose
+// own lines may hold tabs.
+var blockText = regexp.MustCompile(`(^|[:\-\s])\s*[|>][-+0-9]{0,2}\s*(#.*)?$`)
+
 // tabs reports tabs that stand where YAML wants spaces, the first twenty lines of them.
 func tabs(file string, data []byte) (list []Problem) {
+	block := -1 // the spaces before the line that began a block of text
 	for n := 1; len(data) > 0 && len(list) < 20; n++ {
 		line, rest, _ := bytes.Cut(data, []byte("\n"))
 		data = rest
 		text := bytes.TrimLeft(line, " \t\r")
-		if len(text) == 0 || text[0] == '#' {
+		spaces := len(line) - len(bytes.TrimLeft(line, " "))
+		if len(text) == 0 || block >= 0 && spaces > block {
 			continue
+		}
+		block = -1
+		if text[0] == '#' {
+			continue
+		}
+		if blockText.Match(line) {
+			block = spaces
 		}
 		if tab := bytes.IndexByte(line[:len(line)-len(text)], '\t'); tab >= 0 {
 			list = append(list, Problem{File: file, Line: n, Column: tab + 1, Message: "a tab cannot indent in YAML; use spaces"})

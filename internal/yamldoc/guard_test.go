@@ -2,6 +2,7 @@ package yamldoc
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,49 @@ func TestHostileFilesEndSoon(t *testing.T) {
 				t.Errorf("expected an answer at once, it took %s", took)
 			}
 		})
+	}
+}
+
+// Places are the same whatever the lines end in, also behind texts of several lines.
+func TestPlacesInFilesOfWindows(t *testing.T) {
+	t.Parallel()
+	const text = "a: |\n  one\n  two\nb: \"one\n  two\"\nc: >-\n  one\n\n  two\nd:\n  - x # y\n  - {e: 1}\n"
+	places := func(text string) (all []string) {
+		d := &Document{File: "f.yaml"}
+		for _, e := range d.Entries(d.Open([]byte(text)), "the file") {
+			at := e.Key.GetToken().Position
+			all = append(all, fmt.Sprintf("%s %d:%d %s", e.Name, at.Line, at.Column, strings.ReplaceAll(e.Value.String(), "\r", "CR")))
+		}
+		return all
+	}
+	want := places(text)
+	if len(want) != 4 || !strings.HasPrefix(want[3], "d 10:1") {
+		t.Fatalf("expected four keys, the last in line 10, got %q", want)
+	}
+	for name, other := range map[string]string{"Windows": strings.ReplaceAll(text, "\n", "\r\n"), "a mark": "\xef\xbb\xbf" + text, "in part": strings.Replace(text, "one\n", "one\r\n", 2)} {
+		if got := places(other); !slices.Equal(got, want) {
+			t.Errorf("%s: expected %q, got %q", name, want, got)
+		}
+	}
+}
+
+// Tabs inside a block of text are text; before keys, also after such a block, they are not.
+func TestTabsInText(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"a: |\n  one\n  \ttwo\n\n  three\nb: 1\n":   "",
+		"l:\n- a: >-\n    one\n    \ttwo\n  b: 1\n": "",
+		"a: |2 # kept\n  \tone\nb: 1\n":             "",
+		"a: |\n  one\n\tb: 1\n":                     "f.yaml:3:1: a tab cannot indent",
+		"a: |\n  one\nb:\n  \tc: 1\n":               "f.yaml:4:3: a tab cannot indent",
+		"a: x|\n  \tb: 1\n":                         "f.yaml:2:3: a tab cannot indent",
+		"l:\n- a: |\n    one\n- b:\n  \tc: 1\n":     "f.yaml:5:3: a tab cannot indent",
+	} {
+		d := &Document{File: "f.yaml"}
+		root := d.Open([]byte(text))
+		if said := fmt.Sprint(d.Problems); (want == "") != (root != nil && len(d.Problems) == 0) || !strings.Contains(said, want) {
+			t.Errorf("%q: expected %q, got %s", text, want, said)
+		}
 	}
 }
 

@@ -111,8 +111,12 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 		case meeting != "":
 			level, more = Doubtful, ", should two rows meet in "+meeting
 		}
-		all = append(all, Misfit{m.field, Doubt{level, m.field.FullName(), erasure + " cannot mask it" + more + ": " + why,
-			"give the field a masking_strategy_override that fits, or change the column"}})
+		do := "give the field a masking_strategy_override that fits, or change the column"
+		if slices.Contains(t.key, m.column.name) && m.field.Masking == nil {
+			// Maps made for Fides need not name the key.
+			do = "it is part of the table's primary key: fides_meta: {primary_key: true} leaves it as it is; or give the field a masking_strategy_override that fits"
+		}
+		all = append(all, Misfit{m.field, Doubt{level, m.field.FullName(), erasure + " cannot mask it" + more + ": " + why, do}})
 	}
 	return all, nil
 }

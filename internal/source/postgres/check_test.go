@@ -251,6 +251,41 @@ dataset:
 	}
 }
 
+// TestCheckTellsOfAKeyThatTheMapDoesNotName: maps made for Fides need not name the
+// primary key; where a category would mask it, what to say is told.
+func TestCheckTellsOfAKeyThatTheMapDoesNotName(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE loyalty (id text PRIMARY KEY, code text NOT NULL)`)
+	for key, want := range map[string]string{"": "id: fides_meta: {primary_key: true} leaves it as it is, code: change the column", ", primary_key: true": "code: change the column"} {
+		m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: loyalty
+        fields:
+          - {name: id, data_categories: [user.unique_id], fides_meta: {identity: loyalty_id`+key+`}}
+          - {name: code, data_categories: [user.content]}
+`)
+		misfits, err := sourceOf(t, pool, "w", postgres.Options{}).Misfits(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, one := range misfits {
+			for _, do := range []string{"fides_meta: {primary_key: true} leaves it as it is", "change the column"} {
+				if strings.Contains(one.Do, do) {
+					got = append(got, one.Field.Name+": "+do)
+				}
+			}
+		}
+		if said := strings.Join(got, ", "); said != want {
+			t.Errorf("with %q: expected %q, got %q (%+v)", key, want, said, misfits)
+		}
+	}
+}
+
 // TestCheckNamesIndexesBetweenSources: a reference whose other end lies in
 // another database is looked up here, too.
 func TestCheckNamesIndexesBetweenSources(t *testing.T) {

@@ -165,6 +165,8 @@ func cast(from, to *column, expr string) string {
 	switch {
 	case from.class == to.class && from.typ == to.typ:
 		return expr
+	case floats(from, to):
+		return from.number(expr)
 	case from.class == classInt && to.class == classInt:
 		return expr
 	case to.class == classText && from.class == classText:
@@ -190,6 +192,26 @@ func cast(from, to *column, expr string) string {
 	return from.text(expr)
 }
 
+// floats tells whether a floating-point column is compared with what may be
+// another kind of number: as text 1.5 and 1.50 would not be the same.
+func floats(from, to *column) bool {
+	number := func(c class) bool { return c == classFloat || c == classInt || c == classNumeric }
+	return to.class == classFloat && (number(from.class) || from.class.textual()) || from.class == classFloat && number(to.class)
+}
+
+// number is the column as a numeric, by the digits in which a float is written;
+// NULL for what is no number, or none that equals itself.
+func (c *column) number(expr string) string {
+	switch c.class {
+	case classInt:
+		return expr + "::numeric"
+	case classNumeric:
+		return expr
+	}
+	text := c.text(expr)
+	return "CASE WHEN " + text + ` ~ '^[+-]?[0-9]{1,100}(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?$' THEN ` + text + "::numeric END"
+}
+
 // day tells whether the column holds days, with a time or without one.
 func (c *column) day() bool { return c.typ == "date" || c.typ == "timestamp without time zone" }
 
@@ -198,6 +220,8 @@ func linked(from, to *column, expr string) string {
 	switch {
 	case from.class == to.class && from.typ == to.typ, to.class.textual():
 		return expr
+	case floats(from, to):
+		return to.number(expr)
 	case to.class == classInt && (from.class == classInt || from.class.textual() || from.class == classNumeric):
 		return expr
 	case to.class == classNumeric && (from.class == classInt || from.class.textual()):

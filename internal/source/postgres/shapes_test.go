@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -268,6 +269,70 @@ func midnight(date string) time.Time {
 		panic(err)
 	}
 	return d
+}
+
+// TestEndsThatAreFloats: a floating-point number is compared with a number of any
+// other type as the number that it is, also where it is written as text.
+func TestEndsThatAreFloats(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TABLE p (id int PRIMARY KEY, email text, f float8, r real, n numeric, i bigint, t text);
+			INSERT INTO p VALUES (1, 'a@x.example', 1e15, 1.5, 1.50, 7, '07.0'), (2, 'b@x.example', 2e15, 2.5, 2.5, 8, 'NaN'), (3, 'c@x.example', 'NaN', 'Infinity', 'NaN', 9, 'nine');
+			CREATE TABLE f_i (id int PRIMARY KEY, k bigint); INSERT INTO f_i VALUES (1, 1000000000000000), (2, 2000000000000000);
+			CREATE TABLE f_n (id int PRIMARY KEY, k numeric(20,2)); INSERT INTO f_n VALUES (1, 1e15), (2, 2e15), (3, 'NaN');
+			CREATE TABLE r_f (id int PRIMARY KEY, k float8); INSERT INTO r_f VALUES (1, 1.5), (2, 2.5), (3, 'Infinity');
+			CREATE TABLE n_f (id int PRIMARY KEY, k float8); INSERT INTO n_f VALUES (1, 1.5), (2, 2.5), (3, 'NaN');
+			CREATE TABLE i_f (id int PRIMARY KEY, k float8); INSERT INTO i_f VALUES (1, 7), (2, 8), (3, 9);
+			CREATE TABLE t_f (id int PRIMARY KEY, k float8); INSERT INTO t_f VALUES (1, 7), (2, 'NaN'), (3, 9);`)
+		var hangers strings.Builder
+		names := []string{"f_i", "f_n", "r_f", "n_f", "i_f", "t_f"}
+		for _, name := range names {
+			fmt.Fprintf(&hangers, "      - {name: %s, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: id, fides_meta: {primary_key: true}}, "+
+				"{name: k, data_categories: [user], fides_meta: {references: [{dataset: shop, field: p.%s, direction: from}]}}]}\n", name, name[:1])
+		}
+		m := mapOf(t, `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: f}
+    collections:
+      - name: p
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: f}
+          - {name: r}
+          - {name: n}
+          - {name: i}
+          - {name: t}
+`+hangers.String())
+		s := sourceOf(t, pool, "shop", o)
+		for mail, want := range map[string]string{"a@x.example": "f_i 1, f_n 1, i_f 1, n_f 1, r_f 1, t_f 1", "c@x.example": "i_f 1"} {
+			found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", mail)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, name := range slices.Sorted(slices.Values(names)) {
+				if n := by(found.Findings)[name].Rows; n > 0 {
+					got = append(got, fmt.Sprintf("%s %d", name, n))
+				}
+			}
+			if said := strings.Join(got, ", "); said != want {
+				t.Errorf("%s: expected %s, got %s", mail, want, said)
+			}
+		}
+		if _, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if left := text(t, pool, `SELECT string_agg(id::text, ',' ORDER BY id) FROM `+name); !strings.HasPrefix(left, "2") {
+				t.Errorf("expected the others' rows of %s to be left and no more, got %s", name, left)
+			}
+		}
+	})
 }
 
 // TestEndsOfOtherTypes: an address of the network is compared as people write it,

@@ -47,7 +47,7 @@ func TestKeysAtTheWrongLevel(t *testing.T) {
 		onCollection("owner: owner"):                                  `"owner" in a collection is not read; it belongs under lethe of a collection`,
 		onDataset("namespace: {schema: s}"):                           `"namespace" in a dataset is not read; it belongs under fides_meta of a dataset`,
 		onDataset("lethe: {controller: id}"):                          `unknown key "controller" in lethe of a dataset; it belongs under lethe of a collection`,
-		onField("lethe: {becuase: x}"):                                `unknown key "becuase" in lethe of a field`,
+		onField("lethe: {statute: x}"):                                `unknown key "statute" in lethe of a field`,
 	} {
 		_, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, text)
 		if !strings.Contains(strings.Join(problems, "\n"), want) {

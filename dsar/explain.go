@@ -117,6 +117,8 @@ func explainSource(name string, err error) failure {
 		return failure{"source_busy", at + "is busy with the same rows." + again, true}
 	case strings.HasPrefix(code, "53"):
 		return failure{"source_full", at + "has no connection, memory or disk space left." + again + " Tell those who run it.", true}
+	case errors.Is(err, pg.ErrPooled):
+		return failure{"source_pooler", at + "is reached through a pooler that gives each transaction another session (PgBouncer: pool_mode = transaction), and nothing was changed there. Put the server's own address into lethe.yaml, or that of a pool that keeps sessions" + then, false}
 	case strings.HasPrefix(code, "28"):
 		return failure{"source_signin", at + "does not let Lethe in. Check its user and password in lethe.yaml" + then, false}
 	case code == "3D000":

@@ -130,7 +130,7 @@ func explainSource(name string, err error) failure {
 	case code == "42703":
 		return failure{"source_column", at + "lacks " + column + " that the data map names. Correct the map or the database (`lethe check` shows where)" + then, false}
 	case code == "25006":
-		return failure{"source_read_only", at + "is read-only: nothing was changed there. Point lethe.yaml to its primary server, or wait until it may be written" + then, false}
+		return failure{"source_read_only", at + "is read-only: nothing was changed there." + again + " If this stays, point lethe.yaml to its primary server, or tell those who run it.", true}
 	case code == "23503":
 		return failure{"source_constraint", at + "kept adding rows to " + table + " that need what is erased, and nothing was changed there." + again, true}
 	case strings.HasPrefix(code, "23"):

@@ -100,7 +100,7 @@ func TestExplain(t *testing.T) {
 		{&pgconn.PgError{Code: "42P01", Message: `relation "people" does not exist`}, "source_table", "the table people", false},
 		{&pgconn.PgError{Code: "42703", Message: `column "mail" does not exist`}, "source_column", "the column mail", false},
 		{fmt.Errorf("source crm: find: %w", pg.Clean(pg.ErrPooled)), "source_pooler", "keeps sessions", false},
-		{&pgconn.PgError{Code: "25006"}, "source_read_only", "read-only", false},
+		{&pgconn.PgError{Code: "25006"}, "source_read_only", "read-only", true},
 		{&pgconn.PgError{Code: "57014"}, "source_slow", "longer than allowed", true},
 		{&pgconn.PgError{Code: "40P01"}, "source_busy", "busy", true},
 		{&pgconn.PgError{Code: "53300"}, "source_full", "no connection", true},

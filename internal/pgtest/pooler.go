@@ -21,7 +21,7 @@ import (
 // stays, or, with transactions, for a transaction: the one given back last first.
 func Pooler(t testing.TB, pool *pgxpool.Pool, transactions bool) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("pgtest: expected a pooler: %v", err)
 	}

@@ -117,6 +117,8 @@ func explainSource(name string, err error) failure {
 		return failure{"source_busy", at + "is busy with the same rows." + again, true}
 	case strings.HasPrefix(code, "53"):
 		return failure{"source_full", at + "has no connection, memory or disk space left." + again + " Tell those who run it.", true}
+	case errors.Is(err, pg.ErrPooled):
+		return failure{"source_pooler", at + "is reached through a pooler that gives each transaction another session (PgBouncer: pool_mode = transaction), and nothing was changed there. Put the server's own address into lethe.yaml, or that of a pool that keeps sessions" + then, false}
 	case strings.HasPrefix(code, "28"):
 		return failure{"source_signin", at + "does not let Lethe in. Check its user and password in lethe.yaml" + then, false}
 	case code == "3D000":
@@ -128,7 +130,7 @@ func explainSource(name string, err error) failure {
 	case code == "42703":
 		return failure{"source_column", at + "lacks " + column + " that the data map names. Correct the map or the database (`lethe check` shows where)" + then, false}
 	case code == "25006":
-		return failure{"source_read_only", at + "is read-only: nothing was changed there. Point lethe.yaml to its primary server, or wait until it may be written" + then, false}
+		return failure{"source_read_only", at + "is read-only: nothing was changed there." + again + " If this stays, point lethe.yaml to its primary server, or tell those who run it.", true}
 	case code == "23503":
 		return failure{"source_constraint", at + "kept adding rows to " + table + " that need what is erased, and nothing was changed there." + again, true}
 	case strings.HasPrefix(code, "23"):

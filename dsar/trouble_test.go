@@ -2,12 +2,14 @@ package dsar
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
 // One source fails: the others go on, the DPO reads why, retry finishes.
@@ -97,7 +99,8 @@ func TestExplain(t *testing.T) {
 		{&pgconn.PgError{Code: "3D000"}, "source_database", "has no database", false},
 		{&pgconn.PgError{Code: "42P01", Message: `relation "people" does not exist`}, "source_table", "the table people", false},
 		{&pgconn.PgError{Code: "42703", Message: `column "mail" does not exist`}, "source_column", "the column mail", false},
-		{&pgconn.PgError{Code: "25006"}, "source_read_only", "read-only", false},
+		{fmt.Errorf("source crm: find: %w", pg.Clean(pg.ErrPooled)), "source_pooler", "keeps sessions", false},
+		{&pgconn.PgError{Code: "25006"}, "source_read_only", "read-only", true},
 		{&pgconn.PgError{Code: "57014"}, "source_slow", "longer than allowed", true},
 		{&pgconn.PgError{Code: "40P01"}, "source_busy", "busy", true},
 		{&pgconn.PgError{Code: "53300"}, "source_full", "no connection", true},

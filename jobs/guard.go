@@ -70,6 +70,7 @@ func keep(err error) error {
 		mail      *dsar.MailError
 		database  *pg.Error
 		panicked  *pg.Panic
+		told      interface{ Told() string } // a store's, which holds no contents
 	)
 	switch {
 	case errors.As(err, &permanent):
@@ -84,6 +85,8 @@ func keep(err error) error {
 		return errors.New("stopped before it was done")
 	case errors.As(err, &database):
 		return errors.New(database.Error())
+	case errors.As(err, &told):
+		return errors.New(told.Told())
 	}
 	if code := pg.Code(err); code != "" {
 		return errors.New("SQLSTATE " + code)

@@ -151,7 +151,7 @@ func New(c Config) (*Client, error) {
 func common(schema string, log *slog.Logger) *river.Config {
 	return &river.Config{
 		Schema:            schema,
-		Logger:            log,
+		Logger:            newCalm(log),
 		FetchCooldown:     time.Millisecond,
 		FetchPollInterval: 50 * time.Millisecond,
 	}

@@ -186,6 +186,12 @@ func TestInsertIsPartOfTheTransaction(t *testing.T) {
 	}
 }
 
+// full is a store's error.
+type full struct{}
+
+func (full) Error() string { return secret }
+func (full) Told() string  { return "no space left" }
+
 func TestFailuresHoldNoPersonalData(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -198,6 +204,7 @@ func TestFailuresHoldNoPersonalData(t *testing.T) {
 		"unknown":   {func() error { return fmt.Errorf("row of %s: %w", secret, errors.New(secret)) }, false, "*errors.errorString"},
 		"mail":      {func() error { return &dsar.MailError{Code: 451, Doing: "sending"} }, false, "the mail server answered 451 while sending"},
 		"time":      {func() error { return fmt.Errorf("%s: %w", secret, context.DeadlineExceeded) }, false, "took longer than its limit"},
+		"a store":   {func() error { return fmt.Errorf("%s: %w", secret, full{}) }, false, "no space left"},
 		"SQLSTATEs": {func() error { return fmt.Errorf("%s: %w", secret, &pg.Error{Code: "40001"}) }, false, "40001"},
 	} {
 		t.Run(name, func(t *testing.T) {

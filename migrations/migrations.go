@@ -49,6 +49,10 @@ func Up(ctx context.Context, pool *pgxpool.Pool) error {
 		return fmt.Errorf("migrate: %w", pg.Clean(err))
 	}
 	defer closeConn(ctx, lock) // ends the lock, too
+	session := session()
+	if err := session.Begin(ctx, lock); err != nil {
+		return fmt.Errorf("migrate: %w", pg.Clean(err))
+	}
 	if err := acquire(ctx, lock); err != nil {
 		return fmt.Errorf("migrate: wait for the lock: %w", pg.Clean(err))
 	}
@@ -69,28 +73,33 @@ func Up(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := createSchema(ctx, lock); err != nil {
 		return fmt.Errorf("migrate: create schema %s: %w", Schema, pg.Clean(err))
 	}
-	if err := riverUp(ctx, pool, config); err != nil {
+	if err := riverUp(ctx, pool, config, session); err != nil {
 		return fmt.Errorf("migrate the queue's tables: %w", pg.Clean(err))
 	}
 	if err := keepTexts(ctx, lock, has); err != nil {
 		return fmt.Errorf("migrate: note what is carried out: %w", pg.Clean(err))
 	}
-	if err := gooseUp(ctx, config); err != nil {
+	if err := gooseUp(ctx, config, session); err != nil {
 		return fmt.Errorf("migrate our tables: %w", pg.Clean(err))
 	}
 	return nil
 }
 
-// connConfig is the pool's connection, for work that may take its time.
+// connConfig is the pool's connection.
 func connConfig(pool *pgxpool.Pool) *pgx.ConnConfig {
 	c := pool.Config().ConnConfig.Copy()
-	c.RuntimeParams["search_path"] = Schema
 	c.RuntimeParams["application_name"] = "lethe migrate"
 	c.RuntimeParams["timezone"] = "UTC"
-	for _, limit := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
-		c.RuntimeParams[limit] = "0"
-	}
 	return c
+}
+
+// session is for work that may take its time.
+func session() *pg.Session {
+	set := map[string]string{"search_path": Schema}
+	for _, limit := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
+		set[limit] = "0"
+	}
+	return &pg.Session{Set: set}
 }
 
 func acquire(ctx context.Context, c *pgx.Conn) error {
@@ -123,9 +132,9 @@ func createSchema(ctx context.Context, c *pgx.Conn) error {
 	return err
 }
 
-func riverUp(ctx context.Context, pool *pgxpool.Pool, config *pgx.ConnConfig) error {
+func riverUp(ctx context.Context, pool *pgxpool.Pool, config *pgx.ConnConfig, session *pg.Session) error {
 	c := pool.Config()
-	c.ConnConfig = config.Copy()
+	c.ConnConfig, c.AfterConnect = config.Copy(), session.Begin
 	c.MinConns, c.MinIdleConns, c.MaxConns = 0, 0, 2
 	own, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
@@ -146,8 +155,8 @@ func migrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
 	})
 }
 
-func gooseUp(ctx context.Context, config *pgx.ConnConfig) error {
-	db := stdlib.OpenDB(*config.Copy())
+func gooseUp(ctx context.Context, config *pgx.ConnConfig, session *pg.Session) error {
+	db := stdlib.OpenDB(*config.Copy(), stdlib.OptionAfterConnect(session.Begin))
 	defer func() { _ = db.Close() }()
 	p, err := provider(db)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -65,6 +66,36 @@ func TestAnotherBuildsTablesAreRefused(t *testing.T) {
 				t.Errorf("%s, %s: expected ErrOther with what to do, got %v", name, doing, err)
 			}
 		}
+	}
+}
+
+// Through a pooler the schema comes up where it keeps sessions; where it shares
+// them the lock would be somebody else's, and nothing is begun.
+func TestUpThroughAPooler(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	through := func(transactions bool) (err error) {
+		straight := pgtest.Empty(t)
+		pool, err := pg.Open(ctx, pgtest.Pooler(t, straight, transactions), pg.Options{SearchPath: migrations.Schema, StatementTimeout: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		err = migrations.Up(ctx, pool)
+		if err == nil {
+			return migrations.Check(ctx, straight)
+		}
+		var there bool
+		if err := straight.QueryRow(ctx, `SELECT to_regnamespace($1) IS NOT NULL`, migrations.Schema).Scan(&there); err != nil || there {
+			t.Errorf("expected nothing to be made by a migration that is refused, got %t (%v)", there, err)
+		}
+		return err
+	}
+	if err := through(false); err != nil {
+		t.Errorf("expected the schema to come up through a pooler that keeps sessions, got %v", err)
+	}
+	if err := through(true); !errors.Is(err, pg.ErrPooled) {
+		t.Errorf("expected a pooler that shares sessions to be refused, got %v", err)
 	}
 }
 

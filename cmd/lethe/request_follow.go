@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
 // following says how far a request is followed.
@@ -27,7 +28,7 @@ func (a *app) follow(ctx context.Context, w *world, id int64, f following) error
 	hinted, began := false, a.now()
 	var last dsar.Request
 	for {
-		q, err := a.requests.Get(ctx, operator, id)
+		q, err := a.patiently(ctx, id)
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
@@ -42,13 +43,13 @@ func (a *app) follow(ctx context.Context, w *world, id int64, f following) error
 			switch err := a.requests.Approve(ctx, operator, id, dsar.Approval{Rows: f.rows}); {
 			case errors.Is(err, dsar.ErrRows):
 				return doneInPart("request %d waits for you: %w", id, err)
-			case err != nil:
+			case err != nil && !pg.Passing(err):
 				return err
-			}
-			if !f.toTheEnd {
+			case err == nil && !f.toTheEnd:
 				return nil
-			}
-			continue
+			case err == nil:
+				continue
+			} // it may be approved, or not: it is looked at again
 		case q.Waiting != "" && !atWork(q):
 			return doneInPart("request %d: %s", id, q.Waiting)
 		case !f.toTheEnd && !f.approve:
@@ -66,6 +67,24 @@ func (a *app) follow(ctx context.Context, w *world, id int64, f following) error
 			return ctx.Err()
 		case <-tick.C:
 		}
+	}
+}
+
+// patiently is the request as it stands. While Lethe's own database is away (it is
+// restarted, say) it is asked again, until ctx ends: what was begun is not told as
+// failed for that.
+func (a *app) patiently(ctx context.Context, id int64) (dsar.Request, error) {
+	for {
+		q, err := a.requests.Get(ctx, operator, id)
+		if !pg.Passing(err) || ctx.Err() != nil {
+			return q, err
+		}
+		rest := time.NewTimer(100 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+		case <-rest.C:
+		}
+		rest.Stop()
 	}
 }
 

@@ -251,8 +251,11 @@ func (c *requestSubmitCmd) takeIn(ctx context.Context, w *world, a *app, lines [
 				t.Waits = err.Error()
 			}
 		}
-		q, err := a.requests.Get(ctx, operator, t.ID)
+		within, cancel := context.WithTimeout(ctx, c.Timeout)
+		q, err := a.patiently(within, t.ID)
+		cancel()
 		if err != nil {
+			c.report(w, list)
 			return err
 		}
 		t.Status = string(q.Status)

@@ -157,7 +157,9 @@ func requestToJSON(q dsar.Request) requestJSON {
 }
 
 func (a *app) printRequest(ctx context.Context, w *world, id int64, asJSON bool) error {
-	q, err := a.requests.Get(ctx, operator, id)
+	within, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	q, err := a.patiently(within, id)
 	if err != nil {
 		return err
 	}

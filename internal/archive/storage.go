@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 
 	"gocloud.dev/blob"
@@ -36,12 +37,21 @@ type Storage struct {
 type Error struct {
 	Doing string // "opening", "writing", "reading", "deleting", "listing"
 	Code  gcerrors.ErrorCode
+	// Why is what the operating system says, of a folder: "no space left on device".
+	Why   syscall.Errno
 	cause error // only a context's error
 }
 
 func (e *Error) Error() string {
-	return "archive storage: " + e.Doing + " failed (" + e.Code.String() + ")"
+	why := e.Code.String()
+	if e.Why != 0 {
+		why = e.Why.Error()
+	}
+	return "archive storage: " + e.Doing + " failed (" + why + ")"
 }
+
+// Told is Error: it holds neither a key nor an address.
+func (e *Error) Told() string { return e.Error() }
 
 func (e *Error) Unwrap() error { return e.cause }
 
@@ -53,6 +63,7 @@ func clean(doing string, err error) error {
 		return nil
 	}
 	out := &Error{Doing: doing, Code: gcerrors.Code(err)}
+	_ = errors.As(err, &out.Why)
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, known) {
 			out.cause = known

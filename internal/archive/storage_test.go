@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,6 +160,22 @@ func TestAbortLeavesNothing(t *testing.T) {
 	}
 	if left := filesIn(t, dir); len(left) != 0 {
 		t.Errorf("nothing should be left in the folder, found %d files", len(left))
+	}
+}
+
+// What the operating system says is told: it is what an operator has to mend.
+func TestAFolderThatFailsSaysWhy(t *testing.T) {
+	t.Parallel()
+	s, dir := openTest(t)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Check(t.Context())
+	if err == nil || !strings.Contains(err.Error(), syscall.ENOTDIR.Error()) || strings.Contains(err.Error(), dir) {
+		t.Errorf("expected to be told that the folder is none, and not where it is, got %v", err)
 	}
 }
 

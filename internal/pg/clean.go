@@ -63,7 +63,7 @@ func raw(err error) bool {
 
 // sentinels say what happened without contents.
 var sentinels = []error{
-	pgx.ErrNoRows, pgx.ErrTooManyRows, pgx.ErrTxClosed, pgx.ErrTxCommitRollback, pgconn.ErrConnClosed, ErrURL,
+	pgx.ErrNoRows, pgx.ErrTooManyRows, pgx.ErrTxClosed, pgx.ErrTxCommitRollback, pgconn.ErrConnClosed, ErrURL, ErrPooled,
 }
 
 // known is what may be kept of err; nil when there is nothing of the database

@@ -39,8 +39,8 @@ type Options struct {
 // Open opens a pool: time zone UTC, time-outs set, connect time limited.
 // Errors never hold the password. It does not connect: a database that is down
 // is told by the first use, so that one source does not keep the others from
-// their work. What is set, is as the connection starts: of a pooler in between
-// (PgBouncer) docs/operator.md tells.
+// their work. A pooler in between has to keep sessions: ErrPooled, told by the
+// first use, too.
 func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -53,27 +53,29 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 		c.MaxConns = defaultConns
 	}
 	c.ConnConfig.ConnectTimeout = connectTimeout
+	// These two PgBouncer knows; the rest is set on the session (Session).
 	p := c.ConnConfig.RuntimeParams
 	p["timezone"] = "UTC"
-	p["idle_in_transaction_session_timeout"] = milliseconds(idleInTx)
 	if o.Name != "" {
 		p["application_name"] = o.Name
 	}
+	set := map[string]string{"idle_in_transaction_session_timeout": milliseconds(idleInTx)}
 	if o.ByKey {
-		p["plan_cache_mode"] = "force_generic_plan"
+		set["plan_cache_mode"] = "force_generic_plan"
 		for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
-			p[way] = "off"
+			set[way] = "off"
 		}
 	}
 	if o.SearchPath != "" {
-		p["search_path"] = o.SearchPath
+		set["search_path"] = o.SearchPath
 	}
 	if o.StatementTimeout > 0 {
-		p["statement_timeout"] = milliseconds(o.StatementTimeout)
+		set["statement_timeout"] = milliseconds(o.StatementTimeout)
 	}
 	if o.LockTimeout > 0 {
-		p["lock_timeout"] = milliseconds(o.LockTimeout)
+		set["lock_timeout"] = milliseconds(o.LockTimeout)
 	}
+	c.AfterConnect = (&Session{Set: set}).Begin
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, Clean(err)

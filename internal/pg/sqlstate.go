@@ -60,7 +60,33 @@ func reduce(p *pgconn.PgError) *Error {
 	if e.Table == "" && e.Column == "" {
 		e.Table, e.Column = named(p.Code, p.Message)
 	}
+	if p.Code == "08P01" {
+		e.reason = poolers(p.Message)
+	}
 	return e
+}
+
+// unknownParameter is how PgBouncer refuses what a connection string asks for.
+var unknownParameter = regexp.MustCompile(`^unsupported startup parameter(?: in options)?: ([a-z_]{1,63})$`)
+
+// poolers says in our words what PgBouncer has only one SQLSTATE for. The name of
+// a parameter comes from the connection string, which has no values of rows; it is
+// not its value.
+func poolers(message string) string {
+	if m := unknownParameter.FindStringSubmatch(message); m != nil {
+		return "the pooler does not take the parameter " + m[1] + " of the URL: leave it out there, or name it in the pooler's ignore_startup_parameters"
+	}
+	switch {
+	case message == "query_wait_timeout":
+		return "the pooler had no connection to the server in time: its pool is too small, or the server is down"
+	case strings.HasPrefix(message, "no more connections allowed"):
+		return "the pooler takes no more connections"
+	case message == "bouncer config error", strings.HasPrefix(message, "no such database"), strings.HasPrefix(message, "no such user"):
+		return "the pooler does not know this database or user"
+	case strings.HasPrefix(message, "pgbouncer cannot connect to server"), strings.HasPrefix(message, "server login"):
+		return "the pooler cannot reach the server, or cannot sign in there"
+	}
+	return ""
 }
 
 // Missing rights, tables and columns are named by the message only, not by a

@@ -156,11 +156,17 @@ type Error struct {
 	Store string
 	Doing string // "opening", "reading a file", "deleting files", "looking at the store"
 	Code  gcerrors.ErrorCode
+	// Why is what the operating system says, of a folder: "read-only file system".
+	Why   syscall.Errno
 	cause error // only a context's error
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("store %s: %s failed (%s)", e.Store, e.Doing, e.Code)
+	why := e.Code.String()
+	if e.Why != 0 {
+		why = e.Why.Error()
+	}
+	return fmt.Sprintf("store %s: %s failed (%s)", e.Store, e.Doing, why)
 }
 
 // Told is Error: it holds neither a key nor an address.
@@ -185,6 +191,7 @@ func (s *Store) failed(doing string, err error) error {
 		return own
 	}
 	out := &Error{Store: s.name, Doing: doing, Code: gcerrors.Code(err)}
+	_ = errors.As(err, &out.Why)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		out.Code = gcerrors.PermissionDenied

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -77,6 +78,9 @@ type batch struct {
 	note  func(context.Context, []int, []source.Note) error
 	done  []source.Erased
 	apart []int // to be carried out by themselves, after the others
+	// waited counts transactions in a row that waited in vain for a lock.
+	waited int
+	locked error // the last of these
 }
 
 // alone carries out one walk in the usual way.
@@ -88,6 +92,10 @@ func (b *batch) alone(ctx context.Context, i int) {
 
 // together carries out walks of one group, or parts of them.
 func (b *batch) together(ctx context.Context, of []int) {
+	if b.stuck() {
+		b.failed(of, b.locked)
+		return
+	}
 	if len(of) < 2 {
 		b.apart = append(b.apart, of...)
 		return
@@ -97,20 +105,37 @@ func (b *batch) together(ctx context.Context, of []int) {
 	var lost *unsure
 	switch {
 	case err == nil:
+		b.waited = 0
 		b.apart = append(b.apart, special...)
 	case refused != nil:
 		b.together(ctx, b.unnoted(of, refused))
 	case errors.As(err, &lost) || ctx.Err() != nil:
-		for _, i := range of {
-			b.done[i].Err = b.s.failed("erase a batch", err)
+		if ctx.Err() != nil && b.locked != nil { // that is what the time was spent on
+			err = b.locked
 		}
+		b.failed(of, err)
 	case errors.Is(err, errNotTogether):
 		b.apart = append(b.apart, of...)
 	case errors.Is(err, errBig), errors.Is(err, errUneven), pg.Code(err) != "": // too many rows, rows that moved, or one walk that spoils it
+		if pg.Code(err) == "55P03" {
+			b.waited++
+			b.locked = err
+		}
 		b.together(ctx, of[:len(of)/2])
 		b.together(ctx, of[len(of)/2:])
 	default: // the source cannot be reached, or does not fit
 		b.apart = append(b.apart, of...)
+	}
+}
+
+// stuck tells whether it is not some walk's row that is locked: halving would have
+// found that by now. Somebody holds a whole table, and every half would wait for
+// it anew.
+func (b *batch) stuck() bool { return b.waited > bits.Len(uint(len(b.walks))) }
+
+func (b *batch) failed(of []int, err error) {
+	for _, i := range of {
+		b.done[i].Err = b.s.failed("erase a batch", err)
 	}
 }
 

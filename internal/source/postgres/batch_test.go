@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
@@ -234,5 +235,47 @@ dataset:
 				t.Errorf("%s: expected the roots of walk %d as if alone (-alone +together): %s %+v", kind, i, diff, got.Roots)
 			}
 		}
+	}
+}
+
+// A table that somebody holds for minutes (ALTER TABLE) is waited for a few times,
+// not by every half of a batch anew; one locked row stops nobody else.
+func TestABatchWaitsForLocks(t *testing.T) {
+	t.Parallel()
+	pool, m := store(t, 60)
+	s := sourceOf(t, pool, "store", postgres.Options{LockTimeout: 20 * time.Millisecond})
+	plan := planOf(t, m, datamap.Erasure, "email")
+	var walks []source.Walk
+	for i := range 40 {
+		walks = append(walks, source.Walk{Plan: plan, Seeds: seeds("email", address(i+1))})
+	}
+	erase := func(lock string) (done, busy, left int) {
+		tx, err := pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+		if _, err := tx.Exec(t.Context(), lock); err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range s.EraseMany(t.Context(), walks, source.Holds{}, func(context.Context, []int, []source.Note) error { return nil }) {
+			switch {
+			case d == nil:
+				left++
+			case d.Err == nil:
+				done++
+			case pg.Code(d.Err) == "55P03":
+				busy++
+			default:
+				t.Errorf("expected a lock to be waited for in vain at most, got %v", d.Err)
+			}
+		}
+		return done, busy, left
+	}
+	if done, busy, left := erase("LOCK TABLE people IN ACCESS EXCLUSIVE MODE"); done != 0 || busy < 36 {
+		t.Errorf("expected all but a few to be told that the table is locked, got %d done, %d told, %d left to be asked one by one", done, busy, left)
+	}
+	if done, busy, left := erase("SELECT FROM people WHERE email = '" + address(1) + "' FOR UPDATE"); done < 38 || busy != 0 {
+		t.Errorf("expected everybody else to be erased beside one locked row, save who is halved with it to the end, got %d done, %d told, %d left", done, busy, left)
 	}
 }

@@ -67,6 +67,10 @@ func (s *Source) failed(doing string, err error) error {
 		return braked
 	case errors.As(err, &unfit):
 		return unfit
+	case pg.Code(err) == "25006":
+		// Sessions of a server that became a standby, or whose disk filled up, stay
+		// read only; new ones may lead to where there is a primary by now.
+		s.pool.Reset()
 	}
 	return fmt.Errorf("source %s: %s: %w", s.name, doing, pg.Clean(err))
 }

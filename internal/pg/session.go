@@ -1,0 +1,143 @@
+package pg
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrPooled is a database behind a pooler that hands out a session for each
+// transaction: what is set for one statement (limits, prepared statements, key
+// tables, advisory locks, LISTEN) would be somebody else's at the next.
+var ErrPooled = errors.New("a pooler in between gives each transaction another session (PgBouncer: pool_mode = transaction); " +
+	"give the server's own address, or that of a pool that keeps sessions (pool_mode = session)")
+
+const (
+	// settleLimit bounds what is asked on a new connection.
+	settleLimit = 5 * time.Second
+	// probeLimit bounds the second connection of a probe: a pool that keeps sessions
+	// may have none left, and would let it wait.
+	probeLimit = time.Second
+	// probes are made at most, since a busy pool may give the same session twice.
+	probes = 3
+)
+
+// A Session makes the settings of new connections, once it is known that they
+// are this client's own. Settings are not sent as the connection starts:
+// PgBouncer refuses those that it does not know. The zero value sets nothing.
+type Session struct {
+	Set map[string]string
+
+	mu   sync.Mutex
+	kept bool // a pooler was seen, and it keeps sessions
+}
+
+// Begin is pgxpool's AfterConnect.
+func (s *Session) Begin(ctx context.Context, conn *pgx.Conn) error {
+	within, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	err := s.ask(within, conn)
+	if err == nil {
+		err = s.make(within, conn)
+	}
+	if err != nil && ctx.Err() == nil && within.Err() != nil { // a pooler took it in, and has no session free
+		return &Error{Code: "08001", reason: reason(within.Err()), connecting: true}
+	}
+	return err
+}
+
+func (s *Session) make(ctx context.Context, conn *pgx.Conn) error {
+	if len(s.Set) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(s.Set))
+	for name := range s.Set {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		names[i] = "set_config(" + quoted(name) + ", " + quoted(s.Set[name]) + ", false)"
+	}
+	_, err := conn.Exec(ctx, "SELECT "+strings.Join(names, ", "))
+	return err
+}
+
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+// ask finds out whether the session is ours alone. Behind a pooler the server's
+// process has another number than the one told as the connection began; only
+// then is there more to ask.
+func (s *Session) ask(ctx context.Context, conn *pgx.Conn) error {
+	var pid uint32
+	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid); err != nil {
+		return err
+	}
+	if pid == conn.PgConn().PID() {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept {
+		return nil
+	}
+	known, err := probe(ctx, conn)
+	s.kept = known && err == nil
+	return err
+}
+
+// probe sets a mark on one connection and looks for it on another, which holds a
+// transaction meanwhile: a pooler that shares sessions shows the mark there, or
+// has to give the first one another session, without it. The mark means nothing
+// to anybody. known is false when no second connection could be had, or when
+// other trouble came between: then the next connection asks again.
+func probe(ctx context.Context, conn *pgx.Conn) (known bool, err error) {
+	within, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	other, err := pgx.ConnectConfig(within, conn.Config())
+	if err != nil {
+		return false, nil //nolint:nilerr // its trouble is not this connection's
+	}
+	defer func() { _ = other.Close(within) }()
+	mark := rand.Text()
+	seen := func(c *pgx.Conn) (is string, err error) {
+		err = c.QueryRow(within, "SELECT coalesce(current_setting('lethe.session', true), '')", pgx.QueryExecModeSimpleProtocol).Scan(&is)
+		return is, err
+	}
+	if _, err := conn.Exec(ctx, "SET lethe.session = "+quoted(mark)); err != nil {
+		return false, err
+	}
+	for range probes {
+		if _, err := other.Exec(within, "BEGIN"); err != nil {
+			var answer *pgconn.PgError
+			if errors.As(err, &answer) && answer.Code == "08P01" { // statement pooling takes no transactions
+				return true, ErrPooled
+			}
+			return false, nil
+		}
+		there, err := seen(other)
+		if err != nil {
+			return false, nil //nolint:nilerr // as above
+		}
+		here := mark
+		if there != mark { // else the only session may be the one that is busy
+			if here, err = seen(conn); err != nil {
+				return false, err
+			}
+		}
+		if there == mark || here != mark {
+			_, _ = other.Exec(within, "ROLLBACK; RESET lethe.session")
+			return true, ErrPooled
+		}
+		if _, err := other.Exec(within, "ROLLBACK"); err != nil {
+			return false, nil //nolint:nilerr // as above
+		}
+	}
+	return true, nil
+}

@@ -153,9 +153,9 @@ func (q *mentioning) delete(ctx context.Context, tx pgx.Tx, key string) (source.
 	}
 	files := slices.DeleteFunc(slices.Clone(q.at.c.Fields), func(f *datamap.Field) bool { return f.Object == "" || q.t.columns[f.Name] == nil })
 	for _, f := range files {
-		q.args = nil
+		q.args = nil // a blank text, or an empty array, names none
 		var found bool
-		err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM "+q.t.ident()+" AS t WHERE "+q.isKey([]string{key})+" AND "+col("t", f.Name)+" IS NOT NULL)", q.args...).Scan(&found)
+		err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM "+q.t.ident()+" AS t WHERE "+q.isKey([]string{key})+" AND btrim("+col("t", f.Name)+"::text, ' {}') <> '')", q.args...).Scan(&found)
 		if err != nil {
 			return source.MentionOutcome{}, err
 		}

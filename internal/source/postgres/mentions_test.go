@@ -226,6 +226,34 @@ func TestMentionsInAGeneratedText(t *testing.T) {
 	}
 }
 
+// A row that names a file is not deleted, which would leave the file behind; one
+// whose column is blank names none.
+func TestMentionsBesideAFile(t *testing.T) {
+	t.Parallel()
+	pool, s, _ := forum(t, 10)
+	m := mapOf(t, strings.Replace(forumMap, "          - {name: body,", "          - {name: scan}\n          - {name: body,", 1))
+	fields := datamap.MentionFields(m)
+	fields[0].Field.Collection.Field("scan").Object = "files"
+	for _, tc := range []struct{ scan, what string }{
+		{"text DEFAULT '2026/letter.pdf'", source.MentionRefused},
+		{"text[] DEFAULT '{2026/letter.pdf}'", source.MentionRefused},
+		{"text[] DEFAULT '{}'", source.MentionDeleted},
+		{"text DEFAULT ''", source.MentionDeleted},
+	} {
+		pgtest.Exec(t, pool, `ALTER TABLE posts DROP COLUMN IF EXISTS scan; ALTER TABLE posts ADD scan `+tc.scan)
+		of := source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", "anna@b.example")}
+		slice, err := s.SearchMentions(t.Context(), of, "")
+		if err != nil || len(slice.Found) == 0 {
+			t.Fatalf("expected mentions, got %+v, %v", slice, err)
+		}
+		f := slice.Found[0]
+		out, err := s.ChangeMention(t.Context(), source.MentionChange{Mentions: of, Key: f.Key, Sum: f.Sum, After: f.After, Delete: true})
+		if err != nil || out.What != tc.what {
+			t.Errorf("scan %s: expected the row to be %s, got %+v, %v", tc.scan, tc.what, out, err)
+		}
+	}
+}
+
 // TestMentionsOfHiddenReplies: a row is not deleted where foreign keys could take
 // rows along that row-level security hides.
 func TestMentionsOfHiddenReplies(t *testing.T) {

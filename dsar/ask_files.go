@@ -71,7 +71,7 @@ func (s *Service) uploadsOf(ctx context.Context, db pg.DB, askID int64) ([]uploa
 // again by mistake does no harm. What breaks off leaves nothing but a note by
 // which the minute's work cleans up.
 func (s *Service) AddFile(ctx context.Context, ref AskRef, name string, from io.Reader) error {
-	var id, room int64
+	var id, room, limit int64
 	var object string
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		_, a, free, err := s.takesFiles(ctx, tx, ref)
@@ -81,14 +81,14 @@ func (s *Service) AddFile(ctx context.Context, ref AskRef, name string, from io.
 		if object, err = s.randomName(); err != nil {
 			return err
 		}
-		room = free
+		room, limit = free, s.c.Desks[a.Source].Limit
 		return tx.QueryRow(ctx, `INSERT INTO uploads (ask_id, object, begun_at) VALUES ($1, $2, $3) RETURNING id`, a.ID, object, s.now()).Scan(&id)
 	})
 	if err != nil {
 		return fault("begin an upload", err)
 	}
 	c := uploadContent{Name: archive.FileName(name)}
-	size, err := s.storeUpload(ctx, object, &c, from, room)
+	size, err := s.storeUpload(ctx, object, &c, from, room, limit)
 	if err == nil {
 		err = s.endUpload(ctx, ref, id, c, size)
 	}
@@ -152,8 +152,9 @@ func megabytes(n int64) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/1e6), ".0") + " MB"
 }
 
-// storeUpload streams a file into storage, whole or not at all.
-func (s *Service) storeUpload(ctx context.Context, object string, c *uploadContent, from io.Reader, room int64) (int64, error) {
+// storeUpload streams a file into storage, whole or not at all. It may have what
+// room is left of the limit.
+func (s *Service) storeUpload(ctx context.Context, object string, c *uploadContent, from io.Reader, room, limit int64) (int64, error) {
 	head := make([]byte, archive.HeadLength)
 	n, err := io.ReadFull(from, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -182,7 +183,7 @@ func (s *Service) storeUpload(ctx context.Context, object string, c *uploadConte
 		return 0, err
 	}
 	if m.size > room {
-		return 0, tooLarge(room)
+		return 0, tooLarge(limit)
 	}
 	if err := out.Close(); err != nil {
 		return 0, &storageError{err}

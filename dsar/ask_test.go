@@ -351,6 +351,19 @@ func TestAnswersAtOnce(t *testing.T) {
 	b.expectStatus(t, id, Fulfilled)
 }
 
+// Of a file that does not fit any more the owner is told what all of them may
+// have, and not what is left of it.
+func TestWhatAllFilesMayHave(t *testing.T) {
+	t.Parallel()
+	b := newDesks(t, "paper")
+	b.approved(t, datamap.Access, "pavla@example.org")
+	b.worked(t)
+	ref := b.linkOf(t, "hr@bota.example")
+	b.add(t, ref, "one.txt", strings.Repeat("x", 7000))
+	expectInvalid(t, b.AddFile(t.Context(), ref, "two.txt", strings.NewReader(strings.Repeat("y", 7000))), "files", "All files together may have 10 kB")
+	b.add(t, ref, "three.txt", strings.Repeat("z", 3000))
+}
+
 // Uploads at once are added up: the limit holds for all of them together.
 func TestUploadsAtOnce(t *testing.T) {
 	t.Parallel()

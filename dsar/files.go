@@ -22,6 +22,8 @@ type FileStore interface {
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 	// Delete deletes files; one that is not there is a success.
 	Delete(ctx context.Context, keys []string) (source.Deleted, error)
+	// Alike are the other keys under which the same file lies.
+	Alike(key string) []string
 }
 
 // Namer is asked of a source whose rows name files: which of these keys do its
@@ -281,8 +283,19 @@ func (s *Service) erasePiece(ctx context.Context, st stepRow, p piece) error {
 
 // deleteFiles deletes what no row names any more; still are those that one does.
 func (s *Service) deleteFiles(ctx context.Context, name string, store FileStore, keys []string) (still map[string]bool, done source.Deleted, err error) {
-	if still, err = s.stillNamed(ctx, name, keys); err != nil {
+	spellings := slices.Clone(keys)
+	for _, key := range keys {
+		spellings = append(spellings, store.Alike(key)...)
+	}
+	named, err := s.stillNamed(ctx, name, spellings)
+	if err != nil {
 		return nil, done, err
+	}
+	still = map[string]bool{}
+	for _, key := range keys {
+		if named[key] || slices.ContainsFunc(store.Alike(key), func(other string) bool { return named[other] }) {
+			still[key] = true
+		}
 	}
 	goes := slices.DeleteFunc(keys, func(key string) bool { return still[key] })
 	if done, err = store.Delete(ctx, goes); err != nil {

@@ -225,6 +225,23 @@ func TestFilesGoThoughTheProcessDies(t *testing.T) {
 	}
 }
 
+// A folder takes "both/contract.pdf" and "/both/contract.pdf" for one file: it
+// stays where another person's row names it, however that is spelt.
+func TestAFileUnderTwoSpellingsStays(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	pgtest.Exec(t, d.shop, `UPDATE papers SET scan = '/' || scan WHERE id IN (1, 3); INSERT INTO papers VALUES (6, 2, '/pavla-ng/lost.pdf')`)
+	id := d.approved(t, datamap.Erasure, "pavla@example.org")
+	d.worked(t)
+	q := d.expectStatus(t, id, Fulfilled)
+	if got := d.files(t); got != afterwards {
+		t.Errorf("expected %s to be left, got %s", afterwards, got)
+	}
+	if f := findingIn(t, q.Findings, "files"); f.Erased != 1 || f.Shared != 2 {
+		t.Errorf("expected one file gone and two left that another person's rows name, got %+v", f)
+	}
+}
+
 // refusal is a store that does not let us.
 type refusal struct{}
 

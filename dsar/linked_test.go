@@ -117,6 +117,30 @@ func TestAccessOverLinkedSources(t *testing.T) {
 	expectNowhere(t, b.dump(t), "ring twice")
 }
 
+// What leads from one database to the other is a number, however each of them keeps it.
+func TestNumbersOverLinkedSources(t *testing.T) {
+	t.Parallel()
+	for name, sql := range map[string][2]string{
+		"of 19 digits":      {`UPDATE people SET id = 9223372036854775807 WHERE id = 1`, `UPDATE orders SET person = 9223372036854775807 WHERE person = 1`},
+		"from a numeric":    {`ALTER TABLE people ALTER id TYPE numeric(10,2)`, ``},
+		"to a numeric":      {``, `ALTER TABLE orders ALTER person TYPE numeric(10,2)`},
+		"from a text":       {`ALTER TABLE people ALTER id TYPE text`, ``},
+		"none, and too big": {`ALTER TABLE people ALTER id TYPE text; INSERT INTO people VALUES ('9999999999999999999', 1, '', 'pavla@example.org'), ('1.5', 1, '', 'pavla@example.org')`, ``},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, _, _, pools := newLinked(t)
+			for i, pool := range pools {
+				pgtest.Exec(t, pool, sql[i])
+			}
+			id := b.toApprove(t, datamap.Access, "pavla@example.org")
+			if f := findingIn(t, b.get(t, id).Findings, "ware.lines"); f.Rows != 2 {
+				t.Errorf("expected two lines to be found in the other database, got %d", f.Rows)
+			}
+		})
+	}
+}
+
 // The database that leads to the other one is erased, then the other one comes
 // back: what led there is gone, and nothing is lost.
 func TestErasureOverLinkedSources(t *testing.T) {

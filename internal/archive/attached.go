@@ -90,7 +90,7 @@ func FileName(name string) string {
 		stem, ext = []rune(name), ""
 	}
 	if most := maxFileName - len([]rune(ext)); len(stem) > most {
-		stem = stem[:most]
+		stem = []rune(strings.TrimRight(string(stem[:most]), ". "))
 	}
 	first, _, _ := strings.Cut(string(stem), ".")
 	if first == "" || device(strings.TrimSpace(first)) {

@@ -31,7 +31,8 @@ func TestFileName(t *testing.T) {
 		"trailing. . .":                   "trailing",
 		"bad\xffbytes.pdf":                "bad_bytes.pdf",
 		strings.Repeat("ř", 300) + ".pdf": strings.Repeat("ř", maxFileName-4) + ".pdf",
-		"x." + strings.Repeat("y", 300):   "x." + strings.Repeat("y", maxFileName-2),
+		strings.Repeat("a", maxFileName-1) + " plan": strings.Repeat("a", maxFileName-1),
+		"x." + strings.Repeat("y", 300):              "x." + strings.Repeat("y", maxFileName-2),
 	} {
 		if got := FileName(in); got != want {
 			t.Errorf("expected %q to become %q, got %q", in, want, got)

@@ -67,21 +67,13 @@ func (k *keyList) add(row int64, values []any) {
 	}
 }
 
-// keysOf are the keys in a value: a text, or an array of texts. Blank ones name nothing.
+// keysOf are the keys in a value: one, or those of an array. Blank ones name nothing.
 func keysOf(value any) (list []string) {
 	switch v := value.(type) {
 	case string:
 		list = []string{v}
 	case json.RawMessage:
-		var many []*string
-		if json.Unmarshal(v, &many) != nil {
-			return nil
-		}
-		for _, one := range many {
-			if one != nil {
-				list = append(list, *one)
-			}
-		}
+		list = keysWithin(v)
 	case nil:
 		return nil
 	default:
@@ -98,6 +90,24 @@ func keysOf(value any) (list []string) {
 		}
 	}
 	return named
+}
+
+// keysWithin are the texts and numbers in an array, of whatever depth.
+func keysWithin(value json.RawMessage) (list []string) {
+	var many []json.RawMessage
+	var one string
+	var number json.Number
+	switch {
+	case json.Unmarshal(value, &many) == nil:
+		for _, v := range many {
+			list = append(list, keysWithin(v)...)
+		}
+	case json.Unmarshal(value, &one) == nil:
+		list = []string{one}
+	case json.Unmarshal(value, &number) == nil:
+		list = []string{number.String()}
+	}
+	return list
 }
 
 // errEnough ends a reading that has brought as many keys as fit.

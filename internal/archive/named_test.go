@@ -153,3 +153,20 @@ func TestStoreThatFails(t *testing.T) {
 		t.Errorf("expected the store's error and no key, got %v", err)
 	}
 }
+
+// An array's keys are those that an erasure takes one by one, however deep they lie.
+func TestKeysOf(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		`["a","b"]`:                         "a b",
+		`[["a",null],["b","c"]]`:            "a b c",
+		`[[[" "],[""]],[["d"],["\u00e9"]]]`: "d é",
+		`[17,9007199254740993]`:             "17 9007199254740993",
+		`[]`:                                "",
+		`null`:                              "",
+	} {
+		if got := strings.Join(keysOf(json.RawMessage(value)), " "); got != want {
+			t.Errorf("expected %q of %s, got %q", want, value, got)
+		}
+	}
+}

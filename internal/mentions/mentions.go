@@ -181,20 +181,32 @@ func wholeWord(text string, at Span) bool {
 	return (b == 0 || !wordy(first) || !wordy(before)) && (a == 0 || !wordy(last) || !wordy(after))
 }
 
-// between is what people put between the digits of a number.
-const between = `[ \t\x{00a0}\x{2007}\x{2009}\x{202f}().\[\]/\-\x{2010}-\x{2014}]{0,3}`
+// between is what people put between the digits of a number, and marks of the
+// writing's direction, which come along when a number is copied.
+const between = `[ \t\x{00a0}\x{00b7}\x{2007}\x{2009}\x{200b}-\x{200f}\x{202f}\x{2060}\x{2212}().\[\]/\-\x{2010}-\x{2014}]{0,3}`
+
+// international is what stands for the + of a number: 00, from North America 011.
+const international = `(?:\+|00|011)`
 
 // abroad is the beginning of a number of some country, up to where a national one would begin.
-var abroad = regexp.MustCompile(`(?:\+|\b00)[0-9]{1,3}` + between + `$`)
+var abroad = regexp.MustCompile(`(?:\+|(?:\b00|\b011)` + between + `)[0-9]{1,3}` + between + `$`)
+
+// abroadWithin is how far before a number such a beginning is looked for, in bytes.
+const abroadWithin = 32
+
+// own is the beginning of a number that says its country.
+var own = regexp.MustCompile(`^` + international)
 
 // phone finds a number as +420 777 123 456, 00420777123456, 420 777 123 456,
-// 0777/123456, 777123456; and not where it ends a number of another country.
+// 0777/123456, 777123456, or behind what its country dials first (8 in Russia, 06
+// in Hungary); and not where it ends a number of another country.
 func phone(e164 string) part {
 	country, national := Dialled(e164)
 	digits := strings.Split(national, "")
 	core := strings.Join(digits, between)
 	code := strings.Join(strings.Split(country, ""), between)
-	form := regexp.MustCompile(`((?:(?:\+|00)` + between + `)?` + code + between + `(?:\(?0\)?` + between + `)?|\(?0\)?` + between + `)?` + core)
+	trunk := `\(?(?:0|` + dialledFirst(e164) + `)\)?` + between
+	form := regexp.MustCompile(`((?:` + international + between + `)?` + code + between + `(?:` + trunk + `)?|` + trunk + `)?` + core)
 	return part{form, func(text string, at Span) bool {
 		digit := unicode.IsDigit
 		before, _ := utf8.DecodeLastRuneInString(text[:at.From])
@@ -202,7 +214,21 @@ func phone(e164 string) part {
 		if digit(before) || digit(after) {
 			return false
 		}
-		own := strings.HasPrefix(text[at.From:at.To], "+") || strings.HasPrefix(text[at.From:at.To], "00")
-		return own || !abroad.MatchString(text[max(0, at.From-16):at.From])
+		return own.MatchString(text[at.From:at.To]) || !abroad.MatchString(text[max(0, at.From-abroadWithin):at.From])
 	}}
+}
+
+// dialledFirst is what is dialled before the national digits within the
+// country, with anything between its digits; 0 where nothing else is known.
+func dialledFirst(e164 string) string {
+	n, err := phonenumbers.Parse(e164, "")
+	if err != nil {
+		return "0"
+	}
+	region := phonenumbers.GetRegionCodeForCountryCode(int(n.GetCountryCode()))
+	prefix := phonenumbers.GetNddPrefixForRegion(region, true)
+	if prefix == "" {
+		return "0"
+	}
+	return strings.Join(strings.Split(prefix, ""), between)
 }

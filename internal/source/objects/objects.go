@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -81,6 +82,19 @@ func (r *reader) Close() error { return r.store.failed("reading a file", r.Reade
 // WriteTo hides the library's own, whose errors quote keys.
 func (r *reader) WriteTo(w io.Writer) (int64, error) {
 	return io.Copy(w, struct{ io.Reader }{r})
+}
+
+// Alike are the other keys under which the same file lies: in a folder a leading
+// slash says nothing.
+func (s *Store) Alike(key string) []string {
+	rest, slash := strings.CutPrefix(key, "/")
+	switch {
+	case s.address.folder == "" || strings.HasPrefix(rest, "/"): // two slashes name another file, see tidy
+		return nil
+	case slash:
+		return []string{rest}
+	}
+	return []string{"/" + key}
 }
 
 // Ping tells whether the store is there and may be listed.

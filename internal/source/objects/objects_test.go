@@ -140,3 +140,36 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+// Every key that is said to be alike brings the same file, and no other does.
+func TestKeysAlike(t *testing.T) {
+	t.Parallel()
+	s, _ := folder(t, "a/real.pdf", "top.txt")
+	bucket, err := New("files", "s3://bucket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"a/real.pdf": "/a/real.pdf", "/a/real.pdf": "a/real.pdf", "/top.txt": "top.txt", "//top.txt": ""} {
+		got := s.Alike(key)
+		if strings.Join(got, " ") != want {
+			t.Errorf("expected %q to be told for %q, got %q", want, key, got)
+		}
+		for _, k := range append(got, key) {
+			r, err := s.Open(t.Context(), k)
+			if want == "" {
+				if !errors.Is(err, source.ErrNoFile) {
+					t.Errorf("expected no file under %q, got %v", k, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("expected the file under %q, got %v", k, err)
+				continue
+			}
+			r.Close() //nolint:errcheck // a test's file
+		}
+		if got := bucket.Alike(key); len(got) != 0 {
+			t.Errorf("expected a key of a bucket to be itself alone, got %q", got)
+		}
+	}
+}

@@ -179,7 +179,7 @@ func cast(from, to *column, expr string) string {
 	case to.class == classPadded:
 		return from.text(expr) + "::bpchar"
 	case from.class.textual() && to.class == classInt:
-		return "CASE WHEN " + bytewise(expr) + " ~ '^[+-]?[0-9]{1,18}$' THEN " + expr + "::text::int8 END"
+		return integer(expr)
 	case from.class.textual() && to.class == classNumeric:
 		return "CASE WHEN " + bytewise(expr) + ` ~ '^[+-]?[0-9]{1,100}(\.[0-9]{1,100})?$' THEN ` + expr + "::text::numeric END"
 	case from.class.textual() && to.class == classUUID:
@@ -190,6 +190,14 @@ func cast(from, to *column, expr string) string {
 		return expr + "::timestamp"
 	}
 	return from.text(expr)
+}
+
+// integer is a text as an int8, with zeros behind the point as numeric(10,2) tells
+// its whole numbers; NULL for what is none. Numbers of 19 digits are common (ids
+// that begin with the time), and not all of them fit.
+func integer(expr string) string {
+	return "CASE WHEN " + bytewise(expr) + ` ~ '^[+-]?[0-9]{1,19}(\.0{1,100})?$' THEN CASE WHEN ` +
+		expr + "::text::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 THEN " + expr + "::text::numeric::int8 END END"
 }
 
 // floats tells whether a floating-point column is compared with what may be

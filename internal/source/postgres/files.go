@@ -44,8 +44,24 @@ func (s *stop) unnameable() (reasons []string) {
 	}
 	for _, f := range s.c.Fields {
 		inside(f)
+		if f.Object == "" || s.t == nil {
+			continue
+		}
+		if c := s.t.columns[f.Name]; c != nil && !c.plainKeys() {
+			reasons = append(reasons, jsonKeys(f))
+		}
 	}
 	return reasons
+}
+
+// plainKeys tells whether a column holds keys as they are. In JSON they stand in
+// quotes, under which no file lies: one would be called missing, and stay.
+func (c *column) plainKeys() bool {
+	return c.class != classJSON && c.typ != "json[]" && c.typ != "jsonb[]"
+}
+
+func jsonKeys(f *datamap.Field) string {
+	return fmt.Sprintf("%s names files, and is a JSON column, which is not carried out: keep the key in a column of text or an array of texts", f.FullName())
 }
 
 // loses tells under which condition, on a settled row k, the key in a column is
@@ -165,6 +181,9 @@ func (s *Source) Naming(ctx context.Context, fields []*datamap.Field, keys []str
 				t := cat.table(f.Collection)
 				if t == nil || t.columns[f.Name] == nil {
 					return &Unfit{Source: s.name, Reasons: []string{fmt.Sprintf("there is no column %s, which the data map says to name files", f.FullName())}}
+				}
+				if !t.columns[f.Name].plainKeys() {
+					return &Unfit{Source: s.name, Reasons: []string{jsonKeys(f)}}
 				}
 				found, err := naming(ctx, tx, t, t.columns[f.Name], keys)
 				if err != nil {

@@ -134,3 +134,24 @@ func TestEraseNotesManyFiles(t *testing.T) {
 		}
 	})
 }
+
+// Keys that stand in JSON would be looked for with their quotes, found nowhere, and
+// their files called gone: such a column is refused, also where it names others' files.
+func TestFilesNamedInJSON(t *testing.T) {
+	t.Parallel()
+	for _, typ := range []string{"jsonb USING to_jsonb(scan)", "json USING to_json(scan)", "jsonb[] USING array[to_jsonb(scan)]"} {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, paperTables+"ALTER TABLE papers ALTER scan TYPE "+typ)
+		m := paper(t)
+		s := sourceOf(t, pool, "desk", postgres.Options{})
+		for _, kind := range []datamap.Kind{datamap.Access, datamap.Erasure} {
+			w := source.Walk{Plan: planOf(t, m, kind, "email"), Seeds: seeds("email", "a@example.org")}
+			if _, err := s.Find(t.Context(), w); err == nil || !strings.Contains(err.Error(), "desk.papers.scan names files, and is a JSON column") {
+				t.Errorf("%s, %s: expected the column to be refused, got %v", typ, kind, err)
+			}
+		}
+		if _, err := s.Naming(t.Context(), naming(m), []string{"scan/1"}); err == nil || !strings.Contains(err.Error(), "desk.papers.scan") {
+			t.Errorf("%s: expected the look-up to be refused, got %v", typ, err)
+		}
+	}
+}

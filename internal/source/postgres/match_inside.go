@@ -135,7 +135,7 @@ func declared(f *datamap.Field, values []string) []string {
 func declaredForm(f *datamap.Field) string {
 	switch strings.TrimSuffix(f.DataType, "[]") {
 	case "integer":
-		return `^[+-]?[0-9]{1,18}$`
+		return `^[+-]?[0-9]{1,19}$`
 	case "float":
 		return `^[+-]?[0-9]{1,100}([.][0-9]{1,100})?([eE][+-]?[0-9]{1,3})?$`
 	case "boolean":

@@ -459,9 +459,11 @@ func (q *mentioning) row(ctx context.Context, tx pgx.Tx, key, lock string) (text
 	return *value, true, nil
 }
 
-// refusals are SQLSTATEs by which the database itself forbids a change:
-// constraints, values that do not fit, triggers that raise, rights.
-var refusals = regexp.MustCompile(`^(22|23|27|38|39|42501|44|P0)`)
+// passing are SQLSTATEs that say nothing of the change itself: lost connections,
+// deadlocks, timeouts, a server that takes no writes. Trying again may help. By
+// any other the database forbids the change: constraints, values that do not fit,
+// rights, and whatever code a trigger raises.
+var passing = regexp.MustCompile(`^(0|25|26|28|3D|40|53|55006|55P03|57|58|F0|XX)`)
 
 func sorted(names []string) string {
 	slices.Sort(names)

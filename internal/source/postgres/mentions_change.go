@@ -58,7 +58,7 @@ func (s *Source) ChangeMention(ctx context.Context, c source.MentionChange) (out
 	switch {
 	case err == errRefused: //nolint:errorlint // our own, unwrapped
 		return out, nil
-	case refusals.MatchString(pg.Code(err)):
+	case pg.Code(err) != "" && !passing.MatchString(pg.Code(err)):
 		return refused(fmt.Sprintf("The database refuses the change of %s (%s).", full, refusalOf(err))), nil
 	}
 	return out, err
@@ -103,6 +103,8 @@ func (q *mentioning) change(ctx context.Context, tx pgx.Tx, c source.MentionChan
 		return source.MentionOutcome{What: source.MentionChanged, Now: now}, nil
 	case c.Delete:
 		return q.delete(ctx, tx, c.Key)
+	case q.c.generated:
+		return refused("The database makes this text of other columns: change those, delete the row, or leave it."), nil
 	}
 	want := q.finder.Redact(text)
 	if n := q.c.length; n > 0 && len([]rune(want)) > n {
@@ -151,9 +153,9 @@ func (q *mentioning) delete(ctx context.Context, tx pgx.Tx, key string) (source.
 	}
 	files := slices.DeleteFunc(slices.Clone(q.at.c.Fields), func(f *datamap.Field) bool { return f.Object == "" || q.t.columns[f.Name] == nil })
 	for _, f := range files {
-		q.args = nil
+		q.args = nil // a blank text, or an empty array, names none
 		var found bool
-		err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM "+q.t.ident()+" AS t WHERE "+q.isKey([]string{key})+" AND "+col("t", f.Name)+" IS NOT NULL)", q.args...).Scan(&found)
+		err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM "+q.t.ident()+" AS t WHERE "+q.isKey([]string{key})+" AND btrim("+col("t", f.Name)+"::text, ' {}') <> '')", q.args...).Scan(&found)
 		if err != nil {
 			return source.MentionOutcome{}, err
 		}

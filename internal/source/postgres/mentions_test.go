@@ -177,8 +177,11 @@ func TestMentionsRefused(t *testing.T) {
 		change source.MentionChange
 		what   string
 	}{
-		"a hold":       {"SELECT 1", held, source.MentionRefused},
-		"not theirs":   {"SELECT 1", foreign, source.MentionGone},
+		"a hold":     {"SELECT 1", held, source.MentionRefused},
+		"not theirs": {"SELECT 1", foreign, source.MentionGone},
+		"a trigger with a code of its own": {`
+			CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'closed for %', OLD.body USING ERRCODE = '45000'; END$$;
+			CREATE TRIGGER closed BEFORE UPDATE ON posts FOR EACH ROW EXECUTE FUNCTION no()`, change, source.MentionRefused},
 		"a constraint": {`ALTER TABLE posts ADD CONSTRAINT no_signs CHECK (body NOT LIKE '%[removed]%')`, change, source.MentionRefused},
 	} {
 		pgtest.Exec(t, pool, tc.sql)
@@ -186,7 +189,7 @@ func TestMentionsRefused(t *testing.T) {
 		if err != nil || out.What != tc.what || strings.Contains(out.Why, "anna") {
 			t.Errorf("%s: expected %s, got %+v, %v", name, tc.what, out, err)
 		}
-		pgtest.Exec(t, pool, `ALTER TABLE posts DROP CONSTRAINT IF EXISTS no_signs`)
+		pgtest.Exec(t, pool, `ALTER TABLE posts DROP CONSTRAINT IF EXISTS no_signs; DROP TRIGGER IF EXISTS closed ON posts`)
 	}
 	if after := number(t, pool, `SELECT hashtext(string_agg(p::text, '' ORDER BY id)) FROM posts p`); after != before {
 		t.Error("expected nothing to be changed")
@@ -194,6 +197,59 @@ func TestMentionsRefused(t *testing.T) {
 	for range 2 { // a second time tells that it has happened
 		if out, err := s.ChangeMention(t.Context(), change); err != nil || out.What != source.MentionRedacted {
 			t.Errorf("expected the passage to be removed, got %+v, %v", out, err)
+		}
+	}
+}
+
+// A text that the database makes of other columns is found, and cannot be
+// redacted: somebody is told so, and may delete the row.
+func TestMentionsInAGeneratedText(t *testing.T) {
+	t.Parallel()
+	pool, s, fields := forum(t, 10)
+	pgtest.Exec(t, pool, `
+		ALTER TABLE posts RENAME body TO words;
+		ALTER TABLE posts ADD body text GENERATED ALWAYS AS ('> ' || words) STORED`)
+	m := source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", "anna@b.example")}
+	slice, err := s.SearchMentions(t.Context(), m, "")
+	if err != nil || len(slice.Found) != 2 {
+		t.Fatalf("expected two mentions, got %+v, %v", slice, err)
+	}
+	f := slice.Found[0]
+	change := source.MentionChange{Mentions: m, Key: f.Key, Sum: f.Sum, After: f.After}
+	out, err := s.ChangeMention(t.Context(), change)
+	if err != nil || out.What != source.MentionRefused || !strings.Contains(out.Why, "of other columns") {
+		t.Errorf("expected the change to be refused with the reason, got %+v, %v", out, err)
+	}
+	change.Delete = true
+	if out, err := s.ChangeMention(t.Context(), change); err != nil || out.What != source.MentionDeleted {
+		t.Errorf("expected the row to be deleted at the DPO's word, got %+v, %v", out, err)
+	}
+}
+
+// A row that names a file is not deleted, which would leave the file behind; one
+// whose column is blank names none.
+func TestMentionsBesideAFile(t *testing.T) {
+	t.Parallel()
+	pool, s, _ := forum(t, 10)
+	m := mapOf(t, strings.Replace(forumMap, "          - {name: body,", "          - {name: scan}\n          - {name: body,", 1))
+	fields := datamap.MentionFields(m)
+	fields[0].Field.Collection.Field("scan").Object = "files"
+	for _, tc := range []struct{ scan, what string }{
+		{"text DEFAULT '2026/letter.pdf'", source.MentionRefused},
+		{"text[] DEFAULT '{2026/letter.pdf}'", source.MentionRefused},
+		{"text[] DEFAULT '{}'", source.MentionDeleted},
+		{"text DEFAULT ''", source.MentionDeleted},
+	} {
+		pgtest.Exec(t, pool, `ALTER TABLE posts DROP COLUMN IF EXISTS scan; ALTER TABLE posts ADD scan `+tc.scan)
+		of := source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", "anna@b.example")}
+		slice, err := s.SearchMentions(t.Context(), of, "")
+		if err != nil || len(slice.Found) == 0 {
+			t.Fatalf("expected mentions, got %+v, %v", slice, err)
+		}
+		f := slice.Found[0]
+		out, err := s.ChangeMention(t.Context(), source.MentionChange{Mentions: of, Key: f.Key, Sum: f.Sum, After: f.After, Delete: true})
+		if err != nil || out.What != tc.what {
+			t.Errorf("scan %s: expected the row to be %s, got %+v, %v", tc.scan, tc.what, out, err)
 		}
 	}
 }

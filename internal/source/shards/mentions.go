@@ -2,23 +2,26 @@ package shards
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/fleet"
 )
 
-// SearchMentions goes through one shard after another: its position is
-// "shard/position there", shards by their stable names.
+// SearchMentions goes through one shard after another. Its position is
+// "searched,searched,shard/position there", shards by their stable names: one that
+// is added, taken away or moved in the list meanwhile neither stops the search nor
+// makes it pass another one over.
 func (s *Source) SearchMentions(ctx context.Context, m source.Mentions, from string) (slice source.MentionSlice, err error) {
-	i, place := 0, ""
-	if from != "" {
-		id, rest, ok := strings.Cut(from, "/")
-		if i = s.at(id); !ok || i < 0 {
-			return slice, fmt.Errorf("source %s: the shard where a search stood is no longer in lethe.yaml", s.name)
+	names, place, _ := strings.Cut(from, "/")
+	searched := strings.Split(names, ",")
+	i := s.at(searched[len(searched)-1])
+	searched = searched[:len(searched)-1]
+	if i < 0 { // the first piece, or the shard is no longer in lethe.yaml
+		if i, place = s.unsearched(searched), ""; i < 0 {
+			return slice, nil
 		}
-		place = rest
 	}
 	if m.Own, err = fleet.Feed(ctx, s.members(), m.Own); err != nil {
 		return slice, own(err)
@@ -27,14 +30,23 @@ func (s *Source) SearchMentions(ctx context.Context, m source.Mentions, from str
 		slice, err = s.parts[i].Database.SearchMentions(ctx, m, place)
 		return err
 	})
-	switch {
-	case err != nil || slice.Skipped != "": // what one cannot search, the others cannot either
-	case slice.Next != "":
-		slice.Next = s.parts[i].ID + "/" + slice.Next
-	case i+1 < len(s.parts):
-		slice.Next = s.parts[i+1].ID + "/"
+	if err != nil || slice.Skipped != "" { // what one cannot search, the others cannot either
+		return slice, err
 	}
-	return slice, err
+	searched = append(searched, s.parts[i].ID)
+	if slice.Next == "" {
+		if i = s.unsearched(searched); i < 0 {
+			return slice, nil
+		}
+		searched = append(searched, s.parts[i].ID)
+	}
+	slice.Next = strings.Join(searched, ",") + "/" + slice.Next
+	return slice, nil
+}
+
+// unsearched is the first shard that is not among those named; -1: none.
+func (s *Source) unsearched(names []string) int {
+	return slices.IndexFunc(s.parts, func(p Part) bool { return !slices.Contains(names, p.ID) })
 }
 
 // ReadMention reads the row from the shard that has it.

@@ -101,6 +101,7 @@ type law struct {
 func (w *writer) law(s *stop, k datamap.Keep, alias string) law {
 	at := law{t: s.t, alias: alias}
 	var from, where []string
+	scope := "" // another controller's rows say nothing of this one's
 	for i, l := range k.With {
 		next := law{t: w.p.cat.table(l.To.Collection), alias: fmt.Sprintf("law%d", i)}
 		from = append(from, next.t.ident()+" "+next.alias)
@@ -108,10 +109,11 @@ func (w *writer) law(s *stop, k datamap.Keep, alias string) law {
 			from, to := at.t.columns[pair.From.Name], next.t.columns[pair.To.Name]
 			where = append(where, linked(from, to, col(next.alias, to.name))+" = "+convert(from, to, col(at.alias, from.name)))
 		}
+		scope += w.controlled(next.t, l.To.Collection, next.alias)
 		at = next
 	}
 	if len(from) > 0 {
-		at.rows = " FROM " + strings.Join(from, ", ") + " WHERE " + all(where)
+		at.rows = " FROM " + strings.Join(from, ", ") + " WHERE " + all(where) + scope
 	}
 	return at
 }
@@ -202,6 +204,9 @@ func (s *stop) keepMisfits(cat *catalogue) (reasons []string) {
 				if t.columns[pair.From.Name] == nil || next.columns[pair.To.Name] == nil {
 					reasons = append(reasons, fmt.Sprintf("%s and %s, by which rows are kept together, are not both there", pair.From.FullName(), pair.To.FullName()))
 				}
+			}
+			if name := l.To.Collection.Controller; name != "" && next.columns[name] == nil {
+				reasons = append(reasons, fmt.Sprintf("there is no column %s.%s, by which rows with which others are kept are a controller's", l.To.Collection.FullName(), name))
 			}
 			t, whose = next, l.To.Collection
 		}

@@ -208,7 +208,7 @@ dataset:
         lethe: {keep: {because: a law, where: {state: [paid]}}}
         fides_meta: {masking_strategy_override: {strategy: delete}}
         fields:
-          - {name: no, fides_meta: {primary_key: true}}
+          - {name: no}
           - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
           - {name: state}
       - name: lines
@@ -273,6 +273,30 @@ func TestKeepWithHiddenRows(t *testing.T) {
 		}
 		if f := by(done.Findings)["lines"]; f.Erased != 2 || f.Kept != 1 || len(done.Kept) != 1 || done.Kept[0].Key != "10" || !done.Kept[0].Until.IsZero() {
 			t.Errorf("expected the line of the hidden bill to be kept, got %+v, %+v", f, done.Kept)
+		}
+	})
+}
+
+// TestKeepWithOneControllersRows: two controllers number their bills alike. What a
+// law says of the one's keeps nothing of the other's.
+func TestKeepWithOneControllersRows(t *testing.T) {
+	t.Parallel()
+	m := mapOf(t, strings.ReplaceAll(billsMap, "lethe: {keep: ", "lethe: {controller: tenant, keep: "))
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		s := sourceOf(t, pool, "w", o)
+		pgtest.Exec(t, pool, `CREATE TABLE bills (no int UNIQUE, email text, state text); CREATE TABLE lines (id int PRIMARY KEY, bill int, state text, tenant int)`)
+		if _, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "row:w.lines"), Scope: "1", Seeds: seeds("row:w.lines", "1"), Today: midnight("2026-11-23")}, source.Holds{}, noNote); err == nil || !strings.Contains(err.Error(), "w.bills.tenant") {
+			t.Errorf("expected the column that is not there to be named, got %v", err)
+		}
+		pgtest.Exec(t, pool, `DROP TABLE bills; CREATE TABLE bills (no int, email text, state text, tenant int, PRIMARY KEY (tenant, no));
+			INSERT INTO bills VALUES (1, 'a@x.example', 'open', 1), (1, 'a@x.example', 'paid', 2), (2, 'a@x.example', 'paid', 1); INSERT INTO lines VALUES (10, 1, 'x', 1), (20, 2, 'x', 1)`)
+		s = sourceOf(t, pool, "w", o)
+		if _, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Scope: "1", Seeds: seeds("email", "a@x.example"), Today: midnight("2026-11-23")}, source.Holds{}, noNote); err != nil {
+			t.Fatal(err)
+		}
+		if got := text(t, pool, "SELECT string_agg(id::text, ',') FROM lines"); got != "20" {
+			t.Errorf("expected the line of their own paid bill to be left and no other, got %s", got)
 		}
 	})
 }

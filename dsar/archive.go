@@ -290,7 +290,7 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 		p.snapshots = append(p.snapshots, snap)
 		p.findings[name] = snap.Findings()
 		all = append(all, snap.Findings()...)
-		p.tables = append(p.tables, s.tables(name, snap, w.Plan)...)
+		p.tables = append(p.tables, s.tables(name, snap, w)...)
 	}
 	if p.files, p.skipped, err = s.handedOver(ctx, s.db, r.ID, draft); err != nil {
 		return nil, err
@@ -301,20 +301,24 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 
 // tables are the collections of one source in which something was found, in
 // the order of the walk.
-func (s *Service) tables(name string, snap source.Snapshot, plan *datamap.Plan) []archive.Table {
-	found := map[string]int64{}
+func (s *Service) tables(name string, snap source.Snapshot, w source.Walk) []archive.Table {
+	found := map[string]source.Finding{}
 	for _, f := range snap.Findings() {
-		found[f.Collection] = f.Rows + f.Shared
+		found[f.Collection] = f
 	}
 	var out []archive.Table
-	for _, v := range plan.Visits {
+	for _, v := range w.Plan.Visits {
 		c := v.Collection
-		if c.Dataset.Source != name || found[c.FullName()] == 0 || len(v.Targets) == 0 {
+		f := found[c.FullName()]
+		if c.Dataset.Source != name || f.Rows+f.Shared == 0 || len(v.Targets) == 0 {
 			continue
 		}
-		columns := visitColumns(v)
+		columns, shared := visitColumns(v), f.Shared
+		if w.IncludeShared {
+			shared = 0
+		}
 		out = append(out, archive.Table{
-			Dataset: c.Dataset.Key, Collection: c.Name, Title: c.Name, Description: c.Description, Fields: columns, Found: found[c.FullName()],
+			Dataset: c.Dataset.Key, Collection: c.Name, Title: c.Name, Description: c.Description, Fields: columns, Found: f.Rows + f.Shared, Shared: shared,
 			Rows: func(ctx context.Context, yield func([]any) error) error {
 				return streamRows(ctx, name, snap, c.FullName(), columns, yield)
 			},

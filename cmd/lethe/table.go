@@ -87,11 +87,11 @@ func (t *table) flush() {
 
 // fit says which column is broken, to how many characters, and whether it stands
 // on lines of its own because beside the others there is too little room. It is
-// none (-1) where everything fits.
+// none (-1) where everything fits, or nothing would.
 func (t *table) fit(widths []int) (last, room int, apart bool) {
 	const least, indent = 30, 4
 	last = len(widths) - 1
-	if t.width == 0 || last < 1 || t.numbers(last) {
+	if t.width < least || last < 1 || t.numbers(last) {
 		return -1, 0, false
 	}
 	before := 0

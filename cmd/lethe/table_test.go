@@ -24,6 +24,10 @@ doubtful  source
     whole table
 right     keys
 `,
+		20: `STATE     PART    FINDING
+doubtful  source  no index serves the look-up by email, so each request reads the whole table
+right     keys
+`,
 		200: `STATE     PART    FINDING
 doubtful  source  no index serves the look-up by email, so each request reads the whole table
 right     keys

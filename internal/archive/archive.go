@@ -71,7 +71,7 @@ type Table struct {
 	Dataset, Collection string
 	Title, Description  string
 	Fields              []Column
-	Found               int64 // rows that were found, also those that other people use, too, and that may be left out
+	Found, Shared       int64 // rows that were found, and how many of them may be left out because other people use them, too
 	Rows                func(ctx context.Context, yield func(values []any) error) error
 	// Open opens a file that a column with a Store names; one that is not there
 	// is ErrNoFile. Nil: no column names files.

@@ -9,7 +9,7 @@ import (
 func TestAccessLetterSaysWhatArticle15Asks(t *testing.T) {
 	t.Parallel()
 	contacts := table("livechat", "contacts", []string{"id"}, []any{int64(1)})
-	contacts.Found = 3
+	contacts.Found, contacts.Shared = 3, 2
 	files, _ := write(t, letter(), contacts)
 	text := files["letter.txt"]
 	for _, line := range strings.Split(text, "\n") {
@@ -70,14 +70,16 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 }
 
 // What is shared and given all the same, since the person's own rows point to
-// it, was not left out.
+// it, was not left out; nor was a row of one's own in which nothing stands.
 func TestOnlyWhatWasLeftOutIsSaidToBe(t *testing.T) {
 	t.Parallel()
 	addresses := table("shop", "addresses", []string{"id"}, []any{int64(1)})
-	addresses.Found = 1
-	files, _ := write(t, letter(), addresses)
+	addresses.Found, addresses.Shared = 1, 1
+	tokens := table("shop", "tokens", []string{"id"})
+	tokens.Found = 2
+	files, _ := write(t, letter(), addresses, tokens)
 	if text := files["letter.txt"]; strings.Contains(text, "left out, to protect") || !strings.Contains(text, "Nothing that was found for you was left out.") {
-		t.Errorf("a shared row that was given should not be said to be left out; the letter reads:\n%s", text)
+		t.Errorf("a shared row that was given, or an empty one, should not be said to be left out; the letter reads:\n%s", text)
 	}
 }
 

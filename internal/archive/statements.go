@@ -361,7 +361,8 @@ func (d document) transfers() section {
 func (d document) leftOut() section {
 	s := section{ID: "left-out", Title: "What is not in this archive"}
 	for _, t := range d.Tables {
-		if left := t.Found - t.Rows; left > 0 {
+		// Rows in which nothing stands that is given are not there either, and are nobody else's.
+		if left := min(t.Shared, t.Found-t.Rows); left > 0 {
 			s.Items = append(s.Items, item{Term: t.Heading(), Text: counted(left, "entry that other people use, too, was", "entries that other people use, too, were") +
 				" left out, to protect the rights of others (Article 15(4)). If you think that this is yours, write to " + d.contact() + "."})
 		}

@@ -152,7 +152,7 @@ func digitsOf(expr string) string { return "regexp_replace(" + expr + ", '[^0-9+
 // scope is the condition that a row belongs to the request's controller and
 // holds what the request's fields ask for, as " AND …"; "" where the collection
 // names neither. A scope that the column cannot hold, and an empty one, yield no rows.
-func (w *writer) scope(s *stop) string { return w.controlled(s) + w.narrowed(s) }
+func (w *writer) scope(s *stop) string { return w.controlled(s.t, s.c, "t") + w.narrowed(s) }
 
 // narrowed: a field with custom_request_field takes only rows that hold the
 // value that came with the request, if one came. A row so left out is not
@@ -176,18 +176,18 @@ func (w *writer) narrowed(s *stop) string {
 	return sql
 }
 
-func (w *writer) controlled(s *stop) string {
-	if s.c.Controller == "" {
+func (w *writer) controlled(t *table, of *datamap.Collection, alias string) string {
+	if of.Controller == "" {
 		return ""
 	}
-	c := s.t.columns[s.c.Controller]
+	c := t.columns[of.Controller]
 	param := w.bind("scope "+string(c.class), func(r *run) any {
 		if r.walk.Scope == "" || !c.class.holds(r.walk.Scope) {
 			return nil
 		}
 		return []string{r.walk.Scope}
 	})
-	return " AND " + c.compared(col("t", c.name)) + " = ANY(" + c.array(param) + ")"
+	return " AND " + c.compared(col(alias, c.name)) + " = ANY(" + c.array(param) + ")"
 }
 
 // keyIs is the condition that a row of the stop is one of some keys bound by

@@ -428,13 +428,16 @@ func (c *catalogue) readPublished(ctx context.Context, db pg.DB, oids []uint32) 
 			SELECT c.oid FROM pg_class c
 			WHERE c.oid = ANY($1) AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident <> 'f' AND NOT EXISTS (
 				SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indimmediate
-				AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident ELSE false END))
-		SELECT n.oid, p.changes FROM nameless n CROSS JOIN LATERAL (
-			SELECT bit_or(CASE WHEN p.pubupdate THEN 4 ELSE 0 END | CASE WHEN p.pubdelete THEN 16 ELSE 0 END) AS changes FROM pg_publication p
-			WHERE EXISTS (SELECT FROM pg_class r JOIN pg_namespace s ON s.oid = r.relnamespace
-				JOIN pg_publication_tables t ON t.schemaname = s.nspname AND t.tablename = r.relname
-				WHERE t.pubname = p.pubname AND r.oid IN (SELECT n.oid UNION ALL SELECT relid FROM pg_partition_ancestors(n.oid)))) p
-		WHERE p.changes > 0`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
+				AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident ELSE false END)),
+		published AS MATERIALIZED (
+			SELECT r.oid, bit_or(CASE WHEN p.pubupdate THEN 4 ELSE 0 END | CASE WHEN p.pubdelete THEN 16 ELSE 0 END) AS changes
+			FROM pg_publication p JOIN pg_publication_tables t ON t.pubname = p.pubname
+			JOIN pg_namespace s ON s.nspname = t.schemaname JOIN pg_class r ON r.relnamespace = s.oid AND r.relname = t.tablename
+			WHERE (p.pubupdate OR p.pubdelete) AND EXISTS (SELECT FROM nameless) GROUP BY r.oid)
+		SELECT n.oid, bit_or(p.changes) FROM nameless n
+		CROSS JOIN LATERAL (SELECT n.oid UNION SELECT relid FROM pg_partition_ancestors(n.oid)) a
+		JOIN published p ON p.oid = a.oid
+		GROUP BY n.oid`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
 	if err != nil {
 		return fmt.Errorf("read the catalogue's publications: %w", err)
 	}

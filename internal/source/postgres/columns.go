@@ -216,8 +216,7 @@ func (c *column) number(expr string) string {
 	case classNumeric:
 		return expr
 	}
-	text := c.text(expr)
-	return "CASE WHEN " + text + ` ~ '^[+-]?[0-9]{1,100}(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?$' THEN ` + text + "::numeric END"
+	return "CASE WHEN " + bytewise(expr) + ` ~ '^[+-]?[0-9]{1,100}(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?$' THEN ` + expr + "::text::numeric END"
 }
 
 // day tells whether the column holds days, with a time or without one.

@@ -482,7 +482,8 @@ dataset:
 			CREATE TABLE people (id int PRIMARY KEY, doc json); CREATE TABLE notes (id int PRIMARY KEY, doc json, body text);
 			INSERT INTO people VALUES
 			  (1, '{"mail": "a@x.example", "last": "cut \ud83d", "more": "\u0000\u0000 \ud83d\ude00 \ude00\\u0000", "code": "\u0000"}'),
-			  (2, '{"mail": "b@x.example", "last": "\\\ud83d\ud83d\ude00", "code": "c-2"}');
+			  (2, '{"mail": "b@x.example", "last": "\\\ud83d\ud83d\ude00", "code": "c-2"}'),
+			  (3, '{"mail": "c@x.example", "last": "\\ud83d\ude00 \\\\ud83d\ude00 \\\\\ud83d\ude00"}');
 			INSERT INTO notes VALUES (1, '{"of": "\u0000"}', 'nobody''s'), (2, '{"of": "c-2", "x": "\ud83d"}', 'b''s');`)
 		s := sourceOf(t, pool, "w", o)
 		walk := func(kind datamap.Kind, email string) source.Walk {
@@ -494,6 +495,8 @@ dataset:
 		rows = given(t, s, walk(datamap.Access, "b@x.example"))
 		same(t, rows, "people", "doc", `{"mail": "b@x.example", "last": "\\\ufffd\ud83d\ude00", "code": "c-2"}`)
 		same(t, rows, "notes", "body", `"b's"`)
+		rows = given(t, s, walk(datamap.Access, "c@x.example"))
+		same(t, rows, "people", "doc", `{"mail": "c@x.example", "last": "\\ud83d\ufffd \\\\ud83d\ufffd \\\\\ud83d\ude00"}`)
 		erase := walk(datamap.Erasure, "a@x.example")
 		done, err := s.Erase(t.Context(), erase, source.Holds{}, noNote)
 		if err != nil {

@@ -53,7 +53,7 @@ func (w *writer) until(s *stop, alias string) string {
 			ends[i] = "CASE WHEN " + w.keeps(s, i, alias) + " THEN " + end + " END"
 		} else {
 			ends[i] = "(SELECT max(" + end + ")" + at.rows + " AND " + w.lawful(s, i, at) + ")"
-			if w.p.shard {
+			if w.p.mayBeAway(k) {
 				ends[i] = "coalesce(" + ends[i] + ", CASE WHEN " + keeperAway(k, alias, at) + " THEN 'infinity'::timestamptz END)"
 			}
 		}
@@ -68,14 +68,20 @@ func (w *writer) keeps(s *stop, i int, alias string) string {
 		return w.lawful(s, i, at)
 	}
 	kept := "EXISTS (SELECT 1" + at.rows + " AND " + w.lawful(s, i, at) + ")"
-	if w.p.shard {
+	if w.p.mayBeAway(s.c.Keeps[i]) {
 		kept = "(" + kept + " OR " + keeperAway(s.c.Keeps[i], alias, at) + ")"
 	}
 	return kept
 }
 
-// keeperAway is the condition that the row with which one is kept stands in none
-// of this shard's tables: nobody here can tell how long, so it is kept.
+// mayBeAway tells whether the row with which one is kept may be there though it
+// is not seen: in another shard, or hidden by row-level security.
+func (p *program) mayBeAway(k datamap.Keep) bool {
+	return p.shard || slices.ContainsFunc(k.With, func(l datamap.Link) bool { return p.cat.table(l.To.Collection).veiled(toRead) })
+}
+
+// keeperAway is the condition that the row with which one is kept is not seen:
+// nobody here can tell how long, so it is kept.
 func keeperAway(k datamap.Keep, alias string, at law) string {
 	var where []string
 	for _, pair := range k.With[0].Pairs() {
@@ -95,16 +101,19 @@ type law struct {
 func (w *writer) law(s *stop, k datamap.Keep, alias string) law {
 	at := law{t: s.t, alias: alias}
 	var from, where []string
+	scope := "" // another controller's rows say nothing of this one's
 	for i, l := range k.With {
 		next := law{t: w.p.cat.table(l.To.Collection), alias: fmt.Sprintf("law%d", i)}
 		from = append(from, next.t.ident()+" "+next.alias)
 		for _, pair := range l.Pairs() {
-			where = append(where, col(next.alias, pair.To.Name)+" = "+col(at.alias, pair.From.Name))
+			from, to := at.t.columns[pair.From.Name], next.t.columns[pair.To.Name]
+			where = append(where, linked(from, to, col(next.alias, to.name))+" = "+convert(from, to, col(at.alias, from.name)))
 		}
+		scope += w.controlled(next.t, l.To.Collection, next.alias)
 		at = next
 	}
 	if len(from) > 0 {
-		at.rows = " FROM " + strings.Join(from, ", ") + " WHERE " + all(where)
+		at.rows = " FROM " + strings.Join(from, ", ") + " WHERE " + all(where) + scope
 	}
 	return at
 }
@@ -192,10 +201,12 @@ func (s *stop) keepMisfits(cat *catalogue) (reasons []string) {
 				break
 			}
 			for _, pair := range l.Pairs() {
-				from, to := t.columns[pair.From.Name], next.columns[pair.To.Name]
-				if from == nil || to == nil || from.class != to.class {
-					reasons = append(reasons, fmt.Sprintf("%s and %s, by which rows are kept together, are not there or cannot be compared", pair.From.FullName(), pair.To.FullName()))
+				if t.columns[pair.From.Name] == nil || next.columns[pair.To.Name] == nil {
+					reasons = append(reasons, fmt.Sprintf("%s and %s, by which rows are kept together, are not both there", pair.From.FullName(), pair.To.FullName()))
 				}
+			}
+			if name := l.To.Collection.Controller; name != "" && next.columns[name] == nil {
+				reasons = append(reasons, fmt.Sprintf("there is no column %s.%s, by which rows with which others are kept are a controller's", l.To.Collection.FullName(), name))
 			}
 			t, whose = next, l.To.Collection
 		}

@@ -198,6 +198,109 @@ func TestKeepWith(t *testing.T) {
 	})
 }
 
+// billsMap is of rows that are kept with others, by columns of any type.
+const billsMap = `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: bills
+        lethe: {keep: {because: a law, where: {state: [paid]}}}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: no}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: state}
+      - name: lines
+        lethe: {keep: {with: bill}}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: bill, fides_meta: {references: [{dataset: w, field: bills.no, direction: from}]}}
+          - {name: state, data_categories: [user.content]}
+`
+
+// TestKeepWithColumnsOfOtherTypes: a row is kept with the one that it names
+// wherever a walk follows the reference, whatever the types and collations; and
+// what a keep says of that one's columns, check asks of no others.
+func TestKeepWithColumnsOfOtherTypes(t *testing.T) {
+	t.Parallel()
+	m := mapOf(t, billsMap)
+	both(t, func(t *testing.T, o postgres.Options) {
+		for name, c := range map[string][2]string{
+			"collations": {`text COLLATE "C"`, `text COLLATE "POSIX"`}, "enums": {"first", "second"}, "a text and a number": {"text", "int"}, "a number and a text": {"bigint", "text"},
+		} {
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `
+				CREATE TYPE first AS ENUM ('1', '2'); CREATE TYPE second AS ENUM ('2', '1');
+				CREATE TABLE bills (no `+c[0]+` PRIMARY KEY, email text, state text); CREATE TABLE lines (id int PRIMARY KEY, bill `+c[1]+`, state int);
+				INSERT INTO bills VALUES ('1', 'a@x.example', 'paid'), ('2', 'a@x.example', 'open'); INSERT INTO lines VALUES (10, '1', 7), (20, '2', 7)`)
+			s := sourceOf(t, pool, "w", o)
+			doubts, err := s.Check(t.Context(), m)
+			if i := slices.IndexFunc(doubts, func(d postgres.Doubt) bool { return d.Level == postgres.Wrong }); err != nil || i >= 0 {
+				t.Errorf("%s: expected nothing to be wrong, got %+v, %v", name, doubts, err)
+			}
+			walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example"), Today: midnight("2026-11-23")}
+			if _, err := s.Erase(t.Context(), walk, source.Holds{}, noNote); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if got := text(t, pool, "SELECT string_agg(id::text, ',') FROM lines"); got != "10" {
+				t.Errorf("%s: expected the line of the kept bill to be left and no other, got %s", name, got)
+			}
+		}
+	})
+}
+
+// TestKeepWithHiddenRows: where row-level security hides the row with which one is
+// kept, nobody can tell, and it is kept without a known end.
+func TestKeepWithHiddenRows(t *testing.T) {
+	t.Parallel()
+	m := mapOf(t, billsMap)
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TABLE bills (no int PRIMARY KEY, email text, state text); CREATE TABLE lines (id int PRIMARY KEY, bill int, state int);
+			INSERT INTO bills VALUES (1, 'a@x.example', 'paid'), (2, 'a@x.example', 'open'); INSERT INTO lines VALUES (10, 1, 7), (20, 2, 7), (30, NULL, 7);
+			ALTER TABLE bills ENABLE ROW LEVEL SECURITY; CREATE POLICY unpaid ON bills USING (state = 'open')`)
+		s := sourceOf(t, asRole(t, pool, "GRANT ALL ON bills, lines TO ROLE"), "w", o)
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "row:w.lines"), Today: midnight("2026-11-23")}
+		for _, id := range []string{"10", "20", "30"} {
+			walk.Seeds = append(walk.Seeds, seeds("row:w.lines", id)...)
+		}
+		done, err := s.Erase(t.Context(), walk, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := by(done.Findings)["lines"]; f.Erased != 2 || f.Kept != 1 || len(done.Kept) != 1 || done.Kept[0].Key != "10" || !done.Kept[0].Until.IsZero() {
+			t.Errorf("expected the line of the hidden bill to be kept, got %+v, %+v", f, done.Kept)
+		}
+	})
+}
+
+// TestKeepWithOneControllersRows: two controllers number their bills alike. What a
+// law says of the one's keeps nothing of the other's.
+func TestKeepWithOneControllersRows(t *testing.T) {
+	t.Parallel()
+	m := mapOf(t, strings.ReplaceAll(billsMap, "lethe: {keep: ", "lethe: {controller: tenant, keep: "))
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		s := sourceOf(t, pool, "w", o)
+		pgtest.Exec(t, pool, `CREATE TABLE bills (no int UNIQUE, email text, state text); CREATE TABLE lines (id int PRIMARY KEY, bill int, state text, tenant int)`)
+		if _, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "row:w.lines"), Scope: "1", Seeds: seeds("row:w.lines", "1"), Today: midnight("2026-11-23")}, source.Holds{}, noNote); err == nil || !strings.Contains(err.Error(), "w.bills.tenant") {
+			t.Errorf("expected the column that is not there to be named, got %v", err)
+		}
+		pgtest.Exec(t, pool, `DROP TABLE bills; CREATE TABLE bills (no int, email text, state text, tenant int, PRIMARY KEY (tenant, no));
+			INSERT INTO bills VALUES (1, 'a@x.example', 'open', 1), (1, 'a@x.example', 'paid', 2), (2, 'a@x.example', 'paid', 1); INSERT INTO lines VALUES (10, 1, 'x', 1), (20, 2, 'x', 1)`)
+		s = sourceOf(t, pool, "w", o)
+		if _, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Scope: "1", Seeds: seeds("email", "a@x.example"), Today: midnight("2026-11-23")}, source.Holds{}, noNote); err != nil {
+			t.Fatal(err)
+		}
+		if got := text(t, pool, "SELECT string_agg(id::text, ',') FROM lines"); got != "20" {
+			t.Errorf("expected the line of their own paid bill to be left and no other, got %s", got)
+		}
+	})
+}
+
 // TestKeepFromDatesThatAreNone: a date that stands for never keeps its row for
 // ever, also where no period can be added to it.
 func TestKeepFromDatesThatAreNone(t *testing.T) {

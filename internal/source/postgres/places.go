@@ -135,15 +135,15 @@ func (c *column) document(expr string, sure bool) string {
 	if sure {
 		return expr + "::jsonb"
 	}
-	return `(CASE WHEN strpos(` + expr + `::text, '\u') = 0 THEN ` + expr + `::jsonb ELSE regexp_replace(` + expr + `::text, '` + noCharacter + `', '\1\\ufffd', 'g')::jsonb END)`
+	return `(CASE WHEN strpos(` + expr + `::text, '\u') = 0 THEN ` + expr + `::jsonb ELSE regexp_replace(replace(` + expr + `::text, '\\', '\u005c'), '` + noCharacter + `', '\\ufffd', 'g')::jsonb END)`
 }
 
-// noCharacter finds them in the text of a document, behind whatever backslashes
-// stand for themselves.
+// noCharacter finds them in the text of a document in which a backslash that
+// stands for itself is written by its number.
 const (
 	firstHalf   = `\\u[dD][89abAB][0-9a-fA-F]{2}`
 	secondHalf  = `\\u[dD][c-fC-F][0-9a-fA-F]{2}`
-	noCharacter = `(?<!\\)((?:\\\\)*)(?:\\u0000|` + firstHalf + `(?!` + secondHalf + `)|(?<!` + firstHalf + `)` + secondHalf + `)`
+	noCharacter = `\\u0000|` + firstHalf + `(?!` + secondHalf + `)|(?<!` + firstHalf + `)` + secondHalf
 )
 
 func pathArray(path []string) string {

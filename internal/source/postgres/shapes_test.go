@@ -278,7 +278,8 @@ func TestEndsThatAreFloats(t *testing.T) {
 	both(t, func(t *testing.T, o postgres.Options) {
 		pool := pgtest.Empty(t)
 		pgtest.Exec(t, pool, `
-			CREATE TABLE p (id int PRIMARY KEY, email text, f float8, r real, n numeric, i bigint, t text);
+			CREATE COLLATION alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+			CREATE TABLE p (id int PRIMARY KEY, email text, f float8, r real, n numeric, i bigint, t text COLLATE alike);
 			INSERT INTO p VALUES (1, 'a@x.example', 1e15, 1.5, 1.50, 7, '07.0'), (2, 'b@x.example', 2e15, 2.5, 2.5, 8, 'NaN'), (3, 'c@x.example', 'NaN', 'Infinity', 'NaN', 9, 'nine');
 			CREATE TABLE f_i (id int PRIMARY KEY, k bigint); INSERT INTO f_i VALUES (1, 1000000000000000), (2, 2000000000000000);
 			CREATE TABLE f_n (id int PRIMARY KEY, k numeric(20,2)); INSERT INTO f_n VALUES (1, 1e15), (2, 2e15), (3, 'NaN');

@@ -23,12 +23,9 @@ import (
 // A shard that fails leaves the others done: the error names it. A value that
 // strangers share stops all of them beforehand.
 func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (source.Note, error) {
-	w, h, err := s.gather(ctx, w, h)
+	w, h, err := s.toErase(ctx, w, h)
 	if err != nil {
 		return source.Note{}, err
-	}
-	if _, links := s.braked(w); len(links) > 0 { // before any shard is touched
-		return source.Note{}, &postgres.Braked{Source: s.name, Limit: s.overShared, Links: links}
 	}
 	e := &erasing{feeds: w.Feeds, note: note}
 	errs := make([]error, len(s.parts))
@@ -50,6 +47,18 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 	}
 	e.sum.Feeds = w.Feeds
 	return e.sum, nil
+}
+
+// toErase gathers for an erasure, and stops it before any shard is touched.
+func (s *Source) toErase(ctx context.Context, w source.Walk, h source.Holds) (source.Walk, source.Holds, error) {
+	w, h, err := s.gather(ctx, w, h)
+	if err != nil {
+		return w, h, err
+	}
+	if _, links := s.braked(w); len(links) > 0 {
+		return w, h, &postgres.Braked{Source: s.name, Limit: s.overShared, Links: links}
+	}
+	return w, h, nil
 }
 
 // erasing is one erasure over all shards.
@@ -113,12 +122,9 @@ func (e *erasing) part(ctx context.Context, p Part, w source.Walk, h source.Hold
 
 // DryRun tells what Erase would do, all shards together.
 func (s *Source) DryRun(ctx context.Context, w source.Walk, h source.Holds) ([]source.Finding, error) {
-	w, h, err := s.gather(ctx, w, h)
+	w, h, err := s.toErase(ctx, w, h)
 	if err != nil {
 		return nil, err
-	}
-	if _, links := s.braked(w); len(links) > 0 {
-		return nil, &postgres.Braked{Source: s.name, Limit: s.overShared, Links: links}
 	}
 	would := make([][]source.Finding, len(s.parts))
 	err = s.each(ctx, func(ctx context.Context, i int) (err error) {

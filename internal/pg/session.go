@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -75,12 +76,9 @@ func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "''
 // process has another number than the one told as the connection began; only
 // then is there more to ask.
 func (s *Session) ask(ctx context.Context, conn *pgx.Conn) error {
-	var pid uint32
-	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid); err != nil {
+	pid, err := plainly(ctx, conn, "SELECT pg_backend_pid()")
+	if err != nil || pid == strconv.FormatUint(uint64(conn.PgConn().PID()), 10) {
 		return err
-	}
-	if pid == conn.PgConn().PID() {
-		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,6 +88,17 @@ func (s *Session) ask(ctx context.Context, conn *pgx.Conn) error {
 	known, err := probe(ctx, conn)
 	s.kept = known && err == nil
 	return err
+}
+
+// plainly asks for one value without preparing anything, which may be another
+// client's session. pgx itself would not ask so where the role has
+// standard_conforming_strings off, which is not for us to set yet.
+func plainly(ctx context.Context, conn *pgx.Conn, sql string) (string, error) {
+	results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return "", err
+	}
+	return string(results[0].Rows[0][0]), nil
 }
 
 // probe sets a mark on one connection and looks for it on another, which holds a
@@ -106,17 +115,16 @@ func probe(ctx context.Context, conn *pgx.Conn) (known bool, err error) {
 	}
 	defer func() { _ = other.Close(within) }()
 	mark := rand.Text()
-	seen := func(c *pgx.Conn) (is string, err error) {
-		err = c.QueryRow(within, "SELECT coalesce(current_setting('lethe.session', true), '')", pgx.QueryExecModeSimpleProtocol).Scan(&is)
-		return is, err
+	seen := func(c *pgx.Conn) (string, error) {
+		return plainly(within, c, "SELECT coalesce(current_setting('lethe.session', true), '')")
 	}
 	if _, err := conn.Exec(ctx, "SET lethe.session = "+quoted(mark)); err != nil {
 		return false, err
 	}
 	for range probes {
 		if _, err := other.Exec(within, "BEGIN"); err != nil {
-			var answer *pgconn.PgError
-			if errors.As(err, &answer) && answer.Code == "08P01" { // statement pooling takes no transactions
+			var refused *pgconn.PgError
+			if errors.As(err, &refused) && refused.Code == "08P01" { // statement pooling takes no transactions
 				return true, ErrPooled
 			}
 			return false, nil

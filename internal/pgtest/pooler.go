@@ -141,16 +141,20 @@ func (p *pooler) client(c *pgproto3.Backend) error {
 		if err != nil {
 			return err
 		}
-		if p.transactions && status == 'I' {
+		if p.transactions && status == 'I' { // before the client knows and asks for the next
 			p.give(s)
 			s = nil
+		}
+		if err := c.Flush(); err != nil {
+			return err
 		}
 	}
 }
 
 func binary4(n uint32) []byte { return []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)} }
 
-// answer passes on all that the server says until it is ready.
+// answer passes on all that the server says until it is ready; that it is, is
+// still to be flushed.
 func (s *session) answer(c *pgproto3.Backend) (status byte, err error) {
 	if err := s.conn.Frontend.Flush(); err != nil {
 		return 0, err
@@ -162,7 +166,7 @@ func (s *session) answer(c *pgproto3.Backend) (status byte, err error) {
 		}
 		c.Send(m)
 		if ready, ok := m.(*pgproto3.ReadyForQuery); ok {
-			return ready.TxStatus, c.Flush()
+			return ready.TxStatus, nil
 		}
 		if err := c.Flush(); err != nil {
 			return 0, err

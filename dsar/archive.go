@@ -270,7 +270,7 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 			return nil, err
 		}
 		if len(w.Roots) > 0 {
-			if w, err = s.fed(ctx, w, name); err != nil {
+			if w, err = s.fed(ctx, w, Holds{}, name); err != nil {
 				return nil, err
 			}
 		}

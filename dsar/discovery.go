@@ -32,7 +32,7 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 		if err != nil {
 			return finish{}, err
 		}
-		if w, err = s.fed(ctx, w, st.Source); err != nil {
+		if w, err = s.fed(ctx, w, Holds{}, st.Source); err != nil {
 			return finish{}, err
 		}
 		feeds = w.Feeds

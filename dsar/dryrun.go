@@ -10,7 +10,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/source"
-	"github.com/lethe-dsr/lethe/internal/source/fleet"
 )
 
 // A DryRun is what an erasure would do now.
@@ -82,11 +81,7 @@ func (s *Service) try(ctx context.Context, d *DryRun, w source.Walk, h Holds, na
 		return err
 	}
 	if h, err = s.fedHolds(ctx, h, name); err == nil {
-		if members := s.members(w.Plan, name); members != nil {
-			if w.Feeds, err = fleet.Gather(ctx, members, w, h); err != nil {
-				err = elsewhere(err)
-			}
-		}
+		w, err = s.fed(ctx, w, h, name)
 	}
 	var would []source.Finding
 	if err == nil && (!w.Restricted || concerns(w, name)) {

@@ -48,13 +48,13 @@ func (s *Service) members(plan *datamap.Plan, src string) []fleet.Member {
 }
 
 // fed puts into a walk in one source what the sources linked with it have to tell.
-func (s *Service) fed(ctx context.Context, w source.Walk, src string) (source.Walk, error) {
+func (s *Service) fed(ctx context.Context, w source.Walk, h Holds, src string) (source.Walk, error) {
 	members := s.members(w.Plan, src)
 	if members == nil {
 		return w, nil
 	}
 	var err error
-	pg.Away(ctx, func() { w.Feeds, err = fleet.Gather(ctx, members, w, Holds{}) })
+	pg.Away(ctx, func() { w.Feeds, err = fleet.Gather(ctx, members, w, h) })
 	if err != nil {
 		return w, elsewhere(err)
 	}

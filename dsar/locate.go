@@ -59,7 +59,7 @@ func (s *Service) locate(ctx context.Context, st stepRow, r requestRow) (finish,
 		if err != nil {
 			return finish{}, err
 		}
-		if w, err = s.fed(ctx, w, st.Source); err != nil {
+		if w, err = s.fed(ctx, w, Holds{}, st.Source); err != nil {
 			return finish{}, err
 		}
 		found, err := find(ctx, src, w)

@@ -29,7 +29,7 @@ func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind 
 		return all, fault("preview", err)
 	}
 	for _, name := range s.sources {
-		w, err := s.fed(ctx, w, name)
+		w, err := s.fed(ctx, w, Holds{}, name)
 		if err != nil {
 			return all, cannotLook(name, err)
 		}

@@ -14,7 +14,7 @@ func (s *Service) PreviewWalk(ctx context.Context, a Actor, controller string, k
 	if err != nil {
 		return w, fault("preview", err)
 	}
-	if w, err = s.fed(ctx, w, name); err != nil {
+	if w, err = s.fed(ctx, w, Holds{}, name); err != nil {
 		return w, fault("preview: ask the sources linked with "+name, err)
 	}
 	return w, nil

@@ -122,7 +122,7 @@ func untargeted(m *Map) (list []Problem) {
 func secrets(m *Map) (list []Problem) {
 	for _, c := range m.collections() {
 		for _, f := range c.AllFields() {
-			if !c.Skip && !f.PrimaryKey && !f.Redact && slices.ContainsFunc(f.whole, func(of string) bool { return strings.HasPrefix(of+".", "user.authorization.") }) {
+			if !c.Skip && !f.PrimaryKey && !f.Redact && slices.ContainsFunc(f.whole, func(of string) bool { return CategoryMatches("user.authorization", of) }) {
 				list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " is a password, token or the like (user.authorization), and a copy (Art. 15) gives it; lethe: {redact: true} leaves it out, and an erasure takes it all the same"})
 			}
 		}

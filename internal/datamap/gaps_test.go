@@ -29,16 +29,13 @@ func TestRowsOfSeveralPeople(t *testing.T) {
 			if c.strategy == "delete" {
 				over = "fides_meta: {masking_strategy_override: {strategy: delete}}, "
 			}
-			m, problems := Parse([]File{{Name: "m.yaml", Data: fmt.Appendf(nil, `
+			m := mustParse(t, fmt.Sprintf(`
 dataset:
   - fides_key: shop
     collections:
       - {name: people, fields: [{name: id, fides_meta: {primary_key: true}}, {name: mail, fides_meta: {identity: email}}]}
       - {name: rooms, %sfields: [{name: id, fides_meta: {primary_key: true}}, %s]}
-`, over, c.field)}}, ParseOptions{Sources: []string{"shop"}})
-			if Failed(problems) {
-				t.Fatal(problems)
-			}
+`, over, c.field))
 			said := fmt.Sprint(Gaps(m))
 			if told := strings.Contains(said, "may name several people"); told != c.told {
 				t.Errorf("expected a warning: %t; got %s", c.told, said)
@@ -132,10 +129,7 @@ dataset:
       {name: people, fields: [{name: id, fides_meta: {primary_key: true}}, {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}%s}]},
       {name: tracks, fields: [{name: id, fides_meta: {primary_key: true, references: [{dataset: shop, field: people.id, direction: from}]}}, {name: page, data_categories: [user.behavior]%s}]}]}
 `, said(c.dataset), said(c.people), said(c.tracks))
-			m, problems := Parse([]File{{Name: "m.yaml", Data: []byte(file)}}, ParseOptions{Sources: []string{"shop"}})
-			if Failed(problems) {
-				t.Fatal(problems)
-			}
+			m := mustParse(t, file)
 			want := 0
 			if c.told {
 				want = 1
@@ -204,7 +198,7 @@ func TestOwnRowsNamedByOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m, problems := Parse([]File{{Name: "map.yaml", Data: fmt.Appendf(nil, `
+			m := mustParse(t, fmt.Sprintf(`
 dataset:
   - fides_key: staff
     lethe: {source: shop}
@@ -217,10 +211,7 @@ dataset:
           - name: manager_id
             data_categories: [system.operations]
             fides_meta: {references: [{dataset: staff, field: people.id%s}]}
-`, c.people, c.direction)}}, ParseOptions{Sources: []string{"shop"}})
-			if Failed(problems) {
-				t.Fatal(problems)
-			}
+`, c.people, c.direction))
 			said := fmt.Sprint(Gaps(m))
 			if told := strings.Contains(said, "somebody else's staff.people.manager_id names"); told != c.told {
 				t.Errorf("expected a warning: %t; got %s", c.told, said)

@@ -227,7 +227,7 @@ func reason(f *Field, mark string) string {
 // archive it would tell the person nothing, and open their account to whoever
 // gets hold of the file.
 func (f *Field) secret() bool {
-	return !f.Key && strings.HasPrefix(f.Category+".", "user.authorization.")
+	return !f.Key && datamap.CategoryMatches("user.authorization", f.Category)
 }
 
 // fieldKeys are a field's keys, its name first.

@@ -58,7 +58,7 @@ func meanings() []meaning {
 			kontoinhaber, zahlername, empfangername, jmeno platce, jmeno prijemce, titulaire du compte, nom du titulaire`),
 		whole(m("user.name", text, "payer, payee, recipient, buyer, holder, receiver, beneficiary, consignee, inhaber, zahler, empfanger, kaufer, platce, prijemce, kupujici, titulaire, destinataire, payeur, acheteur, beneficiaire")),
 		in(m("user.name", text, "name, jmeno, nom, cele jmeno")),
-		m("user.contact.address.postal_code", num, "zip, zipcode, zip code, postcode, post code, postal code, postalcode, plz, postleitzahl, psc, code postal"),
+		m("user.contact.address.postal_code", num, "zip, zipcode, zip code, mail code, postcode, post code, postal code, postalcode, plz, postleitzahl, psc, code postal"),
 		m("user.contact.address.city", text, "city, town, ort, stadt, wohnort, mesto, obec, ville, city area"),
 		m("user.contact.address.street", text, `street, street address, address1, address 1, address 2, address line, addressline, line 1, line 2, strasse, hausnummer, house number, ulice,
 			cislo popisne, rue, adresse, anschrift, adresa, address, bydliste`),
@@ -138,6 +138,9 @@ func byNameOf(c *Column, about bool, admitted func(meaning) bool) (judgement, bo
 			continue
 		}
 		for _, p := range m.phrases {
+			if m.category == "user.contact.email" && !strings.HasSuffix(whole, strings.ReplaceAll(p, " ", "")) && c.Contents.noMail() {
+				continue // email_subject, mail_server, email_hash: what is meant is the last word
+			}
 			if has(name, p) && !m.whole || whole == strings.ReplaceAll(p, " ", "") {
 				return judgement{category: m.category, why: "by its name", sure: !m.context && telling(m.category)}, true
 			}

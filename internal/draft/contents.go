@@ -148,6 +148,9 @@ func isBirthday(v string, today time.Time) bool {
 	return err == nil && d.Before(today.AddDate(-5, 0, 0)) && d.After(today.AddDate(-110, 0, 0))
 }
 
+// noMail tells that values were looked at and none of them is or holds an address.
+func (c Contents) noMail() bool { return c.Seen >= 3 && c.Mail == 0 && c.HoldsMail == 0 }
+
 func isName(words []string) bool {
 	if len(words) < 2 || len(words) > 3 {
 		return false

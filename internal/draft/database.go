@@ -43,7 +43,8 @@ type Column struct {
 	Length    int // of varchar(n); 0: none
 	NotNull   bool
 	Generated bool
-	Differs   bool // no two rows may be alike in it, or in it together with others
+	Differs   bool   // no two rows may be alike in it, or in it together with others
+	Astray    string // the table whose key it is called like, where none of its sampled values stands (Guesses)
 	Contents  Contents
 	// Of JSON: the keys that may be named, and how many values below the others
 	// are or hold an address.

@@ -117,8 +117,7 @@ func Make(db *Database, o Options) *Draft {
 		kept.Unique = slices.DeleteFunc(slices.Clone(kept.Unique), func(u []string) bool { return !kept.hasAll(u) })
 		clean.Tables = append(clean.Tables, &kept)
 	}
-	d := &drafting{db: clean, known: known, links: map[*Table][]*link{}, called: map[*Table][]string{}, judged: map[*Column]judgement{},
-		inside: map[*Column][]*Field{}, root: map[*Table]bool{}, about: map[*Table]bool{}, reached: map[*Table]bool{}, kept: map[*Table]string{}}
+	d := newDrafting(clean, known)
 	d.names()
 	d.findLinks()
 	d.judgeAll()
@@ -144,6 +143,11 @@ func Make(db *Database, o Options) *Draft {
 		out.Loose = append(out.Loose, c.Loose...)
 	}
 	return out
+}
+
+func newDrafting(db *Database, k *known) *drafting {
+	return &drafting{db: db, known: k, links: map[*Table][]*link{}, called: map[*Table][]string{}, judged: map[*Column]judgement{},
+		inside: map[*Column][]*Field{}, root: map[*Table]bool{}, about: map[*Table]bool{}, reached: map[*Table]bool{}, kept: map[*Table]string{}}
 }
 
 // unnameable says why a data map cannot name a table: in references a point
@@ -371,6 +375,9 @@ func (d *drafting) collection(t *Table) *Collection {
 		if t.Kind == "table" && (c.Reached || d.looksPersonal(t)) {
 			d.within(t, f)
 			d.hint(t, f)
+		}
+		if col.Astray != "" {
+			f.Why = append(f.Why, "called like a reference to "+col.Astray+", where none of its sampled values stands")
 		}
 		byColumn[col.Name] = f
 		if !d.known.has(t, col.Name) {

@@ -3,6 +3,8 @@ package draft
 import (
 	"slices"
 	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 // A link is a foreign key, or what looks like one by its name, with the way in
@@ -77,18 +79,41 @@ func (d *drafting) findLinks() {
 // profiles.user_id does to users: what an agent_id that names the rows of
 // sales_agents has to do with the one table of persons, nobody can tell.
 func (d *drafting) guess(t *Table, c *Column) *link {
+	if c.Astray != "" || t.Column(strings.TrimSuffix(c.Name, "id")+"type") != nil { // the latter names a table in a column beside it
+		return nil
+	}
+	p := d.meant(t, c)
+	if p == nil || len(p.Key) != 1 {
+		return nil
+	}
+	if key := p.Column(p.Key[0]); key == nil || key.Class != c.Class || c.Class == Other && key.Type != c.Type {
+		return nil
+	}
+	return &link{child: t, parent: p, columns: []string{c.Name}, references: p.Key, guessed: true}
+}
+
+// meant is the table that a column's name names, or nil.
+func (d *drafting) meant(t *Table, c *Column) *Table {
 	name := words(c.Name)
+	prefixed := d.prefixed(t)
+	if prefixed {
+		name = name[1:]
+	}
 	var stem string
 	switch {
 	case len(name) > 1 && name[len(name)-1] == "id":
 		stem = strings.Join(name[:len(name)-1], "")
 	case len(name) == 1 && strings.HasSuffix(name[0], "id") && len(name[0]) > 4:
 		stem = strings.TrimSuffix(name[0], "id")
+	case len(name) == 1 && (c.Class == Number || c.Class == UUID):
+		// The bare name: of persons, or where all columns have a prefix. Elsewhere
+		// an order is a place in a list, and a status a number.
+		if p := d.tableCalled(t, name[0]); p != t && p != nil && (prefixed || d.isPerson(p)) {
+			return p
+		}
+		return nil
 	default:
 		return nil
-	}
-	if t.Column(strings.TrimSuffix(c.Name, "id")+"type") != nil {
-		return nil // names a table in a column beside it
 	}
 	p := d.tableCalled(t, stem)
 	own := slices.Equal(keyOf(t), []string{c.Name})
@@ -99,6 +124,9 @@ func (d *drafting) guess(t *Table, c *Column) *link {
 		for i := 1; i < len(name)-1 && p == nil; i++ {
 			p = d.tableCalled(t, strings.Join(name[i:len(name)-1], ""))
 		}
+		if p == t && len(words(t.Name)) > 1 { // line_item_id of shop_items: an item, of which table nobody can tell
+			return nil
+		}
 	}
 	if p == nil && (slices.Contains(ownerWords(), stem) || hasAny(name, actorWords()...)) {
 		p = d.onlyPerson()
@@ -106,13 +134,22 @@ func (d *drafting) guess(t *Table, c *Column) *link {
 	if p == nil && (stem == "parent" || stem == "root") {
 		p = t
 	}
-	if p == nil || len(p.Key) != 1 {
-		return nil
+	return p
+}
+
+// prefixed tells whether all columns of a table begin with one word that names no
+// other table, as MediaWiki's do (wl_id, wl_user, wl_title of watchlist).
+func (d *drafting) prefixed(t *Table) bool {
+	var prefix string
+	for _, c := range t.Columns {
+		w := words(c.Name)
+		if len(w) < 2 || prefix != "" && w[0] != prefix {
+			return false
+		}
+		prefix = w[0]
 	}
-	if key := p.Column(p.Key[0]); key == nil || key.Class != c.Class || c.Class == Other && key.Type != c.Type {
-		return nil
-	}
-	return &link{child: t, parent: p, columns: []string{c.Name}, references: p.Key, guessed: true}
+	p := d.tableCalled(t, prefix)
+	return len(t.Columns) > 2 && (p == nil || p == t)
 }
 
 // tableCalled finds the table whose name, without the prefix that all tables
@@ -290,18 +327,59 @@ func (d *drafting) hasOwner(t *Table) bool {
 }
 
 // satellite tells whether the child holds the addresses of persons whose own
-// table has none (users and user_emails): each address once, or by its name. A
-// log of what was sent to an address is none: its address proves nothing.
+// table has none: users and user_emails, by the name; or each address once (in a
+// tenant); or, where nothing else tells who the persons are, any table of theirs
+// with an address. A log of what was sent to an address is none: its address
+// proves nothing.
 func (d *drafting) satellite(l *link) bool {
-	if !d.identityOf(l.child) || d.identityOf(l.parent) || !d.isPerson(l.parent) || len(l.columns) != 1 {
+	if len(l.columns) != 1 || !d.identityOf(l.child) || d.identityOf(l.parent) || d.isHouse(l.parent) || d.actor(l, true) {
 		return false
 	}
 	child := squeezed(l.child.Name)
-	named := slices.ContainsFunc(d.called[l.parent], func(n string) bool {
+	belongs := false // the child's name begins with the parent's
+	for _, n := range d.called[l.parent] {
 		rest, ok := strings.CutPrefix(child, n)
-		return ok && slices.Contains([]string{"email", "emails", "mail", "mails", "emailaddress", "emailaddresses", "contact", "contacts", "login", "logins"}, rest)
+		belongs = belongs || ok
+		if ok && d.isPerson(l.parent) && slices.Contains([]string{"email", "emails", "mail", "mails", "emailaddress", "emailaddresses", "contact", "contacts", "login", "logins"}, rest) {
+			return true
+		}
+	}
+	switch {
+	case isLog(l.child):
+		return false
+	case d.once(l):
+		return belongs || d.isPerson(l.parent)
+	default:
+		return d.isPerson(l.parent) && d.onlyAddress(l)
+	}
+}
+
+// once tells whether the child has each address once, or once in each of what its
+// other columns name; once a parent would say nothing.
+func (d *drafting) once(l *link) bool {
+	return slices.ContainsFunc(l.child.Unique, func(u []string) bool {
+		return !slices.Contains(u, l.columns[0]) && slices.ContainsFunc(u, func(name string) bool {
+			c := l.child.Column(name)
+			return c != nil && d.identity(l.child, c) == datamap.Email
+		})
 	})
-	return named || slices.ContainsFunc(l.child.Columns, func(c *Column) bool {
-		return d.identity(l.child, c) == "email" && slices.ContainsFunc(l.child.Unique, func(u []string) bool { return slices.Equal(u, []string{c.Name}) })
-	})
+}
+
+// onlyAddress tells whether no other table that points to the parent has addresses,
+// and the child points to no other persons.
+func (d *drafting) onlyAddress(l *link) bool {
+	for _, t := range d.db.Tables {
+		for _, k := range d.links[t] {
+			if k.parent == l.parent && t != l.child && !isLog(t) && d.identityOf(t) || t == l.child && k != l && d.isPerson(k.parent) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isLog tells whether rows of a table tell of something that was done with an address.
+func isLog(t *Table) bool {
+	w := words(t.Name)
+	return hasAny(w, logWords()...)
 }

@@ -125,7 +125,7 @@ func detailWords() []string {
 func houseWords() []string {
 	return strings.Fields(`store shop setting settings config configuration channel inbox company organization organisation supplier
 		vendor tenant template templates site plugin app oauth firma firmy unternehmen lieferant entreprise societe fournisseur
-		warehouse provider webhook team group category currency country region state province language locale zone product variant brand
+		warehouse stock inventory provider webhook team group category currency country region state province language locale zone product variant brand
 		tax shipping role permission feature plan price migration migrations queue job jobs
 		land laender zeme produkt produkte pays produit`)
 }
@@ -142,4 +142,11 @@ func actorWords() []string {
 func ownerWords() []string {
 	return strings.Fields(`user customer owner author creator created sender poster buyer member contact person client account
 		kunde benutzer nutzer autor absender zakaznik uzivatel utilisateur auteur expediteur submitter requester reporter commenter uploader`)
+}
+
+// logWords name tables that tell of what was done: sent, asked, tried.
+func logWords() []string {
+	return strings.Fields(`log logs history event events audit message messages sent outbox queue job jobs notification notifications delivery deliveries
+		dispatch dispatches invitation invitations invite invites token tokens request requests attempt attempts change changes code codes
+		order orders cart carts booking bookings`)
 }

@@ -40,16 +40,28 @@ func (s *Source) Describe(ctx context.Context, o Describing) (db *draft.Database
 		if err != nil || o.Sample <= 0 {
 			return err
 		}
+		// Each in a transaction of its own: one that fails or takes too long spoils no other.
+		look := func(f func(tx pgx.Tx) error, failed func()) error {
+			if err := s.inTx(ctx, conn, reading, f); err != nil {
+				if ctx.Err() != nil || conn.Conn().IsClosed() {
+					return err
+				}
+				failed()
+			}
+			return nil
+		}
 		for _, t := range db.Tables {
 			if t.Kind != "table" {
 				continue
 			}
-			// Each in a transaction of its own: one that fails or takes too long spoils no other.
-			if err := s.inTx(ctx, conn, reading, func(tx pgx.Tx) error { return sample(ctx, tx, t, o) }); err != nil {
-				if ctx.Err() != nil || conn.Conn().IsClosed() {
-					return err
-				}
-				unsampled = append(unsampled, t.FullName())
+			err := look(func(tx pgx.Tx) error { return sample(ctx, tx, t, o) }, func() { unsampled = append(unsampled, t.FullName()) })
+			if err != nil {
+				return err
+			}
+		}
+		for _, g := range draft.Guesses(db) {
+			if err := look(func(tx pgx.Tx) error { return agree(ctx, tx, g, o.Sample) }, func() {}); err != nil {
+				return err
 			}
 		}
 		return nil

@@ -18,6 +18,39 @@ const (
 	sampledJSON  = 4_000 // of a document, whose keys are looked at
 )
 
+// drawn is a table in a FROM clause, as t: of a large one some pages.
+func drawn(t *draft.Table, sample int) string {
+	from := pgx.Identifier{t.Schema, t.Name}.Sanitize() + " t"
+	if t.Rows > drawnAbove {
+		// Twenty times what is wanted: pages may be sparse.
+		from += fmt.Sprintf(" TABLESAMPLE SYSTEM (%.6f)", min(100, max(0.0001, 100*20*float64(sample)/t.Rows)))
+	}
+	return from
+}
+
+// agree notes on a column that is called like a reference when none of its sampled
+// values stands where it would point. Some that do prove nothing: small numbers
+// stand everywhere.
+func agree(ctx context.Context, tx pgx.Tx, g draft.Guess, sample int) error {
+	if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = "+milliseconds(sampleTimeout)); err != nil {
+		return err
+	}
+	const enough = 3
+	var seen, found int
+	err := tx.QueryRow(ctx, fmt.Sprintf(`
+		SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM %s p WHERE p.%s = v.v))
+		FROM (SELECT %s AS v FROM %s WHERE %s IS NOT NULL LIMIT %d) v`,
+		pgx.Identifier{g.Parent.Schema, g.Parent.Name}.Sanitize(), pgx.Identifier{g.Parent.Key[0]}.Sanitize(),
+		col("t", g.Column.Name), drawn(g.Table, sample), col("t", g.Column.Name), sample)).Scan(&seen, &found)
+	if err != nil {
+		return fmt.Errorf("compare %s.%s with %s: %w", g.Table.FullName(), g.Column.Name, g.Parent.FullName(), err)
+	}
+	if seen >= enough && found == 0 {
+		g.Column.Astray = g.Parent.Name
+	}
+	return nil
+}
+
 // sample looks at some rows of a table and notes what each column's values look
 // like. Nothing of the values is kept, and none can stand in an error: pg.Clean
 // takes from these what Postgres quotes.
@@ -41,12 +74,7 @@ func sample(ctx context.Context, tx pgx.Tx, t *draft.Table, o Describing) error 
 	if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = "+milliseconds(sampleTimeout)); err != nil {
 		return err
 	}
-	from := pgx.Identifier{t.Schema, t.Name}.Sanitize() + " t"
-	if t.Rows > drawnAbove {
-		// Twenty times what is wanted: pages may be sparse.
-		from += fmt.Sprintf(" TABLESAMPLE SYSTEM (%.6f)", min(100, max(0.0001, 100*20*float64(o.Sample)/t.Rows)))
-	}
-	rows, err := tx.Query(ctx, "SELECT ARRAY["+strings.Join(list, ", ")+"]::text[] FROM "+from+fmt.Sprintf(" LIMIT %d", o.Sample))
+	rows, err := tx.Query(ctx, "SELECT ARRAY["+strings.Join(list, ", ")+"]::text[] FROM "+drawn(t, o.Sample)+fmt.Sprintf(" LIMIT %d", o.Sample))
 	if err != nil {
 		return fmt.Errorf("sample %s: %w", t.FullName(), err)
 	}

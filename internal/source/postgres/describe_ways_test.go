@@ -1,0 +1,88 @@
+package postgres_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// Which tables a first map reaches in schemas of the kinds that products have.
+func TestDraftFindsTheWay(t *testing.T) {
+	t.Parallel()
+	const people = `
+		INSERT INTO users SELECT i, 'u' || i FROM generate_series(1, 8) i;`
+	for name, tc := range map[string]struct{ schema, reached string }{
+		// As Ory Kratos has it: who somebody is stands in no table of persons, and
+		// each address once in a tenant.
+		"an address once in a tenant": {`
+			CREATE TABLE identities (id uuid PRIMARY KEY, state text);
+			CREATE TABLE identity_verifiable_addresses (id uuid PRIMARY KEY, nid uuid, via text, value text, identity_id uuid REFERENCES identities, UNIQUE (nid, via, value));
+			CREATE TABLE sessions (id uuid PRIMARY KEY, identity_id uuid REFERENCES identities, token text);
+			INSERT INTO identities SELECT gen_random_uuid() FROM generate_series(1, 8);
+			INSERT INTO identity_verifiable_addresses SELECT gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 'email', row_number() OVER () || '@x.example', id FROM identities;`,
+			"identities identity_verifiable_addresses sessions"},
+		// As Zabbix has it: the one table with addresses says nothing by its name.
+		"the only addresses": {`
+			CREATE TABLE users (userid int PRIMARY KEY, login text);
+			CREATE TABLE media (mediaid int PRIMARY KEY, userid int REFERENCES users, sendto text);
+			CREATE TABLE sessions (sessionid int PRIMARY KEY, userid int REFERENCES users, ip text);` + people + `
+			INSERT INTO media SELECT userid, userid, 'u' || userid || '@x.example' FROM users;`,
+			"media sessions users"},
+		// What was sent to an address does not say whose it is.
+		"a log": {`
+			CREATE TABLE users (id int PRIMARY KEY, nick text);
+			CREATE TABLE email_log (id int PRIMARY KEY, user_id int REFERENCES users, sent_to text);
+			CREATE TABLE posts (id int PRIMARY KEY, user_id int REFERENCES users, body text);` + people + `
+			INSERT INTO email_log SELECT id, id, 'u' || id || '@x.example' FROM users;`,
+			"email_log"},
+		// As MediaWiki has it: no foreign keys, and columns that begin with their table.
+		"columns with a prefix": {`
+			CREATE TABLE users (id int PRIMARY KEY, email text);
+			CREATE TABLE watchlist (wl_id int PRIMARY KEY, wl_user int, wl_title text);
+			CREATE TABLE steps (id int PRIMARY KEY, "order" int, label text);
+			CREATE TABLE orders (id int PRIMARY KEY, user_id int);
+			CREATE TABLE user_settings (user_id int PRIMARY KEY, user_theme text, user_zone text);`,
+			"orders user_settings users watchlist"},
+		// A number that is called like another table's key and is none; and an item of
+		// which table nobody can tell.
+		"values that agree with nothing": {`
+			CREATE TABLE users (id int PRIMARY KEY, email text);
+			CREATE TABLE ratings (id int PRIMARY KEY, user_id int, stars int);
+			CREATE TABLE devices (id int PRIMARY KEY, user_id int, label text);
+			CREATE TABLE shop_parts (id int PRIMARY KEY, user_id int, line_part_id int);` + people + `
+			INSERT INTO ratings SELECT i, i FROM generate_series(1, 8) i;
+			INSERT INTO devices SELECT i, 7000 + i FROM generate_series(1, 8) i;`,
+			"ratings shop_parts users"},
+		// What is called a mail and is no address.
+		"a code of the post": {`
+			CREATE TABLE places (id int PRIMARY KEY, mail_code text, mail_server text);
+			CREATE TABLE letters (id int PRIMARY KEY, email_subject text, email text);
+			INSERT INTO places SELECT i, '4' || i || '001', 'mx' || i FROM generate_series(1, 8) i;
+			INSERT INTO letters SELECT i, 'Hello' FROM generate_series(1, 8) i;`,
+			"letters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, tc.schema)
+			s := sourceOf(t, pool, "it", postgres.Options{})
+			yaml := string(drafted(t, s, "it", postgres.Describing{Sample: 100}).YAML())
+			m := mapOf(t, yaml)
+			var reached []string
+			for _, c := range datamap.Reach(m)[datamap.Email] {
+				reached = append(reached, strings.TrimPrefix(c, "it."))
+			}
+			slices.Sort(reached)
+			if got := strings.Join(reached, " "); got != tc.reached {
+				t.Errorf("expected an address to reach %s, got %s\n%s", tc.reached, got, yaml)
+			}
+			if name == "values that agree with nothing" && !strings.Contains(yaml, "called like a reference to users, where none of its sampled values stands") {
+				t.Errorf("expected devices.user_id to say why it points nowhere\n%s", yaml)
+			}
+		})
+	}
+}

@@ -64,7 +64,8 @@ type index struct {
 	gin     bool     // finds rows by what they contain, see places.go; else btree or hash
 	columns []string // "" for an expression
 	exprs   []string // expressions in their order
-	partial bool
+	where   string   // which rows it holds; "": all
+	filled  []string // where only asks that these columns are not NULL
 }
 
 // An fkey is one foreign key: child columns reference parent columns.
@@ -96,19 +97,57 @@ func (t *table) ident() string { return pgx.Identifier{t.schema, t.name}.Sanitiz
 // an index that begins with it, or with the scope's column and then it.
 func (t *table) indexed(column, scope string) bool {
 	return slices.ContainsFunc(t.indexes, func(x index) bool {
-		if x.partial || x.gin || len(x.columns) == 0 {
+		if x.gin || len(x.columns) == 0 {
 			return false
 		}
-		return x.columns[0] == column ||
-			scope != "" && len(x.columns) > 1 && x.columns[0] == scope && x.columns[1] == column
+		return x.columns[0] == column && x.holds(column) ||
+			scope != "" && len(x.columns) > 1 && x.columns[0] == scope && x.columns[1] == column && x.holds(scope, column)
 	})
 }
 
 // indexedBy tells whether an index begins with the expression.
 func (t *table) indexedBy(expression string) bool {
 	return slices.ContainsFunc(t.indexes, func(x index) bool {
-		return !x.partial && !x.gin && len(x.columns) > 0 && x.columns[0] == "" && len(x.exprs) > 0 && plain(x.exprs[0]) == plain(expression)
+		return !x.gin && x.begins(expression) && x.holds(slices.DeleteFunc(slices.Clone(x.filled), func(c string) bool {
+			return !strings.Contains(plain(expression), plain(c))
+		})...)
 	})
+}
+
+// begins tells whether an index begins with the expression.
+func (x index) begins(expression string) bool {
+	return len(x.columns) > 0 && x.columns[0] == "" && len(x.exprs) > 0 && plain(x.exprs[0]) == plain(expression)
+}
+
+// holds tells whether an index has all rows that a look-up by these columns may
+// find: what equals something is not NULL.
+func (x index) holds(columns ...string) bool {
+	return x.where == "" || len(x.filled) > 0 && !slices.ContainsFunc(x.filled, func(c string) bool { return !slices.Contains(columns, c) })
+}
+
+// partly says of a look-up that no index serves which one would, if it held all
+// rows, as those of products that only mark rows as deleted do not; "" if none.
+func (t *table) partly(column, expression string) string {
+	for _, x := range t.indexes {
+		if x.where != "" && !x.gin && len(x.columns) > 0 && (x.columns[0] == column || expression != "" && x.begins(expression)) {
+			return "; an index of it holds only rows where " + strings.TrimSuffix(strings.TrimPrefix(x.where, "("), ")")
+		}
+	}
+	return ""
+}
+
+// asksFilled are the columns of a predicate that says of some that they are not
+// NULL and nothing more, as Postgres prints it; else none.
+func asksFilled(predicate string) []string {
+	var columns []string
+	for _, part := range strings.Split(predicate, " AND ") {
+		name, ok := strings.CutSuffix(strings.Trim(part, "()"), " IS NOT NULL")
+		if !ok || strings.ContainsAny(name, "() ") {
+			return nil
+		}
+		columns = append(columns, strings.Trim(name, `"`))
+	}
+	return columns
 }
 
 // plain makes two spellings of an index expression comparable: Postgres prints
@@ -351,7 +390,7 @@ func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error
 
 func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT x.indrelid, x.indisprimary, x.indisunique, x.indpred IS NOT NULL, m.amname = 'gin', pg_get_indexdef(x.indexrelid),
+		SELECT x.indrelid, x.indisprimary, x.indisunique, coalesce(pg_get_expr(x.indpred, x.indrelid), ''), m.amname = 'gin', pg_get_indexdef(x.indexrelid),
 		       array_agg(coalesce(a.attname::text, '') ORDER BY p.i),
 		       array_agg(CASE WHEN p.num = 0 THEN pg_get_indexdef(x.indexrelid, p.i::int, true) END ORDER BY p.i)
 		FROM pg_index x
@@ -369,9 +408,9 @@ func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) er
 	var primary, unique bool
 	var x index
 	var exprs []*string
-	_, err = pgx.ForEachRow(rows, []any{&rel, &primary, &unique, &x.partial, &x.gin, &x.def, &x.columns, &exprs}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&rel, &primary, &unique, &x.where, &x.gin, &x.def, &x.columns, &exprs}, func() error {
 		n := x
-		n.exprs = nil
+		n.exprs, n.filled = nil, asksFilled(n.where)
 		for _, e := range exprs {
 			if e != nil {
 				n.exprs = append(n.exprs, *e)
@@ -381,7 +420,7 @@ func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) er
 		if primary {
 			t.key = n.columns
 		}
-		if unique && !n.partial && len(n.exprs) == 0 {
+		if unique && n.where == "" && len(n.exprs) == 0 {
 			t.unique = append(t.unique, n.columns)
 		}
 		t.indexes = append(t.indexes, n)

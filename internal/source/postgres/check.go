@@ -210,7 +210,7 @@ func (k *checking) identity(f *datamap.Field, t *table) {
 		}
 	}
 	if !there {
-		k.say(Doubtful, f.FullName(), "no index serves the look-up by "+f.Identity+": each request reads the whole table", create(t, expression))
+		k.say(Doubtful, f.FullName(), "no index serves the look-up by "+f.Identity+": each request reads the whole table"+t.partly(f.Name, expression), create(t, expression))
 	}
 }
 
@@ -231,7 +231,7 @@ func (k *checking) children(c *datamap.Collection, t *table) {
 		child := k.cat.tables[f.child]
 		name := child.schema + "." + child.name
 		if child.real() && !child.servedByAll(f.columns, "") {
-			k.say(Doubtful, c.FullName(), "no index serves the foreign key "+f.name+": Postgres reads all of "+name+" for each row deleted",
+			k.say(Doubtful, c.FullName(), "no index serves the foreign key "+f.name+": Postgres reads all of "+name+" for each row deleted"+child.partly(f.columns[0], ""),
 				create(child, strings.Join(quoted(t.inKeyOrder(f)), ", ")))
 		}
 		switch {

@@ -93,7 +93,7 @@ func (k *checking) followed(r *datamap.Reference, f *datamap.Field, c *column) {
 		do = createInside(t, c)
 	}
 	if t.real() && !there {
-		k.say(Doubtful, f.FullName(), "no index serves the reference between "+r.Field.FullName()+" and "+r.Target.FullName()+": following it reads the whole table", do)
+		k.say(Doubtful, f.FullName(), "no index serves the reference between "+r.Field.FullName()+" and "+r.Target.FullName()+": following it reads the whole table"+t.partly(f.Name, ""), do)
 	}
 }
 

@@ -234,7 +234,7 @@ func (t *table) servedByAll(plain []string, scope string) bool {
 	// An index that begins with all of them, in whatever order, the
 	// controller's column among or before them.
 	return slices.ContainsFunc(t.indexes, func(x index) bool {
-		if x.partial || x.gin {
+		if x.gin || !x.holds(append(slices.Clone(plain), scope)...) {
 			return false
 		}
 		rest := len(plain)

@@ -190,7 +190,7 @@ func (t *table) served(c *column) (lookUp, bool) {
 		}
 	}
 	return lookUp{gin: true}, slices.ContainsFunc(t.indexes, func(x index) bool {
-		if x.partial || !x.gin {
+		if !x.gin || !x.holds(c.place.in.name) {
 			return false
 		}
 		return c.place.in.typ != "json" && slices.Contains(x.columns, c.place.in.name) ||

@@ -109,6 +109,26 @@ func TestPseudonymisedIsNotCalledRemoved(t *testing.T) {
 	}
 }
 
+// TestWhatRemainsInAnEntryIsNotCalledRemoved: a field that the map preserves in a
+// masked row is named, and the erasure is done in part.
+func TestWhatRemainsInAnEntryIsNotCalledRemoved(t *testing.T) {
+	t.Parallel()
+	l := letter("erased")
+	l.Findings, l.Kept = []source.Finding{{Collection: "shop.people", Rows: 1, Masked: 1}, {Collection: "shop.places", Rows: 2, Masked: 2}}, nil
+	l.Remains = map[string][]string{"shop.people": {"birth date", "gender"}}
+	r, flat, page := rendering(t, l)
+	if !strings.HasSuffix(r.Subject, "done in part") {
+		t.Errorf("expected the erasure to be done in part, got the subject %q", r.Subject)
+	}
+	for _, form := range []string{flat, oneLine(page.Find("body").Text())} {
+		for _, want := range []string{"with part of your personal data in it removed:", "people (shop): 1 entry, in which this stays: birth date, gender", "places (shop): 2 entries"} {
+			if !strings.Contains(form, want) {
+				t.Errorf("expected it to say %q, got:\n%s", want, form)
+			}
+		}
+	}
+}
+
 // TestRowsThatStayAreTold: what one that must stay names has a place of its own.
 func TestRowsThatStayAreTold(t *testing.T) {
 	t.Parallel()

@@ -262,6 +262,7 @@ type LetterState struct {
 	ID        int64
 	Kind      string
 	To        string // empty once scrubbed
+	Nobody    bool   // there was no address on record to send it to, see addLetter
 	Status    string // waiting, sent, failed, dropped
 	Attempts  int
 	Code      int    // the mail server's last, 0: none

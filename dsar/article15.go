@@ -41,7 +41,34 @@ func (s *Service) letter(ctx context.Context, db pg.DB, r requestRow, fs []sourc
 	}
 	out.Retention = slices.Concat(out.Retention, statutory(visits), criteria(visits, out.Retention))
 	out.NotIncluded, err = s.notIncluded(ctx, db, r, ids)
+	out.NotIncluded = slices.Concat(withheld(visits), out.NotIncluded)
 	return out, err
+}
+
+// withheld are the sentences about fields that the map keeps out of what is given,
+// each collection by itself: a secret would open the account to whoever gets hold
+// of the archive, other people's data are protected by Art. 15(4).
+func withheld(visits []*datamap.Visit) []string {
+	var out []string
+	for _, v := range visits {
+		var secrets, others []string
+		for _, f := range v.Withheld {
+			name := "“" + strings.ReplaceAll(f.LocalName(), "_", " ") + "”"
+			if slices.ContainsFunc(f.Categories, func(c string) bool { return datamap.CategoryMatches("user.authorization", c) }) {
+				secrets = append(secrets, name)
+			} else {
+				others = append(others, name)
+			}
+		}
+		where := plainName(v.Collection.FullName()) + ": "
+		if len(secrets) > 0 {
+			out = append(out, where+strings.Join(secrets, ", ")+", left out because it is a secret, which would open your account to whoever gets hold of this archive.")
+		}
+		if len(others) > 0 {
+			out = append(out, where+strings.Join(others, ", ")+", left out to protect the rights of others (Article 15(4)). If you think that this is yours, write to us.")
+		}
+	}
+	return out
 }
 
 // criteria are what the data map says of how long data are kept in collections

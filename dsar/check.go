@@ -145,7 +145,9 @@ func (s *Service) checkRequester(in *intake, a Actor, problems map[string]string
 		if q.Mandate != "" {
 			problems["mandate"] = "Who asks for themselves needs no mandate: leave this empty, or choose who asks."
 		}
-		q.Name, q.Address = "", ""
+		if q.Name != "" || q.Address != "" {
+			problems["requester"] = "Name and address are those of somebody who asks for the person: choose who that is, or leave both empty."
+		}
 		return
 	}
 	if q.Name == "" {

@@ -58,6 +58,7 @@ func TestSubmissionsThatCannotBeTakenIn(t *testing.T) {
 		{"verified lawyer without a mandate", dpo, func(s *Submission) {
 			s.Verified, s.Requester = "seen", Requester{As: "lawyer", Name: "J", Address: "j@law.example"}
 		}, "mandate", "which mandate you have seen"},
+		{"a name beside oneself", dpo, func(s *Submission) { s.Requester.Name = "secretvalue" }, "requester", "choose who that is"},
 		{"mandate of oneself", dpo, func(s *Submission) { s.Requester.Mandate = "power of attorney" }, "mandate", "needs no mandate"},
 		{"unknown delivery", dpo, func(s *Submission) { s.Delivery = "pigeon" }, "delivery", "link, attachment or hand"},
 		{"attachment asked by the public", person, func(s *Submission) { s.Channel, s.Delivery = "form", "attachment" }, "delivery", "does not send archives as attachments"},

@@ -151,7 +151,11 @@ func TestDecisions(t *testing.T) {
 	b.expectQueued(t) // no address on record: told by hand
 	if q := b.get(t, unknown.ID); q.Letters[0].Status != "dropped" || q.Timeline[len(q.Timeline)-1].Type != "letter.skipped" {
 		t.Errorf("expected the letter without an address to be on the record as skipped, got %+v", q.Letters)
+	} else if !q.Letters[0].Nobody || !strings.Contains(q.Waiting, "tell the person in another way") {
+		t.Errorf("expected the DPO to be told that nobody was written to, got %q and %+v", q.Waiting, q.Letters[0])
 	}
+	received := b.submit(t, dpo, ask(datamap.Access, "email", "a@example.org")).ID
+	expectNotNow(t, b.Approve(t.Context(), dpo, received, Approval{}), "verify the identities yourself, or wait")
 }
 
 // The first month is over at midnight in Prague, not in London.

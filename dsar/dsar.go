@@ -93,18 +93,19 @@ type Letter struct {
 	DueOn       time.Time
 	Link        string // confirm, archive
 	StatusLink  string
-	ExpiresAt   time.Time        // of Link
-	Reason      string           // refused, extended
-	Findings    []source.Finding // erased: what was erased, masked, kept
-	Changed     bool             // erased: something was erased or masked, be it in rows that stay
-	Told        bool             // erased: recipients are written to (Art. 19)
-	Coded       map[string]bool  // erased: the collections in whose masked rows something is pseudonymised only
-	Kept        []string         // sentences
-	Recipient   string           // notice: name of the recipient told; ask: the desk
-	Holds       string           // ask: what lies there, in words
-	Late        bool             // ask_again: the day is over by which an answer was due
-	ByHand      []string         // erased: what people erased by hand
-	Mentions    []string         // erased: what was taken out of other people's text
+	ExpiresAt   time.Time           // of Link
+	Reason      string              // refused, extended
+	Findings    []source.Finding    // erased: what was erased, masked, kept
+	Changed     bool                // erased: something was erased or masked, be it in rows that stay
+	Told        bool                // erased: recipients are written to (Art. 19)
+	Coded       map[string]bool     // erased: the collections in whose masked rows something is pseudonymised only
+	Remains     map[string][]string // erased: by collection, the fields that stay as they are in masked rows
+	Kept        []string            // sentences
+	Recipient   string              // notice: name of the recipient told; ask: the desk
+	Holds       string              // ask: what lies there, in words
+	Late        bool                // ask_again: the day is over by which an answer was due
+	ByHand      []string            // erased: what people erased by hand
+	Mentions    []string            // erased: what was taken out of other people's text
 	// Attachment, when set, is the archive itself.
 	Attachment func(ctx context.Context) (name string, r io.ReadCloser, err error)
 }
@@ -261,6 +262,7 @@ type LetterState struct {
 	ID        int64
 	Kind      string
 	To        string // empty once scrubbed
+	Nobody    bool   // there was no address on record to send it to, see addLetter
 	Status    string // waiting, sent, failed, dropped
 	Attempts  int
 	Code      int    // the mail server's last, 0: none

@@ -149,18 +149,29 @@ func (s *Service) plan(kind datamap.Kind, policy string, types []string) (*datam
 	return p, nil
 }
 
-// coded are the collections in which an erasure leaves something pseudonymised.
-// Of a policy that is gone, nothing is known.
-func (s *Service) coded(policy string) map[string]bool {
+// leftovers are what an erasure leaves of a person in the rows that it masks, by collection.
+type leftovers struct {
+	coded   map[string]bool     // something is pseudonymised only
+	remains map[string][]string // fields, in words, that stay as they are
+}
+
+// leaves is what a policy leaves. Of one that is gone, nothing is known.
+func (s *Service) leaves(policy string) leftovers {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known, ok := s.codes[policy]; ok {
+	if known, ok := s.left[policy]; ok {
 		return known
 	}
 	if pol, ok := s.policy(datamap.Erasure, policy); ok {
-		s.codes[policy] = datamap.Pseudonymised(s.c.Map, pol)
+		l := leftovers{datamap.Pseudonymised(s.c.Map, pol), map[string][]string{}}
+		for collection, fields := range datamap.Remaining(s.c.Map, pol) {
+			for _, f := range fields {
+				l.remains[collection] = append(l.remains[collection], strings.ReplaceAll(f.LocalName(), "_", " "))
+			}
+		}
+		s.left[policy] = l
 	}
-	return s.codes[policy]
+	return s.left[policy]
 }
 
 // policy finds a policy by kind and name; an empty name is the built-in one.

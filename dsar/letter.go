@@ -133,7 +133,8 @@ func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentCon
 		return out, c, wanted, err
 	case "erased":
 		findings, err := findingsOf(ctx, s.db, r.ID)
-		out.Findings, out.Coded, out.Changed = s.withoutKept(findings), s.coded(r.Policy), changed(findings) > 0
+		left := s.leaves(r.Policy)
+		out.Findings, out.Coded, out.Remains, out.Changed = s.withoutKept(findings), left.coded, left.remains, changed(findings) > 0
 		return out, c, true, err
 	case "archive":
 		a, err := s.liveArchive(ctx, s.db, r.ID)

@@ -317,6 +317,41 @@ func TestLetterNamesStatutoryPeriods(t *testing.T) {
 	}
 }
 
+// A field that the map keeps out of what is given is said to be left out, and why.
+func TestLetterTellsWhatIsWithheld(t *testing.T) {
+	t.Parallel()
+	b := newWorkOver(t, strings.NewReplacer(
+		"{name: phone, data_categories: [user.contact.phone_number]}", "{name: pass_word, data_categories: [user.authorization.password], lethe: {redact: true}}",
+		"{name: name, data_categories: [user.name]}", "{name: name, data_categories: [user.name], lethe: {redact: true}}", ", mask: [phone]", "",
+	).Replace(keepsMap), map[string]Source{"shop": newMemory("shop", nil)})
+	for kind, want := range map[datamap.Kind][]string{
+		datamap.Access: {
+			"tax bills (shop): “pass word”, left out because it is a secret, which would open your account to whoever gets hold of this archive.",
+			"tax bills (shop): “name”, left out to protect the rights of others (Article 15(4)). If you think that this is yours, write to us.",
+		},
+		datamap.Export: nil, // Art. 20 covers neither
+	} {
+		id := b.submit(t, dpo, verified(ask(kind, "email", "karel@example.org"))).ID
+		r, err := loadRequest(t.Context(), b.pool, id, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := b.letter(t.Context(), b.pool, r, []source.Finding{{Source: "shop", Collection: "shop.tax_bills", Rows: 2}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, sentence := range l.NotIncluded {
+			if strings.Contains(sentence, "tax bills") {
+				got = append(got, sentence)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: expected the letter to say of what is withheld %q, got %q", kind, want, got)
+		}
+	}
+}
+
 // A letter that does not end a request does not wait for its row, which other
 // letters of it would, too.
 func TestLettersOfOneRequest(t *testing.T) {

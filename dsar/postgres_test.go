@@ -3,6 +3,7 @@ package dsar
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -212,6 +213,23 @@ func TestPostgresInTrouble(t *testing.T) {
 			b.worked(t)
 			b.expectStatus(t, id, Fulfilled)
 		})
+	}
+}
+
+// TestTheLetterSaysWhatIsPreserved: what an erasure leaves in a masked row was not removed.
+func TestTheLetterSaysWhatIsPreserved(t *testing.T) {
+	t.Parallel()
+	at := strings.Index(shopMap, "      - name: lines")
+	preserved := shopMap[:at] + strings.NewReplacer(
+		"        fides_meta: {masking_strategy_override: {strategy: delete}}\n", "",
+		"{name: what, data_categories: [user.content]}", "{name: what, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: preserve}}}",
+	).Replace(shopMap[at:])
+	b := overPostgres(t, preserved, shopSchema)
+	b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.worked(t)
+	l := b.mail.one(t, "erased")
+	if got := l.Remains["shop.lines"]; !slices.Equal(got, []string{"what"}) {
+		t.Errorf("expected the letter to know that what stood in the lines stays, got %v", l.Remains)
 	}
 }
 

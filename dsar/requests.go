@@ -251,7 +251,7 @@ func (s *Service) lettersOf(ctx context.Context, db pg.DB, requestIDs []int64, o
 			if err := s.openJSON(place(letterOf, x.ID), x.Cipher, &c); err != nil {
 				return nil, err
 			}
-			l.To = c.To
+			l.To, l.Nobody = c.To, c.To == ""
 		}
 		l.Message = letterMessage(l, x.Trouble)
 		letters[x.RequestID] = append(letters[x.RequestID], l)

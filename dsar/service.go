@@ -51,8 +51,8 @@ type Service struct {
 	texts   []datamap.MentionField // columns that are searched for mentions, in the map's order
 
 	mu    sync.Mutex
-	plans map[string]*datamap.Plan   // by kind, policy and identity types
-	codes map[string]map[string]bool // by erasure policy: see coded
+	plans map[string]*datamap.Plan // by kind, policy and identity types
+	left  map[string]leftovers     // by erasure policy: see leaves
 
 	gates  gates
 	rounds rounds // of intake
@@ -89,7 +89,7 @@ func New(c Config) (*Service, error) {
 	}
 	return &Service{
 		c: c, db: pg.Pool{Pool: c.Pool}, sources: slices.Sorted(maps.Keys(c.Sources)), types: datamap.IdentityTypes(c.Map),
-		texts: texts, plans: map[string]*datamap.Plan{}, codes: map[string]map[string]bool{},
+		texts: texts, plans: map[string]*datamap.Plan{}, left: map[string]leftovers{},
 	}, nil
 }
 

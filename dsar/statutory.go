@@ -38,7 +38,11 @@ func (s *Service) obliged(findings []source.Finding, ends map[string][]keptEnd) 
 			sentence += " What the law does not ask for was removed from them."
 		}
 		sentence += endWords(f.Kept, ends[f.Collection])
-		out = append(out, sentence+" They are used for nothing else.")
+		they := " They are"
+		if f.Kept == 1 {
+			they = " It is"
+		}
+		out = append(out, sentence+they+" used for nothing else.")
 	}
 	return out
 }

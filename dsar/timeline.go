@@ -37,7 +37,7 @@ func eventText(e ledger.Entry) string {
 	}
 	switch e.Type {
 	case "request.submitted":
-		return fmt.Sprintf("Received by %s: %s, %s; due on %s.", words(e, "channel"), words(e, "kind"),
+		return fmt.Sprintf("Received %s: %s, %s; due on %s.", channelWords(words(e, "channel")), words(e, "kind"),
 			count(e, "identities", "identity", "identities"), words(e, "due_on"))
 	case "request.confirmed":
 		return fmt.Sprintf("Confirmed by the link: %s proved.", count(e, "identities", "identity", "identities"))
@@ -186,6 +186,17 @@ func fallback(e ledger.Entry) string {
 func words(e ledger.Entry, key string) string {
 	text, _ := e.Data[key].(string)
 	return text
+}
+
+// channelWords say which way a request came in.
+func channelWords(channel string) string {
+	switch channel {
+	case "console":
+		return "and entered here"
+	case "cli":
+		return "and entered on the command line"
+	}
+	return "by the public form"
 }
 
 // number reads a number as JSON gives it back.

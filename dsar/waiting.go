@@ -85,8 +85,11 @@ func untold(r requestRow, letters []LetterState) string {
 		return ""
 	}
 	for _, l := range letters {
-		if l.Status == "failed" && (l.Kind == string(Refused) || l.Kind == string(Withdrawn) || l.Kind == "notice") {
+		switch {
+		case l.Status == "failed" && (l.Kind == string(Refused) || l.Kind == string(Withdrawn) || l.Kind == "notice"):
 			return l.Message
+		case l.Status == "dropped" && (l.Kind == string(Refused) || l.Kind == "erased" || l.Kind == "nothing"):
+			return "There is no address on record to send the answer to: tell the person in another way."
 		}
 	}
 	return ""

@@ -164,7 +164,7 @@ func (s *Service) state(ctx context.Context, p *plan) (RuleState, error) {
 	return st, nil
 }
 
-// why says in one sentence what a rule promises.
+// why says in one sentence what a rule promises, behind what it does and after how long.
 func why(r Rule) string {
 	if r.Description != "" {
 		return r.Description
@@ -175,7 +175,7 @@ func why(r Rule) string {
 	case len(r.Lifetimes) > 0 && !r.Keep.IsZero():
 		return "documented lifetime: " + r.Keep.Words() + " (" + r.Lifetimes[0].Source + ")"
 	case !r.Keep.IsZero():
-		return r.Keep.Words() + " from " + r.StartsAt
+		return "counted from " + r.StartsAt
 	case r.Unless != nil:
 		return "goes as soon as " + r.Unless.Collection.FullName() + " has no counterpart"
 	}

@@ -113,7 +113,7 @@ func TestUnapprovedRulesRunDryAndChangedOnesAgain(t *testing.T) {
 		t.Errorf("an unapproved rule counts five rows and touches none, got %+v", r)
 	}
 	w.approve("old")
-	if st, err := w.States(t.Context()); err != nil || len(st) != 1 || !st[0].Approved || st[0].ApprovedBy != "staff:1" || st[0].Last == nil || !st[0].Last.DryRun {
+	if st, err := w.States(t.Context()); err != nil || len(st) != 1 || !st[0].Approved || st[0].ApprovedBy != "staff:1" || st[0].Last == nil || !st[0].Last.DryRun || !strings.HasPrefix(st[0].Why, "counted from ") {
 		t.Errorf("the rule is approved now, its last run was dry: %+v, %v", st, err)
 	}
 	w.config.Rules = w.parse(strings.Replace(oldTracks, "P1M", "P5D", 1))

@@ -106,6 +106,9 @@ func loadRules(cfg *config.Config, m *datamap.Map) ([]retention.Rule, error) {
 		return nil, nil
 	}
 	data, err := readFile(cfg.Retention, "the retention rules")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; write it, or take retention: out of the configuration", err)
+	}
 	if err != nil {
 		return nil, err
 	}

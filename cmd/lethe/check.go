@@ -95,6 +95,7 @@ func (c *checkCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	}
 	k.parts(ctx, w, cfg)
 	if m != nil {
+		k.controllers(cfg, m)
 		k.sources(ctx, cfg, m)
 		k.rules(ctx, w, cfg, m)
 	}

@@ -4,8 +4,42 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
+
+// Who answers for which rows: by a column of the map and the controller's scope.
+func TestVerdictsOfControllers(t *testing.T) {
+	t.Parallel()
+	people := &datamap.Collection{Name: "people", Fields: []*datamap.Field{{Name: "mail", Identity: "email"}}}
+	d := &datamap.Dataset{Key: "shop", Collections: []*datamap.Collection{people}}
+	people.Dataset = d
+	verdicts := func(column string, scopes ...string) string {
+		people.Controller = column
+		cfg, k := &config.Config{}, &checker{}
+		for i, scope := range scopes {
+			cfg.Controllers = append(cfg.Controllers, config.Controller{Key: string(rune('a' + i)), Scope: scope})
+		}
+		k.controllers(cfg, &datamap.Map{Datasets: []*datamap.Dataset{d}})
+		var said []string
+		for _, v := range k.list {
+			said = append(said, v.Part+": "+v.Sentence)
+		}
+		return strings.Join(said, "\n")
+	}
+	for _, of := range [][]string{{"", ""}, {"tenant", "1", "2"}} {
+		if got := verdicts(of[0], of[1:]...); got != "" {
+			t.Errorf("%q: expected nothing to be said, got %q", of, got)
+		}
+	}
+	if got := verdicts("", "1", "2"); !strings.Contains(got, "found in shop.people, which no column parts by controller: a request to any of the 2 controllers reaches all") {
+		t.Errorf("expected rows that nobody parts to be named, got %q", got)
+	}
+	if got := verdicts("tenant", "1", ""); !strings.HasPrefix(got, "controller b: it has no scope, so none of its rows are found in shop.people") || strings.Contains(got, "controller a") {
+		t.Errorf("expected the controller without a scope to be named, got %q", got)
+	}
+}
 
 // Rights that lack are one line for each source, and statements to paste below:
 // a role that was given none lacks some on every table.
@@ -37,7 +71,7 @@ Indexes that are missing, to paste; building them blocks nobody:
 		t.Errorf("expected\n%s\ngot\n%s", want, got)
 	}
 	lacks := []postgres.Doubt{{Do: `GRANT SELECT ON "users" TO "lethe"`}}
-	for do, want := range map[string]bool{`GRANT SELECT ON "users" TO the role of this source`: true, `GRANT SELECT ON "users_old" TO the role of this source`: false, "correct the data map": false} {
+	for do, want := range map[string]bool{`GRANT SELECT ON "users" TO "lethe"`: true, `GRANT SELECT ON "users_old" TO "lethe"`: false, "correct the data map": false} {
 		if got := asksFor(lacks, postgres.Doubt{Do: do}); got != want {
 			t.Errorf("%s: expected asked for already %t, got %t", do, want, got)
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/retention"
 )
 
@@ -76,11 +78,31 @@ func (c *holdAddCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	if err != nil {
 		return asMisuse(err)
 	}
+	nothing := a.holdsNothing(ctx, h)
 	if c.JSON {
-		return printJSON(w.out, map[string]any{"id": id})
+		return printJSON(w.out, map[string]any{"id": id, "covers_nothing": nothing})
 	}
 	fmt.Fprintf(w.out, "Hold %d stands.\n", id)
+	if nothing {
+		fmt.Fprintf(w.out, "As the data are now it covers nothing: look again at what it names. lethe hold release %d takes it back.\n", id)
+	}
 	return nil
+}
+
+// holdsNothing tells whether the row or the person that a hold names is not there:
+// whoever mistypes a key believes that evidence is safe which is not.
+func (a *app) holdsNothing(ctx context.Context, h retention.Hold) bool {
+	id := dsar.Identity{Type: h.Type, Value: h.Value}
+	switch {
+	case h.Value == "":
+		return false // a whole collection
+	case h.Type == "":
+		id = dsar.Identity{Type: datamap.Row, Value: h.Collection + ":" + h.Value}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	found, err := a.requests.Preview(ctx, operator, h.Controller, datamap.Access, "", []dsar.Identity{id})
+	return err == nil && len(found.Roots) == 0
 }
 
 type holdListCmd struct {

@@ -118,7 +118,7 @@ func (c *requestListCmd) Run(ctx context.Context, w *world, cli *commands) error
 	if c.JSON {
 		out := []requestJSON{}
 		for _, q := range list {
-			out = append(out, requestToJSON(q))
+			out = append(out, listedJSON(q))
 		}
 		return printJSON(w.out, map[string]any{"requests": out, "total": total})
 	}

@@ -54,14 +54,15 @@ func (c *requestKeptCmd) Run(ctx context.Context, w *world, cli *commands) error
 		}
 		return printJSON(w.out, map[string]any{"kept": out})
 	}
-	t := newTable(w.out, "source", "collection", "rows", "until", "state", "why")
+	t := newTable(w.out, "source", "collection", "rows", "erased on", "state", "why")
 	for _, k := range list {
-		until, state := "open", "kept"
+		// The day before is the last on which they are kept, as the letter has it.
+		on, state := "open", "kept"
 		switch {
 		case !k.Until.IsZero():
-			until = k.Until.Format(time.DateOnly)
+			on = k.Until.Format(time.DateOnly)
 		case k.Held:
-			until = "the hold is lifted"
+			on = "lifting of the hold"
 		}
 		if k.Held {
 			state = "held"
@@ -70,9 +71,9 @@ func (c *requestKeptCmd) Run(ctx context.Context, w *world, cli *commands) error
 			state = "erased"
 		}
 		if k.Unnoted {
-			until, state = "-", "not noted"
+			on, state = "-", "not noted"
 		}
-		t.row(k.Source, k.Collection, thousands(k.Rows), until, state, k.Why)
+		t.row(k.Source, k.Collection, thousands(k.Rows), on, state, k.Why)
 	}
 	t.flush()
 	return nil

@@ -16,26 +16,30 @@ import (
 
 // requestJSON is what programs read of a request; keys are part of the contract.
 type requestJSON struct {
-	ID         int64          `json:"id"`
-	Kind       string         `json:"kind"`
-	Controller string         `json:"controller"`
-	Policy     string         `json:"policy"`
-	Status     string         `json:"status"`
-	Waiting    string         `json:"waiting"`
-	Delayed    string         `json:"delayed,omitempty"`
-	Delivery   string         `json:"delivery"`
-	ReceivedAt time.Time      `json:"received_at"`
-	DueOn      string         `json:"due_on"`
-	Derivation string         `json:"derivation"`
-	Extended   bool           `json:"extended"`
-	ApprovedAt *time.Time     `json:"approved_at"`
-	FinishedAt *time.Time     `json:"finished_at"`
-	Findings   []findingJSON  `json:"findings"`
-	Steps      []stepJSON     `json:"steps"`
-	Identities []identityJSON `json:"identities"`
-	Rows       []rootJSON     `json:"root_rows"`
-	Letters    []letterJSON   `json:"letters"`
-	Asks       []askJSON      `json:"asks"`
+	ID         int64      `json:"id"`
+	Kind       string     `json:"kind"`
+	Controller string     `json:"controller"`
+	Policy     string     `json:"policy"`
+	Status     string     `json:"status"`
+	Waiting    string     `json:"waiting"`
+	Delayed    string     `json:"delayed,omitempty"`
+	Delivery   string     `json:"delivery"`
+	ReceivedAt time.Time  `json:"received_at"`
+	DueOn      string     `json:"due_on"`
+	Derivation string     `json:"derivation"`
+	Extended   bool       `json:"extended"`
+	ApprovedAt *time.Time `json:"approved_at"`
+	FinishedAt *time.Time `json:"finished_at"`
+	JoinedInto int64      `json:"joined_into,omitempty"`
+	Requester  string     `json:"requester,omitempty"`
+	// A list says nothing of these, since it does not look.
+	Findings   []findingJSON  `json:"findings,omitzero"`
+	Steps      []stepJSON     `json:"steps,omitzero"`
+	Identities []identityJSON `json:"identities,omitzero"`
+	Rows       []rootJSON     `json:"root_rows,omitzero"`
+	Letters    []letterJSON   `json:"letters,omitzero"`
+	Asks       []askJSON      `json:"asks,omitzero"`
+	Lacks      []string       `json:"letter_lacks,omitzero"`
 	// FirstApprovedBy: it has one approval, and needs a second person's.
 	FirstApprovedBy string `json:"first_approved_by,omitempty"`
 }
@@ -130,13 +134,21 @@ func findingsToJSON(list []source.Finding) []findingJSON {
 	return out
 }
 
-func requestToJSON(q dsar.Request) requestJSON {
-	j := requestJSON{
+// listedJSON is a request as a list has it.
+func listedJSON(q dsar.Request) requestJSON {
+	return requestJSON{
 		ID: q.ID, Kind: string(q.Kind), Controller: q.Controller, Policy: q.Policy, Status: string(q.Status), Waiting: q.Waiting, Delayed: q.Delayed,
 		Delivery: q.Delivery, ReceivedAt: q.ReceivedAt.UTC(), DueOn: day(q.DueOn), Derivation: q.Derivation, Extended: q.Extended,
-		ApprovedAt: optional(q.ApprovedAt), FinishedAt: optional(q.FinishedAt), Findings: findingsToJSON(q.Findings),
-		Steps: []stepJSON{}, Identities: []identityJSON{}, Rows: []rootJSON{}, Letters: []letterJSON{}, Asks: []askJSON{}, FirstApprovedBy: q.FirstApproval.By,
+		ApprovedAt: optional(q.ApprovedAt), FinishedAt: optional(q.FinishedAt), JoinedInto: q.JoinedInto, Requester: q.Requester.As,
+		FirstApprovedBy: q.FirstApproval.By,
 	}
+}
+
+// requestToJSON is a request in full, without words and names that people typed.
+func requestToJSON(q dsar.Request) requestJSON {
+	j := listedJSON(q)
+	j.Findings, j.Lacks = findingsToJSON(q.Findings), append([]string{}, q.Missing...)
+	j.Steps, j.Identities, j.Rows, j.Letters, j.Asks = []stepJSON{}, []identityJSON{}, []rootJSON{}, []letterJSON{}, []askJSON{}
 	for _, k := range q.Asks {
 		j.Asks = append(j.Asks, askJSON{k.Source, k.Owner, k.Status, k.AskedAt, day(k.DueOn), k.Reminders, optional(k.OpenedAt),
 			k.Answer, optional(k.AnsweredAt), k.AnsweredBy, len(k.Files)})
@@ -218,7 +230,11 @@ func (a *app) printRequest(ctx context.Context, w *world, id int64, asJSON bool)
 			if l.Code != 0 {
 				code = fmt.Sprint(l.Code)
 			}
-			t.row(l.Kind, l.To, l.Status, l.SentAt, code, l.Message)
+			to := l.To
+			if l.Nobody {
+				to = "no address on record"
+			}
+			t.row(l.Kind, to, l.Status, l.SentAt, code, l.Message)
 		}
 		t.flush()
 	}
@@ -316,6 +332,8 @@ func printFindings(out io.Writer, list []source.Finding, dry bool) {
 		t.flush()
 	}
 	switch n := len(empty); {
+	case n == len(list):
+		fmt.Fprintf(out, "Nothing was found in %s.\n", plural(int64(n), "collection", "collections"))
 	case n > 3: // --json names them
 		fmt.Fprintf(out, "Nothing in %d other collections.\n", n)
 	case n > 0:

@@ -170,6 +170,35 @@ func Pseudonymised(m *Map, p Policy) map[string]bool {
 	return all
 }
 
+// Remaining are the personal fields, by the full name of their collection, that
+// stay as they are in the rows that an erasure policy masks: preserved ones, keys
+// and the like. Letters must not call them removed. Random keys (user.unique_id)
+// are not among them, see telling.
+func Remaining(m *Map, p Policy) map[string][]*Field {
+	masked := map[*Field]bool{}
+	for t := range newGraph(m).masked(p) {
+		masked[t.Field] = t.Masking.Strategy != strategyPreserve
+	}
+	all := map[string][]*Field{}
+	for _, d := range m.Datasets {
+		for _, c := range d.Collections {
+			for _, f := range c.AllFields() {
+				if len(f.Fields) > 0 || !p.targets(f) || !slices.ContainsFunc(f.whole, telling) {
+					continue
+				}
+				gone := false
+				for at := f; at != nil && !gone; at = at.Parent {
+					gone = masked[at]
+				}
+				if !gone {
+					all[c.FullName()] = append(all[c.FullName()], f)
+				}
+			}
+		}
+	}
+	return all
+}
+
 // masked are the fields that an erasure policy masks, whoever asks.
 func (g *graph) masked(p Policy) iter.Seq[Target] {
 	return func(yield func(Target) bool) {

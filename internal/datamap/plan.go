@@ -214,13 +214,15 @@ func (g *graph) notes(p *Plan, policy Policy) {
 	}
 }
 
-// unmasked says why a targeted field stays as it is in rows that are not
-// deleted. Random keys (user.unique_id) say nothing once what they tied
-// together is gone; an address that serves as a key still names somebody.
+// telling is a category by which what stays in a row still names somebody. Random
+// keys (user.unique_id) say nothing once what they tied together is gone; an
+// address that serves as a key does.
+func telling(category string) bool {
+	return CategoryMatches(personal, category) && !CategoryMatches("user.unique_id", category)
+}
+
+// unmasked says why a targeted field stays as it is in rows that are not deleted.
 func (g *graph) unmasked(v *Visit, f *Field, policy Policy) string {
-	telling := func(c string) bool {
-		return CategoryMatches(personal, c) && !CategoryMatches("user.unique_id", c)
-	}
 	if v.Delete || policy.rule(f) == nil || !slices.ContainsFunc(f.whole, telling) || len(f.Fields) > 0 || v.takes(f) {
 		return ""
 	}

@@ -342,6 +342,18 @@ func (d *drafting) looksPersonal(t *Table) bool {
 	return t.Kind == "table" && sure > 0 && (!d.isHouse(t) || sure > 2)
 }
 
+// namedBy is a column of a walked table that names the rows of one that is not.
+func (d *drafting) namedBy(t *Table) string {
+	for _, c := range d.order {
+		for _, l := range d.links[c] {
+			if l.parent == t && len(l.columns) == 1 {
+				return c.Name + "." + l.columns[0]
+			}
+		}
+	}
+	return ""
+}
+
 // collection is a table as drafted; of one that the map has, what it has not.
 func (d *drafting) collection(t *Table) *Collection {
 	known := d.known.collection(t)
@@ -355,6 +367,9 @@ func (d *drafting) collection(t *Table) *Collection {
 		c.Why = "a person's, and no key names its rows: give the table one, or mark columns that name a row as primary_key, and take skip_processing away"
 	case !c.Reached && d.looksPersonal(t):
 		c.Why = "looks personal, and nothing leads here: give it an identity or a reference, and take skip_processing away"
+		if names := d.namedBy(t); names != "" {
+			c.Why = "looks personal, and nothing leads here, but " + names + " names its rows: where they describe the person, give that column a reference with direction: to, and take skip_processing away"
+		}
 	case !c.Reached:
 		c.Why = "no identity leads here"
 	case d.kept[t] != "":

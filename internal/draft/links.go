@@ -266,6 +266,8 @@ func (d *drafting) direct() {
 				}
 			case l.owner && d.actor(l, subject > 0):
 				l.owner, l.why = false, "names who dealt with the row, not whom it is about"
+			case d.root[t] && d.isPerson(t) && d.root[l.parent] && d.isPerson(l.parent) && !d.sameOne(l):
+				l.owner, l.why = false, "names somebody else than the person whom the row is (who treats or teaches them)"
 			case !d.root[l.parent] && d.isDetail(l.parent):
 				l.to, l.why = true, "points to what describes the person"
 			case d.satellite(l):
@@ -317,6 +319,18 @@ func (d *drafting) actor(l *link, beside bool) bool {
 		return true
 	}
 	return beside && hasAny(w, "creator", "created", "canceler")
+}
+
+// sameOne tells whether two rows that hold addresses of their own may be one
+// person's, as a customer's and their user account's are: tied one to one, or by a
+// column that says so. A patient's physician has other patients.
+func (d *drafting) sameOne(l *link) bool {
+	if d.satellite(l) || slices.ContainsFunc(append([][]string{l.child.Key}, l.child.Unique...), func(u []string) bool { return slices.Equal(u, l.columns) }) {
+		return true
+	}
+	return slices.ContainsFunc(l.columns, func(c string) bool {
+		return slices.ContainsFunc(ownerWords(), func(w string) bool { return has(words(c), w) || strings.HasPrefix(squeezed(c), w+"id") })
+	})
 }
 
 // hasOwner tells whether a table has a reference to the person whom its rows are about.

@@ -109,6 +109,7 @@ func hasAny(name []string, phrases ...string) bool {
 func personWords() []string {
 	return strings.Fields(`user customer contact person people member client subscriber patient employee student guest lead visitor
 		buyer applicant candidate donor attendee participant recipient passenger resident tenantuser player profile accountuser
+		doctor physician dentist nurse therapist teacher pupil tutor coach trainer instructor driver courier guardian
 		kunde kunden nutzer benutzer person mitglied mitarbeiter patient bewerber kontakt teilnehmer ansprechpartner
 		zakaznik uzivatel osoba kontakt clen zamestnanec klient pacient
 		client utilisateur personne membre abonne employe adherent usager`)
@@ -124,7 +125,7 @@ func detailWords() []string {
 // houseWords name tables of organisations and settings: an address in them is an office's.
 func houseWords() []string {
 	return strings.Fields(`store shop setting settings config configuration channel inbox company organization organisation supplier
-		vendor tenant template templates site plugin app oauth firma firmy unternehmen lieferant entreprise societe fournisseur
+		insurer vendor tenant template templates site plugin app oauth firma firmy unternehmen lieferant entreprise societe fournisseur
 		warehouse stock inventory provider webhook team group category currency country region state province language locale zone product variant brand
 		tax shipping role permission feature plan price migration migrations queue job jobs
 		land laender zeme produkt produkte pays produit`)

@@ -116,6 +116,7 @@ type view struct {
 	Reasons  []string // paragraphs of Reason
 	Erased   []counted
 	Masked   []counted
+	Partly   []counted // masked, and something personal in it stays
 	Coded    []counted // masked, and something in it pseudonymised only
 	Held     []counted
 	Shared   []counted
@@ -131,14 +132,19 @@ type view struct {
 type counted struct {
 	Collection string
 	Rows       int64
+	Remains    []string // fields that stay as they are
 }
 
-// String is "contacts: 1 entry".
+// String is "contacts: 1 entry", or "contacts: 2 entries, in which this stays: birth date".
 func (c counted) String() string {
-	if c.Rows == 1 {
-		return c.Collection + ": 1 entry"
+	entries := "1 entry"
+	if c.Rows != 1 {
+		entries = fmt.Sprintf("%d entries", c.Rows)
 	}
-	return fmt.Sprintf("%s: %d entries", c.Collection, c.Rows)
+	if len(c.Remains) > 0 {
+		entries += ", in which this stays: " + strings.Join(c.Remains, ", ")
+	}
+	return c.Collection + ": " + entries
 }
 
 func newView(l dsar.Letter) view {
@@ -171,19 +177,24 @@ func newView(l dsar.Letter) view {
 	v.Left = len(l.Kept) > 0
 	for _, f := range l.Findings {
 		v.Did = v.Did || f.Erased+f.Masked > 0
+		remains := l.Remains[f.Collection]
 		// What is pseudonymised is still the person's (recital 26).
-		v.Left = v.Left || f.Held+f.Kept+f.Shared+f.Stays > 0 || f.Masked > 0 && l.Coded[f.Collection]
+		v.Left = v.Left || f.Held+f.Kept+f.Shared+f.Stays > 0 || f.Masked > 0 && (l.Coded[f.Collection] || len(remains) > 0)
 		v.Later = v.Later || f.Held+f.Kept > 0
 		name, changed := inWords(f.Collection), &v.Masked
-		if l.Coded[f.Collection] {
+		switch {
+		case l.Coded[f.Collection]:
 			changed = &v.Coded
+		case len(remains) > 0:
+			changed = &v.Partly
 		}
 		for _, part := range []struct {
-			list *[]counted
-			rows int64
-		}{{&v.Erased, f.Erased}, {changed, f.Masked}, {&v.Held, f.Held}, {&v.Shared, f.Shared}, {&v.Stays, f.Stays}} {
+			list    *[]counted
+			rows    int64
+			remains []string
+		}{{&v.Erased, f.Erased, nil}, {changed, f.Masked, remains}, {&v.Held, f.Held, nil}, {&v.Shared, f.Shared, nil}, {&v.Stays, f.Stays, nil}} {
 			if part.rows > 0 {
-				*part.list = append(*part.list, counted{name, part.rows})
+				*part.list = append(*part.list, counted{name, part.rows, part.remains})
 			}
 		}
 	}

@@ -109,6 +109,26 @@ func TestPseudonymisedIsNotCalledRemoved(t *testing.T) {
 	}
 }
 
+// TestWhatRemainsInAnEntryIsNotCalledRemoved: a field that the map preserves in a
+// masked row is named, and the erasure is done in part.
+func TestWhatRemainsInAnEntryIsNotCalledRemoved(t *testing.T) {
+	t.Parallel()
+	l := letter("erased")
+	l.Findings, l.Kept = []source.Finding{{Collection: "shop.people", Rows: 1, Masked: 1}, {Collection: "shop.places", Rows: 2, Masked: 2}}, nil
+	l.Remains = map[string][]string{"shop.people": {"birth date", "gender"}}
+	r, flat, page := rendering(t, l)
+	if !strings.HasSuffix(r.Subject, "done in part") {
+		t.Errorf("expected the erasure to be done in part, got the subject %q", r.Subject)
+	}
+	for _, form := range []string{flat, oneLine(page.Find("body").Text())} {
+		for _, want := range []string{"with part of your personal data in it removed:", "people (shop): 1 entry, in which this stays: birth date, gender", "places (shop): 2 entries"} {
+			if !strings.Contains(form, want) {
+				t.Errorf("expected it to say %q, got:\n%s", want, form)
+			}
+		}
+	}
+}
+
 // TestRowsThatStayAreTold: what one that must stay names has a place of its own.
 func TestRowsThatStayAreTold(t *testing.T) {
 	t.Parallel()
@@ -157,7 +177,7 @@ func TestWhatBecameOfAnErasure(t *testing.T) {
 		"others use some": {func(l *dsar.Letter) {
 			l.Findings, l.Kept = []source.Finding{{Collection: "shop.people", Rows: 1, Erased: 1}, {Collection: "shop.places", Shared: 1}}, nil
 			l.Changed = true
-		}, "(no. 17): done in part", "Your request is done in part", "This is done in part.", []string{"places (shop): 1 entry: other people use them"}, []string{later}},
+		}, "(no. 17): done in part", "Your request is done in part", "This is done in part.", []string{"places (shop): 1 entry: other people use it, too, and it was left"}, []string{later}},
 		"some are named": {func(l *dsar.Letter) {
 			l.Findings, l.Kept = []source.Finding{{Collection: "shop.orders", Rows: 4, Erased: 1, Stays: 3}}, nil
 			l.Changed = true
@@ -172,13 +192,13 @@ func TestWhatBecameOfAnErasure(t *testing.T) {
 		"all is held": {func(l *dsar.Letter) {
 			l.Findings, l.Kept = []source.Finding{{Collection: "shop.people", Rows: 1, Held: 1}}, nil
 		}, "(no. 17): not possible yet", "Your request cannot be carried out yet", "This could not be done yet, and nothing was erased. You have a right to know why (Article 12(4) GDPR).",
-			[]string{"people (shop): 1 entry: they may not be erased yet", later, "how we answered"}, []string{"Article 19", "done.", "Copies in backups"}},
+			[]string{"people (shop): 1 entry: it may not be erased yet", later, "how we answered"}, []string{"Article 19", "done.", "Copies in backups"}},
 		"all is kept": {func(l *dsar.Letter) {
 			l.Findings, l.Kept = []source.Finding{{Collection: "shop.bills", Rows: 2, Kept: 2}}, law
 		}, "(no. 17): not possible yet", "Your request cannot be carried out yet", "This could not be done yet", []string{"because the law obliges us", later}, []string{"Article 19"}},
 		"all is others', too": {func(l *dsar.Letter) {
 			l.Findings, l.Kept = []source.Finding{{Collection: "shop.places", Shared: 1}}, nil
-		}, "(no. 17): not possible", "Your request could not be carried out", "This could not be done, and nothing was erased.", []string{"other people use them"}, []string{"Article 19", "yet", later}},
+		}, "(no. 17): not possible", "Your request could not be carried out", "This could not be done, and nothing was erased.", []string{"other people use it"}, []string{"Article 19", "yet", later}},
 	} {
 		l := letter("erased")
 		c.change(&l)

@@ -50,7 +50,7 @@ func TestHolds(t *testing.T) {
 	if h.Type != "email" || h.Value != "a@b.example" || h.Collection != "" || !h.Until.Equal(date(2027, 5, 31)) {
 		t.Errorf("expected a hold of one identity, got type %q, collection %q, until %s", h.Type, h.Collection, h.Until)
 	}
-	b.get("/holds").has(".flash", "Hold 3 stands")
+	b.get("/holds").has(".flash", "Hold 3 stands, but as the data are now it covers nothing")
 	b.post("/holds/1/release", nil).to("/holds")
 	b.post("/holds/77/release", nil).status(http.StatusNotFound)
 	s.retention.fail = errors.New("x")

@@ -127,6 +127,9 @@ func letterState(l dsar.LetterState) string {
 		}
 		return "Not accepted"
 	case "dropped":
+		if l.Nobody {
+			return "Not sent"
+		}
 		return "No longer needed"
 	}
 	return l.Status

@@ -94,6 +94,7 @@ type checking struct {
 	collections []*datamap.Collection
 	doubts      []Doubt
 	told        map[Doubt]bool
+	role        string // of the connection, quoted
 }
 
 func (k *checking) say(level, subject, sentence, do string) {
@@ -113,9 +114,10 @@ func (k *checking) server(ctx context.Context, conn *pgxpool.Conn) error {
 		Scan(&temp, &standby, &readOnly, &database, &user); err != nil {
 		return fmt.Errorf("ask for the rights held: %w", err)
 	}
+	k.role = pgx.Identifier{user}.Sanitize()
 	if !temp {
 		k.say(Wrong, k.s.name, "the role may not make temporary tables: exports and large erasures keep their keys in them",
-			"GRANT TEMPORARY ON DATABASE "+pgx.Identifier{database}.Sanitize()+" TO "+pgx.Identifier{user}.Sanitize())
+			"GRANT TEMPORARY ON DATABASE "+pgx.Identifier{database}.Sanitize()+" TO "+k.role)
 	}
 	if standby || readOnly {
 		k.say(Wrong, k.s.name, "the server takes no changes (a standby, or read only)", "connect to the primary")
@@ -185,7 +187,7 @@ func (k *checking) collection(c *datamap.Collection) {
 // is to be written is known by plans and rules, see Lacks.
 func (k *checking) rights(c *datamap.Collection, t *table) {
 	if !t.can["SELECT"] {
-		k.say(Wrong, c.FullName(), "the role lacks SELECT", "GRANT SELECT ON "+t.ident()+" TO the role of this source")
+		k.say(Wrong, c.FullName(), "the role lacks SELECT", "GRANT SELECT ON "+t.ident()+" TO "+k.role)
 	}
 }
 

@@ -137,6 +137,28 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// TestRightsNameTheRole: what lacks can be pasted as it is.
+func TestRightsNameTheRole(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE people (id bigint PRIMARY KEY, email text); CREATE TABLE orders (id bigint PRIMARY KEY, person bigint, note text)`)
+	as := asRole(t, pool, "GRANT USAGE ON SCHEMA public TO ROLE;")
+	s := sourceOf(t, as, "shop", postgres.Options{})
+	doubts, err := s.Check(t.Context(), mapOf(t, tenantMap))
+	if err != nil {
+		t.Fatal(err)
+	}
+	role, asked := as.Config().ConnConfig.RuntimeParams["role"], 0
+	for _, d := range doubts {
+		if strings.HasPrefix(d.Do, "GRANT SELECT ON ") && strings.HasSuffix(d.Do, ` TO "`+role+`"`) {
+			asked++
+		}
+	}
+	if asked != 2 {
+		t.Errorf("expected two statements that name the role %s, got %v", role, doubts)
+	}
+}
+
 // TestCheckNamesEveryColumnOfAKey: an index for a foreign key of several columns
 // holds them all, in the order of the key that they reference.
 func TestCheckNamesEveryColumnOfAKey(t *testing.T) {

@@ -54,7 +54,8 @@ func (c *carriage) roots(ctx context.Context, tx pg.DB, v variant) ([]source.Roo
 }
 
 // rootsOf lists one collection's. The columns read are those by which a person
-// is told from another; they are shown to the DPO, and letters go to them.
+// is told from another; they are shown to the DPO, and letters go to them. Equal
+// rows of a table without a key have one name, and are one root.
 func (c *carriage) rootsOf(ctx context.Context, tx pg.DB, at *stop, v variant) ([]source.Root, error) {
 	shown := personal(at)
 	st := c.p.statement(fmt.Sprintf("roots %d%s", at.i, v.name()), func() *statement {
@@ -67,7 +68,7 @@ func (c *carriage) rootsOf(ctx context.Context, tx pg.DB, at *stop, v variant) (
 			values = append(values, w.shown(at, f))
 		}
 		rows := "(" + w.reach(at, w.seedArms(at, v)) + ")"
-		return w.statement("SELECT " + keyText(at.tableIDs()) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
+		return w.statement("SELECT DISTINCT " + keyText(at.tableIDs()) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
 			strings.Join(values, ", ") + "]::text[] FROM " + at.t.ident() + " t WHERE " + w.these(at, rows, "true") +
 			fmt.Sprintf(" ORDER BY key LIMIT %d", source.MaxRoots))
 	})

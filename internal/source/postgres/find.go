@@ -134,9 +134,9 @@ func personal(at *stop) []*datamap.Field {
 }
 
 // shown is what row t, which a seed matched, holds of such a field. Of arrays it
-// is what stands in the elements that matched: the others are other people's. Of
-// several identities of a type there is the first one that matched; where none
-// did, only one that stands alone.
+// is what stands in the elements that matched: the others are other people's,
+// unless return_all_elements says that all are one's own. Of several identities of a
+// type there is one that matched; where none did, only one that stands alone.
 func (w *writer) shown(at *stop, f *datamap.Field) string {
 	c := at.t.at(f)
 	if c.place == nil || f.Parent == nil && c.place.in.class == classJSON {
@@ -152,11 +152,16 @@ func (w *writer) shown(at *stop, f *datamap.Field) string {
 	case w.divides(at, c):
 		return "NULL::text"
 	}
-	switch {
+	each := " FROM unnest(" + values + ") AS e(v))"
+	alone := "CASE WHEN count(DISTINCT e.v) = 1 THEN min(e.v) END"
+	switch seed := slices.IndexFunc(at.visit.Seeds, func(s datamap.PlanSeed) bool { return s.Field == f }); {
 	case f.Identity == "":
-		return "(SELECT string_agg(DISTINCT e.v, ', ') FROM unnest(" + values + ") AS e(v))"
+		return "(SELECT string_agg(DISTINCT e.v, ', ')" + each
+	case seed >= 0 && undivided(f):
+		as, test := w.seedValues(at.visit.Seeds[seed])
+		return "(SELECT coalesce(min(e.v) FILTER (WHERE " + test("e.v") + " = ANY(" + as + ")), " + alone + ")" + each
 	case told:
 		return "(" + values + ")[1]"
 	}
-	return "(SELECT min(e.v) FROM unnest(" + values + ") AS e(v) HAVING count(DISTINCT e.v) = 1)"
+	return "(SELECT " + alone + each
 }

@@ -34,7 +34,7 @@ func (b *inscription) visit(v *Visit) {
 	b.texts(c.EraseAfter)
 	for _, f := range c.AllFields() {
 		b.text("field", f.LocalName(), f.DataType, string(f.Match), f.Identity, f.Request, f.Object)
-		b.flags(f.PrimaryKey, f.Array, f.AllElements, f.Redact, f.Mentions)
+		b.flags(f.PrimaryKey, f.Array, f.Inferred, f.AllElements, f.Redact, f.Mentions)
 		b.number(f.Length)
 	}
 	for _, k := range c.Keeps {

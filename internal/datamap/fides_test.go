@@ -65,13 +65,33 @@ func TestOneMistakeIsOneError(t *testing.T) {
 		frame + "  - orders\n":                 "error: map1.yaml:7:5: a collection must be a mapping of keys to values",
 		frame + "- shop\n":                     "error: map1.yaml:7:3: a dataset must be a mapping of keys to values",
 		frame + "data_category: [user.shoe]\n": "error: map1.yaml:7:17: a data category must be a mapping of keys to values",
-		frame + "    - {name: f, fides_meta: {references: [shop.c.id]}}\n": "error: map1.yaml:7:43: a reference must be a mapping of keys to values",
+		frame + "    - {name: f, fides_meta: {identity: [email, phone]}}\n":                                   "error: map1.yaml:7:30: identity must be text",
+		frame + "    - {name: f, fides_meta: {custom_request_field: {a: b}}}\n":                               "error: map1.yaml:7:30: custom_request_field must be text",
+		frame + "    - {name: f, fides_meta: {masking_strategy_override: hash}}\n":                            "error: map1.yaml:7:30: masking_strategy_override must be a mapping of keys to values",
+		frame + "    - {name: f, fides_meta: {masking_strategy_override: {strategy: HASH}}}\n":                "error: map1.yaml:7:58: unknown masking strategy \"HASH\"; did you mean \"hash\"?",
+		frame + "    - {name: f, fides_meta: {references: [{dataset: crm, field: c.id, direction: from}]}}\n": "error: map1.yaml:7:44: unknown dataset \"crm\"; the file that holds it has to be listed under datamap, too",
+		frame + "    - {name: f, fides_meta: {references: [shop.c.id]}}\n":                                    "error: map1.yaml:7:43: a reference must be a mapping of keys to values",
 		frame + "    - {name: f, fides_meta: {references: [{dataset: shpo, field: c.id, direction: form}]}}\n": "error: map1.yaml:7:44: unknown dataset \"shpo\"; did you mean \"shop\"?\n" +
 			"error: map1.yaml:7:72: direction must be from or to; without it the reference is followed from whichever end is reached first",
 	} {
 		m, problems := parseText(t, ParseOptions{}, text)
 		if got := strings.Join(problems, "\n"); m != nil || got != want {
 			t.Errorf("expected\n%s\ngot\n%s", want, got)
+		}
+	}
+}
+
+// A file that was emptied (a disk that was full, a download that failed) takes its
+// tables out of the map: it is told.
+func TestAnEmptyFileIsTold(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "# nothing\n", "---\n...\n", "~\n"} {
+		m, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, onField("read_only: true"), text)
+		if said := strings.Join(problems, "\n"); m == nil || !strings.Contains(said, "warning: map2.yaml:1:1: the file is empty") {
+			t.Errorf("%q: expected a warning, got %q", text, said)
+		}
+		if _, alone := parseText(t, ParseOptions{}, text); len(alone) != 1 {
+			t.Errorf("%q alone: expected one error, got %q", text, alone)
 		}
 	}
 }

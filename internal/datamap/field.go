@@ -40,7 +40,7 @@ func (p *mapReader) field(r *reader, item pair, c *Collection, parent *Field) {
 		switch f.DataType {
 		case "":
 			if !said.wrongType {
-				f.DataType = "object" // as Fideslang infers it
+				f.DataType, f.Inferred = "object", true // as Fideslang infers it
 			}
 		case "object":
 		default:

@@ -80,7 +80,7 @@ func (p *mapReader) dataType(r *reader, q pair) (element string, array, wrong bo
 	t := r.text(q)
 	element, array = strings.CutSuffix(t, "[]")
 	if t != "" && !slices.Contains(dataTypes(), element) {
-		r.out.fail(q.pos, "unknown data_type %q%s", t, r.out.didYouMean(element, slices.Values(dataTypes())))
+		r.out.fail(q.pos, "unknown data_type %q%s", t, r.out.meantOr(element, slices.Values(dataTypes()), "known are "+strings.Join(dataTypes(), ", ")+", each also with []"))
 		return "", array, true
 	}
 	return element, array, false

@@ -27,7 +27,7 @@ func Gaps(m *Map) []Problem {
 // unsaid lists what the collections of a dataset do not say and letters need;
 // what many of them lack is said once, of the dataset, which may say it for all.
 func unsaid(d *Dataset) (list []Problem) {
-	const many = 3
+	const many, named = 3, 20
 	var order []string
 	by := make(map[string][]*Collection) // what lacks -> where
 	for _, c := range d.Collections {
@@ -64,6 +64,9 @@ func unsaid(d *Dataset) (list []Problem) {
 			var names []string
 			for _, c := range of {
 				names = append(names, c.Name)
+			}
+			if len(names) > named {
+				names = append(names[:named], fmt.Sprintf("and %d more", len(of)-named))
 			}
 			list = append(list, Problem{Pos: d.Pos, Warning: true, Message: fmt.Sprintf("%d collections of %s do not say %s: letters will lack it; what the dataset says goes for all of them: %s",
 				len(of), d.Key, what, strings.Join(names, ", "))})

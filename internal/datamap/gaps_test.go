@@ -73,6 +73,9 @@ func TestGapsOfManyCollections(t *testing.T) {
 	for n, want := range map[int][]string{
 		2: {"shop.t0 does not say its legal basis", "shop.t1 does not say its legal basis"},
 		5: {"5 collections of shop do not say its legal basis (lethe: {basis: …}), what it is used for (data_uses), where it comes from (lethe: {origin: …}): letters will lack it; what the dataset says goes for all of them: t0, t1, t2, t3, t4"},
+		// An old map of Fides has thousands: twenty are named.
+		3000: {"3000 collections of shop do not say its legal basis (lethe: {basis: …}), what it is used for (data_uses), where it comes from (lethe: {origin: …}): letters will lack it; what the dataset says goes for all of them: " +
+			"t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15, t16, t17, t18, t19, and 2980 more"},
 	} {
 		text := "dataset:\n- fides_key: shop\n  collections:\n"
 		for i := range n {

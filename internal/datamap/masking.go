@@ -82,7 +82,7 @@ func (p *mapReader) masking(r *reader, override pair) *Masking {
 		r.out.fail(pos, "masking_strategy_override needs a strategy")
 		return nil
 	case !slices.Contains(strategies(), m.Strategy):
-		r.out.fail(pos, "unknown masking strategy %q%s", m.Strategy, r.out.didYouMean(m.Strategy, slices.Values(strategies())))
+		r.out.fail(pos, "unknown masking strategy %q%s", m.Strategy, r.out.meantOr(m.Strategy, slices.Values(strategies()), "known are "+strings.Join(strategies(), ", ")))
 		return nil
 	}
 	p.configuration(r, configuration, pos, m)

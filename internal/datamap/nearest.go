@@ -3,6 +3,7 @@ package datamap
 import (
 	"iter"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -15,6 +16,14 @@ const maxGuesses = 60
 // iteration order does not show.
 func (p *problems) didYouMean(word string, candidates iter.Seq[string]) string {
 	return p.guess(func() (string, bool) { return nearest(word, candidates) })
+}
+
+// meantOr is didYouMean with another hint where nothing is near.
+func (p *problems) meantOr(word string, candidates iter.Seq[string], hint string) string {
+	if meant := p.didYouMean(word, candidates); meant != "" {
+		return meant
+	}
+	return "; " + hint
 }
 
 func (p *problems) guess(look func() (string, bool)) string {
@@ -35,13 +44,13 @@ func nearest(word string, candidates iter.Seq[string]) (string, bool) {
 	// A third of the word may be wrong, at most three letters: beyond that a
 	// suggestion misleads more than it helps.
 	limit := min(3, max(1, utf8.RuneCountInString(word)/3))
-	best, found, runes := "", false, []rune(word)
+	best, found, runes := "", false, []rune(strings.ToLower(word))
 	for c := range candidates {
 		d := len(c) - len(word)
 		if d > 4*limit || -d > 4*limit || len(c) > 100 {
 			continue
 		}
-		got := distance(runes, []rune(c))
+		got := distance(runes, []rune(strings.ToLower(c)))
 		if got < limit || got == limit && (!found || c < best) {
 			best, found, limit = c, true, got
 		}

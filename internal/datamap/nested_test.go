@@ -127,6 +127,7 @@ func TestDigestKnowsTheNewWords(t *testing.T) {
 	}
 	for name, change := range map[string]func(c *Collection){
 		"an array":           func(c *Collection) { c.Field("tags").Array = false },
+		"a guess":            func(c *Collection) { c.Field("profile").Inferred = !c.Field("profile").Inferred },
 		"all elements":       func(c *Collection) { c.Field("tags").AllElements = true },
 		"a request's field":  func(c *Collection) { c.Field("profile").Fields[1].Request = "x" },
 		"redaction":          func(c *Collection) { c.Field("referee").Redact = false },

@@ -55,6 +55,11 @@ func Parse(files []File, o ParseOptions) (*Map, []Problem) {
 		}
 		p.out.fail(pos, "the data map has no dataset; start with `dataset:` and a list")
 	}
+	if len(p.m.Datasets) > 0 {
+		for _, name := range p.empty {
+			p.out.warn(Pos{name, 1, 1}, "the file is empty: no table that stood in it is found, given or erased")
+		}
+	}
 	p.resolve()
 	p.m.Categories = slices.Sorted(maps.Keys(p.own))
 	list := p.out.sorted(files)
@@ -92,6 +97,7 @@ type mapReader struct {
 	allOfs   []saidAllOf
 	own      map[string]bool // data categories of the map itself
 	used     []word          // data categories to be checked
+	empty    []string        // files in which nothing stands
 	after    []func()        // checks that need every file read
 	pending  []pendingReference
 	withs    []saidWith
@@ -106,10 +112,12 @@ func (p *mapReader) file(f File) {
 		return
 	}
 	r := &reader{file: f.Name, out: p.out}
+	said := false
 	for _, doc := range tree.Docs {
 		if isNull(doc.Body) {
 			continue
 		}
+		said = true
 		body := pair{key: "the file", pos: Pos{f.Name, r.pos(doc.Body).Line, 1}, value: doc.Body}
 		for _, q := range r.pairs(body, topKeys()) {
 			items, _ := r.list(q)
@@ -122,6 +130,9 @@ func (p *mapReader) file(f File) {
 				}
 			}
 		}
+	}
+	if !said {
+		p.empty = append(p.empty, f.Name)
 	}
 }
 

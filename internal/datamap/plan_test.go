@@ -394,7 +394,8 @@ func TestPolicyErrors(t *testing.T) {
 	for want, p := range map[string]Policy{
 		`unknown kind "rectify"`: {Name: "p", Kind: "rectify", Rules: []PolicyRule{{}}},
 		"has no rules":           {Name: "p", Kind: Access},
-		`category "user.nmae" is not in the taxonomy; did you mean "user.name"?`: {Name: "p", Kind: Access, Rules: []PolicyRule{{Categories: []string{"user.nmae"}}}},
+		`did you mean "user.name"?, category "user.nosuch" is not in the taxonomy`: {Name: "p", Kind: Access, Rules: []PolicyRule{{Categories: []string{"user.nmae"}}, {Categories: []string{"user.nosuch"}}}},
+		`category "user.nmae" is not in the taxonomy; did you mean "user.name"?`:   {Name: "p", Kind: Access, Rules: []PolicyRule{{Categories: []string{"user.nmae"}}}},
 		`unknown algorithm "MD5"`:                                      {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "hash", Algorithm: "MD5"}}}},
 		"only an erasure masks; access and export may say links: omit": {Name: "p", Kind: Access, Links: LinksMask, Rules: []PolicyRule{{}}},
 		`unknown masking strategy "erase"`:                             {Name: "p", Kind: Erasure, Rules: []PolicyRule{{Strategy: &Masking{Strategy: "erase"}}}},

@@ -18,7 +18,9 @@ func Plannable(m *Map, policies ...Policy) (list []Problem) {
 			"say fides_meta: {identity: email} where people are recognised"}}
 	}
 	targeted := map[*Collection][]string{}
-	for _, p := range append([]Policy{Builtin(Access), Builtin(Export), Builtin(Erasure)}, policies...) {
+	policies = append([]Policy{Builtin(Access), Builtin(Export), Builtin(Erasure)}, policies...)
+	list = beside(m, policies)
+	for _, p := range policies {
 		for _, c := range g.lost(p) {
 			targeted[c] = append(targeted[c], p.Name)
 		}
@@ -37,5 +39,26 @@ func Plannable(m *Map, policies ...Policy) (list []Problem) {
 	slices.SortFunc(list, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Message, b.Message))
 	})
+	return list
+}
+
+// beside lists the map's own categories that stand neither below user nor below
+// system, and that no erasure targets: what has them stays, though it may be a person's.
+func beside(m *Map, policies []Policy) (list []Problem) {
+	told := map[string]bool{}
+	for _, c := range m.collections() {
+		for _, f := range c.AllFields() {
+			if c.Skip || c.Delete || slices.ContainsFunc(policies, func(p Policy) bool { return p.Kind == Erasure && p.rule(f) != nil }) {
+				continue
+			}
+			for _, own := range f.whole {
+				if !told[own] && slices.Contains(m.Categories, own) && !CategoryMatches("system", own) {
+					told[own] = true
+					list = append(list, Problem{Pos: f.Pos, Warning: true, Message: fmt.Sprintf(
+						"category %q is the map's own and does not stand below user, so that no erasure takes %s; call it user.…, or name it in a policy", own, f.FullName())})
+				}
+			}
+		}
+	}
 	return list
 }

@@ -86,3 +86,30 @@ dataset:
 		t.Errorf("expected an order that cannot be, got %v", list)
 	}
 }
+
+// Categories of one's own that no erasure targets are told once, where they stand
+// first; a policy of one's own may target them.
+func TestOwnCategoriesBesideUser(t *testing.T) {
+	t.Parallel()
+	m := mustParse(t, `
+data_category: [{fides_key: client.shoe}, {fides_key: user.shoe}, {fides_key: system.pump}]
+dataset:
+  - fides_key: shop
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: left, data_categories: [client.shoe]}
+          - {name: right, data_categories: [client.shoe]}
+          - {name: both, data_categories: [client.shoe, user.shoe]}
+          - {name: pump, data_categories: [system.pump]}
+`)
+	list := Plannable(m)
+	if len(list) != 1 || !list[0].Warning || list[0].Pos.Line != 10 || !strings.Contains(list[0].Message, `category "client.shoe" is the map's own and does not stand below user`) {
+		t.Errorf("expected one warning, of the first field, got %v", list)
+	}
+	if list = Plannable(m, Policy{Name: "clients", Kind: Erasure, Rules: []PolicyRule{{Categories: []string{"client"}}}}); len(list) > 0 {
+		t.Errorf("expected what a policy targets to be no matter, got %v", list)
+	}
+}

@@ -3,6 +3,7 @@ package datamap
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // personal is the root of the categories of personal data: what the built-in
@@ -42,13 +43,14 @@ func CheckPolicy(m *Map, p Policy) error {
 	case p.Links != LinksDefault && p.Links != LinksOmit && p.Links != LinksMask:
 		return fmt.Errorf("policy %q: unknown links %q; known are omit and mask", p.Name, p.Links)
 	}
+	var unknown []string
 	for _, rule := range p.Rules {
 		for _, c := range rule.Categories {
 			if known, near := KnownCategory(m, c); !known {
 				if near != "" {
 					near = fmt.Sprintf("; did you mean %q?", near)
 				}
-				return fmt.Errorf("policy %q: category %q is not in the taxonomy%s", p.Name, c, near)
+				unknown = append(unknown, fmt.Sprintf("category %q is not in the taxonomy%s", c, near))
 			}
 		}
 		if p.Kind != Erasure && rule.Strategy != nil {
@@ -57,6 +59,9 @@ func CheckPolicy(m *Map, p Policy) error {
 		if err := maskingProblem(rule.Strategy); err != nil {
 			return fmt.Errorf("policy %q: %w", p.Name, err)
 		}
+	}
+	if len(unknown) > 0 {
+		return fmt.Errorf("policy %q: %s", p.Name, strings.Join(unknown, ", "))
 	}
 	return nil
 }

@@ -15,10 +15,23 @@ type problems struct {
 	list    []Problem
 	dropped int
 	guesses int // suggestions made so far, see nearest
+	shapes  map[Pos]bool
 }
 
 func (p *problems) fail(pos Pos, format string, args ...any) {
-	p.add(Problem{Pos: pos, Message: fmt.Sprintf(format, args...)})
+	if !p.shapes[pos] {
+		p.add(Problem{Pos: pos, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+// misshapen is fail for a value of the wrong shape: text where a list is wanted.
+// What is wrong with it beyond that follows from it, and is not told.
+func (p *problems) misshapen(pos Pos, format string, args ...any) {
+	p.fail(pos, format, args...)
+	if p.shapes == nil {
+		p.shapes = make(map[Pos]bool)
+	}
+	p.shapes[pos] = true
 }
 
 func (p *problems) warn(pos Pos, format string, args ...any) {

@@ -101,7 +101,7 @@ func (p *mapReader) source(d *Dataset) {
 func (p *mapReader) needDataset(name string, pos Pos) *Dataset {
 	d := p.datasets[name]
 	if d == nil {
-		p.out.fail(pos, "unknown dataset %q%s", name, p.out.didYouMean(name, maps.Keys(p.datasets)))
+		p.out.fail(pos, "unknown dataset %q%s", name, p.out.meantOr(name, maps.Keys(p.datasets), "the file that holds it has to be listed under datamap, too"))
 	}
 	return d
 }

@@ -162,6 +162,7 @@ type Field struct {
 	ReadOnly    bool
 	References  []*Reference
 	DataType    string // string, integer, float, boolean, object, object_id, or ""; of an array, its elements'
+	Inferred    bool   // nobody said object, it follows from the fields below: it may be an array of them, too
 	Length      int    // 0: none
 	Masking     *Masking
 	ProvidedBy  string // "subject": what Art. 20 covers; else ""

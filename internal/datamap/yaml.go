@@ -73,7 +73,7 @@ func (r *reader) mapping(n ast.Node, owner Pos, what string) ([]pair, bool) {
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{t}
 	default:
-		r.out.fail(owner, "%s must be a mapping of keys to values", what)
+		r.out.misshapen(owner, "%s must be a mapping of keys to values", what)
 		return nil, false
 	}
 	pairs := make([]pair, 0, len(values))
@@ -110,7 +110,7 @@ func (r *reader) shaped(item pair, k levelKeys) bool {
 	case *ast.MappingNode, *ast.MappingValueNode, *ast.NullNode, nil:
 		return true
 	}
-	r.out.fail(item.pos, "%s must be a mapping of keys to values", k.what)
+	r.out.misshapen(item.pos, "%s must be a mapping of keys to values", k.what)
 	return false
 }
 
@@ -121,7 +121,7 @@ func (r *reader) list(p pair) ([]ast.Node, bool) {
 	}
 	s, ok := bare(p.value).(*ast.SequenceNode)
 	if !ok {
-		r.out.fail(p.pos, "%s must be a list", p.key)
+		r.out.misshapen(p.pos, "%s must be a list", p.key)
 		return nil, false
 	}
 	return s.Values, true
@@ -147,7 +147,7 @@ func (r *reader) text(p pair) string {
 	}
 	s, ok := scalar(p.value)
 	if !ok {
-		r.out.fail(p.pos, "%s must be text", p.key)
+		r.out.misshapen(p.pos, "%s must be text", p.key)
 		return ""
 	}
 	return strings.TrimSpace(s)
@@ -176,7 +176,7 @@ func (r *reader) words(p pair) []word {
 			if item != nil {
 				pos = r.pos(item)
 			}
-			r.out.fail(pos, "each item of %s must be text", p.key)
+			r.out.misshapen(pos, "each item of %s must be text", p.key)
 			continue
 		}
 		list = append(list, word{s, r.pos(item)})
@@ -208,7 +208,7 @@ func (r *reader) flag(p pair) bool {
 	case "false", "no", "off":
 		return false
 	}
-	r.out.fail(p.pos, "%s must be true or false", p.key)
+	r.out.misshapen(p.pos, "%s must be true or false", p.key)
 	return false
 }
 
@@ -220,7 +220,7 @@ func (r *reader) number(p pair, low, high int) int {
 	s, _ := scalar(p.value)
 	n, err := strconv.Atoi(s)
 	if err != nil || n < low || n > high {
-		r.out.fail(p.pos, "%s must be a whole number from %d to %d", p.key, low, high)
+		r.out.misshapen(p.pos, "%s must be a whole number from %d to %d", p.key, low, high)
 		return 0
 	}
 	return n

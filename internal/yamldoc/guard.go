@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -40,8 +41,10 @@ func TokensWithin(file string, data []byte, limit int) (token.Tokens, []Problem)
 		return nil, start(fmt.Sprintf("the file is larger than %d MiB", limit))
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
-		return nil, start("the file is not UTF-8 text")
+	if i := noText(data); i >= 0 {
+		p := Problem{File: file, Line: 1 + bytes.Count(data[:i], []byte("\n")), Message: "the file is not UTF-8 text; save it as UTF-8"}
+		p.Column = 1 + utf8.RuneCount(data[bytes.LastIndexByte(data[:i], '\n')+1:i])
+		return nil, []Problem{p}
 	}
 	// The library counts some lines twice that end in CR LF. To YAML both are one break.
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
@@ -53,6 +56,18 @@ func TokensWithin(file string, data []byte, limit int) (token.Tokens, []Problem)
 		return nil, []Problem{at(file, tk, message)}
 	}
 	return tokens, nil
+}
+
+// noText is the first byte that is no UTF-8, or NUL, which no text holds; -1 if there is none.
+func noText(data []byte) int {
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == 0 || r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
 }
 
 // Parse makes a syntax tree of tokens. A key that stands twice is left to the
@@ -71,9 +86,30 @@ func Parse(file string, tokens token.Tokens) (tree *ast.File, problem *Problem) 
 	p := Problem{File: file, Line: 1, Column: 1, Message: unreadable}
 	var y yaml.Error
 	if errors.As(err, &y) {
-		p = at(file, y.GetToken(), unreadable)
+		p = at(file, y.GetToken(), unreadable+hint(y.GetMessage()))
 	}
 	return nil, &p
+}
+
+// hint says what mostly lies behind a message of the YAML library.
+func hint(message string) string {
+	for _, h := range []struct{ of, says string }{
+		{"mapping value is not allowed", "a text that holds a colon and a space needs quotes, or a line here or below is indented too far"},
+		{"value is not allowed in this context", "the line is indented by too many or too few spaces, or a text goes on behind its quotes"},
+		{"unexpected key name", "a key needs a colon and a space behind it"},
+		{"non-map value is specified", "a key needs a colon and a space behind it"},
+		{"must be specified", "a comma or a closing bracket is missing before this"},
+		{"could not find flow map", "this brace is not closed"},
+		{"sequence end token", "this bracket is not closed"},
+		{"could not find end character", "this quotation mark is not closed"},
+		{"is a reserved character", "a text that begins like this needs quotes"},
+		{"unknown escape character", "in double quotes a backslash means something else; use single quotes"},
+	} {
+		if strings.Contains(message, h.of) {
+			return ": " + h.says
+		}
+	}
+	return ""
 }
 
 // blockText is the end of a line that begins a block of text (description: |), whose

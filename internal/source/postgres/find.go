@@ -54,7 +54,8 @@ func (c *carriage) roots(ctx context.Context, tx pg.DB, v variant) ([]source.Roo
 }
 
 // rootsOf lists one collection's. The columns read are those by which a person
-// is told from another; they are shown to the DPO, and letters go to them.
+// is told from another; they are shown to the DPO, and letters go to them. Equal
+// rows of a table without a key have one name, and are one root.
 func (c *carriage) rootsOf(ctx context.Context, tx pg.DB, at *stop, v variant) ([]source.Root, error) {
 	shown := personal(at)
 	st := c.p.statement(fmt.Sprintf("roots %d%s", at.i, v.name()), func() *statement {
@@ -67,7 +68,7 @@ func (c *carriage) rootsOf(ctx context.Context, tx pg.DB, at *stop, v variant) (
 			values = append(values, w.shown(at, f))
 		}
 		rows := "(" + w.reach(at, w.seedArms(at, v)) + ")"
-		return w.statement("SELECT " + keyText(at.tableIDs()) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
+		return w.statement("SELECT DISTINCT " + keyText(at.tableIDs()) + " AS key, ARRAY[" + strings.Join(matched, ", ") + "]::bool[], ARRAY[" +
 			strings.Join(values, ", ") + "]::text[] FROM " + at.t.ident() + " t WHERE " + w.these(at, rows, "true") +
 			fmt.Sprintf(" ORDER BY key LIMIT %d", source.MaxRoots))
 	})
@@ -133,9 +134,9 @@ func personal(at *stop) []*datamap.Field {
 }
 
 // shown is what row t, which a seed matched, holds of such a field. Of arrays it
-// is what stands in the elements that matched: the others are other people's. Of
-// several identities of a type there is the first one that matched; where none
-// did, only one that stands alone.
+// is what stands in the elements that matched: the others are other people's,
+// unless return_all_elements says that all are one's own. Of several identities of a
+// type there is one that matched; where none did, only one that stands alone.
 func (w *writer) shown(at *stop, f *datamap.Field) string {
 	c := at.t.at(f)
 	if c.place == nil || f.Parent == nil && c.place.in.class == classJSON {
@@ -151,11 +152,16 @@ func (w *writer) shown(at *stop, f *datamap.Field) string {
 	case w.divides(at, c):
 		return "NULL::text"
 	}
-	switch {
+	each := " FROM unnest(" + values + ") AS e(v))"
+	alone := "CASE WHEN count(DISTINCT e.v) = 1 THEN min(e.v) END"
+	switch seed := slices.IndexFunc(at.visit.Seeds, func(s datamap.PlanSeed) bool { return s.Field == f }); {
 	case f.Identity == "":
-		return "(SELECT string_agg(DISTINCT e.v, ', ') FROM unnest(" + values + ") AS e(v))"
+		return "(SELECT string_agg(DISTINCT e.v, ', ')" + each
+	case seed >= 0 && undivided(f):
+		as, test := w.seedValues(at.visit.Seeds[seed])
+		return "(SELECT coalesce(min(e.v) FILTER (WHERE " + test("e.v") + " = ANY(" + as + ")), " + alone + ")" + each
 	case told:
 		return "(" + values + ")[1]"
 	}
-	return "(SELECT min(e.v) FROM unnest(" + values + ") AS e(v) HAVING count(DISTINCT e.v) = 1)"
+	return "(SELECT " + alone + each
 }

@@ -200,7 +200,8 @@ func TestRootsInDocuments(t *testing.T) {
 	t.Parallel()
 	ways(t, hotelSchema+`
 ALTER TABLE bookings ADD mails text[];
-UPDATE bookings SET mails = '{BEN@x.example,Ann@x.example}' WHERE id = 10;`, hotelIndexes, func(t *testing.T, pool *pgxpool.Pool, o postgres.Options) {
+ALTER TABLE bookings ADD own text[];
+UPDATE bookings SET mails = '{BEN@x.example,Ann@x.example}', own = '{old@x.example,Ben@x.example}' WHERE id = 10;`, hotelIndexes, func(t *testing.T, pool *pgxpool.Pool, o postgres.Options) {
 		m := mapOf(t, `
 dataset:
   - fides_key: hotel
@@ -214,11 +215,13 @@ dataset:
               - {name: card, data_categories: [user.name]}
               - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
           - {name: mails, data_categories: [user.contact.email], fides_meta: {data_type: "string[]", identity: other}, lethe: {match: fold}}
+          - {name: own, data_categories: [user.contact.email], fides_meta: {data_type: "string[]", identity: third, return_all_elements: true}, lethe: {match: fold}}
 `)
 		s := sourceOf(t, pool, "hotel", o)
-		for _, c := range []struct{ seed, name, email, other string }{
-			{"email", "c-ben", "ben@x.example", ""},
-			{"other", "c-ann, c-ben", "", "BEN@x.example"}, // by that way the party is not told apart,
+		for _, c := range []struct{ seed, name, email, other, third string }{
+			{"email", "c-ben", "ben@x.example", "", ""},
+			{"other", "c-ann, c-ben", "", "BEN@x.example", ""}, // by that way the party is not told apart,
+			{"third", "c-ann, c-ben", "", "", "Ben@x.example"},
 		} {
 			found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, c.seed), Seeds: seeds(c.seed, "ben@x.example")})
 			if err != nil {
@@ -228,7 +231,7 @@ dataset:
 				t.Fatalf("expected one row, got %+v", found.Roots)
 			}
 			r := found.Roots[0]
-			if r.Person["party.card"] != c.name || r.Stored["email"] != c.email || r.Stored["other"] != c.other {
+			if r.Person["party.card"] != c.name || r.Stored["email"] != c.email || r.Stored["other"] != c.other || r.Stored["third"] != c.third {
 				t.Errorf("by %s: expected %+v, got %+v", c.seed, c, r)
 			}
 		}

@@ -57,7 +57,7 @@ func declaredSingle(f *datamap.Field) bool {
 		return false
 	}
 	for ; f != nil; f = f.Parent {
-		if f.DataType == "" || f.Array {
+		if f.DataType == "" || f.Inferred || f.Array {
 			return false
 		}
 	}

@@ -389,3 +389,35 @@ dataset:
 		}
 	})
 }
+
+// Equal rows of a table without a key have one name: they are one root, alone
+// and among many, counted as often as they stand there.
+func TestEqualRowsAreOneRoot(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE visits (email text, day date); INSERT INTO visits VALUES ('a@x.example', '2026-01-01'), ('a@x.example', '2026-01-01'),
+			('a@x.example', '2026-01-02'), ('b@x.example', '2026-01-01')`)
+		m := mapOf(t, `
+dataset:
+  - fides_key: zoo
+    lethe: {source: zoo, basis: f}
+    collections: [{name: visits, fields: [{name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}, {name: day}]}]
+`)
+		s := sourceOf(t, pool, "zoo", o)
+		walk := source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")}
+		alone, err := s.Find(t.Context(), walk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range []*source.Found{&alone, s.FindMany(t.Context(), []source.Walk{walk, walk})[0]} {
+			if found != nil && (len(found.Roots) != 2 || found.Findings[0].Rows != 3) {
+				t.Errorf("expected three rows under two names, got %+v of %+v", found.Roots, found.Findings)
+			}
+		}
+		walk = source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: walk.Seeds, Restricted: true, Roots: []source.RowKey{alone.Roots[0].RowKey, alone.Roots[1].RowKey}}
+		if done, err := s.Erase(t.Context(), walk, source.Holds{}, noNote); err != nil || done.Findings[0].Masked != 3 {
+			t.Errorf("expected all three to be masked, got %+v, %v", done.Findings, err)
+		}
+	})
+}

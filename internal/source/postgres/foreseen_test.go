@@ -1,0 +1,69 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// What check says of a schema, and what an erasure then meets there.
+
+// foreseen makes tables, and gives what check says of the collections as one text
+// and what an erasure of a@x.example comes to.
+func foreseen(t *testing.T, tables, collections string) (said string, pool *pgxpool.Pool, erased error) {
+	t.Helper()
+	pool = pgtest.Empty(t)
+	pgtest.Exec(t, pool, tables)
+	m := mapOf(t, "dataset:\n  - fides_key: w\n    lethe: {source: w, basis: f}\n    collections:\n"+collections)
+	s := sourceOf(t, pool, "w", postgres.Options{})
+	doubts, err := s.Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, d := range doubts {
+		all.WriteString(d.Level + " " + d.Subject + ": " + d.Sentence + " " + d.Do + "\n")
+	}
+	_, erased = s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote)
+	return all.String(), pool, erased
+}
+
+// TestCheckOfConstraintsOverSeveralColumns: one whose columns all come out the same
+// in every row is told; of others the row decides.
+func TestCheckOfConstraintsOverSeveralColumns(t *testing.T) {
+	t.Parallel()
+	said, _, err := foreseen(t, `
+		CREATE TABLE people (id int PRIMARY KEY, email text, phone text, name text NOT NULL, nick text NOT NULL, born date, died date,
+		  CONSTRAINT reachable CHECK (email IS NOT NULL OR phone IS NOT NULL), CONSTRAINT differ CHECK (name <> nick),
+		  CONSTRAINT known CHECK (id > 0 OR email IS NOT NULL), CONSTRAINT life CHECK (born < died));
+		INSERT INTO people VALUES (1, 'a@x.example', '1', 'Ada', 'A');`, `
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: phone, data_categories: [user.contact.phone_number]}
+          - {name: name, data_categories: [user.name], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: x}}}}
+          - {name: nick, data_categories: [user.name], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: y}}}}
+          - {name: born, data_categories: [user.demographic], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: 2020-01-01}}}}
+          - {name: died, data_categories: [user.demographic], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: 2020-01-01}}}}
+`)
+	for _, want := range []string{"wrong w.people.email: an erasure cannot mask it: the constraint reachable refuses the masked value beside that of phone", "wrong w.people.phone: "} {
+		if !strings.Contains(said, want) {
+			t.Errorf("expected check to say %q, it said\n%s", want, said)
+		}
+	}
+	for _, other := range []string{"differ", "known", "life"} {
+		if strings.Contains(said, "constraint "+other) {
+			t.Errorf("expected nothing to be said of the constraint %s:\n%s", other, said)
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "reachable") {
+		t.Errorf("expected the erasure to fail of the constraint, got %v", err)
+	}
+}

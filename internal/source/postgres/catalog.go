@@ -76,6 +76,7 @@ type fkey struct {
 	action        string   // ON DELETE: a (no action), r (restrict), c (cascade), n (set null), d (set default)
 	deferred      bool     // checked at commit unless told otherwise
 	full          bool     // MATCH FULL
+	follows       bool     // ON UPDATE CASCADE
 }
 
 // takes tells whether deleting the parent changes the child by itself.
@@ -310,7 +311,7 @@ func (c *catalogue) with(oid uint32) []*table {
 // tables that hold them, mapped or not. Those that Postgres makes for the partitions of a table (conparentid) say the same again.
 func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT k.conname::text, k.conrelid, k.confrelid, k.confdeltype::text, k.condeferred, k.confmatchtype = 'f',
+		SELECT k.conname::text, k.conrelid, k.confrelid, k.confdeltype::text, k.condeferred, k.confmatchtype = 'f', k.confupdtype = 'c',
 		       n.nspname::text, r.relname::text, r.relkind::text,
 		       (SELECT array_agg(a.attname::text ORDER BY p.i) FROM unnest(k.conkey) WITH ORDINALITY AS p(num, i)
 		          JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = p.num),
@@ -327,7 +328,7 @@ func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error
 	var k fkey
 	var schema, name, kind string
 	held := map[uint32]*table{} // tables that hold them
-	_, err = pgx.ForEachRow(rows, []any{&k.name, &k.child, &k.parent, &k.action, &k.deferred, &k.full, &schema, &name, &kind, &k.columns, &k.references}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&k.name, &k.child, &k.parent, &k.action, &k.deferred, &k.full, &k.follows, &schema, &name, &kind, &k.columns, &k.references}, func() error {
 		n := k
 		n.columns, n.references = slices.Clone(k.columns), slices.Clone(k.references)
 		for _, p := range c.with(n.parent) {

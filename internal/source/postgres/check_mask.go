@@ -264,7 +264,8 @@ func refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, t *table, whol
 }
 
 // refusedByKey looks at foreign keys: one of the column's own, whose parent has
-// no row of the masked value, and those of others that the column is the key of.
+// no row of the masked value, and those of others that the column is the key of,
+// unless these take the masked value over (ON UPDATE CASCADE).
 func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask) (string, error) {
 	if m.how != "null_rewrite" {
 		var name *string
@@ -278,8 +279,8 @@ func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *tabl
 		}
 	}
 	for _, f := range t.children {
-		if slices.Contains(f.references, m.column.name) {
-			child := k.cat.tables[f.child]
+		child := k.cat.tables[f.child]
+		if i := slices.Index(f.references, m.column.name); i >= 0 && !(f.follows && (m.how != "null_rewrite" || child.mayBeNull(f.columns[i]))) {
 			return "rows of " + child.schema + "." + child.name + " name it by the foreign key " + f.name, nil
 		}
 	}

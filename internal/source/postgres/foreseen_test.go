@@ -67,3 +67,38 @@ func TestCheckOfConstraintsOverSeveralColumns(t *testing.T) {
 		t.Errorf("expected the erasure to fail of the constraint, got %v", err)
 	}
 }
+
+// TestCheckOfKeysThatFollow: a masked key goes on to the rows that name it by
+// ON UPDATE CASCADE, unless it becomes NULL and they cannot.
+func TestCheckOfKeysThatFollow(t *testing.T) {
+	t.Parallel()
+	tables := `
+		CREATE TABLE people (id int PRIMARY KEY, login text UNIQUE, email text);
+		CREATE TABLE posts (id int PRIMARY KEY, login text NOT NULL REFERENCES people (login) ON UPDATE CASCADE, body text);
+		INSERT INTO people VALUES (1, 'ada', 'a@x.example'), (2, 'ben', 'b@x.example'); INSERT INTO posts VALUES (1, 'ada', 'x'), (2, 'ben', 'x');`
+	collections := func(mask string) string {
+		return `
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: login, data_categories: [user.unique_id], fides_meta: {masking_strategy_override: {strategy: ` + mask + `}}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: posts
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: login, fides_meta: {references: [{dataset: w, field: people.login, direction: from}]}}
+          - {name: body, data_categories: [user.content]}
+`
+	}
+	said, pool, err := foreseen(t, tables, collections("random_string_rewrite"))
+	if strings.Contains(said, "wrong") || err != nil {
+		t.Errorf("expected nothing to stand in the way, check said\n%s\nand the erasure %v", said, err)
+	}
+	if left := text(t, pool, "SELECT string_agg(concat(length(login), body), ' ' ORDER BY id) FROM posts"); left != "30 3x" {
+		t.Errorf("expected the post to name the masked login, got %q", left)
+	}
+	said, _, err = foreseen(t, tables, collections("null_rewrite"))
+	if !strings.Contains(said, "rows of public.posts name it by the foreign key posts_login_fkey") || err == nil {
+		t.Errorf("expected check and the erasure to tell of the key, got\n%s\nand %v", said, err)
+	}
+}

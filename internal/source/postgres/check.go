@@ -235,7 +235,7 @@ func (k *checking) children(c *datamap.Collection, t *table) {
 				create(child, strings.Join(quoted(t.inKeyOrder(f)), ", ")))
 		}
 		switch {
-		case mapped[f.child]:
+		case mapped[f.child]: // see unled
 		case f.takes():
 			k.say(Doubtful, c.FullName(), "the foreign key "+f.name+" changes rows of "+name+", which is not in the data map, when its parent is deleted: an erasure that would reach them is refused",
 				"add "+name+" to the data map")

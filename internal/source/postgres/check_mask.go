@@ -42,6 +42,7 @@ func (k *checking) masks(ctx context.Context, conn *pgxpool.Conn, policies []dat
 			continue // what is wrong with the map itself is told by datamap
 		}
 		k.composites(plan)
+		k.unled(plan)
 		for _, v := range plan.Visits {
 			t := k.cat.table(v.Collection)
 			if t == nil || !k.s.holds(v.Collection) {

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -100,5 +101,40 @@ func TestCheckOfKeysThatFollow(t *testing.T) {
 	said, _, err = foreseen(t, tables, collections("null_rewrite"))
 	if !strings.Contains(said, "rows of public.posts name it by the foreign key posts_login_fkey") || err == nil {
 		t.Errorf("expected check and the erasure to tell of the key, got\n%s\nand %v", said, err)
+	}
+}
+
+// TestCheckOfKeysThatNothingLeadsAlong: a foreign key between mapped tables that
+// changes rows which no reference of the map reaches by it, such as who edited them.
+func TestCheckOfKeysThatNothingLeadsAlong(t *testing.T) {
+	t.Parallel()
+	said, _, err := foreseen(t, `
+		CREATE TABLE people (tenant int, id int, email text, PRIMARY KEY (tenant, id));
+		CREATE TABLE posts (id int PRIMARY KEY, tenant int, author int, editor int, reader int, body text, FOREIGN KEY (tenant, author) REFERENCES people ON DELETE CASCADE,
+		  FOREIGN KEY (tenant, editor) REFERENCES people ON DELETE SET NULL (editor), FOREIGN KEY (tenant, reader) REFERENCES people);
+		INSERT INTO people VALUES (1, 1, 'a@x.example'), (1, 2, 'b@x.example'); INSERT INTO posts VALUES (1, 1, 1, NULL), (2, 1, 2, 1);`, `
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: tenant, fides_meta: {primary_key: true}}
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: posts
+        lethe: {all_of: [tenant, author]}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: tenant, fides_meta: {references: [{dataset: w, field: people.tenant, direction: from}]}}
+          - {name: author, fides_meta: {references: [{dataset: w, field: people.id, direction: from}]}}
+          - {name: body, data_categories: [user.content]}
+`)
+	if !strings.Contains(said, "doubtful w.people: the foreign key posts_tenant_editor_fkey changes rows of public.posts when its parent is deleted, and no reference of the map leads along it") {
+		t.Errorf("expected check to tell of the editor's key, it said\n%s", said)
+	}
+	if strings.Contains(said, "posts_tenant_author_fkey changes") || strings.Contains(said, "posts_tenant_reader_fkey changes") {
+		t.Errorf("expected nothing to be said of the other keys:\n%s", said)
+	}
+	if beyond := (*postgres.Beyond)(nil); !errors.As(err, &beyond) {
+		t.Errorf("expected the erasure to be refused, got %v", err)
 	}
 }

@@ -166,6 +166,7 @@ func (k *checking) collection(c *datamap.Collection) {
 			continue
 		}
 		k.identity(f, t)
+		k.array(f, t)
 		for _, r := range f.References {
 			if !tied[f] {
 				k.reference(r)
@@ -216,6 +217,26 @@ func (k *checking) identity(f *datamap.Field, t *table) {
 
 func create(t *table, expression string) string {
 	return "CREATE INDEX CONCURRENTLY ON " + t.ident() + " (" + expression + ")"
+}
+
+// array tells of a column by which rows of several people may be reached and deleted
+// whole, where the map does not say that it is an array: else datamap does.
+func (k *checking) array(f *datamap.Field, t *table) {
+	c := t.columns[f.Column().Name]
+	if !f.Collection.Delete || f.Array || f.Parent != nil || c.class != classArray || f.Identity == "" && !k.linked(f) {
+		return
+	}
+	k.say(Doubtful, f.FullName(), "it is an array ("+c.typ+"), may name several people, and strategy: delete takes the row that they share",
+		"give it its data_type, as in data_type: string[]; and return_all_elements: true if the row is one person's, or take the strategy off: then each person's own elements are masked")
+}
+
+// linked tells whether a reference of the map ends at the field.
+func (k *checking) linked(f *datamap.Field) bool {
+	return len(f.References) > 0 || slices.ContainsFunc(k.collections, func(c *datamap.Collection) bool {
+		return slices.ContainsFunc(c.AllFields(), func(o *datamap.Field) bool {
+			return slices.ContainsFunc(o.References, func(r *datamap.Reference) bool { return r.Target == f })
+		})
+	})
 }
 
 // children looks at foreign keys of tables that the map does not know.

@@ -138,3 +138,25 @@ func TestCheckOfKeysThatNothingLeadsAlong(t *testing.T) {
 		t.Errorf("expected the erasure to be refused, got %v", err)
 	}
 }
+
+// TestCheckOfArraysThatAreNotDeclared: without a data_type the map does not say that
+// rows may be several people's.
+func TestCheckOfArraysThatAreNotDeclared(t *testing.T) {
+	t.Parallel()
+	for of, told := range map[string]bool{"": true, `data_type: "integer[]", `: false} {
+		said, _, err := foreseen(t, `
+			CREATE TABLE people (id int PRIMARY KEY, email text); CREATE TABLE rooms (id int PRIMARY KEY, guests int[], tags text[]);`, `
+      - name: people
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+      - name: rooms
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: guests, fides_meta: {`+of+`references: [{dataset: w, field: people.id, direction: from}]}}, {name: tags, data_categories: [user.content]}]
+`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(said, "w.rooms.guests: it is an array (integer[])") != told || strings.Contains(said, "rooms.tags: it is") {
+			t.Errorf("with %q: expected the array to be told: %v; check said\n%s", of, told, said)
+		}
+	}
+}

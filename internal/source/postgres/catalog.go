@@ -34,6 +34,7 @@ type table struct {
 	unique       [][]string // columns of unique indexes without expression and predicate
 	indexes      []index
 	triggers     []string // enabled user triggers that fire on UPDATE or DELETE
+	lent         bool     // one of them acts by the rights of the role: its function is not SECURITY DEFINER
 	children     []fkey   // foreign keys that reference it, of whatever table
 	beneath      []fkey   // of a view: those that change rows when what it reads is deleted
 	secured      bool     // row-level security applies to the role
@@ -399,16 +400,18 @@ func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) er
 // known of what they do.
 func (c *catalogue) readTriggers(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT tgrelid, tgname::text FROM pg_trigger
+		SELECT tgrelid, tgname::text, NOT p.prosecdef FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
 		WHERE tgrelid = ANY($1) AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 24 <> 0
-		ORDER BY oid`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
+		ORDER BY g.oid`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
 	if err != nil {
 		return fmt.Errorf("read the catalogue's triggers: %w", err)
 	}
 	var rel uint32
 	var name string
-	if _, err := pgx.ForEachRow(rows, []any{&rel, &name}, func() error {
+	var lent bool
+	if _, err := pgx.ForEachRow(rows, []any{&rel, &name, &lent}, func() error {
 		for _, t := range c.with(rel) {
+			t.lent = t.lent || lent
 			if !slices.Contains(t.triggers, name) {
 				t.triggers = append(t.triggers, name)
 			}

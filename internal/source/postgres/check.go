@@ -174,8 +174,11 @@ func (k *checking) collection(c *datamap.Collection) {
 		}
 	}
 	if len(t.triggers) > 0 {
-		k.say(Doubtful, full, "triggers run when its rows are changed ("+strings.Join(t.triggers, ", ")+"): erasures are staged, and what a trigger copies elsewhere is not erased",
-			"map the tables that the triggers write to")
+		do := "map the tables that the triggers write to"
+		if t.lent {
+			do += "; they act by the rights of the role of this source: grant it what they write, or make their functions SECURITY DEFINER"
+		}
+		k.say(Doubtful, full, "triggers run when its rows are changed ("+strings.Join(t.triggers, ", ")+"): erasures are staged, and what a trigger copies elsewhere is not erased", do)
 	}
 	if c.Delete {
 		k.children(c, t)

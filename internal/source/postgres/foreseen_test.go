@@ -160,3 +160,25 @@ func TestCheckOfArraysThatAreNotDeclared(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckOfTriggersByTheRole: triggers act by the rights of whoever changes a row,
+// which no GRANT of the map's tables covers.
+func TestCheckOfTriggersByTheRole(t *testing.T) {
+	t.Parallel()
+	for how, told := range map[string]bool{"INVOKER": true, "DEFINER": false} {
+		said, _, err := foreseen(t, `
+			CREATE TABLE people (id int PRIMARY KEY, email text);
+			CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql SECURITY `+how+` AS 'BEGIN RETURN OLD; END';
+			CREATE TRIGGER noted AFTER DELETE ON people FOR EACH ROW EXECUTE FUNCTION noted();`, `
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(said, "they act by the rights of the role") != told {
+			t.Errorf("SECURITY %s: expected the rights to be told: %v; check said\n%s", how, told, said)
+		}
+	}
+}

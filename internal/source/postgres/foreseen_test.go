@@ -182,3 +182,29 @@ func TestCheckOfTriggersByTheRole(t *testing.T) {
 		}
 	}
 }
+
+// TestRulesOfViews: one that always stands in for a change and returns the rows is
+// fit for an erasure; any other is told before anything is touched.
+func TestRulesOfViews(t *testing.T) {
+	t.Parallel()
+	for rule, fits := range map[string]bool{
+		"INSTEAD DELETE FROM persons WHERE id = OLD.id RETURNING id, email": true,
+		"INSTEAD DELETE FROM persons WHERE id = OLD.id":                     false,
+		"ALSO DELETE FROM notes WHERE id = OLD.id":                          false,
+		"INSTEAD NOTHING": false,
+	} {
+		said, pool, err := foreseen(t, `
+			CREATE TABLE persons (id int PRIMARY KEY, email text); CREATE TABLE notes (id int PRIMARY KEY);
+			CREATE VIEW people AS SELECT id, email FROM persons; CREATE RULE gone AS ON DELETE TO people DO `+rule+`;
+			INSERT INTO persons VALUES (1, 'a@x.example'), (2, 'b@x.example');`, `
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+`)
+		left := number(t, pool, "SELECT count(*) FROM persons")
+		const why = "w.people is a view whose rows cannot be deleted"
+		if fits && (err != nil || left != 1 || strings.Contains(said, why)) || !fits && (err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(said, why)) {
+			t.Errorf("DO %s: expected it to be fit: %v; %d rows are left, the erasure said %v, check\n%s", rule, fits, left, err, said)
+		}
+	}
+}

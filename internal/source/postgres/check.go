@@ -44,6 +44,9 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.
 			if err := k.keeps(ctx, conn, c); err != nil {
 				return err
 			}
+			if err := k.heirs(ctx, conn, c); err != nil {
+				return err
+			}
 		}
 		misfits, err := k.masks(ctx, conn, policies)
 		if err != nil {
@@ -183,6 +186,38 @@ func (k *checking) collection(c *datamap.Collection) {
 	if c.Delete {
 		k.children(c, t)
 	}
+}
+
+// heirs tells of columns that only tables have which inherit from a collection's:
+// its rows are theirs, too, and such columns are seen by no walk.
+func (k *checking) heirs(ctx context.Context, conn *pgxpool.Conn, c *datamap.Collection) error {
+	t := k.cat.table(c)
+	if t == nil || !t.heirs {
+		return nil
+	}
+	var unmapped []uint32
+	for _, oid := range k.whole(t) {
+		if !slices.ContainsFunc(k.names(), func(name string) bool { return k.cat.named[name].oid == oid }) {
+			unmapped = append(unmapped, oid)
+		}
+	}
+	rows, err := conn.Query(ctx, `
+		SELECT n.nspname || '.' || r.relname, string_agg(a.attname, ', ' ORDER BY a.attnum)
+		FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
+		JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount = 0
+		WHERE r.oid = ANY($1) GROUP BY 1 ORDER BY 1`, unmapped)
+	if err != nil {
+		return fmt.Errorf("read the columns of heirs: %w", err)
+	}
+	var name, columns string
+	if _, err := pgx.ForEachRow(rows, []any{&name, &columns}, func() error {
+		k.say(Doubtful, c.FullName(), "the table "+name+" inherits from it and has columns of its own ("+columns+"): they are neither given nor masked",
+			"if they hold personal data, map "+name+" as a collection, too, with its key, what leads to it and these columns")
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read the columns of heirs: %w", err)
+	}
+	return nil
 }
 
 // rights: without reading, nothing else of the collection can be checked. What

@@ -208,3 +208,30 @@ func TestRulesOfViews(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckOfHeirsWithColumnsOfTheirOwn: what only an heir has is told, unless the map
+// names the heir, too; partitions have no such columns.
+func TestCheckOfHeirsWithColumnsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	const tables = `
+		CREATE TABLE people (id int PRIMARY KEY, email text); CREATE TABLE guests (room text, diet text, PRIMARY KEY (id)) INHERITS (people); CREATE TABLE staff () INHERITS (people);
+		CREATE TABLE visits (id int PRIMARY KEY, person int) PARTITION BY HASH (id); CREATE TABLE visits_0 PARTITION OF visits FOR VALUES WITH (MODULUS 1, REMAINDER 0);`
+	const collections = `
+      - name: people
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+      - name: visits
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: person, fides_meta: {references: [{dataset: w, field: people.id, direction: from}]}}]
+`
+	const told = "w.people: the table public.guests inherits from it and has columns of its own (room, diet): they are neither given nor masked"
+	said, _, err := foreseen(t, tables, collections)
+	if err != nil || strings.Count(said, "inherits from it") != 1 || !strings.Contains(said, told) {
+		t.Errorf("expected %q alone to be told of heirs, check said\n%s\n%v", told, said, err)
+	}
+	said, _, err = foreseen(t, tables, collections+`
+      - name: guests
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, fides_meta: {identity: email}}, {name: diet, data_categories: [user.health_and_medical]}]
+`)
+	if err != nil || strings.Contains(said, "inherits from it") {
+		t.Errorf("expected nothing to be told of an heir that is mapped, check said\n%s\n%v", said, err)
+	}
+}

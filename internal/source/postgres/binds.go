@@ -215,23 +215,36 @@ func (w *writer) isHeld(s *stop, columns []string) string {
 	return "(" + whole + "::bool OR " + w.keyIs(s, columns, "held", func(r *run) []string { return r.held[name] }) + ")"
 }
 
-// keyColumn binds one key column of some rows known by their keys, as an
-// array of the column's type; several columns' arrays run in step.
-func (w *writer) keyColumn(s *stop, n int, name string, keys func(*run) map[string][]string) string {
-	c := s.t.columns[s.key[n]]
-	param := w.bind(fmt.Sprintf("%s %s %d", name, s.c.FullName(), n), func(r *run) any {
-		return s.parts(keys(r)[s.c.FullName()], n)
-	})
-	switch c.class {
-	case classText, classPadded, classInt, classNumeric, classUUID, classInet:
-		return c.array(param)
+// keyRows gives key columns (their places in the key) of some rows known by their
+// keys, under an alias and names, as what FROM reads. Arrays of most types run in
+// step; of an array or a composite type there are none whose elements are its values, so
+// that each is cast where it stands.
+func (w *writer) keyRows(s *stop, places []int, alias string, names []string, name string, keys func(*run) map[string][]string) string {
+	arrays, list, typed := make([]string, len(places)), make([]string, len(places)), true
+	for i, n := range places {
+		c := s.t.columns[s.key[n]]
+		param := w.bind(fmt.Sprintf("%s %s %d", name, s.c.FullName(), n), func(r *run) any {
+			return s.parts(keys(r)[s.c.FullName()], n)
+		})
+		list[i] = alias + "." + names[i]
+		switch c.class {
+		case classText, classPadded, classInt, classNumeric, classUUID, classInet:
+			arrays[i] = c.array(param)
+		default:
+			arrays[i], typed = param+"::text[]", false
+			list[i] += "::" + c.typ + " AS " + names[i]
+		}
 	}
-	return param + "::text[]::" + c.typ + "[]"
+	rows := "unnest(" + strings.Join(arrays, ", ") + ") AS " + alias + "(" + strings.Join(names, ", ") + ")"
+	if typed {
+		return rows
+	}
+	return "(SELECT " + strings.Join(list, ", ") + " FROM " + rows + ") AS " + alias
 }
 
-// gone is keyColumn of the rows erased: the second look starts from them.
-func (w *writer) gone(s *stop, n int) string {
-	return w.keyColumn(s, n, "erased", func(r *run) map[string][]string { return r.erased })
+// gone are keyRows of the rows erased: the second look starts from them.
+func (w *writer) gone(s *stop, places []int, names []string) string {
+	return w.keyRows(s, places, "e", names, "erased", func(r *run) map[string][]string { return r.erased })
 }
 
 // parts are the n-th columns of keys; keys that cannot be the collection's are left out.

@@ -34,6 +34,7 @@ type table struct {
 	unique       [][]string // columns of unique indexes without expression and predicate
 	indexes      []index
 	triggers     []string // enabled user triggers that fire on UPDATE or DELETE
+	lent         bool     // one of them acts by the rights of the role: its function is not SECURITY DEFINER
 	children     []fkey   // foreign keys that reference it, of whatever table
 	beneath      []fkey   // of a view: those that change rows when what it reads is deleted
 	secured      bool     // row-level security applies to the role
@@ -77,6 +78,7 @@ type fkey struct {
 	action        string   // ON DELETE: a (no action), r (restrict), c (cascade), n (set null), d (set default)
 	deferred      bool     // checked at commit unless told otherwise
 	full          bool     // MATCH FULL
+	follows       bool     // ON UPDATE CASCADE
 }
 
 // takes tells whether deleting the parent changes the child by itself.
@@ -192,6 +194,9 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 			}
 		}
 	}
+	// A change within a statement of CTEs admits no rule, save one of a view that stands
+	// in for it, always, and returns the rows.
+	//
 	// A name without a schema is looked up along the search path once, here: the
 	// statements name the schema. One with a schema is looked up in the catalogue's
 	// own tables, because to_regclass refuses a schema that the role has no right to
@@ -199,8 +204,10 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	rows, err := db.Query(ctx, `
 		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relhassubclass, c.reltuples::float8,
 		       has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'),
-		       CASE WHEN c.relkind IN ('r', 'p') THEN 28 & ~coalesce((SELECT bit_or(CASE r.ev_type WHEN '2' THEN 4 WHEN '4' THEN 16 ELSE 0 END)
-		         FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_enabled <> 'D'), 0) ELSE pg_relation_is_updatable(c.oid, true) END
+		       CASE WHEN c.relkind IN ('r', 'p') THEN 28 ELSE pg_relation_is_updatable(c.oid, true) END & ~coalesce((
+		         SELECT bit_or(CASE r.ev_type WHEN '2' THEN 4 WHEN '4' THEN 16 ELSE 0 END) FROM pg_rewrite r
+		         WHERE r.ev_class = c.oid AND r.ev_enabled <> 'D'
+		           AND NOT (c.relkind = 'v' AND r.is_instead AND r.ev_qual::text = '<>' AND r.ev_action::text LIKE '%:returningList (%')), 0)
 		FROM unnest($1::text[], $2::text[], $3::text[]) AS w(name, schema, bare)
 		JOIN pg_class c ON c.relname = w.bare AND (w.schema <> '' OR c.oid = to_regclass(w.name))
 		JOIN pg_namespace n ON n.oid = c.relnamespace AND (w.schema = '' OR n.nspname = w.schema)
@@ -349,7 +356,7 @@ func (c *catalogue) with(oid uint32) []*table {
 // tables that hold them, mapped or not. Those that Postgres makes for the partitions of a table (conparentid) say the same again.
 func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT k.conname::text, k.conrelid, k.confrelid, k.confdeltype::text, k.condeferred, k.confmatchtype = 'f',
+		SELECT k.conname::text, k.conrelid, k.confrelid, k.confdeltype::text, k.condeferred, k.confmatchtype = 'f', k.confupdtype = 'c',
 		       n.nspname::text, r.relname::text, r.relkind::text,
 		       (SELECT array_agg(a.attname::text ORDER BY p.i) FROM unnest(k.conkey) WITH ORDINALITY AS p(num, i)
 		          JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = p.num),
@@ -366,7 +373,7 @@ func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error
 	var k fkey
 	var schema, name, kind string
 	held := map[uint32]*table{} // tables that hold them
-	_, err = pgx.ForEachRow(rows, []any{&k.name, &k.child, &k.parent, &k.action, &k.deferred, &k.full, &schema, &name, &kind, &k.columns, &k.references}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&k.name, &k.child, &k.parent, &k.action, &k.deferred, &k.full, &k.follows, &schema, &name, &kind, &k.columns, &k.references}, func() error {
 		n := k
 		n.columns, n.references = slices.Clone(k.columns), slices.Clone(k.references)
 		for _, p := range c.with(n.parent) {
@@ -437,16 +444,18 @@ func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) er
 // known of what they do.
 func (c *catalogue) readTriggers(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT tgrelid, tgname::text FROM pg_trigger
+		SELECT tgrelid, tgname::text, NOT p.prosecdef FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
 		WHERE tgrelid = ANY($1) AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 24 <> 0
-		ORDER BY oid`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
+		ORDER BY g.oid`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
 	if err != nil {
 		return fmt.Errorf("read the catalogue's triggers: %w", err)
 	}
 	var rel uint32
 	var name string
-	if _, err := pgx.ForEachRow(rows, []any{&rel, &name}, func() error {
+	var lent bool
+	if _, err := pgx.ForEachRow(rows, []any{&rel, &name, &lent}, func() error {
 		for _, t := range c.with(rel) {
+			t.lent = t.lent || lent
 			if !slices.Contains(t.triggers, name) {
 				t.triggers = append(t.triggers, name)
 			}

@@ -44,6 +44,9 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.
 			if err := k.keeps(ctx, conn, c); err != nil {
 				return err
 			}
+			if err := k.heirs(ctx, conn, c); err != nil {
+				return err
+			}
 		}
 		misfits, err := k.masks(ctx, conn, policies)
 		if err != nil {
@@ -168,6 +171,7 @@ func (k *checking) collection(c *datamap.Collection) {
 			continue
 		}
 		k.identity(f, t)
+		k.array(f, t)
 		for _, r := range f.References {
 			if !tied[f] {
 				k.reference(r)
@@ -175,12 +179,47 @@ func (k *checking) collection(c *datamap.Collection) {
 		}
 	}
 	if len(t.triggers) > 0 {
-		k.say(Doubtful, full, "triggers run when its rows are changed ("+strings.Join(t.triggers, ", ")+"): erasures are staged, and what a trigger copies elsewhere is not erased",
-			"map the tables that the triggers write to")
+		do := "map the tables that the triggers write to"
+		if t.lent {
+			do += "; they act by the rights of the role of this source: grant it what they write, or make their functions SECURITY DEFINER"
+		}
+		k.say(Doubtful, full, "triggers run when its rows are changed ("+strings.Join(t.triggers, ", ")+"): erasures are staged, and what a trigger copies elsewhere is not erased", do)
 	}
 	if c.Delete {
 		k.children(c, t)
 	}
+}
+
+// heirs tells of columns that only tables have which inherit from a collection's:
+// its rows are theirs, too, and such columns are seen by no walk.
+func (k *checking) heirs(ctx context.Context, conn *pgxpool.Conn, c *datamap.Collection) error {
+	t := k.cat.table(c)
+	if t == nil || !t.heirs {
+		return nil
+	}
+	var unmapped []uint32
+	for _, oid := range k.whole(t) {
+		if !slices.ContainsFunc(k.names(), func(name string) bool { return k.cat.named[name].oid == oid }) {
+			unmapped = append(unmapped, oid)
+		}
+	}
+	rows, err := conn.Query(ctx, `
+		SELECT n.nspname || '.' || r.relname, string_agg(a.attname, ', ' ORDER BY a.attnum)
+		FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
+		JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount = 0
+		WHERE r.oid = ANY($1) GROUP BY 1 ORDER BY 1`, unmapped)
+	if err != nil {
+		return fmt.Errorf("read the columns of heirs: %w", err)
+	}
+	var name, columns string
+	if _, err := pgx.ForEachRow(rows, []any{&name, &columns}, func() error {
+		k.say(Doubtful, c.FullName(), "the table "+name+" inherits from it and has columns of its own ("+columns+"): they are neither given nor masked",
+			"if they hold personal data, map "+name+" as a collection, too, with its key, what leads to it and these columns")
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read the columns of heirs: %w", err)
+	}
+	return nil
 }
 
 // rights: without reading, nothing else of the collection can be checked. What
@@ -220,6 +259,26 @@ func create(t *table, expression string) string {
 	return "CREATE INDEX CONCURRENTLY ON " + t.ident() + " (" + expression + ")"
 }
 
+// array tells of a column by which rows of several people may be reached and deleted
+// whole, where the map does not say that it is an array: else datamap does.
+func (k *checking) array(f *datamap.Field, t *table) {
+	c := t.columns[f.Column().Name]
+	if !f.Collection.Delete || f.Array || f.Parent != nil || c.class != classArray || f.Identity == "" && !k.linked(f) {
+		return
+	}
+	k.say(Doubtful, f.FullName(), "it is an array ("+c.typ+"), may name several people, and strategy: delete takes the row that they share",
+		"give it its data_type, as in data_type: string[]; and return_all_elements: true if the row is one person's, or take the strategy off: then each person's own elements are masked")
+}
+
+// linked tells whether a reference of the map ends at the field.
+func (k *checking) linked(f *datamap.Field) bool {
+	return len(f.References) > 0 || slices.ContainsFunc(k.collections, func(c *datamap.Collection) bool {
+		return slices.ContainsFunc(c.AllFields(), func(o *datamap.Field) bool {
+			return slices.ContainsFunc(o.References, func(r *datamap.Reference) bool { return r.Target == f })
+		})
+	})
+}
+
 // children looks at foreign keys of tables that the map does not know.
 func (k *checking) children(c *datamap.Collection, t *table) {
 	mapped := map[uint32]bool{}
@@ -237,7 +296,7 @@ func (k *checking) children(c *datamap.Collection, t *table) {
 				create(child, strings.Join(quoted(t.inKeyOrder(f)), ", ")))
 		}
 		switch {
-		case mapped[f.child]:
+		case mapped[f.child]: // see unled
 		case f.takes():
 			k.say(Doubtful, c.FullName(), "the foreign key "+f.name+" changes rows of "+name+", which is not in the data map, when its parent is deleted: an erasure that would reach them is refused",
 				"add "+name+" to the data map")

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -136,4 +137,36 @@ func (k *checking) composites(plan *datamap.Plan) {
 			}
 		}
 	}
+}
+
+// unled tells of foreign keys between mapped tables that change rows when others are
+// deleted, where the walk does not lead along them: such rows may be anybody's.
+func (k *checking) unled(plan *datamap.Plan) {
+	for _, v := range plan.Visits {
+		t := k.cat.table(v.Collection)
+		if t == nil || !v.Delete || !k.s.holds(v.Collection) {
+			continue
+		}
+		for _, f := range t.children {
+			if _, mapped := k.cat.seen(f.child); !mapped || !f.takes() || k.led(plan, v.Collection, f) {
+				continue
+			}
+			child := k.cat.tables[f.child]
+			k.say(Doubtful, v.Collection.FullName(), "the foreign key "+f.name+" changes rows of "+child.schema+"."+child.name+" when its parent is deleted, and no reference of the map leads along it: an erasure by which it would change rows that are not the person's is refused",
+				"add the reference, if such rows are the person's; or take ON DELETE off the foreign key: a row that is so named is then masked, not deleted")
+		}
+	}
+}
+
+// led tells whether a plan leads from a collection to the rows that name its rows by a foreign key.
+func (k *checking) led(plan *datamap.Plan, from *datamap.Collection, key fkey) bool {
+	by, _ := k.cat.seen(key.child)
+	return slices.ContainsFunc(plan.Visits, func(v *datamap.Visit) bool {
+		return slices.Contains(by, k.cat.table(v.Collection)) && slices.ContainsFunc(v.Links, func(l datamap.Link) bool {
+			return l.From.Collection == from && !slices.ContainsFunc(pairs(l), func(p datamap.Pair) bool {
+				i := slices.Index(key.columns, p.To.Name)
+				return i < 0 || key.references[i] != p.From.Name
+			})
+		})
+	})
 }

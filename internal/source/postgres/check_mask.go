@@ -42,6 +42,7 @@ func (k *checking) masks(ctx context.Context, conn *pgxpool.Conn, policies []dat
 			continue // what is wrong with the map itself is told by datamap
 		}
 		k.composites(plan)
+		k.unled(plan)
 		for _, v := range plan.Visits {
 			t := k.cat.table(v.Collection)
 			if t == nil || !k.s.holds(v.Collection) {
@@ -91,7 +92,11 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 		erasure += " by the policy " + plan.Policy
 	}
 	for i, m := range masks {
-		why, err := k.refused(ctx, conn, t, m)
+		beside := masks[:always]
+		if i >= always { // kept rows are masked by these alone
+			beside = masks[always:]
+		}
+		why, err := k.refused(ctx, conn, t, m, beside)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +127,7 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 }
 
 // refused says why a column cannot hold its masked value, or "".
-func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) (string, error) {
+func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m mask, masks []mask) (string, error) {
 	if why := cannotHold(m); why != "" {
 		return why, nil
 	}
@@ -139,7 +144,7 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if why, err := k.refusedByKey(ctx, conn, t, whole, m); why != "" || err != nil {
 		return why, err
 	}
-	if why, err := refusedByCheck(ctx, conn, whole, m); why != "" || err != nil {
+	if why, err := refusedByCheck(ctx, conn, whole, m, masks); why != "" || err != nil {
 		return why, err
 	}
 	return refusedByBounds(ctx, conn, t, m)
@@ -260,7 +265,8 @@ func refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, t *table, whol
 }
 
 // refusedByKey looks at foreign keys: one of the column's own, whose parent has
-// no row of the masked value, and those of others that the column is the key of.
+// no row of the masked value, and those of others that the column is the key of,
+// unless these take the masked value over (ON UPDATE CASCADE).
 func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask) (string, error) {
 	if m.how != "null_rewrite" {
 		var name *string
@@ -274,8 +280,8 @@ func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *tabl
 		}
 	}
 	for _, f := range t.children {
-		if slices.Contains(f.references, m.column.name) {
-			child := k.cat.tables[f.child]
+		child := k.cat.tables[f.child]
+		if i := slices.Index(f.references, m.column.name); i >= 0 && !(f.follows && (m.how != "null_rewrite" || child.mayBeNull(f.columns[i]))) {
 			return "rows of " + child.schema + "." + child.name + " name it by the foreign key " + f.name, nil
 		}
 	}
@@ -301,7 +307,7 @@ func refusedByBounds(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) 
 		if b == nil { // the only one, which takes all
 			return "", nil
 		}
-		taken, err := satisfies(ctx, conn, m, *b)
+		taken, err := satisfies(ctx, conn, *b, m)
 		if err != nil || taken {
 			return "", err
 		}
@@ -312,44 +318,80 @@ func refusedByBounds(ctx context.Context, conn *pgxpool.Conn, t *table, m mask) 
 	return "no partition of " + t.schema + "." + t.name + " takes the masked value", nil
 }
 
-// satisfies tells whether a row with the masked value meets a condition, as
-// Postgres prints it, over that column alone.
-func satisfies(ctx context.Context, conn *pgxpool.Conn, m mask, condition string) (is bool, err error) {
-	err = conn.QueryRow(ctx, "SELECT (("+condition+") IS NOT FALSE) FROM (SELECT $1::text::"+m.column.typ+" AS "+pgx.Identifier{m.column.name}.Sanitize()+") x", m.sample()).Scan(&is)
+// satisfies tells whether a row with the masked values meets a condition, as
+// Postgres prints it, over these columns alone.
+func satisfies(ctx context.Context, conn *pgxpool.Conn, condition string, masks ...mask) (is bool, err error) {
+	columns, values := make([]string, len(masks)), make([]any, len(masks))
+	for i, m := range masks {
+		columns[i] = fmt.Sprintf("$%d::text::%s AS %s", i+1, m.column.typ, pgx.Identifier{m.column.name}.Sanitize())
+		values[i] = m.sample()
+	}
+	err = conn.QueryRow(ctx, "SELECT (("+condition+") IS NOT FALSE) FROM (SELECT "+strings.Join(columns, ", ")+") x", values...).Scan(&is)
 	return is, err
 }
 
 // refusedByCheck tries the masked value against the column's type, domain and
-// check constraints. What a constraint over several columns says depends on the
-// row, and is met only there.
-func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, whole []uint32, m mask) (string, error) {
+// check constraints; against those over several columns where each is masked to the
+// same in every row. What others say depends on the row, and is met only there.
+func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, whole []uint32, m mask, masks []mask) (string, error) {
 	value := m.sample()
 	if why, err := refusedByType(ctx, conn, m.column, value); why != "" || err != nil {
 		return why, err
 	}
 	rows, err := conn.Query(ctx, `
-		SELECT DISTINCT k.conname::text, pg_get_expr(k.conbin, k.conrelid)
-		FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attname = $2 AND k.conkey = ARRAY[a.attnum]
+		SELECT DISTINCT k.conname::text, pg_get_expr(k.conbin, k.conrelid),
+		       ARRAY(SELECT o.attname::text FROM pg_attribute o WHERE o.attrelid = k.conrelid AND o.attnum = ANY(k.conkey) AND o.attname <> $2 ORDER BY o.attname)
+		FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attname = $2 AND a.attnum = ANY(k.conkey)
 		WHERE k.conrelid = ANY($1) AND k.contype = 'c' ORDER BY 1`, whole, m.column.name)
 	if err != nil {
 		return "", fmt.Errorf("read check constraints: %w", err)
 	}
-	type check struct{ Name, Expression string }
+	type check struct {
+		Name, Expression string
+		Others           []string
+	}
 	checks, err := pgx.CollectRows(rows, pgx.RowToStructByPos[check])
 	if err != nil {
 		return "", fmt.Errorf("read check constraints: %w", err)
 	}
 	for _, c := range checks {
+		all, told := besideOthers(m, c.Others, masks)
+		if !told {
+			continue
+		}
+		why := "the constraint " + c.Name + " refuses the masked value"
+		if len(c.Others) > 0 {
+			why += " beside that of " + strings.Join(c.Others, " and ")
+		}
 		// The expression is Postgres' own print of the constraint.
-		met, err := satisfies(ctx, conn, m, c.Expression)
+		met, err := satisfies(ctx, conn, c.Expression, all...)
 		if err != nil {
-			return tried(err, "the constraint "+c.Name+" refuses the masked value")
+			return tried(err, why)
 		}
 		if !met {
-			return "the constraint " + c.Name + " refuses the masked value", nil
+			return why, nil
 		}
 	}
 	return "", nil
+}
+
+// besideOthers are the masks of a column and of others, if they make all rows alike.
+func besideOthers(m mask, others []string, masks []mask) (all []mask, alike bool) {
+	all = []mask{m}
+	for _, name := range others {
+		for _, o := range masks {
+			if o.column.name == name && o.alike() {
+				all = append(all, o)
+			}
+		}
+	}
+	return all, len(others) == 0 || len(all) == len(others)+1 && m.alike()
+}
+
+// alike tells that the whole column holds the same after masking, whatever stood there: NULL stays NULL.
+func (m mask) alike() bool {
+	whole := m.field.Parent == nil && m.column.class != classArray && m.column.class != classJSON
+	return whole && (m.how == "null_rewrite" || m.how == "string_rewrite" && m.column.notNull)
 }
 
 // refusedByType tries the masked value against the type, with its modifier.

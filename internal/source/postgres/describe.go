@@ -162,30 +162,41 @@ func describeKeys(ctx context.Context, tx pgx.Tx, oids []uint32, byOID map[uint3
 	}); err != nil {
 		return fmt.Errorf("list the keys: %w", err)
 	}
+	// Those that stand on partitions and heirs are the table's own: its rows are theirs. One that leads
+	// to a partition or an heir is left, because what is a key there need be none of the whole table.
 	rows, err = tx.Query(ctx, `
-		SELECT k.conrelid, k.confrelid,
+		WITH RECURSIVE stands(oid, top) AS (
+			SELECT w.oid, w.oid FROM unnest($1::oid[]) AS w(oid)
+			UNION
+			SELECT i.inhrelid, s.top FROM stands s JOIN pg_inherits i ON i.inhparent = s.oid)
+		SELECT c.top, k.confrelid,
 		       (SELECT array_agg(a.attname::text ORDER BY p.i) FROM unnest(k.conkey) WITH ORDINALITY AS p(num, i)
 		          JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = p.num),
 		       (SELECT array_agg(a.attname::text ORDER BY p.i) FROM unnest(k.confkey) WITH ORDINALITY AS p(num, i)
 		          JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = p.num)
-		FROM pg_constraint k
-		WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = ANY($1)
-		ORDER BY k.conrelid, k.conname COLLATE "C"`, oids)
+		FROM pg_constraint k JOIN stands c ON c.oid = k.conrelid
+		WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = ANY($1)
+		GROUP BY 1, 2, 3, 4 ORDER BY c.top, min(k.conname::text COLLATE "C")`, oids)
 	if err != nil {
 		return fmt.Errorf("list the foreign keys: %w", err)
 	}
 	if _, err := pgx.ForEachRow(rows, []any{&rel, &parent, &columns, &references}, func() error {
-		p := byOID[parent]
-		if p == nil {
-			return nil
+		t, p := byOID[rel], byOID[parent]
+		if hasAll(t, columns) {
+			t.Links = append(t.Links, draft.ForeignKey{Columns: slices.Clone(columns), Schema: p.Schema, Table: p.Name, References: slices.Clone(references)})
 		}
-		t := byOID[rel]
-		t.Links = append(t.Links, draft.ForeignKey{Columns: slices.Clone(columns), Schema: p.Schema, Table: p.Name, References: slices.Clone(references)})
 		return nil
 	}); err != nil {
 		return fmt.Errorf("list the foreign keys: %w", err)
 	}
 	return nil
+}
+
+// hasAll tells whether a table has these columns, which only an heir of it may have.
+func hasAll(t *draft.Table, names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool {
+		return !slices.Contains(t.Unread, name) && !slices.ContainsFunc(t.Columns, func(c *draft.Column) bool { return c.Name == name })
+	})
 }
 
 // describeOthers lists what is there and not described, so that an update of a

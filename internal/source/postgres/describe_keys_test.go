@@ -93,3 +93,30 @@ func TestDraftOfKeysNamedForTheirTables(t *testing.T) {
 		})
 	}
 }
+
+// A foreign key that every partition or heir has for itself, as tables from before
+// Postgres 11 do, leads to the table's rows; one of a column that only an heir has does not.
+func TestDraftOfKeysOfPartsOfTables(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, email text);
+		CREATE TABLE events (id int, year int, who int, note text, PRIMARY KEY (id, year)) PARTITION BY LIST (year);
+		CREATE TABLE events_1 PARTITION OF events (FOREIGN KEY (who) REFERENCES people) FOR VALUES IN (1);
+		CREATE TABLE events_2 PARTITION OF events (FOREIGN KEY (who) REFERENCES people) FOR VALUES IN (2);
+		CREATE TABLE files (id int PRIMARY KEY, whose int, note text);
+		CREATE TABLE images (judge int REFERENCES people, FOREIGN KEY (whose) REFERENCES people) INHERITS (files);
+		INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example');
+		INSERT INTO events VALUES (1, 1, 1, 'n'), (2, 2, 1, 'n'), (3, 2, 2, 'n');
+		INSERT INTO images VALUES (1, 1, 'n', 2), (2, 2, 'n', 1);`)
+	s := sourceOf(t, pool, "shop", postgres.Options{})
+	yaml := string(drafted(t, s, "shop", postgres.Describing{}).YAML())
+	found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, mapOf(t, yaml), datamap.Access, "email"), Seeds: seeds("email", "a@x.example")})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, yaml)
+	}
+	is := by(found.Findings)
+	if is["events"].Rows != 2 || is["files"].Rows != 1 {
+		t.Errorf("expected two events and one file of the person, got %d and %d\n%s", is["events"].Rows, is["files"].Rows, yaml)
+	}
+}

@@ -144,7 +144,7 @@ func (s *Source) rights(cat *catalogue, plans []*datamap.Plan, sweeps []source.S
 				removed(t, "an erasure deletes rows")
 			}
 			for _, x := range v.Targets {
-				if x.Masking != nil && x.Masking.Strategy != "preserve" {
+				if c := t.columns[x.Field.Column().Name]; x.Masking != nil && x.Masking.Strategy != "preserve" && (c == nil || !c.fixed()) {
 					at(t.oid).write[x.Field.Column().Name] = "an erasure masks it"
 				}
 			}

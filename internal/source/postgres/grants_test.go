@@ -166,3 +166,26 @@ dataset:
 		t.Errorf("expected the missing rights with what to do, got %s", said)
 	}
 }
+
+// Columns whose values Postgres makes itself are not written, whatever their category.
+func TestGrantsOfColumnsThatPostgresMakes(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE people (id int PRIMARY KEY, no int GENERATED ALWAYS AS IDENTITY, email text, folded text GENERATED ALWAYS AS (lower(email)) STORED)`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        data_categories: [user.contact.email]
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: no}, {name: email, fides_meta: {identity: email}}, {name: folded}]
+`)
+	grants, err := sourceOf(t, pool, "w", postgres.Options{}).Grants(t.Context(), "r", []*datamap.Plan{planOf(t, m, datamap.Erasure, "email")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := grants[len(grants)-1].SQL; last != `GRANT UPDATE ("email") ON "public"."people" TO "r"` {
+		t.Errorf("expected one column to be written, got %s", last)
+	}
+}

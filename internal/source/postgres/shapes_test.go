@@ -421,3 +421,64 @@ dataset:
 		}
 	})
 }
+
+// TestKeysOfArraysAndRows: a key that is an array or of a composite type is one
+// value, whatever an array of such would be.
+func TestKeysOfArraysAndRows(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TYPE spot AS (shelf int, label text);
+			CREATE TABLE boxes (at spot, path int[], email text, PRIMARY KEY (at, path)); CREATE TABLE paths (path int[] PRIMARY KEY, email text); CREATE TABLE spots (at spot PRIMARY KEY, email text);
+			INSERT INTO boxes VALUES ('(1,"a, b")', '{1,2}', 'a@x.example'), ('(1,"a, b")', '{1,3}', 'b@x.example');
+			INSERT INTO paths VALUES ('{1,2}', 'a@x.example'), ('{2,1}', 'b@x.example');
+			INSERT INTO spots VALUES ('(1,"a, b")', 'a@x.example'), ('(1,)', 'b@x.example')`)
+		collections := ""
+		for name, key := range map[string][]string{"boxes": {"at", "path"}, "paths": {"path"}, "spots": {"at"}} {
+			collections += "      - name: " + name + "\n        fides_meta: {masking_strategy_override: {strategy: delete}}\n        fields:\n"
+			for _, k := range key {
+				collections += "          - {name: " + k + ", fides_meta: {primary_key: true}}\n"
+			}
+			collections += "          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}\n"
+		}
+		m := mapOf(t, "dataset:\n  - fides_key: shop\n    lethe: {source: shop, basis: f}\n    collections:\n"+collections)
+		s := sourceOf(t, pool, "shop", o)
+		snapshot, err := s.Snapshot(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		given := 0
+		for _, f := range snapshot.Findings() {
+			if err := snapshot.Rows(t.Context(), f.Collection, func(source.Row) error { given++; return nil }); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := snapshot.Close(t.Context()); err != nil || given != 3 {
+			t.Errorf("expected three rows to be given, got %d, %v", given, err)
+		}
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+		keys := []source.RowKey{{Collection: "shop.boxes", Key: text(t, pool, "SELECT ROW(at, path)::text FROM boxes WHERE email = 'a@x.example'")},
+			{Collection: "shop.paths", Key: "{1,2}"}, {Collection: "shop.spots", Key: `(1,"a, b")`}}
+		look := func(want int64) {
+			t.Helper()
+			left, err := s.Look(t.Context(), source.Walk{Plan: walk.Plan}, source.Holds{}, keys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range left.Findings {
+				if f.Rows != want {
+					t.Errorf("expected %d rows of %s to be found by their keys, got %d", want, f.Collection, f.Rows)
+				}
+			}
+		}
+		look(1)
+		if _, err := s.Erase(t.Context(), walk, source.Holds{}, noNote); err != nil {
+			t.Fatal(err)
+		}
+		look(0)
+		if n := number(t, pool, "SELECT (SELECT count(*) FROM boxes) * 100 + (SELECT count(*) FROM paths) * 10 + (SELECT count(*) FROM spots)"); n != 111 {
+			t.Errorf("expected the other person's rows to stay, got %d", n)
+		}
+	})
+}

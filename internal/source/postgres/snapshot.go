@@ -194,11 +194,11 @@ func (n *snapshot) in(w *writer, at *stop) string {
 	if n.staged {
 		return n.c.keys().in(at)
 	}
-	arrays := make([]string, len(at.key))
-	for i := range at.key {
-		arrays[i] = w.keyColumn(at, i, "given", func(r *run) map[string][]string { return r.given })
+	places := make([]int, len(at.key))
+	for i := range places {
+		places[i] = i
 	}
-	return "(SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ") AS x(" + strings.Join(keyNames(at), ", ") + "))"
+	return "(SELECT * FROM " + w.keyRows(at, places, "x", keyNames(at), "given", func(r *run) map[string][]string { return r.given }) + ")"
 }
 
 // query writes the query of a collection's rows.

@@ -184,7 +184,8 @@ func (w *writer) these(s *stop, rel, filter string) string {
 }
 
 func (w *writer) byKey(s *stop, rel, filter string) string {
-	if len(s.key) == 1 {
+	// Of arrays there is no array whose elements they would be.
+	if c := s.t.columns[s.key[0]]; len(s.key) == 1 && (c == nil || c.class != classArray) {
 		return col("t", s.key[0]) + " = ANY(ARRAY(SELECT k." + s.f(s.key[0]) + " FROM " + rel + " k WHERE " + filter + "))"
 	}
 	equal := make([]string, len(s.key))

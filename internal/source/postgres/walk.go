@@ -104,13 +104,13 @@ func (w *writer) seedArms(s *stop, v variant) []string {
 }
 
 func (w *writer) goneArm(s *stop) string {
-	var arrays, names, equal []string
+	var names, equal []string
+	var places []int
 	for n, k := range s.key {
-		arrays = append(arrays, w.gone(s, n))
-		names = append(names, s.f(k))
+		places, names = append(places, n), append(names, s.f(k))
 		equal = append(equal, col("t", k)+" = e."+s.f(k))
 	}
-	return "SELECT u.* FROM unnest(" + strings.Join(arrays, ", ") + ") AS e(" + strings.Join(names, ", ") + ")" +
+	return "SELECT u.* FROM " + w.gone(s, places, names) +
 		" CROSS JOIN LATERAL (SELECT " + w.carries(s) + ", true AS seed FROM " + s.t.ident() + " t WHERE " +
 		strings.Join(equal, " AND ") + w.scope(s) + " OFFSET 0) u"
 }
@@ -180,16 +180,17 @@ func (w *writer) linkValues(l datamap.Link, v variant, rel relation, filter stri
 
 // goneValues are those with which erased rows led on, as far as their keys tell.
 func (w *writer) goneValues(at *stop, ties []strand) string {
-	var arrays, names []string
+	var names []string
+	var places []int
 	for i, t := range ties {
 		n := slices.Index(at.key, t.from.name)
 		if n < 0 {
 			return ""
 		}
-		arrays, names = append(arrays, w.gone(at, n)), append(names, v(i))
+		places, names = append(places, n), append(names, v(i))
 	}
 	n := -1
-	return " UNION ALL " + valueList(ties, "unnest("+strings.Join(arrays, ", ")+") AS e("+strings.Join(names, ", ")+")", "", func(*column) string {
+	return " UNION ALL " + valueList(ties, w.gone(at, places, names), "", func(*column) string {
 		n++
 		return "e." + v(n)
 	})

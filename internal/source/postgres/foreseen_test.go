@@ -1,0 +1,237 @@
+package postgres_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
+)
+
+// What check says of a schema, and what an erasure then meets there.
+
+// foreseen makes tables, and gives what check says of the collections as one text
+// and what an erasure of a@x.example comes to.
+func foreseen(t *testing.T, tables, collections string) (said string, pool *pgxpool.Pool, erased error) {
+	t.Helper()
+	pool = pgtest.Empty(t)
+	pgtest.Exec(t, pool, tables)
+	m := mapOf(t, "dataset:\n  - fides_key: w\n    lethe: {source: w, basis: f}\n    collections:\n"+collections)
+	s := sourceOf(t, pool, "w", postgres.Options{})
+	doubts, err := s.Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, d := range doubts {
+		all.WriteString(d.Level + " " + d.Subject + ": " + d.Sentence + " " + d.Do + "\n")
+	}
+	_, erased = s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote)
+	return all.String(), pool, erased
+}
+
+// TestCheckOfConstraintsOverSeveralColumns: one whose columns all come out the same
+// in every row is told; of others the row decides.
+func TestCheckOfConstraintsOverSeveralColumns(t *testing.T) {
+	t.Parallel()
+	said, _, err := foreseen(t, `
+		CREATE TABLE people (id int PRIMARY KEY, email text, phone text, name text NOT NULL, nick text NOT NULL, born date, died date,
+		  CONSTRAINT reachable CHECK (email IS NOT NULL OR phone IS NOT NULL), CONSTRAINT differ CHECK (name <> nick),
+		  CONSTRAINT known CHECK (id > 0 OR email IS NOT NULL), CONSTRAINT life CHECK (born < died));
+		INSERT INTO people VALUES (1, 'a@x.example', '1', 'Ada', 'A');`, `
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: phone, data_categories: [user.contact.phone_number]}
+          - {name: name, data_categories: [user.name], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: x}}}}
+          - {name: nick, data_categories: [user.name], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: y}}}}
+          - {name: born, data_categories: [user.demographic], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: 2020-01-01}}}}
+          - {name: died, data_categories: [user.demographic], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: 2020-01-01}}}}
+`)
+	for _, want := range []string{"wrong w.people.email: an erasure cannot mask it: the constraint reachable refuses the masked value beside that of phone", "wrong w.people.phone: "} {
+		if !strings.Contains(said, want) {
+			t.Errorf("expected check to say %q, it said\n%s", want, said)
+		}
+	}
+	for _, other := range []string{"differ", "known", "life"} {
+		if strings.Contains(said, "constraint "+other) {
+			t.Errorf("expected nothing to be said of the constraint %s:\n%s", other, said)
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "reachable") {
+		t.Errorf("expected the erasure to fail of the constraint, got %v", err)
+	}
+}
+
+// TestCheckOfKeysThatFollow: a masked key goes on to the rows that name it by
+// ON UPDATE CASCADE, unless it becomes NULL and they cannot.
+func TestCheckOfKeysThatFollow(t *testing.T) {
+	t.Parallel()
+	tables := `
+		CREATE TABLE people (id int PRIMARY KEY, login text UNIQUE, email text);
+		CREATE TABLE posts (id int PRIMARY KEY, login text NOT NULL REFERENCES people (login) ON UPDATE CASCADE, body text);
+		INSERT INTO people VALUES (1, 'ada', 'a@x.example'), (2, 'ben', 'b@x.example'); INSERT INTO posts VALUES (1, 'ada', 'x'), (2, 'ben', 'x');`
+	collections := func(mask string) string {
+		return `
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: login, data_categories: [user.unique_id], fides_meta: {masking_strategy_override: {strategy: ` + mask + `}}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: posts
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: login, fides_meta: {references: [{dataset: w, field: people.login, direction: from}]}}
+          - {name: body, data_categories: [user.content]}
+`
+	}
+	said, pool, err := foreseen(t, tables, collections("random_string_rewrite"))
+	if strings.Contains(said, "wrong") || err != nil {
+		t.Errorf("expected nothing to stand in the way, check said\n%s\nand the erasure %v", said, err)
+	}
+	if left := text(t, pool, "SELECT string_agg(concat(length(login), body), ' ' ORDER BY id) FROM posts"); left != "30 3x" {
+		t.Errorf("expected the post to name the masked login, got %q", left)
+	}
+	said, _, err = foreseen(t, tables, collections("null_rewrite"))
+	if !strings.Contains(said, "rows of public.posts name it by the foreign key posts_login_fkey") || err == nil {
+		t.Errorf("expected check and the erasure to tell of the key, got\n%s\nand %v", said, err)
+	}
+}
+
+// TestCheckOfKeysThatNothingLeadsAlong: a foreign key between mapped tables that
+// changes rows which no reference of the map reaches by it, such as who edited them.
+func TestCheckOfKeysThatNothingLeadsAlong(t *testing.T) {
+	t.Parallel()
+	said, _, err := foreseen(t, `
+		CREATE TABLE people (tenant int, id int, email text, PRIMARY KEY (tenant, id));
+		CREATE TABLE posts (id int PRIMARY KEY, tenant int, author int, editor int, reader int, body text, FOREIGN KEY (tenant, author) REFERENCES people ON DELETE CASCADE,
+		  FOREIGN KEY (tenant, editor) REFERENCES people ON DELETE SET NULL (editor), FOREIGN KEY (tenant, reader) REFERENCES people);
+		INSERT INTO people VALUES (1, 1, 'a@x.example'), (1, 2, 'b@x.example'); INSERT INTO posts VALUES (1, 1, 1, NULL), (2, 1, 2, 1);`, `
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: tenant, fides_meta: {primary_key: true}}
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: posts
+        lethe: {all_of: [tenant, author]}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: tenant, fides_meta: {references: [{dataset: w, field: people.tenant, direction: from}]}}
+          - {name: author, fides_meta: {references: [{dataset: w, field: people.id, direction: from}]}}
+          - {name: body, data_categories: [user.content]}
+`)
+	if !strings.Contains(said, "doubtful w.people: the foreign key posts_tenant_editor_fkey changes rows of public.posts when its parent is deleted, and no reference of the map leads along it") {
+		t.Errorf("expected check to tell of the editor's key, it said\n%s", said)
+	}
+	if strings.Contains(said, "posts_tenant_author_fkey changes") || strings.Contains(said, "posts_tenant_reader_fkey changes") {
+		t.Errorf("expected nothing to be said of the other keys:\n%s", said)
+	}
+	if beyond := (*postgres.Beyond)(nil); !errors.As(err, &beyond) {
+		t.Errorf("expected the erasure to be refused, got %v", err)
+	}
+}
+
+// TestCheckOfArraysThatAreNotDeclared: without a data_type the map does not say that
+// rows may be several people's.
+func TestCheckOfArraysThatAreNotDeclared(t *testing.T) {
+	t.Parallel()
+	for of, told := range map[string]bool{"": true, `data_type: "integer[]", `: false} {
+		said, _, err := foreseen(t, `
+			CREATE TABLE people (id int PRIMARY KEY, email text); CREATE TABLE rooms (id int PRIMARY KEY, guests int[], tags text[]);`, `
+      - name: people
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+      - name: rooms
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: guests, fides_meta: {`+of+`references: [{dataset: w, field: people.id, direction: from}]}}, {name: tags, data_categories: [user.content]}]
+`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(said, "w.rooms.guests: it is an array (integer[])") != told || strings.Contains(said, "rooms.tags: it is") {
+			t.Errorf("with %q: expected the array to be told: %v; check said\n%s", of, told, said)
+		}
+	}
+}
+
+// TestCheckOfTriggersByTheRole: triggers act by the rights of whoever changes a row,
+// which no GRANT of the map's tables covers.
+func TestCheckOfTriggersByTheRole(t *testing.T) {
+	t.Parallel()
+	for how, told := range map[string]bool{"INVOKER": true, "DEFINER": false} {
+		said, _, err := foreseen(t, `
+			CREATE TABLE people (id int PRIMARY KEY, email text);
+			CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql SECURITY `+how+` AS 'BEGIN RETURN OLD; END';
+			CREATE TRIGGER noted AFTER DELETE ON people FOR EACH ROW EXECUTE FUNCTION noted();`, `
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(said, "they act by the rights of the role") != told {
+			t.Errorf("SECURITY %s: expected the rights to be told: %v; check said\n%s", how, told, said)
+		}
+	}
+}
+
+// TestRulesOfViews: one that always stands in for a change and returns the rows is
+// fit for an erasure; any other is told before anything is touched.
+func TestRulesOfViews(t *testing.T) {
+	t.Parallel()
+	for rule, fits := range map[string]bool{
+		"INSTEAD DELETE FROM persons WHERE id = OLD.id RETURNING id, email": true,
+		"INSTEAD DELETE FROM persons WHERE id = OLD.id":                     false,
+		"ALSO DELETE FROM notes WHERE id = OLD.id":                          false,
+		"INSTEAD NOTHING": false,
+	} {
+		said, pool, err := foreseen(t, `
+			CREATE TABLE persons (id int PRIMARY KEY, email text); CREATE TABLE notes (id int PRIMARY KEY);
+			CREATE VIEW people AS SELECT id, email FROM persons; CREATE RULE gone AS ON DELETE TO people DO `+rule+`;
+			INSERT INTO persons VALUES (1, 'a@x.example'), (2, 'b@x.example');`, `
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+`)
+		left := number(t, pool, "SELECT count(*) FROM persons")
+		const why = "w.people is a view whose rows cannot be deleted"
+		if fits && (err != nil || left != 1 || strings.Contains(said, why)) || !fits && (err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(said, why)) {
+			t.Errorf("DO %s: expected it to be fit: %v; %d rows are left, the erasure said %v, check\n%s", rule, fits, left, err, said)
+		}
+	}
+}
+
+// TestCheckOfHeirsWithColumnsOfTheirOwn: what only an heir has is told, unless the map
+// names the heir, too; partitions have no such columns.
+func TestCheckOfHeirsWithColumnsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	const tables = `
+		CREATE TABLE people (id int PRIMARY KEY, email text); CREATE TABLE guests (room text, diet text, PRIMARY KEY (id)) INHERITS (people); CREATE TABLE staff () INHERITS (people);
+		CREATE TABLE visits (id int PRIMARY KEY, person int) PARTITION BY HASH (id); CREATE TABLE visits_0 PARTITION OF visits FOR VALUES WITH (MODULUS 1, REMAINDER 0);`
+	const collections = `
+      - name: people
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+      - name: visits
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: person, fides_meta: {references: [{dataset: w, field: people.id, direction: from}]}}]
+`
+	const told = "w.people: the table public.guests inherits from it and has columns of its own (room, diet): they are neither given nor masked"
+	said, _, err := foreseen(t, tables, collections)
+	if err != nil || strings.Count(said, "inherits from it") != 1 || !strings.Contains(said, told) {
+		t.Errorf("expected %q alone to be told of heirs, check said\n%s\n%v", told, said, err)
+	}
+	said, _, err = foreseen(t, tables, collections+`
+      - name: guests
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, fides_meta: {identity: email}}, {name: diet, data_categories: [user.health_and_medical]}]
+`)
+	if err != nil || strings.Contains(said, "inherits from it") {
+		t.Errorf("expected nothing to be told of an heir that is mapped, check said\n%s\n%v", said, err)
+	}
+}

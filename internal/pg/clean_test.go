@@ -176,6 +176,28 @@ func TestPassing(t *testing.T) {
 	}
 }
 
+// Its keepers let nobody in while they work on it, and will again.
+func TestADatabaseThatIsClosedForATime(t *testing.T) {
+	t.Parallel()
+	pool, other := pgtest.Empty(t), pgtest.Empty(t)
+	name := pool.Config().ConnConfig.Database
+	pool.Reset()
+	pgtest.Exec(t, other, "ALTER DATABASE "+pgx.Identifier{name}.Sanitize()+" ALLOW_CONNECTIONS false")
+	defer pgtest.Exec(t, other, "ALTER DATABASE "+pgx.Identifier{name}.Sanitize()+" ALLOW_CONNECTIONS true")
+	refused := pool.Ping(t.Context())
+	_, stated := other.Exec(t.Context(), "CREATE SEQUENCE none; SELECT currval('none')")
+	for what, err := range map[string]error{"a connection": refused, "a statement": stated} {
+		if pg.Code(err) != "55000" {
+			t.Fatalf("%s should be refused with 55000, got %v", what, err)
+		}
+		for _, e := range []error{err, pg.Clean(err)} {
+			if want := what == "a connection"; pg.Passing(e) != want {
+				t.Errorf("%s: expected Passing to be %t: %v", what, want, e)
+			}
+		}
+	}
+}
+
 func TestABrokenConnectionIsPassing(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Empty(t)

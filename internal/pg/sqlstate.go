@@ -145,12 +145,20 @@ func Passing(err error) bool {
 	if err == nil {
 		return false
 	}
-	if code := Code(err); code != "" {
-		return passingCode(code)
-	}
 	var connect *pgconn.ConnectError
+	if code := Code(err); code != "" {
+		// Of a connection 55000 is a database that its keepers have closed for a
+		// time (ALLOW_CONNECTIONS false); of a statement it stays as it is.
+		return passingCode(code) || code == "55000" && (errors.As(err, &connect) || connecting(err))
+	}
 	return errors.As(err, &connect) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, pgx.ErrTxCommitRollback) || network(err)
+}
+
+// connecting tells whether a cleaned error is of a connection that failed.
+func connecting(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.connecting
 }
 
 func passingCode(code string) bool {

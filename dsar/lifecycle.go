@@ -38,6 +38,9 @@ func notNow(id int64, from, to Status) error {
 	if !from.isOpen() {
 		return &NotNow{fmt.Sprintf("Request %d is %s, which is an end: nothing more can be done with it.", id, statusWords[from])}
 	}
+	if from == to {
+		return &NotNow{fmt.Sprintf("Request %d is %s already.", id, statusWords[from])}
+	}
 	return &NotNow{fmt.Sprintf("Request %d is %s: it cannot become %s from there.", id, statusWords[from], statusWords[to])}
 }
 

@@ -48,6 +48,7 @@ func TestServersErrorsWithoutContents(t *testing.T) {
 		"division":      {`SELECT 1/0`, nil, "SQLSTATE 22012 (a value does not fit)"},
 		"missing table": {`SELECT * FROM nowhere`, nil, "SQLSTATE 42P01 (the table does not exist) on table nowhere"},
 		"no column":     {`SELECT nothing FROM people`, nil, "SQLSTATE 42703 (the column does not exist), column nothing"},
+		"no column t.":  {`SELECT t.nothing FROM people t`, nil, "SQLSTATE 42703 (the column does not exist), column nothing"},
 		"no column of":  {`UPDATE people SET nothing = 1`, nil, "SQLSTATE 42703 (the column does not exist), column nothing on table people"},
 		"no right":      {`SET LOCAL ROLE poor; SELECT * FROM people`, nil, "SQLSTATE 42501 (insufficient privilege) on table people"},
 	} {

@@ -95,6 +95,7 @@ func poolers(message string) string {
 var (
 	deniedTable   = regexp.MustCompile(`^permission denied for (?:table|view|relation|sequence|materialized view) "?([^"\s]{1,63})"?$`)
 	missingTable  = regexp.MustCompile(`^relation "([^"]{1,127})" does not exist$`)
+	alias         = regexp.MustCompile(`^[a-z]\.`) // of our own statements
 	missingColumn = regexp.MustCompile(`^column "?([^"\s]{1,127})"?(?: of relation "([^"]{1,63})")? does not exist$`)
 )
 
@@ -110,7 +111,7 @@ func named(code, message string) (table, column string) {
 		}
 	case "42703":
 		if m := missingColumn.FindStringSubmatch(message); m != nil {
-			return m[2], m[1]
+			return m[2], alias.ReplaceAllString(m[1], "")
 		}
 	}
 	return "", ""

@@ -266,3 +266,35 @@ dataset:
 		})
 	}
 }
+
+// A row that comes after the approval leads to a database that is done: neither it
+// nor what it leads to is left there in silence.
+func TestRowsThatAppearWhenALinkedSourceIsDone(t *testing.T) {
+	t.Parallel()
+	b, shop, _, pools := newLinked(t)
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	shop.erasing = true
+	b.work(t)
+	if st := b.step(t, id, "erase", "ware"); st.Status != "done" {
+		t.Fatalf("expected ware to be erased first, its step is %s: %q", st.Status, st.Message)
+	}
+	pgtest.Exec(t, pools[0], `INSERT INTO people VALUES (5, 1, 'Pavla Ng', 'Pavla@Example.org')`)
+	pgtest.Exec(t, pools[1], `INSERT INTO orders VALUES (15, 5, 'new')`)
+	shop.erasing = false
+	var perm *Permanent
+	if err := b.run(t, b.job(t, id, "erase", "shop")); !errors.As(err, &perm) {
+		t.Fatalf("expected the step to stop, got %v", err)
+	}
+	if st := b.step(t, id, "erase", "shop"); !strings.Contains(st.Message, "the source ware, to which they may lead, has begun already") {
+		t.Errorf("expected the step to say what is left, it says %q", st.Message)
+	}
+	b.expectStatus(t, id, Running)
+	if people, orders := left(t, pools[0]), left(t, pools[1]); people != "people 2 5" || orders != "orders 12 15, lines 102" {
+		t.Errorf("expected the new row to stay with what it leads to, got %s and %s", people, orders)
+	}
+	if err := b.Retry(t.Context(), dpo, id); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+}

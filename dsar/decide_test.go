@@ -43,6 +43,7 @@ func TestErasureWaitsForAccess(t *testing.T) {
 			}
 			b.expectQueued(t, "letter withdrawn", "step erase crm", "step erase web")
 			b.expectStatus(t, erase.ID, Running)
+			expectNotNow(t, b.Approve(t.Context(), dpo, erase.ID, Approval{}), "is being carried out already")
 		})
 	}
 }

@@ -81,7 +81,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 			return finish{}, err
 		}
 		if len(fresh) > 0 {
-			if err := s.decideRows(ctx, st, r, fresh); err != nil {
+			if err := s.decideRows(ctx, st, r, w.Plan, fresh); err != nil {
 				return finish{}, err
 			}
 			continue
@@ -242,16 +242,23 @@ func (s *Service) undecided(ctx context.Context, r requestRow, src string, match
 
 // decideRows decides about rows that came after the approval. One that names the
 // same person as the ticked ones is ticked, too, on the record; one that does not
-// stops the step: erasing a row that the DPO has not seen is not ours to do.
-func (s *Service) decideRows(ctx context.Context, st stepRow, r requestRow, fresh []source.Root) error {
+// stops the step: erasing a row that the DPO has not seen is not ours to do. So
+// does any row once the erasure of a source that it may lead to has begun: what
+// hangs on it there would be left, and nothing would lead to it any more.
+func (s *Service) decideRows(ctx context.Context, st stepRow, r requestRow, plan *datamap.Plan, fresh []source.Root) error {
 	roots, _, err := s.rootsOf(ctx, s.db, r.ID)
 	if err != nil {
 		return err
 	}
 	ticked := slices.DeleteFunc(roots, func(root RootRow) bool { return root.Ticked == nil || !*root.Ticked })
 	foreign := slices.ContainsFunc(fresh, func(f source.Root) bool { return !samePerson(st.Source, f, ticked) })
+	late, err := s.linkedBegun(ctx, r.ID, plan, st.Source)
+	if err != nil {
+		return err
+	}
+	stops := foreign || late != ""
 	var tick *bool
-	if !foreign {
+	if !stops {
 		yes := true
 		tick = &yes
 	}
@@ -263,14 +270,31 @@ func (s *Service) decideRows(ctx context.Context, st stepRow, r requestRow, fres
 			return err
 		}
 		return s.note(ctx, tx, "rows.appeared", r.ID, system, map[string]any{
-			"step": st.ID, "source": st.Source, "rows": len(fresh), "taken": !foreign})
+			"step": st.ID, "source": st.Source, "rows": len(fresh), "taken": !stops})
 	})
-	if err != nil || !foreign {
+	if err != nil || !stops {
 		return err
+	}
+	if !foreign {
+		return &Permanent{Code: "new_rows", Err: fmt.Errorf(
+			"since the approval %d more rows of this person have come up in the source %s, and the erasure of the source %s, to which they may lead, has begun already. They were left as they are. Press retry to leave them for good and finish, then take in a new request for them",
+			len(fresh), st.Source, late)}
 	}
 	return &Permanent{Code: "new_rows", Err: fmt.Errorf(
 		"since the approval %d more rows have come up in the source %s that match this person's identities but name somebody else. They were left as they are. Press retry to leave them for good and finish; if they are the person's, take in a new request for them",
 		len(fresh), st.Source)}
+}
+
+// linkedBegun is a source linked with one that may have lost rows already; "" where none has.
+func (s *Service) linkedBegun(ctx context.Context, requestID int64, plan *datamap.Plan, src string) (begun string, err error) {
+	err = s.db.QueryRow(ctx, `
+		SELECT coalesce(min(source), '') FROM steps
+		WHERE request_id = $1 AND stage = 'erase' AND (note_xid IS NOT NULL OR status = 'done') AND source <> $2 AND source = ANY($3::text[])`,
+		requestID, src, fleet.Linked(plan, src)).Scan(&begun)
+	if err != nil {
+		return "", fmt.Errorf("steps of request %d: %w", requestID, pg.Clean(err))
+	}
+	return begun, nil
 }
 
 // samePerson tells whether a row agrees with one of the ticked rows of its

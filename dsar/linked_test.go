@@ -200,3 +200,101 @@ func TestErasureOverLinkedSources(t *testing.T) {
 		})
 	}
 }
+
+// A row that stays, masked, is still the person's for a database that is erased
+// later: what it names there does not become a stranger's.
+func TestErasureOverLinkedSourcesOfWhatAMaskedRowNames(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"shop", "ware"} {
+		t.Run(first+" first", func(t *testing.T) {
+			t.Parallel()
+			open := func(name, sql string) *away {
+				pool := pgtest.Empty(t)
+				pgtest.Exec(t, pool, sql)
+				s, err := postgres.New(name, pool, postgres.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return &away{Source: s}
+			}
+			sources := map[string]*away{
+				"shop": open("shop", `CREATE TABLE people (id int PRIMARY KEY, mail text); CREATE TABLE cards (id int PRIMARY KEY, person int, place int, note text);
+					INSERT INTO people VALUES (1, 'pavla@example.org'), (2, 'karel@example.org');
+					INSERT INTO cards VALUES (1, 1, 10, 'mine'), (2, 1, 11, 'ours'), (3, 2, 11, 'his')`),
+				"ware": open("ware", `CREATE TABLE places (id int PRIMARY KEY, street text); INSERT INTO places VALUES (10, 'Nova 1'), (11, 'Stara 2')`),
+			}
+			b := newWorkOver(t, `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: b}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: cards
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: place, fides_meta: {references: [{dataset: ware, field: places.id, direction: to}]}}
+          - {name: note, data_categories: [user.content]}
+  - fides_key: ware
+    lethe: {source: ware, basis: b}
+    collections:
+      - name: places
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: street, data_categories: [user.contact.address.street]}
+`, map[string]Source{"shop": sources["shop"], "ware": sources["ware"]})
+			id := b.approved(t, datamap.Erasure, "pavla@example.org")
+			second := map[string]string{"shop": "ware", "ware": "shop"}[first]
+			sources[second].erasing = true
+			b.work(t)
+			if st := b.step(t, id, "erase", first); st.Status != "done" {
+				t.Fatalf("expected %s to be erased first, its step is %s: %q", first, st.Status, st.Message)
+			}
+			sources[second].erasing = false
+			if err := b.run(t, b.job(t, id, "erase", second)); err != nil {
+				t.Fatal(err)
+			}
+			b.worked(t)
+			q := b.expectStatus(t, id, Fulfilled)
+			if f := findingIn(t, q.Findings, "ware.places"); f.Erased != 1 || f.Shared != 1 {
+				t.Errorf("expected the person's own place to be erased, and the one that somebody else's card names to be shared, got %+v", f)
+			}
+		})
+	}
+}
+
+// A row that comes after the approval leads to a database that is done: neither it
+// nor what it leads to is left there in silence.
+func TestRowsThatAppearWhenALinkedSourceIsDone(t *testing.T) {
+	t.Parallel()
+	b, shop, _, pools := newLinked(t)
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	shop.erasing = true
+	b.work(t)
+	if st := b.step(t, id, "erase", "ware"); st.Status != "done" {
+		t.Fatalf("expected ware to be erased first, its step is %s: %q", st.Status, st.Message)
+	}
+	pgtest.Exec(t, pools[0], `INSERT INTO people VALUES (5, 1, 'Pavla Ng', 'Pavla@Example.org')`)
+	pgtest.Exec(t, pools[1], `INSERT INTO orders VALUES (15, 5, 'new')`)
+	shop.erasing = false
+	var perm *Permanent
+	if err := b.run(t, b.job(t, id, "erase", "shop")); !errors.As(err, &perm) {
+		t.Fatalf("expected the step to stop, got %v", err)
+	}
+	if st := b.step(t, id, "erase", "shop"); !strings.Contains(st.Message, "the source ware, to which they may lead, has begun already") {
+		t.Errorf("expected the step to say what is left, it says %q", st.Message)
+	}
+	b.expectStatus(t, id, Running)
+	if people, orders := left(t, pools[0]), left(t, pools[1]); people != "people 2 5" || orders != "orders 12 15, lines 102" {
+		t.Errorf("expected the new row to stay with what it leads to, got %s and %s", people, orders)
+	}
+	if err := b.Retry(t.Context(), dpo, id); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+}

@@ -48,6 +48,7 @@ func TestServersErrorsWithoutContents(t *testing.T) {
 		"division":      {`SELECT 1/0`, nil, "SQLSTATE 22012 (a value does not fit)"},
 		"missing table": {`SELECT * FROM nowhere`, nil, "SQLSTATE 42P01 (the table does not exist) on table nowhere"},
 		"no column":     {`SELECT nothing FROM people`, nil, "SQLSTATE 42703 (the column does not exist), column nothing"},
+		"no column t.":  {`SELECT t.nothing FROM people t`, nil, "SQLSTATE 42703 (the column does not exist), column nothing"},
 		"no column of":  {`UPDATE people SET nothing = 1`, nil, "SQLSTATE 42703 (the column does not exist), column nothing on table people"},
 		"no right":      {`SET LOCAL ROLE poor; SELECT * FROM people`, nil, "SQLSTATE 42501 (insufficient privilege) on table people"},
 	} {
@@ -172,6 +173,28 @@ func TestPassing(t *testing.T) {
 		}
 		if got := pg.Passing(pg.Clean(fmt.Errorf("step 7: %w", c.err))); got != c.want {
 			t.Errorf("%s, cleaned: expected Passing to be %t", name, c.want)
+		}
+	}
+}
+
+// Its keepers let nobody in while they work on it, and will again.
+func TestADatabaseThatIsClosedForATime(t *testing.T) {
+	t.Parallel()
+	pool, other := pgtest.Empty(t), pgtest.Empty(t)
+	name := pool.Config().ConnConfig.Database
+	pool.Reset()
+	pgtest.Exec(t, other, "ALTER DATABASE "+pgx.Identifier{name}.Sanitize()+" ALLOW_CONNECTIONS false")
+	defer pgtest.Exec(t, other, "ALTER DATABASE "+pgx.Identifier{name}.Sanitize()+" ALLOW_CONNECTIONS true")
+	refused := pool.Ping(t.Context())
+	_, stated := other.Exec(t.Context(), "CREATE SEQUENCE none; SELECT currval('none')")
+	for what, err := range map[string]error{"a connection": refused, "a statement": stated} {
+		if pg.Code(err) != "55000" {
+			t.Fatalf("%s should be refused with 55000, got %v", what, err)
+		}
+		for _, e := range []error{err, pg.Clean(err)} {
+			if want := what == "a connection"; pg.Passing(e) != want {
+				t.Errorf("%s: expected Passing to be %t: %v", what, want, e)
+			}
 		}
 	}
 }

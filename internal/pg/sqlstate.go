@@ -95,6 +95,7 @@ func poolers(message string) string {
 var (
 	deniedTable   = regexp.MustCompile(`^permission denied for (?:table|view|relation|sequence|materialized view) "?([^"\s]{1,63})"?$`)
 	missingTable  = regexp.MustCompile(`^relation "([^"]{1,127})" does not exist$`)
+	alias         = regexp.MustCompile(`^[a-z]\.`) // of our own statements
 	missingColumn = regexp.MustCompile(`^column "?([^"\s]{1,127})"?(?: of relation "([^"]{1,63})")? does not exist$`)
 )
 
@@ -110,7 +111,7 @@ func named(code, message string) (table, column string) {
 		}
 	case "42703":
 		if m := missingColumn.FindStringSubmatch(message); m != nil {
-			return m[2], m[1]
+			return m[2], alias.ReplaceAllString(m[1], "")
 		}
 	}
 	return "", ""
@@ -145,12 +146,20 @@ func Passing(err error) bool {
 	if err == nil {
 		return false
 	}
-	if code := Code(err); code != "" {
-		return passingCode(code)
-	}
 	var connect *pgconn.ConnectError
+	if code := Code(err); code != "" {
+		// Of a connection 55000 is a database that its keepers have closed for a
+		// time (ALLOW_CONNECTIONS false); of a statement it stays as it is.
+		return passingCode(code) || code == "55000" && (errors.As(err, &connect) || connecting(err))
+	}
 	return errors.As(err, &connect) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, pgx.ErrTxCommitRollback) || network(err)
+}
+
+// connecting tells whether a cleaned error is of a connection that failed.
+func connecting(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.connecting
 }
 
 func passingCode(code string) bool {

@@ -38,13 +38,11 @@ func notNow(id int64, from, to Status) error {
 	if !from.isOpen() {
 		return &NotNow{fmt.Sprintf("Request %d is %s, which is an end: nothing more can be done with it.", id, statusWords[from])}
 	}
-<<<<<<< HEAD
 	if from == Received && to == Running {
 		return &NotNow{fmt.Sprintf("Request %d is %s: verify the identities yourself, or wait for the person's confirmation.", id, statusWords[from])}
-=======
+	}
 	if from == to {
 		return &NotNow{fmt.Sprintf("Request %d is %s already.", id, statusWords[from])}
->>>>>>> try4
 	}
 	return &NotNow{fmt.Sprintf("Request %d is %s: it cannot become %s from there.", id, statusWords[from], statusWords[to])}
 }

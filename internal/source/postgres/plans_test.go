@@ -78,6 +78,21 @@ func expectLookUps(t testing.TB, what string, all []string) {
 func TestNoStatementReadsATable(t *testing.T) {
 	t.Parallel()
 	full, m := store(t, 5_000)
+	expectNoReading(t, full, m)
+}
+
+// Of such tables Postgres knows nothing: not even how many rows they hold.
+func TestNoStatementReadsATableNeverAnalysed(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	for _, sql := range []string{storeTables, storeKeys, storeRows(1, 5_000, 3, 3, 2)} {
+		oneByOne(t, pool, sql)
+	}
+	expectNoReading(t, poolOfStore(t, pool), mapOf(t, storeMap))
+}
+
+func expectNoReading(t *testing.T, full *pgxpool.Pool, m *datamap.Map) {
+	t.Helper()
 	pool, heard := planned(t, full)
 	erasure, access := planOf(t, m, datamap.Erasure, "email"), planOf(t, m, datamap.Access, "email")
 	ctx, next := t.Context(), 0

@@ -95,10 +95,7 @@ func (w *writer) seedArms(s *stop, v variant) []string {
 			only = " AND " + w.isRoot(s, s.tableIDs())
 		}
 		arm := "SELECT " + w.carries(s) + ", true AS seed FROM " + s.t.ident() + " t WHERE " + w.match(s, seed) + w.scope(s) + only
-		if s.t.at(seed.Field).place != nil {
-			arm = "(" + fenced(arm) + ")"
-		}
-		arms = append(arms, arm)
+		arms = append(arms, "("+fenced(arm)+")")
 	}
 	if v.again && !s.nameless {
 		arms = append(arms, w.goneArm(s))

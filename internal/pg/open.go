@@ -30,7 +30,9 @@ type Options struct {
 	// ByKey is for statements that look up a few rows by their keys. Each is
 	// planned once a connection, not for its values each time; and since that may
 	// be while the tables are empty, when reading them from end to end looks
-	// cheapest, an index is taken wherever there is one.
+	// cheapest, an index is taken wherever there is one. Where there is none,
+	// reading a table counts as so dear that Postgres would compile it (jit)
+	// each time, for longer than it runs.
 	ByKey            bool
 	StatementTimeout time.Duration
 	LockTimeout      time.Duration
@@ -62,7 +64,7 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	set := map[string]string{"idle_in_transaction_session_timeout": milliseconds(idleInTx)}
 	if o.ByKey {
 		set["plan_cache_mode"] = "force_generic_plan"
-		for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
+		for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"} {
 			set[way] = "off"
 		}
 	}

@@ -15,8 +15,9 @@ import (
 // What Lethe sets, a pooler that keeps sessions need not know.
 func TestAPoolerThatKeepsSessions(t *testing.T) {
 	t.Parallel()
-	ctx := t.Context()
-	pool, err := pg.Open(ctx, pgtest.Pooler(t, pgtest.Empty(t), false), pg.Options{
+	ctx, empty := t.Context(), pgtest.Empty(t)
+	pgtest.Exec(t, empty, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET jit = on', current_database()); END $$`) // as Postgres comes
+	pool, err := pg.Open(ctx, pgtest.Pooler(t, empty, false), pg.Options{
 		Name: "lethe control", SearchPath: "lethe", ByKey: true, StatementTimeout: time.Second, LockTimeout: time.Second,
 	})
 	if err != nil {
@@ -26,7 +27,7 @@ func TestAPoolerThatKeepsSessions(t *testing.T) {
 	for range 3 { // and goes on doing so
 		for name, want := range map[string]string{
 			"search_path": "lethe", "statement_timeout": "1s", "lock_timeout": "1s", "idle_in_transaction_session_timeout": "2min",
-			"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off",
+			"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off",
 		} {
 			var got string
 			if err := pool.QueryRow(ctx, `SELECT current_setting($1)`, name).Scan(&got); err != nil {

@@ -68,8 +68,8 @@ func Explain(ctx context.Context, name, url string, o Options, w source.Walk) (f
 	return found, list, s.failed("explain", err)
 }
 
-// recorder notes the statements of a walk: neither those that read the catalogue
-// nor those that begin and end a transaction.
+// recorder notes the statements of a walk: not those that read the catalogue, make
+// a connection's settings, or begin and end a transaction.
 type recorder struct {
 	now  func() time.Time
 	mu   sync.Mutex
@@ -112,7 +112,7 @@ func (r *recorder) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, d pgx.Trace
 // TraceBatchEnd is pgx.BatchTracer's.
 func (r *recorder) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
-var ofCatalogue = regexp.MustCompile(`\bpg_(class|attribute|index|constraint|trigger)\b`)
+var besideTheWalk = regexp.MustCompile(`\b(pg_(class|attribute|index|constraint|trigger|policy)|set_config)\b`)
 
 func (r *recorder) note(q *started, sql string, rows int64) {
 	r.mu.Lock()
@@ -122,7 +122,7 @@ func (r *recorder) note(q *started, sql string, rows int64) {
 	q.at = now
 	first := strings.ToUpper(strings.TrimLeft(sql, "\n\t ("))
 	walks := slices.ContainsFunc([]string{"SELECT", "WITH", "INSERT", "UPDATE", "DELETE"}, func(k string) bool { return strings.HasPrefix(first, k) })
-	if walks && !r.done && !ofCatalogue.MatchString(sql) {
+	if walks && !r.done && !besideTheWalk.MatchString(sql) {
 		r.list = append(r.list, Explained{SQL: sql, Took: took, Rows: rows})
 	}
 }

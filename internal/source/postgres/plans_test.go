@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -224,5 +225,49 @@ func TestWhatNothingLeadsToIsNotAsked(t *testing.T) {
 	}
 	if all := heard.take(); len(all) != 2 {
 		t.Errorf("expected two statements for somebody unknown, got %d:\n%s", len(all), strings.Join(all, "\n\n"))
+	}
+}
+
+// A thread is followed answer by answer: each round asks for the answers to those
+// of the round before, and nothing of what hangs on the people.
+func TestALongThreadIsFollowedByItself(t *testing.T) {
+	t.Parallel()
+	full := pgtest.Empty(t)
+	pgtest.Exec(t, full, `
+		CREATE TABLE people (id int PRIMARY KEY, email text);
+		CREATE TABLE answers (id int PRIMARY KEY, person int REFERENCES people, parent int REFERENCES answers);
+		CREATE TABLE logins (id int PRIMARY KEY, person int);
+		CREATE INDEX ON people (lower(email)); CREATE INDEX ON answers (person); CREATE INDEX ON answers (parent);
+		INSERT INTO people VALUES (1, 'ada@x.example');
+		INSERT INTO answers SELECT n, CASE n WHEN 1 THEN 1 END, nullif(n - 1, 0) FROM generate_series(1, 20) n;
+		INSERT INTO logins VALUES (1, 1);`)
+	m := mapOf(t, `dataset:
+  - fides_key: forum
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: answers
+        fields:
+          - {name: id, data_categories: [user.content], fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: forum, field: people.id, direction: from}]}}
+          - {name: parent, fides_meta: {references: [{dataset: forum, field: answers.id, direction: from}]}}
+      - name: logins
+        fields:
+          - {name: id, data_categories: [user.content], fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: forum, field: people.id, direction: from}]}}
+`)
+	pool, heard := planned(t, full)
+	s := sourceOf(t, pool, "forum", postgres.Options{})
+	found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "ada@x.example")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows := found.Findings[slices.IndexFunc(found.Findings, func(f source.Finding) bool { return f.Collection == "forum.answers" })].Rows; rows != 20 {
+		t.Errorf("expected all of a thread of 20, got %d", rows)
+	}
+	if asked := strings.Count(strings.Join(heard.take(), "\n"), "INSERT INTO pg_temp.lethe_"); asked > 30 {
+		t.Errorf("expected little more than a statement for each answer, got %d", asked)
 	}
 }

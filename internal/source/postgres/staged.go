@@ -167,11 +167,13 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 			return err
 		}
 	}
+	fresh := slices.Clone(r.rows) // what the round before found: a thread may be thousands of rounds deep
 	for again := g.p.plan.Cyclic; again; {
 		again = false
 		r.round++
+		found := make([]int64, len(fresh))
 		for _, s := range g.p.stops {
-			if !slices.ContainsFunc(s.links, func(l datamap.Link) bool { return r.leadsBy(g.p, l, variant{}) }) {
+			if !slices.ContainsFunc(s.links, func(l datamap.Link) bool { return fresh[g.p.of[l.From.Collection.FullName()].i] > 0 }) {
 				continue
 			}
 			n, err := g.exec(ctx, tx, r, fmt.Sprintf("follow %d%s", s.i, v.name()), func(w *writer) string {
@@ -188,11 +190,13 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 				return err
 			}
 			r.rows[s.i] += n
+			found[s.i] = n
 			again = again || n > 0 && g.slice == 0 // a slice need not be all of it
 			if err := g.analyse(ctx, tx, s, n); err != nil {
 				return err
 			}
 		}
+		fresh = found
 	}
 	return nil
 }

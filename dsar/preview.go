@@ -133,6 +133,30 @@ func disagreeing(roots []RootRow) bool {
 
 func sameAddress(a, b string) bool { return strings.Contains(a, "@") && strings.EqualFold(a, b) }
 
+// A RootGroup are root rows of one collection between which nothing that is known
+// of the person makes a difference, as those of a log of visits: what is decided
+// on one goes for all.
+type RootGroup struct {
+	RootRow          // the first
+	Others  []string // keys of the others
+}
+
+// GroupRoots puts such rows together, in the order of their first.
+func GroupRoots(roots []RootRow) []RootGroup {
+	var groups []RootGroup
+	at := map[string]int{}
+	for _, r := range roots {
+		alike := fmt.Sprintf("%q", []any{r.Source, r.Collection, r.Types, r.Person, r.Stored, r.Proved, r.Ticked != nil, r.Ticked != nil && *r.Ticked})
+		if i, ok := at[alike]; ok {
+			groups[i].Others = append(groups[i].Others, r.Key)
+			continue
+		}
+		at[alike] = len(groups)
+		groups = append(groups, RootGroup{RootRow: r})
+	}
+	return groups
+}
+
 // undecided tells whether a root row of a proved identity still waits for a tick.
 func undecided(roots []RootRow) bool {
 	return slices.ContainsFunc(roots, func(r RootRow) bool { return r.Proved && r.Ticked == nil })
@@ -147,7 +171,10 @@ func tick(roots []RootRow, rows []string) (ticked []bool, err error) {
 	}
 	all := len(rows) == 1 && rows[0] == "all"
 	ticked = make([]bool, len(roots))
-	found := map[string]bool{}
+	named, found := map[string]bool{}, map[string]bool{}
+	for _, row := range rows {
+		named[row] = true
+	}
 	for i, r := range roots {
 		name := r.Collection + ":" + r.Key
 		switch {
@@ -155,7 +182,7 @@ func tick(roots []RootRow, rows []string) (ticked []bool, err error) {
 		case len(rows) == 0:
 			ticked[i] = r.Ticked == nil || *r.Ticked
 		default:
-			ticked[i] = all || slices.Contains(rows, name)
+			ticked[i] = all || named[name]
 			found[name] = true
 		}
 	}

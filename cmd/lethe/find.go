@@ -86,8 +86,12 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		return nil
 	}
 	t := newTable(w.out, "row", "matched by", "person")
+	roots := make([]dsar.RootRow, 0, len(found.Roots))
 	for _, r := range found.Roots {
-		t.row(r.Collection+":"+r.Key, matchedBy(r.Types), personWords(r.Person))
+		roots = append(roots, dsar.RootRow{Source: r.Source, RowKey: r.RowKey, Types: r.Types, Person: r.Person, Stored: r.Stored})
+	}
+	for _, g := range dsar.GroupRoots(roots) {
+		t.row(rowWords(g), matchedBy(g.Types), personWords(g.Person))
 	}
 	t.flush()
 	printFindings(w.out, found.Findings, found.Tried)

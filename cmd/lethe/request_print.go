@@ -262,14 +262,22 @@ func printRoots(out io.Writer, q dsar.Request) {
 	}
 	fmt.Fprintln(out)
 	t := newTable(out, "row", "matched by", "person", "ticked")
-	for _, r := range q.Roots {
+	for _, r := range dsar.GroupRoots(q.Roots) {
 		ticked := "undecided"
 		if r.Ticked != nil {
 			ticked = yes(*r.Ticked)
 		}
-		t.row(r.Collection+":"+r.Key, matchedBy(r.Types), personWords(r.Person), ticked)
+		t.row(rowWords(r), matchedBy(r.Types), personWords(r.Person), ticked)
 	}
 	t.flush()
+}
+
+// rowWords names a row, and says how many others are like it.
+func rowWords(g dsar.RootGroup) string {
+	if len(g.Others) == 0 {
+		return g.Collection + ":" + g.Key
+	}
+	return fmt.Sprintf("%s:%s and %d like it", g.Collection, g.Key, len(g.Others))
 }
 
 // matchedBy are the types of identities that found a row; of one that the DPO

@@ -30,9 +30,7 @@ type Options struct {
 	// ByKey is for statements that look up a few rows by their keys. Each is
 	// planned once a connection, not for its values each time; and since that may
 	// be while the tables are empty, when reading them from end to end looks
-	// cheapest, an index is taken wherever there is one. Where there is none,
-	// reading a table counts as so dear that Postgres would compile it (jit)
-	// each time, for longer than it runs.
+	// cheapest, an index is taken wherever there is one.
 	ByKey            bool
 	StatementTimeout time.Duration
 	LockTimeout      time.Duration
@@ -61,10 +59,12 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	if o.Name != "" {
 		p["application_name"] = o.Name
 	}
-	set := map[string]string{"idle_in_transaction_session_timeout": milliseconds(idleInTx)}
+	// What Lethe asks are look-ups. Where Postgres has to guess at their rows, or may
+	// not read a table in another way, it would compile them (jit) for longer than they run.
+	set := map[string]string{"idle_in_transaction_session_timeout": milliseconds(idleInTx), "jit": "off"}
 	if o.ByKey {
 		set["plan_cache_mode"] = "force_generic_plan"
-		for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"} {
+		for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
 			set[way] = "off"
 		}
 	}

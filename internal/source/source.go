@@ -101,8 +101,9 @@ type Found struct {
 	Braked []Brake
 }
 
-// MaxRoots bounds Found.Roots.
-const MaxRoots = 200
+// MaxRoots bounds Found.Roots: each is stored with the request, and decided on. A
+// log that names people by their address has thousands of one person.
+const MaxRoots = 10_000
 
 // A Snapshot is one consistent view (REPEATABLE READ, read only) of the rows of
 // a walk. It must be closed.

@@ -36,3 +36,23 @@ func TestDryRun(t *testing.T) {
 	s.requests.fail = dsar.ErrRows
 	b.post("/requests/17/dry-run", nil).status(http.StatusUnprocessableEntity).has("#f-rows", "tick those that are theirs")
 }
+
+// Rows that are alike have one box, which stands for all of them.
+func TestRowsThatAreAlikeAreTickedTogether(t *testing.T) {
+	t.Parallel()
+	s, b := withChoices(t)
+	r := inReview()
+	r.Kind = datamap.Erasure
+	like := r.Roots[1]
+	for _, key := range []string{"700", "701"} {
+		like.Key = key
+		r.Roots = append(r.Roots, like)
+	}
+	s.requests.requests[17] = r
+	b.get("/requests/17").count(".roots tbody tr", 3).has(".roots tbody tr:nth-child(2) th", "livechat.contacts 608 and 2 like it")
+	b.post("/requests/17/approve", url.Values{"rows": {"livechat.contacts:608"}}).to("/requests/17")
+	want := []string{"livechat.contacts:608", "livechat.contacts:700", "livechat.contacts:701"}
+	if got := s.requests.named("Approve")[0].arg.(dsar.Approval).Rows; !slices.Equal(got, want) {
+		t.Errorf("expected all rows of the box to be approved, got %v", got)
+	}
+}

@@ -33,9 +33,10 @@ type requestView struct {
 	OpenAsks   bool            // some person is asked
 }
 
-// rootView is one root row beside its box.
+// rootView is one root row, or several alike, beside their box.
 type rootView struct {
-	dsar.RootRow
+	dsar.RootGroup
+	More   int64 // how many others
 	Value  string
 	Ticked bool
 	Number int
@@ -126,9 +127,9 @@ func (s *server) requestTried(w http.ResponseWriter, r *http.Request, a dsar.Act
 		}
 	}
 	v.ToTick = v.Can.Approve && req.Disagree
-	for i, root := range req.Roots {
+	for i, root := range dsar.GroupRoots(req.Roots) {
 		value := rootValue(root.RowKey)
-		v.Rows = append(v.Rows, rootView{RootRow: root, Value: value, Ticked: f.Has("rows", value) || root.Ticked != nil && *root.Ticked, Number: i})
+		v.Rows = append(v.Rows, rootView{RootGroup: root, More: int64(len(root.Others)), Value: value, Ticked: f.Has("rows", value) || root.Ticked != nil && *root.Ticked, Number: i})
 	}
 	who, err := s.whoIs(r, req)
 	if err != nil {

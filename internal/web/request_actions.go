@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/source"
 )
 
 // act carries out one action of a request's page: read the form, do it, say
@@ -72,12 +74,38 @@ func besideRows(name string) string {
 	return ""
 }
 
+// tickedRows are the rows whose boxes are ticked: a box of several rows that are
+// alike stands for all of them.
+func (s *server) tickedRows(r *http.Request, a dsar.Actor, id int64, f *form) ([]string, error) {
+	ticked := f.values["rows"]
+	if len(ticked) == 0 {
+		return nil, nil
+	}
+	req, err := s.Requests.Get(r.Context(), a, id)
+	if err != nil {
+		return nil, err
+	}
+	rows := slices.Clone(ticked)
+	for _, g := range dsar.GroupRoots(req.Roots) {
+		if !slices.Contains(ticked, rootValue(g.RowKey)) {
+			continue
+		}
+		for _, key := range g.Others {
+			rows = append(rows, rootValue(source.RowKey{Collection: g.Collection, Key: key}))
+		}
+	}
+	return rows, nil
+}
+
 // requestDryRun shows what the erasure would do with the rows that are ticked. A
 // POST, since it reads the subject's rows, and a browser must not do that by itself.
 func (s *server) requestDryRun(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
 	var trial dsar.DryRun
 	return s.actThen(w, r, a, besideRows, func(id int64, f *form) (said string, err error) {
-		trial, err = s.Requests.DryRun(r.Context(), a, id, f.values["rows"])
+		rows, err := s.tickedRows(r, a, id, f)
+		if err == nil {
+			trial, err = s.Requests.DryRun(r.Context(), a, id, rows)
+		}
 		return "", err
 	}, func(id int64, f *form, _ string) error {
 		return s.requestTried(w, r, a, http.StatusOK, id, f, &trial)
@@ -86,7 +114,11 @@ func (s *server) requestDryRun(w http.ResponseWriter, r *http.Request, a dsar.Ac
 
 func (s *server) requestApprove(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
 	return s.act(w, r, a, besideRows, func(id int64, f *form) (string, error) {
-		ap := dsar.Approval{Rows: f.values["rows"], IncludeShared: f.Value("include_shared") == "yes"}
+		rows, err := s.tickedRows(r, a, id, f)
+		if err != nil {
+			return "", err
+		}
+		ap := dsar.Approval{Rows: rows, IncludeShared: f.Value("include_shared") == "yes"}
 		return "Approved. This page shows what comes next.", s.Requests.Approve(r.Context(), a, id, ap)
 	})
 }

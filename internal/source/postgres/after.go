@@ -69,10 +69,7 @@ func (c *carriage) newRoots(ctx context.Context, tx pg.DB) ([]source.Root, error
 	if err != nil {
 		return nil, err
 	}
-	listed := map[source.RowKey]bool{}
-	for _, k := range c.r.walk.Roots {
-		listed[k] = true
-	}
+	listed := listing(c.r.walk)
 	var left []source.Root
 	for _, r := range all {
 		if !listed[r.RowKey] {
@@ -80,4 +77,13 @@ func (c *carriage) newRoots(ctx context.Context, tx pg.DB) ([]source.Root, error
 		}
 	}
 	return left, nil
+}
+
+// listing is the set of root rows that a walk may take.
+func listing(w source.Walk) map[source.RowKey]bool {
+	listed := make(map[source.RowKey]bool, len(w.Roots))
+	for _, k := range w.Roots {
+		listed[k] = true
+	}
+	return listed
 }

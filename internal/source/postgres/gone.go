@@ -128,8 +128,9 @@ func (s *Source) leave(ctx context.Context, walks []source.Walk, h source.Holds,
 // allListed tells whether each walk lists all rows that its seeds matched.
 func allListed(walks []source.Walk, roots [][]source.Root) bool {
 	for n, w := range walks {
+		listed := listing(w)
 		for _, r := range roots[n] {
-			if !slices.Contains(w.Roots, r.RowKey) {
+			if !listed[r.RowKey] {
 				return false
 			}
 		}

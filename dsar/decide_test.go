@@ -154,6 +154,17 @@ func TestDecisions(t *testing.T) {
 		t.Errorf("expected the letter without an address to be on the record as skipped, got %+v", q.Letters)
 	} else if !q.Letters[0].Nobody || !strings.Contains(q.Waiting, "tell the person in another way") {
 		t.Errorf("expected the DPO to be told that nobody was written to, got %q and %+v", q.Waiting, q.Letters[0])
+	} else {
+		l, err := b.UnsentLetter(t.Context(), dpo, unknown.ID, q.Letters[0].ID)
+		if err != nil || l.Kind != "refused" || l.Reason != "You cannot be identified." {
+			t.Errorf("expected the letter to be there to be read, got %+v, %v", l, err)
+		}
+		if _, err := b.UnsentLetter(t.Context(), stranger, unknown.ID, q.Letters[0].ID); !errors.Is(err, ErrNotFound) {
+			t.Errorf("expected it to be nobody else's to read, got %v", err)
+		}
+	}
+	if _, err := b.UnsentLetter(t.Context(), dpo, refused.ID, b.get(t, refused.ID).Letters[0].ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("expected a letter that goes out by mail not to be shown, got %v", err)
 	}
 	received := b.submit(t, dpo, ask(datamap.Access, "email", "a@example.org")).ID
 	expectNotNow(t, b.Approve(t.Context(), dpo, received, Approval{}), "verify the identities yourself, or wait")

@@ -29,6 +29,7 @@ type requestCmd struct {
 	Mentions requestMentionsCmd `cmd:"" help:"Where the person stands in other people's text."`
 	Mention  requestMentionCmd  `cmd:"" help:"Decide about mentions: redact, delete or leave."`
 	Kept     requestKeptCmd     `cmd:"" help:"What an erasure left, until when and why."`
+	Letter   requestLetterCmd   `cmd:"" help:"The words of a letter that could not be mailed."`
 	Archive  requestArchiveCmd  `cmd:"" help:"Take the archive to hand it over, on the record."`
 }
 

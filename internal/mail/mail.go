@@ -120,6 +120,15 @@ func (s *Sender) Send(parent context.Context, l dsar.Letter) error {
 	return nil
 }
 
+// Words are the subject and the text of a letter, for where it cannot be mailed.
+func (s *Sender) Words(l dsar.Letter) (subject, text string, err error) {
+	r, err := s.letters.render(l)
+	if err != nil {
+		return "", "", fmt.Errorf("mail: %w", err)
+	}
+	return r.Subject, r.Text, nil
+}
+
 // send uses a connection that is kept, where there is one, and a new one where
 // the kept one turns out to be of no more use.
 func (s *Sender) send(ctx context.Context, msg *mail.Msg) error {

@@ -84,6 +84,13 @@ func (f *fakeRequests) Kept(_ context.Context, _ dsar.Actor, id int64) ([]dsar.K
 	return f.kept[id], nil
 }
 
+func (f *fakeRequests) UnsentLetter(_ context.Context, a dsar.Actor, id, letter int64) (dsar.Letter, error) {
+	if r, err := f.Get(context.Background(), a, id); err != nil || !slices.ContainsFunc(r.Letters, func(l dsar.LetterState) bool { return l.ID == letter && l.Unsent() }) {
+		return dsar.Letter{}, dsar.ErrNotFound
+	}
+	return dsar.Letter{Kind: "refused", RequestID: id, Reason: "No <proof>"}, nil
+}
+
 func (f *fakeRequests) Get(_ context.Context, a dsar.Actor, id int64) (dsar.Request, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -328,3 +328,27 @@ func TestEveryFieldIsEscaped(t *testing.T) {
 		}
 	}
 }
+
+// A letter that reached nobody can be read and printed, by who may see the request.
+func TestUnsentLetter(t *testing.T) {
+	t.Parallel()
+	words := func(l dsar.Letter) (string, string, error) {
+		return "Your <request>", "Dear person,\n\n" + l.Reason, nil
+	}
+	s := newSite(t, func(c *Config) { c.Words = words })
+	s.addStaff("dana@bota.example", RoleProcessor)
+	b := s.signedIn("dana@bota.example")
+	r := fulfilled()
+	r.ID, r.Letters = 9, []dsar.LetterState{
+		{ID: 4, Kind: "refused", Status: "dropped", Nobody: true}, {ID: 5, Kind: "confirm", Status: "failed", To: "a@b.example"}, {ID: 6, Kind: "erased", Status: "failed"},
+	}
+	s.requests.requests[9] = r
+	b.get("/requests/9").count("a[href='/requests/9/letters/4']", 1).count("a[href^='/requests/9/letters/']", 1)
+	b.get("/requests/9/letters/4").status(http.StatusOK).has("article h1", "Your <request>").has("article .said", "No <proof>")
+	for _, path := range []string{"/requests/9/letters/5", "/requests/9/letters/x", "/requests/8/letters/4"} {
+		b.get(path).status(http.StatusNotFound)
+	}
+	if to := s.browser().get("/requests/9/letters/4"); strings.Contains(to.body, "proof") {
+		t.Error("expected nobody else to read it")
+	}
+}

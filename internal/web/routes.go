@@ -44,6 +44,7 @@ func (s *server) routes(mux *http.ServeMux) {
 	mux.Handle("GET /requests/new", s.staff(s.requestNew))
 	mux.Handle("POST /requests/new", s.staff(s.requestSubmit))
 	mux.Handle("GET /requests/{id}", s.staff(s.request))
+	mux.Handle("GET /requests/{id}/letters/{letter}", s.staff(s.requestLetter))
 	mux.Handle("POST /requests/{id}/verify", s.staff(s.requestVerify))
 	mux.Handle("POST /requests/{id}/approve", s.staff(s.requestApprove))
 	mux.Handle("POST /requests/{id}/refuse", s.staff(s.requestRefuse))

@@ -61,6 +61,7 @@ type Register interface {
 	Get(ctx context.Context, a dsar.Actor, id int64) (dsar.Request, error)
 	List(ctx context.Context, a dsar.Actor, f dsar.Filter) ([]dsar.Request, int, error)
 	Kept(ctx context.Context, a dsar.Actor, id int64) ([]dsar.KeptRows, error)
+	UnsentLetter(ctx context.Context, a dsar.Actor, id, letter int64) (dsar.Letter, error)
 }
 
 // Links are what the subject opens from a mail.

@@ -35,7 +35,9 @@ type Config struct {
 	// by their key. Empty: rows cannot be picked.
 	Pickable []string
 	// Keeps are, by a collection's full name, the laws that keep rows of it from erasure.
-	Keeps     map[string][]Keep
+	Keeps map[string][]Keep
+	// Words are the subject and the text of a letter.
+	Words     func(dsar.Letter) (subject, text string, err error)
 	PublicURL string
 	// Queue is the queue's own page, mounted at /queue/ for the processor's
 	// staff. It has no sign-in of its own. nil: none.

@@ -281,7 +281,7 @@ func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *tabl
 	}
 	for _, f := range t.children {
 		child := k.cat.tables[f.child]
-		if i := slices.Index(f.references, m.column.name); i >= 0 && !(f.follows && (m.how != "null_rewrite" || child.mayBeNull(f.columns[i]))) {
+		if i := slices.Index(f.references, m.column.name); i >= 0 && (!f.follows || m.how == "null_rewrite" && !child.mayBeNull(f.columns[i])) {
 			return "rows of " + child.schema + "." + child.name + " name it by the foreign key " + f.name, nil
 		}
 	}

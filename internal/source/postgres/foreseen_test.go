@@ -143,14 +143,14 @@ func TestCheckOfKeysThatNothingLeadsAlong(t *testing.T) {
 // rows may be several people's.
 func TestCheckOfArraysThatAreNotDeclared(t *testing.T) {
 	t.Parallel()
-	for of, told := range map[string]bool{"": true, `data_type: "integer[]", `: false} {
+	for of, told := range map[string]bool{"": true, `data_type: "integer[]",`: false} {
 		said, _, err := foreseen(t, `
 			CREATE TABLE people (id int PRIMARY KEY, email text); CREATE TABLE rooms (id int PRIMARY KEY, guests int[], tags text[]);`, `
       - name: people
         fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]
       - name: rooms
         fides_meta: {masking_strategy_override: {strategy: delete}}
-        fields: [{name: id, fides_meta: {primary_key: true}}, {name: guests, fides_meta: {`+of+`references: [{dataset: w, field: people.id, direction: from}]}}, {name: tags, data_categories: [user.content]}]
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: guests, fides_meta: {`+of+` references: [{dataset: w, field: people.id, direction: from}]}}, {name: tags, data_categories: [user.content]}]
 `)
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,57 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// toldAnyway are the letters that may be handed over in another way than by mail.
+// The others hold a link by which somebody proves who they are, opens an archive
+// or answers for a source: those are for nobody's eyes but the addressee's.
+var toldAnyway = []string{"erased", "nothing", "refused", "extended", "withdrawn", "notice"}
+
+// Unsent tells whether a letter reached nobody, for want of an address or because
+// the mail server refused it, and can be read (UnsentLetter).
+func (l LetterState) Unsent() bool {
+	return slices.Contains(toldAnyway, l.Kind) && (l.Status == "dropped" && l.Nobody || l.Status == "failed" && (l.Nobody || l.To != ""))
+}
+
+// UnsentLetter is such a letter, for the DPO to tell the person in another way:
+// Art. 12(3) asks for an answer, not for a mail. ErrNotFound: there is none, or it
+// is scrubbed.
+func (s *Service) UnsentLetter(ctx context.Context, a Actor, id, letter int64) (Letter, error) {
+	if _, err := s.loadFor(ctx, s.db, a, id, false, false); err != nil {
+		return Letter{}, fault(fmt.Sprintf("read a letter of request %d", id), err)
+	}
+	states, err := s.lettersOf(ctx, s.db, []int64{id}, true)
+	if err != nil {
+		return Letter{}, fault(fmt.Sprintf("read a letter of request %d", id), err)
+	}
+	if !slices.ContainsFunc(states[id], func(l LetterState) bool { return l.ID == letter && l.Unsent() }) {
+		return Letter{}, ErrNotFound
+	}
+	rows, err := s.db.Query(ctx, `
+		SELECT id, request_id, run, carrier, false AS carries, kind, recipient, cipher, message_id FROM letters WHERE id = $1`, letter)
+	if err != nil {
+		return Letter{}, fault(fmt.Sprintf("read letter %d", letter), err)
+	}
+	l, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[letterRow])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Letter{}, ErrNotFound
+	}
+	if err != nil {
+		return Letter{}, fault(fmt.Sprintf("read letter %d", letter), err)
+	}
+	out, _, wanted, err := s.compose(ctx, l)
+	if err != nil {
+		return Letter{}, fault(fmt.Sprintf("compose letter %d", letter), err)
+	}
+	if !wanted {
+		return Letter{}, ErrNotFound
+	}
+	return out, nil
+}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -124,7 +125,8 @@ func run(ctx context.Context, args []string, w *world) (status int) {
 	}
 	k, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(w.err, "lethe: %v\n", err)
+		// A flag that may be left out has "" among its values.
+		fmt.Fprintf(w.err, "lethe: %s\n", strings.Replace(err.Error(), `must be one of "",`, "must be one of ", 1))
 		fmt.Fprintln(w.err, "lethe -h lists the commands; lethe COMMAND -h explains one, with an example.")
 		return misuse
 	}

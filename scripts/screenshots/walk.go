@@ -158,9 +158,12 @@ func (w *walk) settled(t *browser.Tab, selector string) func() error {
 }
 
 // follow opens the link in the mail that a window shows.
-func follow(t *browser.Tab, part string) func() error {
+func follow(t *browser.Tab, part string) func() error { return followIn(t, "main pre", part) }
+
+// followIn opens a link of the page in a window.
+func followIn(t *browser.Tab, where, part string) func() error {
 	return func() error {
-		to, err := t.Link(`main pre a[href*="` + part + `"]`)
+		to, err := t.Link(where + ` a[href*="` + part + `"]`)
 		if err != nil {
 			return err
 		}
@@ -269,16 +272,23 @@ func (w *walk) erases() error {
 	)
 }
 
-// refuses: a request that is refused, with its letter; then the list of them all.
+// refuses: a request that is refused, with its letter, and one of somebody who
+// cannot be written to; then the list of them all.
 func (w *walk) refuses() error {
 	p, _ := w.people.Person("export")
 	t := w.subject
+	refuse := func(reason string) func() error {
+		return func() error {
+			return steps(click(w.dpo, "section[aria-labelledby=actions] details:nth-of-type(2) summary"),
+				write(w.dpo, "#f-refuse-reason", reason), press(w.dpo, "form[action$='/refuse'] button", 200))
+		}
+	}
 	return steps(
 		w.open(t, "/c/"+p.Controller), click(t, "#f-kind-1"), write(t, "#f-identity-email", p.Email), press(t, submit, 200),
 		w.mail(t, p.Email), follow(t, "/confirm/"), press(t, submit, 200), w.find(p.Email),
-		click(w.dpo, "section[aria-labelledby=actions] details:nth-of-type(2) summary"),
-		write(w.dpo, "#f-refuse-reason", "The same data went to you on 12 November, and nothing has been added since (Art. 12(5) GDPR)."),
-		press(w.dpo, "form[action$='/refuse'] button", 200), w.letter("letter-refused", p.Email, "decision"),
+		refuse("The same data went to you on 12 November, and nothing has been added since (Art. 12(5) GDPR)."), w.letter("letter-refused", p.Email, "decision"),
+		w.find("not.known@example.net"), refuse("You did not say who you are, and we could not find out (Art. 12(2) GDPR)."),
+		followIn(w.dpo, "main td", "/letters/"), w.picture(w.dpo, "letter-to-print"),
 		w.open(w.subject, "/mailbox/"), w.picture(w.subject, "mailbox"),
 		w.open(w.dpo, "/"), w.picture(w.dpo, "list"), w.open(w.dpo, "/queue/jobs?state=completed"), waitFor(w.dpo, "a[href*='/queue/jobs/']"), w.alien(w.dpo, "queue"),
 	)

@@ -408,17 +408,25 @@ func (q *mentioning) run(ctx context.Context, tx pgx.Tx, condition string, limit
 	var key, text string
 	_, err = pgx.ForEachRow(rows, []any{&key, &text}, func() error {
 		read++
-		if m := q.mention(key, text); m.Passages > 0 {
-			found = append(found, m)
+		if l := q.look(key, text); l.Passages > 0 {
+			found = append(found, l.Mention)
 		}
 		return nil
 	})
 	return found, read, err
 }
 
-func (q *mentioning) mention(key, text string) source.Mention {
-	sum, after := sha256.Sum256([]byte(text)), sha256.Sum256([]byte(q.finder.Redact(text)))
-	return source.Mention{Key: key, Passages: len(q.finder.Spans(text)), Sum: sum[:], After: after[:]}
+// A looked is what one look at a row's text tells. The text may be long, so one has to do.
+type looked struct {
+	source.Mention
+	spans []mentions.Span
+	left  string // the text without the passages
+}
+
+func (q *mentioning) look(key, text string) looked {
+	left, spans := q.finder.Take(text)
+	sum, after := sha256.Sum256([]byte(text)), sha256.Sum256([]byte(left))
+	return looked{source.Mention{Key: key, Passages: len(spans), Sum: sum[:], After: after[:]}, spans, left}
 }
 
 // ReadMention reads the text of one row, for the eyes of whoever has to decide.
@@ -435,8 +443,9 @@ func (s *Source) ReadMention(ctx context.Context, m source.Mentions, key string)
 			if err != nil || !ok {
 				return err
 			}
-			read, found = source.MentionText{Mention: q.mention(key, text), Text: text}, true
-			for _, sp := range q.finder.Spans(text) {
+			l := q.look(key, text)
+			read, found = source.MentionText{Mention: l.Mention, Text: text}, true
+			for _, sp := range l.spans {
 				read.Spans = append(read.Spans, [2]int{sp.From, sp.To})
 			}
 			return nil

@@ -1,9 +1,12 @@
 package postgres_test
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -198,6 +201,53 @@ func TestMentionsRefused(t *testing.T) {
 		if out, err := s.ChangeMention(t.Context(), change); err != nil || out.What != source.MentionRedacted {
 			t.Errorf("expected the passage to be removed, got %+v, %v", out, err)
 		}
+	}
+}
+
+// A text is looked through before its row is locked. What somebody writes in
+// between is not overwritten.
+func TestMentionWrittenAnewMeanwhile(t *testing.T) {
+	t.Parallel()
+	pool, s, fields := forum(t, 10)
+	more := pool.Config()
+	more.MaxConns = 2 // one that writes, one that looks
+	other := poolOf(t, more)
+	m := source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", "anna@b.example")}
+	slice, err := s.SearchMentions(t.Context(), m, "")
+	if err != nil || len(slice.Found) != 2 {
+		t.Fatalf("expected two mentions, got %+v, %v", slice, err)
+	}
+	tx, err := other.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context()) //nolint:errcheck // committed below
+	const anew = "now: anna@b.example says more"
+	if _, err := tx.Exec(t.Context(), `UPDATE posts SET body = $1 WHERE id = $2`, anew, slice.Found[0].Key); err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		out source.MentionOutcome
+		err error
+	}
+	ended := make(chan result, 1)
+	go func() {
+		f := slice.Found[0]
+		out, err := s.ChangeMention(t.Context(), source.MentionChange{Mentions: m, Key: f.Key, Sum: f.Sum, After: f.After})
+		ended <- result{out, err}
+	}()
+	for number(t, other, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := sha256.Sum256([]byte(anew))
+	if r := <-ended; r.err != nil || r.out.What != source.MentionChanged || !bytes.Equal(r.out.Now.Sum, want[:]) || r.out.Now.Passages != 1 {
+		t.Errorf("expected the text to be told as changed, with its sum now, got %+v, %v", r.out, r.err)
+	}
+	if n := number(t, other, `SELECT count(*) FROM posts WHERE body = '`+anew+`'`); n != 1 {
+		t.Error("expected what was written meanwhile to stay")
 	}
 }
 

@@ -126,30 +126,21 @@ func (s *Source) mentioning(ctx context.Context, tx pgx.Tx, m source.Mentions, f
 	}
 	cat := known.cat
 	q := &mentioning{m: m, cat: cat, t: cat.table(f.Collection), by: known.by}
-	skip := func(format string, args ...any) (*mentioning, error) {
-		q.skipped = fmt.Sprintf("%s is not searched for mentions: ", f.FullName()) + fmt.Sprintf(format, args...)
-		return q, nil
-	}
 	for _, c := range collections {
 		if cat.table(c) == nil {
 			return nil, &Unfit{Source: s.name, Reasons: []string{"there is no table " + c.FullName() + ", or it may not be seen"}}
 		}
 	}
 	q.c = q.t.columns[f.Name]
-	switch {
-	case q.c == nil:
+	if q.c == nil {
 		return nil, &Unfit{Source: s.name, Reasons: []string{"there is no column " + f.FullName()}}
-	case q.t.kind != "r" && q.t.kind != "p":
-		return skip("%s is no table. Mark the column of the table behind it instead", f.Collection.FullName())
-	case !q.c.class.textual():
-		return skip("its type is %s, which is no text", q.c.typ)
-	case s.o.Shard && len(m.Field.Path) > 0:
-		return skip("the rows that tell whose it is may lie in another shard. Give %s a column of its own that names the controller", f.Collection.FullName())
+	}
+	if why := s.unsearchable(m.Field, q.t); why != "" {
+		q.skipped = f.FullName() + " is not searched for mentions: " + why
+		return q, nil
 	}
 	q.at = &stop{c: f.Collection, t: q.t}
-	if why := q.at.findKey(); why != "" {
-		return skip("%s", why)
-	}
+	q.at.findKey()
 	from := q.t
 	for _, l := range m.Field.Path {
 		to := cat.table(l.To.Collection)
@@ -169,6 +160,22 @@ func (s *Source) mentioning(ctx context.Context, tx pgx.Tx, m source.Mentions, f
 	}
 	q.finder = mentions.New(needles)
 	return q, nil
+}
+
+// unsearchable says why a column that is there is not searched; empty: it is.
+func (s *Source) unsearchable(m datamap.MentionField, t *table) string {
+	c, full := t.columns[m.Field.Name], m.Field.Collection.FullName()
+	switch {
+	case t.kind != "r" && t.kind != "p":
+		return full + " is no table. Mark the column of the table behind it instead"
+	case c.class == classJSON:
+		return fmt.Sprintf("its type is %s, and a passage cannot be taken out of a document as out of a text. Keep what people write in a column of text", c.typ)
+	case !c.class.textual():
+		return fmt.Sprintf("its type is %s, which is no text", c.typ)
+	case s.o.Shard && len(m.Path) > 0:
+		return fmt.Sprintf("the rows that tell whose it is may lie in another shard. Give %s a column of its own that names the controller", full)
+	}
+	return (&stop{c: m.Field.Collection, t: t}).findKey()
 }
 
 func (q *mentioning) bind(v any, typ string) string {

@@ -152,6 +152,33 @@ func advised(t *testing.T, s *postgres.Source, f datamap.MentionField) (advice [
 	return advice
 }
 
+// A column that is not searched is told by check, with the reason, and no index
+// is advised for it.
+func TestMentionsNotSearched(t *testing.T) {
+	t.Parallel()
+	for typ, want := range map[string]string{"json": "its type is json", "jsonb": "its type is jsonb", "text[]": "which is no text"} {
+		pool, s, fields := forum(t, 10)
+		pgtest.Exec(t, pool, `ALTER TABLE posts DROP body; ALTER TABLE posts ADD body `+typ)
+		doubts, err := s.Check(t.Context(), mapOf(t, forumMap))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said []string
+		for _, d := range doubts {
+			if d.Subject == fields[0].Field.FullName() {
+				said = append(said, d.Sentence)
+			}
+		}
+		if len(said) != 1 || !strings.Contains(said[0], "not searched for mentions") || !strings.Contains(said[0], want) {
+			t.Errorf("%s: expected check to say that it is not searched and why, and nothing else, got %q", typ, said)
+		}
+		slice, err := s.SearchMentions(t.Context(), source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", "anna@b.example")}, "")
+		if err != nil || !strings.Contains(slice.Skipped, want) {
+			t.Errorf("%s: expected the search to say so, too, got %+v, %v", typ, slice, err)
+		}
+	}
+}
+
 // scans counts the sequential scans of the posts, as the server's own statistics have it.
 func scans(t *testing.T, pool *pgxpool.Pool) int64 {
 	t.Helper()

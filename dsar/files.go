@@ -67,9 +67,13 @@ func (e *storeError) Unwrap() error { return e.err }
 func explainStore(name string, err error) failure {
 	at := "The store of files " + name + " "
 	var denied interface{ Denied() bool }
+	var outside interface{ Outside() bool }
 	switch {
 	case errors.As(err, &denied) && denied.Denied():
 		return failure{"store_rights", at + "does not let Lethe list, read or delete its files. Grant that (`lethe check` tries it). The other sources go on meanwhile.", false}
+	case errors.As(err, &outside) && outside.Outside():
+		return failure{"store_link", at + "has a link that leads out of its folder, and a row names a file by it: such files are neither given nor erased. " +
+			"List the links (`find FOLDER -type l`), and put the files into the folder, or mount there what the link leads to; then retry. The other sources go on meanwhile.", false}
 	case errors.Is(err, context.DeadlineExceeded):
 		return failure{"store_slow", at + "took longer than one job may take. What is done stays done, and " + byItself + ".", true}
 	}
@@ -283,21 +287,32 @@ func (s *Service) erasePiece(ctx context.Context, st stepRow, p piece) error {
 
 // deleteFiles deletes what no row names any more; still are those that one does.
 func (s *Service) deleteFiles(ctx context.Context, name string, store FileStore, keys []string) (still map[string]bool, done source.Deleted, err error) {
-	spellings := slices.Clone(keys)
+	spellings, alike := slices.Clone(keys), map[string][]string{}
 	for _, key := range keys {
-		spellings = append(spellings, store.Alike(key)...)
+		alike[key] = store.Alike(key)
+		spellings = append(spellings, alike[key]...)
 	}
 	named, err := s.stillNamed(ctx, name, spellings)
 	if err != nil {
 		return nil, done, err
 	}
 	still = map[string]bool{}
+	seen := map[string]bool{} // a file goes once, however many spellings of it the rows held
+	var goes []string
 	for _, key := range keys {
-		if named[key] || slices.ContainsFunc(store.Alike(key), func(other string) bool { return named[other] }) {
+		alike := alike[key]
+		switch {
+		case seen[key]:
+			continue
+		case named[key] || slices.ContainsFunc(alike, func(other string) bool { return named[other] }):
 			still[key] = true
+		default:
+			goes = append(goes, key)
+		}
+		for _, other := range append(alike, key) {
+			seen[other] = true
 		}
 	}
-	goes := slices.DeleteFunc(keys, func(key string) bool { return still[key] })
 	if done, err = store.Delete(ctx, goes); err != nil {
 		return nil, done, &storeError{name, err}
 	}
@@ -371,7 +386,7 @@ func (s *Service) closeFiles(ctx context.Context, tx pgx.Tx, st stepRow) (map[st
 			findings = []source.Finding{{Source: c.Store, Collection: "files"}}
 		}
 		f := &findings[0]
-		f.Rows, f.Shared, f.Erased = f.Rows+c.Gone+c.Missing, f.Shared+c.Kept, f.Erased+c.Gone+c.Missing
+		f.Rows, f.Shared, f.Erased, f.Missing = f.Rows+c.Gone+c.Missing, f.Shared+c.Kept, f.Erased+c.Gone, f.Missing+c.Missing
 		if err := s.saveFindings(ctx, tx, st.RequestID, c.Store, findings); err != nil {
 			return nil, err
 		}

@@ -22,13 +22,14 @@ type countsOf struct {
 	Erased     int64  `json:"erased,omitempty"`
 	Masked     int64  `json:"masked,omitempty"`
 	Stays      int64  `json:"stays,omitempty"`
+	Missing    int64  `json:"missing,omitempty"`
 }
 
 // saveFindings replaces what is known of one source: counts, never contents.
 func (s *Service) saveFindings(ctx context.Context, tx pgx.Tx, requestID int64, src string, findings []source.Finding) error {
 	counts := make([]countsOf, 0, len(findings))
 	for _, f := range findings {
-		counts = append(counts, countsOf{f.Collection, f.Rows, f.Shared, f.Held, f.Kept, f.Erased, f.Masked, f.Stays})
+		counts = append(counts, countsOf{f.Collection, f.Rows, f.Shared, f.Held, f.Kept, f.Erased, f.Masked, f.Stays, f.Missing})
 	}
 	text, err := json.Marshal(counts)
 	if err != nil {
@@ -65,7 +66,7 @@ func findingsOf(ctx context.Context, db pg.DB, requestID int64) ([]source.Findin
 		}
 		for _, c := range all {
 			findings = append(findings, source.Finding{
-				Source: src, Collection: c.Collection, Rows: c.Rows, Shared: c.Shared, Held: c.Held, Kept: c.Kept, Erased: c.Erased, Masked: c.Masked, Stays: c.Stays,
+				Source: src, Collection: c.Collection, Rows: c.Rows, Shared: c.Shared, Held: c.Held, Kept: c.Kept, Erased: c.Erased, Masked: c.Masked, Stays: c.Stays, Missing: c.Missing,
 			})
 		}
 		return nil

@@ -39,6 +39,8 @@ const (
 	mentionsAtOnce = 1000
 	// mentionSlice is how long one run of a step searches; a job may take two minutes.
 	mentionSlice = 20 * time.Second
+	// mentionLimit is how long the change of one row may take.
+	mentionLimit = 15 * time.Second
 )
 
 // mentionOf is the place of a ciphertext.

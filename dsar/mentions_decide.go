@@ -1,6 +1,7 @@
 package dsar
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -144,12 +145,16 @@ func (s *Service) carryOut(ctx context.Context, st stepRow, r requestRow, src Me
 		return err
 	}
 	began := s.now()
+	var failed error
 	for _, m := range list {
 		if m.Source != st.Source || m.Decision == "" || m.Outcome != "" || m.Key == "" {
 			continue
 		}
 		if s.now().Sub(began) > mentionSlice {
-			return ErrMore
+			return cmp.Or(failed, ErrMore)
+		}
+		if ctx.Err() != nil {
+			break
 		}
 		out := source.MentionOutcome{What: source.MentionRefused, Why: "The data map no longer says that this column is searched for mentions."}
 		if field, ok := s.textOf(m); ok {
@@ -157,16 +162,30 @@ func (s *Service) carryOut(ctx context.Context, st stepRow, r requestRow, src Me
 				Mentions: source.Mentions{Field: field, Scope: s.c.Controllers[r.Controller].Scope, Needles: needles},
 				Key:      m.Key, Delete: m.Decision == DeleteMention, Sum: m.sum, After: m.after, Holds: holds,
 			}
-			pg.Soon(ctx, func() { out, err = src.ChangeMention(ctx, change) })
-			if err != nil {
-				return &sourceError{st.Source, err}
+			pg.Soon(ctx, func() { out, err = s.changeMention(ctx, src, change) })
+			if err != nil { // the others do not wait for it
+				failed = cmp.Or[error](failed, &sourceError{st.Source, err})
+				continue
 			}
 		}
 		if err := s.carriedOut(ctx, st, r, m, out); err != nil {
 			return err
 		}
 	}
-	return nil
+	return cmp.Or(failed, ctx.Err())
+}
+
+// changeMention carries out one decision. What takes too long is given up and
+// left to the DPO again, so that it stops no other.
+func (s *Service) changeMention(ctx context.Context, src MentionSource, c source.MentionChange) (source.MentionOutcome, error) {
+	within, cancel := context.WithTimeout(ctx, s.mentionLimit)
+	defer cancel()
+	out, err := src.ChangeMention(within, c)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return source.MentionOutcome{What: source.MentionRefused, Why: fmt.Sprintf(
+			"The change took longer than %s and was given up: the row may be locked, or its text be very long. Decide again later.", s.mentionLimit)}, nil
+	}
+	return out, err
 }
 
 // textOf finds the column in which a mention stands.

@@ -2,11 +2,13 @@ package dsar
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -116,12 +118,16 @@ func TestMentionOfContactFour(t *testing.T) {
 type mortalMentions struct {
 	*postgres.Source
 	dies   bool
+	fails  map[string]func(context.Context) error // by key
 	before func(c source.MentionChange)
 }
 
 func (m *mortalMentions) ChangeMention(ctx context.Context, c source.MentionChange) (source.MentionOutcome, error) {
 	if m.before != nil {
 		m.before(c)
+	}
+	if fail := m.fails[c.Key]; fail != nil {
+		return source.MentionOutcome{}, fail(ctx)
 	}
 	out, err := m.Source.ChangeMention(ctx, c)
 	if m.dies && err == nil {
@@ -220,6 +226,49 @@ func TestMentionsDecided(t *testing.T) {
 	l := b.mail.one(t, "erased")
 	if len(l.Mentions) != 2 || !strings.Contains(strings.Join(l.Kept, " "), "Needed for a claim of the writer.") {
 		t.Errorf("expected the letter to say what was removed, deleted and left, got %q and %q", l.Mentions, l.Kept)
+	}
+}
+
+// A mention that fails, or takes for ever, stops none behind it: the one is tried
+// again with its step, the other waits for the DPO with the reason.
+func TestASlowMentionStopsNoOther(t *testing.T) {
+	t.Parallel()
+	b, pool, src := newNoteShop(t)
+	b.mentionLimit = 3 * time.Second
+	src.fails = map[string]func(context.Context) error{
+		"1": func(context.Context) error { return errors.New("locked") },
+		"4": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+	}
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.worked(t)
+	ids := mentionIDs(t, b.expectStatus(t, id, Running), "1", "4", "6")
+	if err := b.DecideMention(t.Context(), dpo, id, nil, RedactMention, ""); err != nil {
+		t.Fatal(err)
+	}
+	if errs := b.work(t); len(errs) != 1 {
+		t.Fatalf("expected the step to fail for the one that failed, got %v", errs)
+	}
+	for _, m := range b.get(t, id).Mentions {
+		switch {
+		case m.Key == "1" && (m.Decision == "" || m.Outcome != ""):
+			t.Errorf("expected what failed to be tried again, got %+v", m)
+		case m.Key == "4" && (!m.Open() || !strings.Contains(m.Trouble, "given up")):
+			t.Errorf("expected what took too long to wait for the DPO with the reason, got %+v", m)
+		case m.Key == "6" && m.Outcome != "redacted":
+			t.Errorf("expected the one behind them to be redacted, got %+v", m)
+		}
+	}
+	src.fails = nil
+	if err := b.DecideMention(t.Context(), dpo, id, []int64{ids["4"]}, RedactMention, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.run(t, b.job(t, id, "mentions", "shop")); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	if got := text(t, pool, `SELECT string_agg(words, '; ' ORDER BY id) FROM notes WHERE id IN (1, 4, 6)`); strings.Contains(strings.ToLower(got), "pavla") {
+		t.Errorf("expected all to be redacted in the end, got %q", got)
 	}
 }
 

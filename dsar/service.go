@@ -54,6 +54,8 @@ type Service struct {
 	plans map[string]*datamap.Plan // by kind, policy and identity types
 	left  map[string]leftovers     // by erasure policy: see leaves
 
+	mentionLimit time.Duration // how long one mention's change may take
+
 	gates  gates
 	rounds rounds // of intake
 }
@@ -90,6 +92,7 @@ func New(c Config) (*Service, error) {
 	return &Service{
 		c: c, db: pg.Pool{Pool: c.Pool}, sources: slices.Sorted(maps.Keys(c.Sources)), types: datamap.IdentityTypes(c.Map),
 		texts: texts, plans: map[string]*datamap.Plan{}, left: map[string]leftovers{},
+		mentionLimit: mentionLimit,
 	}, nil
 }
 

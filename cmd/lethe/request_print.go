@@ -69,6 +69,7 @@ type findingJSON struct {
 	Erased     int64  `json:"erased"`
 	Masked     int64  `json:"masked"`
 	Stays      int64  `json:"stays"`
+	Missing    int64  `json:"missing"`
 }
 
 type stepJSON struct {
@@ -308,7 +309,7 @@ func printFindings(out io.Writer, list []source.Finding, dry bool) {
 		return
 	}
 	fmt.Fprintln(out)
-	changed := dry || slices.ContainsFunc(list, func(f source.Finding) bool { return f.Erased+f.Masked+f.Held+f.Kept+f.Stays > 0 })
+	changed := dry || slices.ContainsFunc(list, func(f source.Finding) bool { return f.Erased+f.Masked+f.Held+f.Kept+f.Stays+f.Missing > 0 })
 	header := []string{"collection", "source", "rows", "shared"}
 	switch {
 	case dry:
@@ -320,10 +321,14 @@ func printFindings(out io.Writer, list []source.Finding, dry bool) {
 	if stays {
 		header = append(header, "stays")
 	}
+	missing := slices.ContainsFunc(list, func(f source.Finding) bool { return f.Missing > 0 })
+	if missing {
+		header = append(header, "missing")
+	}
 	t := newTable(out, header...)
 	var empty []string
 	for _, f := range list {
-		if f.Rows+f.Shared+f.Erased+f.Masked+f.Held+f.Kept+f.Stays == 0 {
+		if f.Rows+f.Shared+f.Erased+f.Masked+f.Held+f.Kept+f.Stays+f.Missing == 0 {
 			empty = append(empty, f.Collection)
 			continue
 		}
@@ -333,6 +338,9 @@ func printFindings(out io.Writer, list []source.Finding, dry bool) {
 		}
 		if stays {
 			cells = append(cells, thousands(f.Stays))
+		}
+		if missing {
+			cells = append(cells, thousands(f.Missing))
 		}
 		t.row(cells...)
 	}

@@ -121,6 +121,7 @@ type view struct {
 	Held     []counted
 	Shared   []counted
 	Stays    []counted // named by an entry that must stay
+	Missing  []counted // files that were not there
 	Did      bool      // something was erased or masked
 	Left     bool      // something was not
 	InVain   bool      // nothing was, because all of it had to stay
@@ -192,7 +193,7 @@ func newView(l dsar.Letter) view {
 			list    *[]counted
 			rows    int64
 			remains []string
-		}{{&v.Erased, f.Erased, nil}, {changed, f.Masked, remains}, {&v.Held, f.Held, nil}, {&v.Shared, f.Shared, nil}, {&v.Stays, f.Stays, nil}} {
+		}{{&v.Erased, f.Erased, nil}, {changed, f.Masked, remains}, {&v.Held, f.Held, nil}, {&v.Shared, f.Shared, nil}, {&v.Stays, f.Stays, nil}, {&v.Missing, f.Missing, nil}} {
 			if part.rows > 0 {
 				*part.list = append(*part.list, counted{name, part.rows, part.remains})
 			}

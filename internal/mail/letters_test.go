@@ -182,6 +182,10 @@ func TestWhatBecameOfAnErasure(t *testing.T) {
 			l.Findings, l.Kept = []source.Finding{{Collection: "shop.orders", Rows: 4, Erased: 1, Stays: 3}}, nil
 			l.Changed = true
 		}, "(no. 17): done in part", "Your request is done in part", "This is done in part.", []string{"one that must stay names it"}, []string{later}},
+		"a file was not there": {func(l *dsar.Letter) {
+			l.Findings, l.Kept = []source.Finding{{Collection: "files", Rows: 2, Missing: 2}, {Collection: "shop.papers", Rows: 2, Erased: 2}}, nil
+			l.Changed = true
+		}, "(no. 17): done", "Your request is done", "This is done.", []string{"Erased:", "Named by your entries, but no longer there:", "files: 2 entries"}, []string{"Nothing had to be changed"}},
 		"codes are no erasure": {func(l *dsar.Letter) {
 			l.Findings, l.Kept = []source.Finding{{Collection: "shop.orders", Rows: 1, Masked: 1}}, nil
 			l.Coded, l.Changed = map[string]bool{"shop.orders": true}, true

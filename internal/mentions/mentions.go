@@ -34,9 +34,11 @@ type Span struct{ From, To int }
 // A Finder finds the identities of one person.
 type Finder struct{ parts []part }
 
-// A part finds one identity.
+// A part finds one identity, in a time that grows with the text and no faster:
+// texts may be megabytes long.
 type part struct {
-	form *regexp.Regexp
+	// next is the first passage that begins at a byte or behind it.
+	next func(text string, from int) (Span, bool)
 	// whole tells whether a match stands for itself, and is not a piece of something longer.
 	whole func(text string, at Span) bool
 }
@@ -72,12 +74,15 @@ func New(needles []Needle) *Finder {
 		}
 		switch n.Type {
 		case "email":
-			f.parts = append(f.parts, part{regexp.MustCompile(`(?i)` + regexp.QuoteMeta(n.Value)), wholeAddress})
+			f.parts = append(f.parts, part{address(n.Value), wholeAddress})
 		case "phone":
 			f.parts = append(f.parts, phone(n.Value))
 		default:
 			value := strings.TrimSpace(n.Value)
-			f.parts = append(f.parts, part{regexp.MustCompile(regexp.QuoteMeta(value)), wholeWord})
+			f.parts = append(f.parts, part{func(text string, from int) (Span, bool) {
+				i := strings.Index(text[from:], value)
+				return Span{from + i, from + i + len(value)}, i >= 0
+			}, wholeWord})
 		}
 	}
 	return f
@@ -88,11 +93,10 @@ func (f *Finder) Spans(text string) []Span {
 	var all []Span
 	for _, p := range f.parts {
 		for from := 0; from < len(text); {
-			m := p.form.FindStringIndex(text[from:])
-			if m == nil || m[0] == m[1] {
+			at, ok := p.next(text, from)
+			if !ok {
 				break
 			}
-			at := Span{from + m[0], from + m[1]}
 			if p.whole(text, at) {
 				all = append(all, at)
 				from = at.To
@@ -118,14 +122,18 @@ func (f *Finder) Spans(text string) []Span {
 // as it is. Taking one passage out may lay another bare (an address with a
 // number right behind it): then that one goes, too.
 func (f *Finder) Redact(text string) string {
-	for range rounds {
-		spans := f.Spans(text)
-		if len(spans) == 0 {
-			break
-		}
-		text = without(text, spans)
+	left, _ := f.Take(text)
+	return left
+}
+
+// Take is Redact that tells the passages of the text, too, for whoever wants both of a long one.
+func (f *Finder) Take(text string) (left string, spans []Span) {
+	spans = f.Spans(text)
+	for found, n := spans, 0; len(found) > 0 && n < rounds; n++ {
+		text = without(text, found)
+		found = f.Spans(text)
 	}
-	return text
+	return text, spans
 }
 
 // rounds bounds Redact, should an identity be found in Removed itself.
@@ -141,6 +149,43 @@ func without(text string, spans []Span) string {
 	}
 	b.WriteString(text[from:])
 	return b.String()
+}
+
+// address finds a mail address whatever its case, by its @.
+func address(value string) func(text string, from int) (Span, bool) {
+	i := strings.LastIndexByte(value, '@')
+	box, domain := value[:i], value[i+1:]
+	return func(text string, from int) (Span, bool) {
+		for at := from; ; at++ {
+			i := strings.IndexByte(text[at:], '@')
+			if i < 0 {
+				return Span{}, false
+			}
+			at += i
+			begin, end := backward(text, at, utf8.RuneCountInString(box)), forward(text, at+1, utf8.RuneCountInString(domain))
+			if begin >= from && strings.EqualFold(text[begin:at], box) && strings.EqualFold(text[at+1:end], domain) {
+				return Span{begin, end}, true
+			}
+		}
+	}
+}
+
+// backward is where the n characters before a byte begin.
+func backward(text string, at, n int) int {
+	for ; n > 0 && at > 0; n-- {
+		_, width := utf8.DecodeLastRuneInString(text[:at])
+		at -= width
+	}
+	return at
+}
+
+// forward is where the n characters behind a byte end.
+func forward(text string, at, n int) int {
+	for ; n > 0 && at < len(text); n-- {
+		_, width := utf8.DecodeRuneInString(text[at:])
+		at += width
+	}
+	return at
 }
 
 // wholeAddress: neither a letter of a longer mailbox stands before it
@@ -207,7 +252,28 @@ func phone(e164 string) part {
 	code := strings.Join(strings.Split(country, ""), between)
 	trunk := `\(?(?:0|` + dialledFirst(e164) + `)\)?` + between
 	form := regexp.MustCompile(`((?:` + international + between + `)?` + code + between + `(?:` + trunk + `)?|` + trunk + `)?` + core)
-	return part{form, func(text string, at Span) bool {
+	// The form is slow: it looks only where the digits follow one another.
+	next := func(text string, from int) (Span, bool) {
+		for at := from; ; at++ {
+			i := strings.IndexByte(text[at:], national[0])
+			if i < 0 {
+				return Span{}, false
+			}
+			at += i
+			end, ok := following(text, at, national)
+			if !ok {
+				continue
+			}
+			begin := max(from, at-leading)
+			for begin < at && !utf8.RuneStart(text[begin]) {
+				begin++
+			}
+			if m := form.FindStringIndex(text[begin:end]); m != nil {
+				return Span{begin + m[0], begin + m[1]}, true
+			}
+		}
+	}
+	return part{next, func(text string, at Span) bool {
 		digit := unicode.IsDigit
 		before, _ := utf8.DecodeLastRuneInString(text[:at.From])
 		after, _ := utf8.DecodeRuneInString(text[at.To:])
@@ -216,6 +282,32 @@ func phone(e164 string) part {
 		}
 		return own.MatchString(text[at.From:at.To]) || !abroad.MatchString(text[max(0, at.From-abroadWithin):at.From])
 	}}
+}
+
+// leading is how many bytes what stands before the national digits takes at most:
+// the signs and digits of all countries with whatever may stand between.
+const leading = 128
+
+// apart is how many bytes may stand between two digits: three characters of three bytes each.
+const apart = 9
+
+// following tells where digits end that stand in a text from a byte on, not far apart.
+func following(text string, at int, digits string) (end int, ok bool) {
+	for i := range len(digits) {
+		if i > 0 {
+			near := text[at:min(len(text), at+apart+1)]
+			n := strings.IndexAny(near, "0123456789")
+			if n < 0 {
+				return 0, false
+			}
+			at += n
+		}
+		if at >= len(text) || text[at] != digits[i] {
+			return 0, false
+		}
+		at++
+	}
+	return at, true
 }
 
 // dialledFirst is what is dialled before the national digits within the

@@ -46,6 +46,19 @@ func TestWhatIsFound(t *testing.T) {
 	}
 }
 
+// A text of megabytes, also one that is made to be slow to look through.
+func TestLongTexts(t *testing.T) {
+	t.Parallel()
+	f := mentions.New([]mentions.Needle{{Type: "email", Value: "anna@shop.example"}, {Type: "phone", Value: "+420601222333"}, {Type: "visitor", Value: "viXABuKoV3g8i"}})
+	for _, unit := range []string{"Lorem ipsum, 12 (2024) dolor. ", "601222333601222334", "xanna@shop.example ", "anna@", "6", "0 0 0 ", "6-0-1-2-2-2-3-3-4", "viXABuKoV3g8ix"} {
+		long := strings.Repeat(unit, 2_400_000/len(unit))
+		left, spans := f.Take("anna@shop.example; " + long + "; 601 222 333, viXABuKoV3g8i")
+		if want := mentions.Removed + "; " + long + "; " + mentions.Removed + ", " + mentions.Removed; left != want || len(spans) != 3 {
+			t.Errorf("%s: expected three passages around it and every other byte to stay, got %d passages and %d bytes", unit, len(spans), len(left))
+		}
+	}
+}
+
 // Whatever stands around an address: what is left of the text is its own bytes
 // in their order, and the address is found no more.
 func TestEveryOtherByteStays(t *testing.T) {

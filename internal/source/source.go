@@ -75,6 +75,9 @@ type Finding struct {
 	// Stays counts rows that were to be deleted and stay unchanged, because one that
 	// stays names them. No source sets it: package dsar reckons it from the others.
 	Stays int64
+	// Missing counts files (of a store) that were not there when they were to be
+	// erased. Package dsar counts them.
+	Missing int64
 }
 
 // A Root is a row that a seed itself matched.

@@ -105,6 +105,11 @@ func TestKeptRowsSayWhy(t *testing.T) {
 	s.requests.requests[9] = r
 	b.get("/requests/9").has(".figures thead", "Stays").has(".figures tbody tr:nth-child(3) [data-label=Stays]", "3").
 		has(".figures tfoot [data-label=Stays]", "3").has(".note", "named by one that must stay")
+	// Files that were not there are told as such.
+	b.get("/requests/9").count(".figures [data-label=Missing]", 0)
+	r.Findings = append(r.Findings, source.Finding{Source: "attic", Collection: "files", Rows: 3, Erased: 1, Missing: 2})
+	s.requests.requests[9] = r
+	b.get("/requests/9").has(".figures tbody tr:nth-child(4) [data-label=Missing]", "2").has(".figures tbody tr:nth-child(4) [data-label=Erased]", "1")
 	// Before anything has been done, there is nothing to say of it.
 	r = inReview()
 	r.Kind = datamap.Erasure

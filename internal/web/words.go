@@ -282,6 +282,7 @@ func total(list []source.Finding) source.Finding {
 		t.Erased += f.Erased
 		t.Masked += f.Masked
 		t.Stays += f.Stays
+		t.Missing += f.Missing
 	}
 	return t
 }
@@ -289,7 +290,7 @@ func total(list []source.Finding) source.Finding {
 // changed tells whether findings say what an erasure did, and not only what was found.
 func changed(list []source.Finding) bool {
 	t := total(list)
-	return t.Held+t.Kept+t.Erased+t.Masked+t.Stays > 0
+	return t.Held+t.Kept+t.Erased+t.Masked+t.Stays+t.Missing > 0
 }
 
 // A keptView is what a law keeps of one collection.

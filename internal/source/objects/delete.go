@@ -2,12 +2,7 @@ package objects
 
 import (
 	"context"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
-
-	"gocloud.dev/blob"
 
 	"github.com/lethe-dsr/lethe/internal/source"
 )
@@ -78,41 +73,18 @@ give:
 }
 
 // delete deletes one file, and tells whether it was there.
-func (s *Store) delete(ctx context.Context, bucket *blob.Bucket, key string) (bool, error) {
-	if !s.address.admits(key) {
-		return false, nil
-	}
-	if s.address.folder != "" {
-		// The library would remove an empty folder of that name.
-		if there, err := bucket.Exists(ctx, key); err == nil && !there {
-			return false, nil
-		}
-	}
-	err := bucket.Delete(ctx, key)
+func (s *Store) delete(ctx context.Context, bucket *bucket, key string) (there bool, err error) {
 	switch {
-	case err == nil:
-		s.address.tidy(key)
-		return true, nil
-	case s.missing(err):
-		s.address.tidy(key)
+	case !s.address.admits(key):
+		return false, nil
+	case bucket == nil:
+		there, err = directory{s.address.folder}.delete(key)
+	default:
+		err = bucket.delete(ctx, key)
+		there = err == nil
+	}
+	if s.missing(err) {
 		return false, nil
 	}
-	return false, s.failed("deleting files", err)
-}
-
-// tidy removes the folders that a deleted file leaves empty: their names are
-// parts of its key (a conversation's number, an address). A folder that holds
-// anything, or that somebody fills at this moment, stays.
-func (a *address) tidy(key string) {
-	key = strings.TrimPrefix(key, "/")
-	if a.folder == "" || !filepath.IsLocal(filepath.FromSlash(key)) || strings.Contains(key, "//") {
-		return // the library escapes such keys
-	}
-	for dir := filepath.Dir(filepath.FromSlash(key)); dir != "."; dir = filepath.Dir(dir) {
-		at := filepath.Join(a.folder, dir)
-		info, err := os.Lstat(at) // a key may go on where another's file stands
-		if err != nil && !os.IsNotExist(err) || err == nil && (!info.IsDir() || os.Remove(at) != nil) {
-			return
-		}
-	}
+	return there, s.failed("deleting files", err)
 }

@@ -7,7 +7,7 @@
 // A key is personal data. Errors hold the store's name, what was being tried
 // and a code, never a key, nor the store's address, which may hold a password.
 //
-// Open open.go for addresses, delete.go for how files go.
+// Open open.go for addresses, folder.go and bucket.go for the two kinds, delete.go for how files go.
 package objects
 
 import (
@@ -16,11 +16,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 	"sync"
 	"syscall"
 
-	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 
 	"github.com/lethe-dsr/lethe/internal/source"
@@ -32,7 +30,7 @@ type Store struct {
 	address *address
 
 	mu     sync.Mutex
-	bucket *blob.Bucket // opened on first use: a store that is down keeps nobody from other work
+	bucket *bucket // opened on first use: a store that is down keeps nobody from other work
 	closed bool
 }
 
@@ -47,13 +45,18 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.address.admits(key) {
+	var r io.ReadCloser
+	switch {
+	case !s.address.admits(key):
 		return nil, source.ErrNoFile
+	case bucket == nil:
+		r, err = directory{s.address.folder}.read(key)
+	default:
+		r, err = bucket.read(ctx, key)
 	}
-	r, err := bucket.NewReader(ctx, key, nil)
 	switch {
 	case err == nil:
-		return &reader{Reader: r, store: s}, nil
+		return &reader{r, s}, nil
 	case s.missing(err):
 		if err := s.present(ctx, bucket); err != nil {
 			return nil, err
@@ -65,36 +68,27 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 
 // reader cleans the errors of a stream.
 type reader struct {
-	*blob.Reader
+	io.ReadCloser
 	store *Store
 }
 
 func (r *reader) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
+	n, err := r.ReadCloser.Read(p)
 	if err == nil || err == io.EOF { //nolint:errorlint // a wrapped EOF is a fault
 		return n, err
 	}
 	return n, r.store.failed("reading a file", err)
 }
 
-func (r *reader) Close() error { return r.store.failed("reading a file", r.Reader.Close()) }
+func (r *reader) Close() error { return r.store.failed("reading a file", r.ReadCloser.Close()) }
 
-// WriteTo hides the library's own, whose errors quote keys.
-func (r *reader) WriteTo(w io.Writer) (int64, error) {
-	return io.Copy(w, struct{ io.Reader }{r})
-}
-
-// Alike are the other keys under which the same file lies: in a folder a leading
-// slash says nothing.
+// Alike are the other keys under which the same file lies. In a bucket there are
+// none; in a folder see directory.alike.
 func (s *Store) Alike(key string) []string {
-	rest, slash := strings.CutPrefix(key, "/")
-	switch {
-	case s.address.folder == "" || strings.HasPrefix(rest, "/"): // two slashes name another file, see tidy
+	if s.address.folder == "" || !s.address.admits(key) {
 		return nil
-	case slash:
-		return []string{rest}
 	}
-	return []string{"/" + key}
+	return directory{s.address.folder}.alike(key)
 }
 
 // Ping tells whether the store is there and may be listed.
@@ -109,11 +103,10 @@ func (s *Store) Ping(ctx context.Context) error {
 // present tells a store that lacks a file from one that is not there at all: a
 // bucket of another name answers "not found" to every key, and an erasure that
 // believed it would leave every file where it is.
-func (s *Store) present(ctx context.Context, bucket *blob.Bucket) error {
+func (s *Store) present(ctx context.Context, bucket *bucket) error {
 	const doing = "looking at the store"
-	if s.address.folder != "" {
-		// Not the library's way, which walks the whole tree.
-		return s.failed(doing, s.address.present())
+	if bucket == nil {
+		return s.failed(doing, directory{s.address.folder}.present())
 	}
 	there, err := bucket.IsAccessible(ctx)
 	if err != nil {
@@ -138,8 +131,8 @@ func (s *Store) Close() error {
 	return s.failed("closing", bucket.Close())
 }
 
-// open is the bucket, opened when first needed.
-func (s *Store) open(ctx context.Context) (*blob.Bucket, error) {
+// open is the bucket, opened when first needed; of a folder nil.
+func (s *Store) open(ctx context.Context) (*bucket, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, s.failed("opening", err)
 	}
@@ -148,10 +141,10 @@ func (s *Store) open(ctx context.Context) (*blob.Bucket, error) {
 	switch {
 	case s.closed:
 		return nil, &Error{Store: s.name, Doing: "opening", Code: gcerrors.FailedPrecondition}
-	case s.bucket != nil:
+	case s.bucket != nil || s.address.folder != "":
 		return s.bucket, nil
 	}
-	bucket, err := s.address.open(ctx)
+	bucket, err := openBucket(ctx, s.address.url)
 	if err != nil {
 		return nil, s.failed("opening", err)
 	}
@@ -159,10 +152,22 @@ func (s *Store) open(ctx context.Context) (*blob.Bucket, error) {
 	return bucket, nil
 }
 
-// missing tells whether an error says that there is no such file: also where
-// the file system cannot hold a name, so that nothing can ever lie under it.
-func (s *Store) missing(err error) bool {
-	return gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.ENOTDIR)
+// missing tells whether an error says that there is no such file.
+func (s *Store) missing(err error) bool { return absent(err) || codeOf(err) == gcerrors.NotFound }
+
+// codeOf is an error's code: the library's, or of S3's answer.
+func codeOf(err error) gcerrors.ErrorCode {
+	var answer interface{ HTTPStatusCode() int }
+	if code := gcerrors.Code(err); code != gcerrors.Unknown || !errors.As(err, &answer) {
+		return code
+	}
+	switch answer.HTTPStatusCode() {
+	case 404, 301: // the latter of a bucket elsewhere
+		return gcerrors.NotFound
+	case 401, 403:
+		return gcerrors.PermissionDenied
+	}
+	return gcerrors.Unknown
 }
 
 // An Error is what is kept of a store's failure.
@@ -172,12 +177,15 @@ type Error struct {
 	Code  gcerrors.ErrorCode
 	// Why is what the operating system says, of a folder: "read-only file system".
 	Why   syscall.Errno
-	cause error // only a context's error
+	cause error // only a context's error, or errOutside
 }
 
 func (e *Error) Error() string {
 	why := e.Code.String()
-	if e.Why != 0 {
+	switch {
+	case e.Outside():
+		why = errOutside.Error()
+	case e.Why != 0:
 		why = e.Why.Error()
 	}
 	return fmt.Sprintf("store %s: %s failed (%s)", e.Store, e.Doing, why)
@@ -196,6 +204,10 @@ func (e *Error) Denied() bool { return e.Code == gcerrors.PermissionDenied }
 // (a disk that is not mounted), so it is tried again.
 func (e *Error) Absent() bool { return e.Code == gcerrors.NotFound }
 
+// Outside tells whether a link leads out of the folder. What lies there is not
+// the store's: it is neither given nor deleted, and trying again does not help.
+func (e *Error) Outside() bool { return errors.Is(e.cause, errOutside) }
+
 func (s *Store) failed(doing string, err error) error {
 	if err == nil {
 		return nil
@@ -204,7 +216,7 @@ func (s *Store) failed(doing string, err error) error {
 	if errors.As(err, &own) {
 		return own
 	}
-	out := &Error{Store: s.name, Doing: doing, Code: gcerrors.Code(err)}
+	out := &Error{Store: s.name, Doing: doing, Code: codeOf(err)}
 	_ = errors.As(err, &out.Why)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -212,7 +224,7 @@ func (s *Store) failed(doing string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		out.Code = gcerrors.NotFound
 	}
-	for _, known := range []error{context.Canceled, context.DeadlineExceeded} {
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded, errOutside} {
 		if errors.Is(err, known) {
 			out.cause = known
 		}

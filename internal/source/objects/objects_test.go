@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,7 +47,7 @@ func TestOddKeysAreMissingFiles(t *testing.T) {
 	defer os.Remove(outside) //nolint:errcheck // a test's file
 	odd := []string{
 		"", " ", ".", "..", "../" + filepath.Base(outside), "a/../../" + filepath.Base(outside), "a", "a/", "empty", "empty/", "a/..", "/",
-		"a/real.pdf/further", "a/real.pdf.attrs", strings.Repeat("x", 5000), "nul\x00", "bad\xffutf8", "nobody.pdf", "//", "a//real.pdf",
+		"a/real.pdf/further", "a/real.pdf.attrs", strings.Repeat("x", 5000), "nul\x00", "bad\xffutf8", "nobody.pdf", "//", "a//nobody.pdf",
 	}
 	for _, key := range odd {
 		if r, err := s.Open(t.Context(), key); !errors.Is(err, source.ErrNoFile) {
@@ -144,32 +145,118 @@ func TestAddresses(t *testing.T) {
 // Every key that is said to be alike brings the same file, and no other does.
 func TestKeysAlike(t *testing.T) {
 	t.Parallel()
-	s, _ := folder(t, "a/real.pdf", "top.txt")
+	s, dir := folder(t, "a/b/real.pdf", "top.txt")
+	if err := os.Symlink("a/b", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
 	bucket, err := New("files", "s3://bucket")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]string{"a/real.pdf": "/a/real.pdf", "/a/real.pdf": "a/real.pdf", "/top.txt": "top.txt", "//top.txt": ""} {
+	for key, want := range map[string][]string{
+		"a/b/real.pdf":   {"/a/b/real.pdf", "./a/b/real.pdf", "//a/b/real.pdf", "a//b/real.pdf", "/a/b//real.pdf", "a/b/real.pdf/"},
+		"/a//b/real.pdf": {"a/b/real.pdf", "a/b//real.pdf"},
+		"a///b/real.pdf": {"a/b/real.pdf"},
+		"link/real.pdf":  {"/link//real.pdf", "a/b/real.pdf", "/a/b//real.pdf"},
+		"/top.txt":       {"top.txt", "//top.txt", "./top.txt"},
+	} {
 		got := s.Alike(key)
-		if strings.Join(got, " ") != want {
-			t.Errorf("expected %q to be told for %q, got %q", want, key, got)
+		for _, w := range want {
+			if !slices.Contains(got, w) {
+				t.Errorf("expected %q to be told for %q, got %q", w, key, got)
+			}
 		}
 		for _, k := range append(got, key) {
 			r, err := s.Open(t.Context(), k)
-			if want == "" {
-				if !errors.Is(err, source.ErrNoFile) {
-					t.Errorf("expected no file under %q, got %v", k, err)
-				}
-				continue
-			}
 			if err != nil {
 				t.Errorf("expected the file under %q, got %v", k, err)
 				continue
 			}
 			r.Close() //nolint:errcheck // a test's file
 		}
-		if got := bucket.Alike(key); len(got) != 0 {
-			t.Errorf("expected a key of a bucket to be itself alone, got %q", got)
+		if slices.Contains(got, key) || len(bucket.Alike(key)) != 0 {
+			t.Errorf("expected no key to be told as another of itself, and none of a bucket's; got %q of %q", got, key)
 		}
+	}
+}
+
+// A file is found under the name that the application gave it, given and erased.
+func TestFilesAsTheApplicationWroteThem(t *testing.T) {
+	t.Parallel()
+	for key, name := range map[string]string{
+		"new\nline.txt": "new\nline.txt", "uploads//x.pdf": "uploads/x.pdf", "./uploads/x.pdf": "uploads/x.pdf", "uploads/x.pdf/": "uploads/x.pdf",
+		"//deep///x.pdf": "deep/x.pdf", "a__0x2f__b": "a__0x2f__b", "x.attrs": "x.attrs",
+	} {
+		s, dir := folder(t, name, "other.txt")
+		r, err := s.Open(t.Context(), key)
+		if err != nil {
+			t.Errorf("expected %q to be found under %q, got %v", name, key, err)
+			continue
+		}
+		data, err := io.ReadAll(r)
+		if err := errors.Join(err, r.Close()); err != nil || string(data) != "content of "+name {
+			t.Errorf("key %q: expected the bytes of %q, got %q, %v", key, name, data, err)
+		}
+		if done, err := s.Delete(t.Context(), []string{key}); err != nil || done.Gone != 1 {
+			t.Errorf("key %q: expected the file to go, got %+v, %v", key, done, err)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || entries[0].Name() != "other.txt" {
+			t.Errorf("key %q: expected file and empty folders to be gone, and no other; left are %v, %v", key, entries, err)
+		}
+	}
+}
+
+// Links within the folder are followed; what one leads to outside of it is
+// neither given nor erased, and is not told as missing.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	s, dir := folder(t, "bulk/2024/a.pdf", "bulk/2024/b.pdf", "bulk/c.pdf")
+	out := t.TempDir()
+	if err := os.WriteFile(filepath.Join(out, "theirs.pdf"), []byte("not ours"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{
+		"2024": "bulk/2024", "abs": filepath.Join(dir, "bulk/2024"), "c.pdf": "bulk/c.pdf", "around": "../" + filepath.Base(dir) + "/bulk",
+		"out": out, "out.pdf": filepath.Join(out, "theirs.pdf"), "gone.pdf": filepath.Join(out, "nobody.pdf"), "hop": "out", "loop": "loop", "dangling": "nobody.pdf",
+	} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"out/theirs.pdf", "out.pdf", "gone.pdf", "hop/theirs.pdf", "out/nobody.pdf"} {
+		_, oerr := s.Open(t.Context(), key)
+		_, derr := s.Delete(t.Context(), []string{key})
+		for doing, err := range map[string]error{"open": oerr, "delete": derr} {
+			var own *Error
+			if !errors.As(err, &own) || !own.Outside() || !strings.Contains(err.Error(), "leads out of the folder") || strings.Contains(err.Error(), key) {
+				t.Errorf("%s %s: expected it to be refused as outside, without its key, got %v", doing, key, err)
+			}
+		}
+	}
+	if data, err := os.ReadFile(filepath.Join(out, "theirs.pdf")); err != nil || string(data) != "not ours" {
+		t.Errorf("expected the file outside to be left alone, got %q, %v", data, err)
+	}
+	for _, key := range []string{"loop", "loop/x", "dangling"} {
+		if r, err := s.Open(t.Context(), key); !errors.Is(err, source.ErrNoFile) {
+			t.Errorf("key %q: expected no file, got %v, %v", key, r, err)
+		}
+	}
+	for _, key := range []string{"2024/a.pdf", "abs/b.pdf", "around/c.pdf", "c.pdf"} {
+		r, err := s.Open(t.Context(), key)
+		if err != nil {
+			t.Fatalf("expected %s to be given, got %v", key, err)
+		}
+		r.Close() //nolint:errcheck // a test's file
+	}
+	if done, err := s.Delete(t.Context(), []string{"2024/a.pdf", "abs/b.pdf", "c.pdf"}); err != nil || done.Gone != 3 {
+		t.Errorf("expected the linked files to go, got %+v, %v", done, err)
+	}
+	for _, name := range []string{"bulk/2024/a.pdf", "bulk/2024/b.pdf", "bulk/c.pdf", "c.pdf"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("expected %s to be gone", name)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "2024")); err != nil {
+		t.Errorf("expected a linked folder to stay, so that others can put files there: %v", err)
 	}
 }

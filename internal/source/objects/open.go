@@ -1,20 +1,13 @@
 package objects
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
-
-	"gocloud.dev/blob"
-	"gocloud.dev/blob/fileblob"
-	_ "gocloud.dev/blob/s3blob" // the s3 scheme
 )
 
 // An address is where a store lies.
@@ -82,32 +75,8 @@ func parse(rawURL string) (*address, error) {
 	return nil, errors.New("a store's address begins with file:/// or s3://")
 }
 
-func (a *address) open(ctx context.Context) (*blob.Bucket, error) {
-	if a.folder == "" {
-		return blob.OpenBucket(ctx, a.url)
-	}
-	return fileblob.OpenBucket(a.folder, &fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
-}
-
-// present tells whether the folder is there and may be looked into.
-func (a *address) present() error {
-	dir, err := os.Open(a.folder)
-	if err != nil {
-		return err
-	}
-	_, err = dir.Readdirnames(1)
-	if errors.Is(err, io.EOF) { // empty
-		err = nil
-	}
-	return errors.Join(err, dir.Close())
-}
-
-// Limits of names. Nothing can lie under a longer one, nor, in a folder, under
-// the names in which the library keeps attributes.
-const (
-	longestKey = 1024 // bytes; S3's own limit
-	attributes = ".attrs"
-)
+// longestKey is S3's own limit, in bytes: nothing can lie under a longer one.
+const longestKey = 1024
 
 // admits tells whether a file can lie under the key: what a row holds is
 // anything, and one odd value must not stop an erasure for good, nor lead out
@@ -120,9 +89,9 @@ func (a *address) admits(key string) bool {
 		return len(key) <= longestKey
 	}
 	for part := range strings.SplitSeq(key, "/") {
-		if part == "." || part == ".." {
+		if part == ".." {
 			return false
 		}
 	}
-	return !strings.HasSuffix(key, attributes)
+	return true
 }

@@ -12,13 +12,17 @@ import (
 
 // mentions asks for the indexes that other people's text is searched by: one of
 // the text, and, where people are known by telephone numbers, one of its digits.
-// Without them erasures read the column from end to end, in bounded pieces.
+// It says, too, which columns are not searched at all. Without such indexes erasures read the column from end to end, in bounded pieces.
 func (k *checking) mentions(ctx context.Context, conn *pgxpool.Conn) error {
 	phones := slices.Contains(datamap.IdentityTypes(k.m), datamap.Phone)
 	return k.s.inTx(ctx, conn, reading, func(tx pgx.Tx) error {
 		for _, f := range datamap.MentionFields(k.m) {
 			t := k.cat.table(f.Field.Collection)
-			if f.Why != "" || t == nil || !t.real() || t.columns[f.Field.Name] == nil {
+			if f.Why != "" || t == nil || t.columns[f.Field.Name] == nil {
+				continue
+			}
+			if why := k.s.unsearchable(f, t); why != "" {
+				k.say(Doubtful, f.Field.FullName(), "it is not searched for mentions: "+why, "take mentions: true away, or do as it says")
 				continue
 			}
 			by, err := (&mentioning{t: t, c: t.columns[f.Field.Name]}).trigrams(ctx, tx)

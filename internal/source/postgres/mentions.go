@@ -126,30 +126,21 @@ func (s *Source) mentioning(ctx context.Context, tx pgx.Tx, m source.Mentions, f
 	}
 	cat := known.cat
 	q := &mentioning{m: m, cat: cat, t: cat.table(f.Collection), by: known.by}
-	skip := func(format string, args ...any) (*mentioning, error) {
-		q.skipped = fmt.Sprintf("%s is not searched for mentions: ", f.FullName()) + fmt.Sprintf(format, args...)
-		return q, nil
-	}
 	for _, c := range collections {
 		if cat.table(c) == nil {
 			return nil, &Unfit{Source: s.name, Reasons: []string{"there is no table " + c.FullName() + ", or it may not be seen"}}
 		}
 	}
 	q.c = q.t.columns[f.Name]
-	switch {
-	case q.c == nil:
+	if q.c == nil {
 		return nil, &Unfit{Source: s.name, Reasons: []string{"there is no column " + f.FullName()}}
-	case q.t.kind != "r" && q.t.kind != "p":
-		return skip("%s is no table. Mark the column of the table behind it instead", f.Collection.FullName())
-	case !q.c.class.textual():
-		return skip("its type is %s, which is no text", q.c.typ)
-	case s.o.Shard && len(m.Field.Path) > 0:
-		return skip("the rows that tell whose it is may lie in another shard. Give %s a column of its own that names the controller", f.Collection.FullName())
+	}
+	if why := s.unsearchable(m.Field, q.t); why != "" {
+		q.skipped = f.FullName() + " is not searched for mentions: " + why
+		return q, nil
 	}
 	q.at = &stop{c: f.Collection, t: q.t}
-	if why := q.at.findKey(); why != "" {
-		return skip("%s", why)
-	}
+	q.at.findKey()
 	from := q.t
 	for _, l := range m.Field.Path {
 		to := cat.table(l.To.Collection)
@@ -169,6 +160,22 @@ func (s *Source) mentioning(ctx context.Context, tx pgx.Tx, m source.Mentions, f
 	}
 	q.finder = mentions.New(needles)
 	return q, nil
+}
+
+// unsearchable says why a column that is there is not searched; empty: it is.
+func (s *Source) unsearchable(m datamap.MentionField, t *table) string {
+	c, full := t.columns[m.Field.Name], m.Field.Collection.FullName()
+	switch {
+	case t.kind != "r" && t.kind != "p":
+		return full + " is no table. Mark the column of the table behind it instead"
+	case c.class == classJSON:
+		return fmt.Sprintf("its type is %s, and a passage cannot be taken out of a document as out of a text. Keep what people write in a column of text", c.typ)
+	case !c.class.textual():
+		return fmt.Sprintf("its type is %s, which is no text", c.typ)
+	case s.o.Shard && len(m.Path) > 0:
+		return fmt.Sprintf("the rows that tell whose it is may lie in another shard. Give %s a column of its own that names the controller", full)
+	}
+	return (&stop{c: m.Field.Collection, t: t}).findKey()
 }
 
 func (q *mentioning) bind(v any, typ string) string {
@@ -408,17 +415,25 @@ func (q *mentioning) run(ctx context.Context, tx pgx.Tx, condition string, limit
 	var key, text string
 	_, err = pgx.ForEachRow(rows, []any{&key, &text}, func() error {
 		read++
-		if m := q.mention(key, text); m.Passages > 0 {
-			found = append(found, m)
+		if l := q.look(key, text); l.Passages > 0 {
+			found = append(found, l.Mention)
 		}
 		return nil
 	})
 	return found, read, err
 }
 
-func (q *mentioning) mention(key, text string) source.Mention {
-	sum, after := sha256.Sum256([]byte(text)), sha256.Sum256([]byte(q.finder.Redact(text)))
-	return source.Mention{Key: key, Passages: len(q.finder.Spans(text)), Sum: sum[:], After: after[:]}
+// A looked is what one look at a row's text tells. The text may be long, so one has to do.
+type looked struct {
+	source.Mention
+	spans []mentions.Span
+	left  string // the text without the passages
+}
+
+func (q *mentioning) look(key, text string) looked {
+	left, spans := q.finder.Take(text)
+	sum, after := sha256.Sum256([]byte(text)), sha256.Sum256([]byte(left))
+	return looked{source.Mention{Key: key, Passages: len(spans), Sum: sum[:], After: after[:]}, spans, left}
 }
 
 // ReadMention reads the text of one row, for the eyes of whoever has to decide.
@@ -435,8 +450,9 @@ func (s *Source) ReadMention(ctx context.Context, m source.Mentions, key string)
 			if err != nil || !ok {
 				return err
 			}
-			read, found = source.MentionText{Mention: q.mention(key, text), Text: text}, true
-			for _, sp := range q.finder.Spans(text) {
+			l := q.look(key, text)
+			read, found = source.MentionText{Mention: l.Mention, Text: text}, true
+			for _, sp := range l.spans {
 				read.Spans = append(read.Spans, [2]int{sp.From, sp.To})
 			}
 			return nil

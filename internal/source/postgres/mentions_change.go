@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -85,11 +86,18 @@ func titledSentence(text string) string {
 }
 
 func (q *mentioning) change(ctx context.Context, tx pgx.Tx, c source.MentionChange) (source.MentionOutcome, error) {
+	read, _, err := q.row(ctx, tx, c.Key, "")
+	if err != nil {
+		return source.MentionOutcome{}, err
+	}
+	now := q.look(c.Key, read) // before the lock: a long text takes its time
 	text, there, err := q.row(ctx, tx, c.Key, " FOR UPDATE OF t")
 	if err != nil {
 		return source.MentionOutcome{}, err
 	}
-	now := q.mention(c.Key, text)
+	if text != read {
+		now = q.look(c.Key, text)
+	}
 	switch {
 	case !there && c.Delete:
 		return source.MentionOutcome{What: source.MentionDeleted}, nil
@@ -100,14 +108,14 @@ func (q *mentioning) change(ctx context.Context, tx pgx.Tx, c source.MentionChan
 	case now.Passages == 0:
 		return source.MentionOutcome{What: source.MentionGone}, nil
 	case !bytes.Equal(now.Sum, c.Sum):
-		return source.MentionOutcome{What: source.MentionChanged, Now: now}, nil
+		return source.MentionOutcome{What: source.MentionChanged, Now: now.Mention}, nil
 	case c.Delete:
 		return q.delete(ctx, tx, c.Key)
 	case q.c.generated:
 		return refused("The database makes this text of other columns: change those, delete the row, or leave it."), nil
 	}
-	want := q.finder.Redact(text)
-	if n := q.c.length; n > 0 && len([]rune(want)) > n {
+	want := now.left
+	if n := q.c.length; n > 0 && utf8.RuneCountInString(want) > n {
 		return refused(fmt.Sprintf("The column holds %d characters at most, and the text would be longer without the passage: delete the row, or leave it.", n)), nil
 	}
 	q.args = nil

@@ -1,9 +1,12 @@
 package postgres_test
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -149,6 +152,33 @@ func advised(t *testing.T, s *postgres.Source, f datamap.MentionField) (advice [
 	return advice
 }
 
+// A column that is not searched is told by check, with the reason, and no index
+// is advised for it.
+func TestMentionsNotSearched(t *testing.T) {
+	t.Parallel()
+	for typ, want := range map[string]string{"json": "its type is json", "jsonb": "its type is jsonb", "text[]": "which is no text"} {
+		pool, s, fields := forum(t, 10)
+		pgtest.Exec(t, pool, `ALTER TABLE posts DROP body; ALTER TABLE posts ADD body `+typ)
+		doubts, err := s.Check(t.Context(), mapOf(t, forumMap))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said []string
+		for _, d := range doubts {
+			if d.Subject == fields[0].Field.FullName() {
+				said = append(said, d.Sentence)
+			}
+		}
+		if len(said) != 1 || !strings.Contains(said[0], "not searched for mentions") || !strings.Contains(said[0], want) {
+			t.Errorf("%s: expected check to say that it is not searched and why, and nothing else, got %q", typ, said)
+		}
+		slice, err := s.SearchMentions(t.Context(), source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", "anna@b.example")}, "")
+		if err != nil || !strings.Contains(slice.Skipped, want) {
+			t.Errorf("%s: expected the search to say so, too, got %+v, %v", typ, slice, err)
+		}
+	}
+}
+
 // scans counts the sequential scans of the posts, as the server's own statistics have it.
 func scans(t *testing.T, pool *pgxpool.Pool) int64 {
 	t.Helper()
@@ -198,6 +228,53 @@ func TestMentionsRefused(t *testing.T) {
 		if out, err := s.ChangeMention(t.Context(), change); err != nil || out.What != source.MentionRedacted {
 			t.Errorf("expected the passage to be removed, got %+v, %v", out, err)
 		}
+	}
+}
+
+// A text is looked through before its row is locked. What somebody writes in
+// between is not overwritten.
+func TestMentionWrittenAnewMeanwhile(t *testing.T) {
+	t.Parallel()
+	pool, s, fields := forum(t, 10)
+	more := pool.Config()
+	more.MaxConns = 2 // one that writes, one that looks
+	other := poolOf(t, more)
+	m := source.Mentions{Field: fields[0], Scope: "1", Needles: seeds("email", "anna@b.example")}
+	slice, err := s.SearchMentions(t.Context(), m, "")
+	if err != nil || len(slice.Found) != 2 {
+		t.Fatalf("expected two mentions, got %+v, %v", slice, err)
+	}
+	tx, err := other.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context()) //nolint:errcheck // committed below
+	const anew = "now: anna@b.example says more"
+	if _, err := tx.Exec(t.Context(), `UPDATE posts SET body = $1 WHERE id = $2`, anew, slice.Found[0].Key); err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		out source.MentionOutcome
+		err error
+	}
+	ended := make(chan result, 1)
+	go func() {
+		f := slice.Found[0]
+		out, err := s.ChangeMention(t.Context(), source.MentionChange{Mentions: m, Key: f.Key, Sum: f.Sum, After: f.After})
+		ended <- result{out, err}
+	}()
+	for number(t, other, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := sha256.Sum256([]byte(anew))
+	if r := <-ended; r.err != nil || r.out.What != source.MentionChanged || !bytes.Equal(r.out.Now.Sum, want[:]) || r.out.Now.Passages != 1 {
+		t.Errorf("expected the text to be told as changed, with its sum now, got %+v, %v", r.out, r.err)
+	}
+	if n := number(t, other, `SELECT count(*) FROM posts WHERE body = '`+anew+`'`); n != 1 {
+		t.Error("expected what was written meanwhile to stay")
 	}
 }
 

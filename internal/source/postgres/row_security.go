@@ -115,6 +115,10 @@ func (t *table) policiesTo(command string) []rowPolicy {
 
 // veiled tells whether a command may pass over rows of the table in silence.
 func (t *table) veiled(command string) bool {
+	return slices.ContainsFunc(t.policed(), func(t *table) bool { return t.restricts(command) })
+}
+
+func (t *table) restricts(command string) bool {
 	if !t.secured {
 		return false
 	}
@@ -130,9 +134,13 @@ func (t *table) veiled(command string) bool {
 	return !all
 }
 
-// spares tells whether a command may pass over rows that the role sees.
-func (t *table) spares(command string) bool {
-	return t.veiled(command) && !slices.Equal(t.policiesTo(command), t.policiesTo(toRead))
+// spares tells whether a change may pass over rows that the role sees.
+func (t *table) spares(change int) bool {
+	command := map[int]string{deletable: toRemove, updatable: toChange}[change]
+	by := t.policed()
+	return slices.ContainsFunc(t.through(change), func(t *table) bool {
+		return slices.Contains(by, t) && t.restricts(command) && !slices.Equal(t.policiesTo(command), t.policiesTo(toRead))
+	})
 }
 
 // seen gives the tables by which rows of a foreign key's child are seen: those of
@@ -173,11 +181,11 @@ func (s *stop) unseen(cat *catalogue) (reasons []string) {
 				reasons = append(reasons, fmt.Sprintf("%s is a view, and beneath it the foreign key %s would change rows of %s, which is not in the data map, when rows are deleted: %s", s.c.FullName(), k.name, name, mapIt))
 			}
 		}
-		if s.t.spares(toRemove) {
+		if s.t.spares(deletable) {
 			reasons = append(reasons, fmt.Sprintf("by its row-level security the role sees rows of %s that it may not delete: %s", s.c.FullName(), showAll))
 		}
 	}
-	if len(s.visit.Targets) > 0 && s.t.spares(toChange) {
+	if len(s.visit.Targets) > 0 && s.t.spares(updatable) {
 		reasons = append(reasons, fmt.Sprintf("by its row-level security the role sees rows of %s that it may not change: %s", s.c.FullName(), showAll))
 	}
 	return reasons

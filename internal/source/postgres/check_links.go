@@ -67,7 +67,7 @@ func (k *checking) reference(r *datamap.Reference) {
 	if from == nil || to == nil {
 		return // types of another database are compared as text, see feeds.go
 	}
-	if from.place == nil && to.place == nil && (linked(from, to, "x") != "x" || linked(to, from, "x") != "x") {
+	if from.place == nil && to.place == nil && !spells(from, to) && !spells(to, from) && (linked(from, to, "x") != "x" || linked(to, from, "x") != "x") {
 		k.say(Doubtful, r.Field.FullName(), fmt.Sprintf("%s and %s are of types %s and %s, which are compared without an index", r.Field.FullName(), r.Target.FullName(), from.typ, to.typ), "")
 	}
 }

@@ -201,14 +201,23 @@ func (w *writer) equals(t *table, ties []strand, alias string, values []string) 
 	equal := make([]string, len(ties))
 	for i, tie := range ties {
 		if tie.to.place == nil {
-			equal[i] = linked(tie.from, tie.to, col(alias, tie.to.name)) + " = " + values[i]
-		} else if u, there := t.served(tie.to); there {
-			equal[i] = tie.to.place.holding(alias, values[i], u)
-		} else {
-			equal[i] = values[i] + " = ANY(" + tie.to.place.values(alias) + ")"
+			equal[i] = t.equal(tie.from, tie.to, col(alias, tie.to.name), values[i])
+			continue
+		}
+		equal[i] = t.inside(tie.to, alias, values[i])
+		if spells(tie.from, tie.to) {
+			equal[i] = "(" + equal[i] + " OR " + t.inside(tie.to, alias, capitals(tie.to, values[i])) + ")"
 		}
 	}
 	return strings.Join(equal, " AND ")
+}
+
+// inside is the condition that a row holds a value at a place.
+func (t *table) inside(c *column, alias, value string) string {
+	if u, there := t.served(c); there {
+		return c.place.holding(alias, value, u)
+	}
+	return value + " = ANY(" + c.place.values(alias) + ")"
 }
 
 // servedBy tells whether an index finds rows by the far end of a link.

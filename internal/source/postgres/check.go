@@ -173,7 +173,9 @@ func (k *checking) collection(c *datamap.Collection) {
 		k.identity(f, t)
 		k.array(f, t)
 		for _, r := range f.References {
-			if !tied[f] {
+			k.document(r.Field)
+			k.document(r.Target)
+			if !k.vain(r) && !tied[f] {
 				k.reference(r)
 			}
 		}

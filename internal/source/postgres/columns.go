@@ -233,17 +233,26 @@ func spells(from, to *column) bool {
 // spellings are looked up; where there is no index, any.
 func (t *table) equal(from, to *column, expr, value string) string {
 	if spells(from, to) && slices.ContainsFunc(t.indexes, func(x index) bool { return !x.gin && slices.Contains(x.columns, to.name) }) {
-		return expr + " = ANY(ARRAY[" + value + ", " + capitals(to, value) + "])"
+		return expr + " = ANY(ARRAY[" + value + ", " + otherwise(from, to, value) + "])"
 	}
 	return linked(from, to, expr) + " = " + value
 }
 
-// capitals is a converted value in the other spelling.
-func capitals(to *column, value string) string {
-	if to.class == classPadded {
+// otherwise is a converted value in the other spelling.
+func otherwise(from, to *column, value string) string {
+	switch {
+	case pointed(from, to):
+		return "(" + value + " || '.0')"
+	case to.class == classPadded:
 		return "upper(" + value + ")::bpchar"
 	}
 	return "upper(" + value + ")"
+}
+
+// pointed tells whether a value is a whole number that may stand in a document with
+// a zero behind the point, as programs write it that know floats only.
+func pointed(from, to *column) bool {
+	return from.class == classInt && to.place != nil && to.place.in.class == classJSON
 }
 
 // linked is the column as it is compared with a list of converted values of from.
@@ -251,6 +260,8 @@ func linked(from, to *column, expr string) string {
 	switch {
 	case spells(from, to):
 		return "lower(" + expr + ")"
+	case pointed(from, to):
+		return "regexp_replace(" + expr + `, '^(-?[0-9]+)[.]0+$', '\1')`
 	case from.class == to.class && from.typ == to.typ, to.class.textual():
 		return expr
 	case floats(from, to):

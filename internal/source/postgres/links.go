@@ -205,8 +205,8 @@ func (w *writer) equals(t *table, ties []strand, alias string, values []string) 
 			continue
 		}
 		equal[i] = t.inside(tie.to, alias, values[i])
-		if spells(tie.from, tie.to) {
-			equal[i] = "(" + equal[i] + " OR " + t.inside(tie.to, alias, capitals(tie.to, values[i])) + ")"
+		if spells(tie.from, tie.to) || pointed(tie.from, tie.to) {
+			equal[i] = "(" + equal[i] + " OR " + t.inside(tie.to, alias, otherwise(tie.from, tie.to, values[i])) + ")"
 		}
 	}
 	return strings.Join(equal, " AND ")

@@ -283,3 +283,25 @@ func TestCheckOfReferencesThatLeadNowhere(t *testing.T) {
 		t.Errorf("expected to be told of the JSON column")
 	}
 }
+
+// TestCheckOfEventTriggers: one that forbids temporary tables stops every staged walk,
+// and is told; nothing of the attempt stays.
+func TestCheckOfEventTriggers(t *testing.T) {
+	t.Parallel()
+	const people = `
+      - name: people
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+`
+	const why = "wrong w: no temporary table can be made, in which exports and large erasures keep their keys: SQLSTATE P0001 (a function of the database refused it)"
+	for tag, forbids := range map[string]bool{"CREATE TABLE AS": true, "CREATE INDEX": true, "DROP TABLE": false} {
+		said, pool, _ := foreseen(t, `CREATE TABLE people (id int PRIMARY KEY, email text);
+			CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not here'; END $$;
+			CREATE EVENT TRIGGER frozen ON ddl_command_end WHEN TAG IN ('`+tag+`') EXECUTE FUNCTION no();`, people)
+		if strings.Contains(said, why) != forbids || strings.Contains(said, "(frozen)") != forbids {
+			t.Errorf("%s: expected it to be told: %v, check said\n%s", tag, forbids, said)
+		}
+		if n := number(t, pool, "SELECT count(*) FROM pg_class WHERE relname LIKE 'lethe_tried%'"); n != 0 {
+			t.Errorf("%s: expected nothing to stay of the attempt", tag)
+		}
+	}
+}

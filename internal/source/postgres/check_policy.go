@@ -13,7 +13,8 @@ import (
 
 // refusedByPolicy tries the masked value against row-level security. A changed row
 // has to meet the policies for changes (WITH CHECK, else USING) and, since the
-// statement reads it, those for reading, too.
+// statement reads it, those for reading, too. A view has none of its own: those of
+// what it changes count, where it does so by the rights of the role.
 func refusedByPolicy(ctx context.Context, conn *pgxpool.Conn, t *table, m mask, masks []mask) (string, error) {
 	others := slices.DeleteFunc(slices.Clone(masks), func(o mask) bool { return o.column.name == m.column.name || !o.alike() })
 	for _, command := range []string{toChange, toRead} {
@@ -26,10 +27,32 @@ func refusedByPolicy(ctx context.Context, conn *pgxpool.Conn, t *table, m mask, 
 			return "", fmt.Errorf("try a masked value: %w", err)
 		}
 		if refused {
-			return "the table's row-level security (CREATE POLICY) refuses the row that holds the masked value", nil
+			return "the row-level security of " + t.schema + "." + t.name + " (CREATE POLICY) refuses the row that holds the masked value", nil
+		}
+	}
+	for _, l := range t.layers {
+		beneath := l.beneath(append([]mask{m}, masks...))
+		if !l.invoked || l.changes&updatable == 0 || len(beneath) == 0 || beneath[0].field != m.field {
+			continue
+		}
+		if why, err := refusedByPolicy(ctx, conn, l.t, beneath[0], beneath[1:]); why != "" || err != nil {
+			return why, err
 		}
 	}
 	return "", nil
+}
+
+// beneath are those of a view's masks that change a column of what it reads.
+func (l layer) beneath(masks []mask) []mask {
+	var there []mask
+	for _, m := range masks {
+		if name := l.columns[m.column.name]; name != "" {
+			c := *m.column
+			c.name, m.column = name, &c
+			there = append(there, m)
+		}
+	}
+	return there
 }
 
 // surelyRefuses tells whether a row with the masked values is refused whatever else

@@ -133,13 +133,18 @@ func elsewhere(f *datamap.Field) *column {
 // JSON array of texts. From inside a document or an array each value travels by itself.
 
 // toldIn is the text by which values travel to the far end of a reference, and what
-// joins the FROM list for it: of a UUID that may be a text there, both usual
-// spellings travel, since nobody knows there what the text is.
+// joins the FROM list for it: of a UUID that may be a text there, and of a whole
+// number that may stand in a document, both usual spellings travel, since nobody
+// knows there what the text is.
 func toldIn(ties []strand, values []string) (text, more string) {
 	columns, spelt := froms(ties), slices.Clone(values)
 	for i, t := range ties {
-		if spells(t.from, t.to) {
-			more += fmt.Sprintf(" CROSS JOIN LATERAL (VALUES (%[1]s::text), (upper(%[1]s::text))) AS s%[2]d(v)", values[i], i)
+		if number := t.from.class == classInt && t.inside; number || spells(t.from, t.to) {
+			other := "upper(" + values[i] + "::text)"
+			if number {
+				other = "(" + values[i] + "::text || '.0')"
+			}
+			more += fmt.Sprintf(" CROSS JOIN LATERAL (VALUES (%s::text), (%s)) AS s%d(v)", values[i], other, i)
 			columns[i], spelt[i] = &column{typ: "text", class: classText}, fmt.Sprintf("s%d.v", i)
 		}
 	}

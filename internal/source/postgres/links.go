@@ -15,6 +15,7 @@ type strand struct {
 	loose    bool   // neither end is a key of its table, see leads
 	counts   bool   // neither column is part of a key: 0 and -1 may stand for nobody
 	form     string // of values that can be of the type declared for the far end; "" for any
+	inside   bool   // the far end stands inside a document
 }
 
 // alike tells whether the values of both ends are equal by the same rules, so
@@ -50,7 +51,7 @@ func (p *program) strands(l datamap.Link) []strand {
 	loose := !p.unique(l, false) && !p.unique(l, true)
 	var all []strand
 	for _, pair := range pairs(l) {
-		t := strand{from: p.columnOf(pair.From), to: p.columnOf(pair.To), loose: loose}
+		t := strand{from: p.columnOf(pair.From), to: p.columnOf(pair.To), loose: loose, inside: pair.To.Parent != nil}
 		t.counts = loose && !p.partOfKey(pair.From) && !p.partOfKey(pair.To)
 		if t.from.class.textual() {
 			t.form = declaredForm(pair.To)

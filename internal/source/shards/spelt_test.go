@@ -98,3 +98,61 @@ dataset:
 		}
 	}
 }
+
+// TestWholeNumbersInDocumentsBetweenSources: a 3 of one database is the 3 and the 3.0 of
+// another one's documents, and either of these is its 3.
+func TestWholeNumbersInDocumentsBetweenSources(t *testing.T) {
+	t.Parallel()
+	m, problems := datamap.Parse([]datamap.File{{Name: "datamap.yaml", Data: []byte(`
+dataset:
+  - fides_key: crowd
+    lethe: {source: crowd, basis: f}
+    collections:
+      - name: guests
+        fields:
+          - {name: id, fides_meta: {primary_key: true, data_type: integer}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: doc, fides_meta: {data_type: object}, fields: [{name: n, fides_meta: {data_type: integer}}]}
+  - fides_key: trail
+    lethe: {source: trail, basis: f}
+    collections:
+      - name: notes
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: doc, fides_meta: {data_type: object}, fields: [{name: k, fides_meta: {data_type: integer, references: [{dataset: crowd, field: guests.id, direction: from}]}}]}]
+      - name: plain
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: k, fides_meta: {data_type: integer, references: [{dataset: crowd, field: guests.doc.n, direction: from}]}}]
+`)}}, datamap.ParseOptions{})
+	for _, p := range problems {
+		if !p.Warning {
+			t.Fatalf("expected the data map to be right: %s", p)
+		}
+	}
+	for _, index := range []string{"", "CREATE INDEX ON notes USING gin (doc);", "CREATE INDEX ON notes ((doc ->> 'k'));"} {
+		for name, staged := range map[string]int64{"one statement": 0, "staged": -1} {
+			left, right := pgtest.Empty(t), pgtest.Empty(t)
+			pgtest.Exec(t, left, `CREATE TABLE guests (id int PRIMARY KEY, email text, doc jsonb); INSERT INTO guests VALUES (3, 'a@x.example', '{"n": 7.0}'), (4, 'b@x.example', '{"n": 8}')`)
+			pgtest.Exec(t, right, `CREATE TABLE notes (id int PRIMARY KEY, doc jsonb); CREATE TABLE plain (id int PRIMARY KEY, k int);`+index+`
+				INSERT INTO notes VALUES (1, '{"k": 3}'), (2, '{"k": 3.0}'), (3, '{"k": 4.0}'), (4, '{"k": 3.5}'); INSERT INTO plain VALUES (1, 7), (2, 8)`)
+			o := postgres.Options{StagedAbove: staged}
+			a, err := postgres.New("crowd", left, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := postgres.New("trail", right, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := together("two databases", m, []*pgxpool.Pool{left, right}, nil, map[string]store{"crowd": a, "trail": b})
+			found, err := w.find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: []source.Seed{{Type: "email", Value: "a@x.example"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range found.Findings {
+				if want := map[string]int64{"crowd.guests": 1, "trail.notes": 2, "trail.plain": 1}[f.Collection]; f.Rows != want {
+					t.Errorf("%s, %q: expected %d rows of %s, got %+v", name, index, want, f.Collection, f)
+				}
+			}
+		}
+	}
+}

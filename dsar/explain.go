@@ -124,7 +124,7 @@ func explainSource(name string, err error) failure {
 	case code == "3D000":
 		return failure{"source_database", at + "has no database of the name in lethe.yaml. Correct it" + then, false}
 	case code == "42501":
-		return failure{"source_rights", at + "does not give Lethe the rights it needs on " + table + ". Grant them (`lethe grants` prints them)" + then, false}
+		return failure{"source_rights", at + "does not give Lethe the rights it needs on " + table + ". Grant them (`lethe grants` prints them), or let its row-level security allow the change (`lethe check`)" + then, false}
 	case code == "42P01", code == "3F000":
 		return failure{"source_table", at + "lacks " + table + " that the data map names. Correct the map or the database (`lethe check` shows where)" + then, false}
 	case code == "42703":
@@ -133,7 +133,7 @@ func explainSource(name string, err error) failure {
 		return failure{"source_read_only", at + "is read-only: nothing was changed there." + again + " If this stays, point lethe.yaml to its primary server, or tell those who run it.", true}
 	case code == "23503":
 		return failure{"source_constraint", at + "kept adding rows to " + table + " that need what is erased, and nothing was changed there." + again, true}
-	case strings.HasPrefix(code, "23"):
+	case strings.HasPrefix(code, "23"), code == "44000":
 		return failure{"source_constraint", at + "refuses the change: a rule of " + table + " forbids it, and nothing was changed there. Look at the data map (`lethe check`)" + then, false}
 	case strings.HasPrefix(code, "P0"): // PL/pgSQL's own, RAISE above all
 		return failure{code, at + "refuses the change: one of its triggers raised the error " + code + ", and nothing was changed there. `lethe check` names the tables with triggers: let them allow it" + then, false}

@@ -258,3 +258,27 @@ dataset:
 		t.Errorf("expected nothing of a direction, nor of one start, got %q", got)
 	}
 }
+
+// A reference between a declared truth value and a declared number is told: no value
+// is ever the same.
+func TestReferencesBetweenTypesThatNeverMeet(t *testing.T) {
+	t.Parallel()
+	for types, told := range map[[2]string]bool{{"boolean", "integer"}: true, {"float", "boolean"}: true, {"integer", "float"}: false, {"boolean", "string"}: false, {"boolean", "boolean"}: false} {
+		_, problems := parseText(t, ParseOptions{}, `
+dataset:
+- fides_key: shop
+  collections:
+  - name: people
+    fields:
+    - {name: id, fides_meta: {primary_key: true}}
+    - {name: flag, fides_meta: {data_type: `+types[0]+`}}
+  - name: members
+    fields:
+    - {name: id, fides_meta: {primary_key: true}}
+    - {name: flag, fides_meta: {data_type: `+types[1]+`, references: [{dataset: shop, field: people.flag, direction: from}]}}
+`)
+		if got := strings.Join(problems, "\n"); strings.Contains(got, "leads nowhere if shop.members.flag and shop.people.flag are of the types declared") != told {
+			t.Errorf("%v: expected it to be told: %v, got %s", types, told, got)
+		}
+	}
+}

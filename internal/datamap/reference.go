@@ -93,8 +93,16 @@ func (p *mapReader) target(one pendingReference) bool {
 	case c == own && ref.Direction == Undirected:
 		p.out.fail(ref.Pos, "a reference of %s to itself needs a direction: from or to", own.FullName())
 		return false
+	case (ref.Field.DataType == "boolean") != (ref.Target.DataType == "boolean") && ref.Field.countable() && ref.Target.countable():
+		p.out.warn(ref.Pos, "the reference leads nowhere if %s and %s are of the types declared: a truth value is never equal to a number; name the column that holds the other's value",
+			ref.Field.FullName(), ref.Target.FullName())
 	}
 	return true
+}
+
+// countable tells whether a field is declared to hold numbers or truth values.
+func (f *Field) countable() bool {
+	return f.DataType == "boolean" || f.DataType == "integer" || f.DataType == "float"
 }
 
 // needPath finds a field by its column and the keys below it.

@@ -29,7 +29,9 @@ func TestServersErrorsWithoutContents(t *testing.T) {
 		CREATE TYPE mood AS ENUM ('good');
 		CREATE FUNCTION complain() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no % here', 'eva.horn@example.org'; END $$;
 		INSERT INTO people VALUES (1, 'eva.horn@example.org'); INSERT INTO letters VALUES (1);
-		CREATE ROLE poor`)
+		CREATE ROLE poor; CREATE TABLE guests (email text); ALTER TABLE guests ENABLE ROW LEVEL SECURITY; GRANT INSERT ON guests TO poor;
+		CREATE POLICY wide ON guests WITH CHECK (true); CREATE POLICY narrow ON guests AS RESTRICTIVE WITH CHECK (length(email) < 5);
+		CREATE VIEW adults AS SELECT * FROM people WHERE age > 17 WITH CHECK OPTION`)
 	t.Cleanup(func() { pgtest.Exec(t, pool, `DROP OWNED BY poor; DROP ROLE poor`) })
 	for name, c := range map[string]struct {
 		sql  string
@@ -50,6 +52,8 @@ func TestServersErrorsWithoutContents(t *testing.T) {
 		"no column":     {`SELECT nothing FROM people`, nil, "SQLSTATE 42703 (the column does not exist), column nothing"},
 		"no column t.":  {`SELECT t.nothing FROM people t`, nil, "SQLSTATE 42703 (the column does not exist), column nothing"},
 		"no column of":  {`UPDATE people SET nothing = 1`, nil, "SQLSTATE 42703 (the column does not exist), column nothing on table people"},
+		"a policy":      {`SET LOCAL ROLE poor; INSERT INTO guests VALUES ('eva.horn@example.org')`, nil, "SQLSTATE 42501 (insufficient privilege) on table guests"},
+		"an option":     {`INSERT INTO adults VALUES (3, $1, NULL, 7)`, []any{"new." + secret}, "SQLSTATE 44000 (a check option refused the row) on table adults"},
 		"no right":      {`SET LOCAL ROLE poor; SELECT * FROM people`, nil, "SQLSTATE 42501 (insufficient privilege) on table people"},
 	} {
 		t.Run(name, func(t *testing.T) {

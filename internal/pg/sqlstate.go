@@ -89,11 +89,12 @@ func poolers(message string) string {
 	return ""
 }
 
-// Missing rights, tables and columns are named by the message only, not by a
+// Missing rights, rows that a policy refuses, tables and columns are named by the message only, not by a
 // field of their own. The names come from the catalogue or from our statement,
 // never from a row. Messages in another language than English name nothing.
 var (
 	deniedTable   = regexp.MustCompile(`^permission denied for (?:table|view|relation|sequence|materialized view) "?([^"\s]{1,63})"?$`)
+	refusedRow    = regexp.MustCompile(`^new row violates (?:row-level security policy|check option) (?:"[^"]{1,63}" )?(?:\(USING expression\) )?for (?:table|view) "([^"]{1,63})"$`)
 	missingTable  = regexp.MustCompile(`^relation "([^"]{1,127})" does not exist$`)
 	alias         = regexp.MustCompile(`^[a-z]\.`) // of our own statements
 	missingColumn = regexp.MustCompile(`^column "?([^"\s]{1,127})"?(?: of relation "([^"]{1,63})")? does not exist$`)
@@ -103,6 +104,13 @@ func named(code, message string) (table, column string) {
 	switch code {
 	case "42501":
 		if m := deniedTable.FindStringSubmatch(message); m != nil {
+			return m[1], ""
+		}
+		if m := refusedRow.FindStringSubmatch(message); m != nil {
+			return m[1], ""
+		}
+	case "44000":
+		if m := refusedRow.FindStringSubmatch(message); m != nil {
 			return m[1], ""
 		}
 	case "42P01":
@@ -238,6 +246,7 @@ var classWords = map[string]string{
 	"2B": "others depend on it",
 	"40": "the transaction was rolled back",
 	"42": "the statement does not fit the schema, or its user's rights",
+	"44": "a check option refused the row",
 	"53": "the server is short of resources",
 	"54": "a limit of the server was passed",
 	"55": "not in a state that allows it",

@@ -183,6 +183,7 @@ func (b *batch) once(ctx context.Context, of []int, refused *error) (special []i
 		v := c.v
 		v.held = v.held || len(c.holdings) > 0
 		var t tally
+		defer c.p.cat.firing(conn)
 		return c.atOnce(ctx, conn, changing, c.p.batchChain(v), t.scan, func() error {
 			if t.big {
 				return errBig

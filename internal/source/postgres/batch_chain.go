@@ -251,7 +251,7 @@ func (w *writer) linkOfMany(s *stop, v variant, l datamap.Link) string {
 	at := w.p.of[l.From.Collection.FullName()]
 	name := "k." + at.f(from.name)
 	distinct := "(SELECT DISTINCT q.r, q.v FROM (SELECT k.r, " + convert(from, to, name) + " AS v FROM " + reachedIn(at) + " k WHERE " + from.leads(name) + ") q WHERE q.v IS NOT NULL) v"
-	match := linked(from, to, col("t", to.name)) + " = v.v" + w.scope(s) + w.owned(s, l, "t", col)
+	match := s.t.equal(from, to, col("t", to.name), "v.v") + w.scope(s) + w.owned(s, l, "t", col)
 	if v.restricted && len(s.visit.Seeds) > 0 {
 		var matches []string
 		for _, seed := range s.visit.Seeds {
@@ -280,7 +280,7 @@ func (w *writer) sharedByMany(v variant, erasing bool) []string {
 			}
 			value := "k." + s.f(to.name)
 			all = append(all, "SELECT k.r FROM "+reachedIn(s)+" k WHERE "+to.leads(value)+" AND EXISTS (SELECT 1 FROM "+holder.ident()+" d WHERE "+
-				linked(to, from, col("d", from.name))+" = "+convert(to, from, value)+w.notOfWalk(holder.oid, false)+apart(holder, []strand{{from: to, to: from}})+")")
+				holder.equal(to, from, col("d", from.name), convert(to, from, value))+w.notOfWalk(holder.oid, false)+apart(holder, []strand{{from: to, to: from}})+")")
 		}
 	}
 	return all

@@ -184,6 +184,9 @@ func (c *carriage) hold(sent pgx.BatchResults) error {
 // staged where it must be or where the statement reached too much. finish runs
 // inside the transaction, after the task.
 func (c *carriage) do(ctx context.Context, conn *pgxpool.Conn, how string, t task, finish func(pg.DB, *result) error) error {
+	if t == toErase {
+		defer c.p.cat.firing(conn)
+	}
 	if !c.staged() && c.slice == 0 {
 		if t == toErase {
 			if tried, err := c.quickly(ctx, conn, how, finish); tried {

@@ -37,6 +37,7 @@ type table struct {
 	lent         bool     // one of them acts by the rights of the role: its function is not SECURITY DEFINER
 	children     []fkey   // foreign keys that reference it, of whatever table
 	beneath      []fkey   // of a view: those that change rows when what it reads is deleted
+	layers       []layer  // of a view: what it reads
 	secured      bool     // row-level security applies to the role
 	policies     []rowPolicy
 	can          map[string]bool
@@ -194,9 +195,6 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 			}
 		}
 	}
-	// A change within a statement of CTEs admits no rule, save one of a view that stands
-	// in for it, always, and returns the rows.
-	//
 	// A name without a schema is looked up along the search path once, here: the
 	// statements name the schema. One with a schema is looked up in the catalogue's
 	// own tables, because to_regclass refuses a schema that the role has no right to
@@ -204,10 +202,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	rows, err := db.Query(ctx, `
 		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relhassubclass, c.reltuples::float8,
 		       has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'),
-		       CASE WHEN c.relkind IN ('r', 'p') THEN 28 ELSE pg_relation_is_updatable(c.oid, true) END & ~coalesce((
-		         SELECT bit_or(CASE r.ev_type WHEN '2' THEN 4 WHEN '4' THEN 16 ELSE 0 END) FROM pg_rewrite r
-		         WHERE r.ev_class = c.oid AND r.ev_enabled <> 'D'
-		           AND NOT (c.relkind = 'v' AND r.is_instead AND r.ev_qual::text = '<>' AND r.ev_action::text LIKE '%:returningList (%')), 0)
+		       `+writable+`
 		FROM unnest($1::text[], $2::text[], $3::text[]) AS w(name, schema, bare)
 		JOIN pg_class c ON c.relname = w.bare AND (w.schema <> '' OR c.oid = to_regclass(w.name))
 		JOIN pg_namespace n ON n.oid = c.relnamespace AND (w.schema = '' OR n.nspname = w.schema)
@@ -243,7 +238,10 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	if err := c.readBeneath(ctx, db, oids); err != nil {
 		return nil, err
 	}
-	for oid := range c.tables { // the tables that reference them have joined
+	if err := c.readLayers(ctx, db, oids); err != nil {
+		return nil, err
+	}
+	for oid := range c.tables { // the tables that reference them have joined, and what stands beneath views
 		if !slices.Contains(oids, oid) {
 			oids = append(oids, oid)
 		}

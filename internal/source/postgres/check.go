@@ -3,14 +3,17 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
 // A Doubt is one thing about a source that an operator should know before a
@@ -125,6 +128,39 @@ func (k *checking) server(ctx context.Context, conn *pgxpool.Conn) error {
 	if standby || readOnly {
 		k.say(Wrong, k.s.name, "the server takes no changes (a standby, or read only)", "connect to the primary")
 	}
+	if temp && !standby && !readOnly {
+		return k.keyTables(ctx, conn)
+	}
+	return nil
+}
+
+// keyTables makes a temporary table as a staged walk does, and takes it back: an
+// event trigger may forbid what the role has the right to.
+func (k *checking) keyTables(ctx context.Context, conn *pgxpool.Conn) error {
+	var refused *pgconn.PgError
+	takenBack := errors.New("taken back")
+	err := k.s.inTx(ctx, conn, "begin", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "CREATE TEMP TABLE lethe_tried ON COMMIT DELETE ROWS AS SELECT 1 AS n WITH NO DATA; ALTER TABLE pg_temp.lethe_tried ALTER n SET DEFAULT 0; CREATE INDEX ON pg_temp.lethe_tried (n)"); err != nil {
+			return err
+		}
+		return takenBack
+	})
+	switch {
+	case errors.Is(err, takenBack):
+		return nil
+	case !errors.As(err, &refused):
+		return fmt.Errorf("try a temporary table: %w", err)
+	}
+	var triggers string
+	if err := conn.QueryRow(ctx, `SELECT coalesce(string_agg(evtname, ', ' ORDER BY evtname), '') FROM pg_event_trigger
+		WHERE evtenabled <> 'D' AND evtevent LIKE 'ddl_command_%'`).Scan(&triggers); err != nil {
+		return fmt.Errorf("read the event triggers: %w", err)
+	}
+	do := ""
+	if triggers != "" {
+		do = "one of the event triggers may forbid it (" + triggers + "): let CREATE TABLE AS, ALTER TABLE and CREATE INDEX on temporary tables pass, or all that " + k.role + " does"
+	}
+	k.say(Wrong, k.s.name, "no temporary table can be made, in which exports and large erasures keep their keys: "+pg.Clean(refused).Error(), do)
 	return nil
 }
 
@@ -173,7 +209,9 @@ func (k *checking) collection(c *datamap.Collection) {
 		k.identity(f, t)
 		k.array(f, t)
 		for _, r := range f.References {
-			if !tied[f] {
+			k.document(r.Field)
+			k.document(r.Target)
+			if !k.vain(r) && !tied[f] {
 				k.reference(r)
 			}
 		}

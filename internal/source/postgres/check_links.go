@@ -67,8 +67,58 @@ func (k *checking) reference(r *datamap.Reference) {
 	if from == nil || to == nil {
 		return // types of another database are compared as text, see feeds.go
 	}
-	if from.place == nil && to.place == nil && (linked(from, to, "x") != "x" || linked(to, from, "x") != "x") {
+	if from.place == nil && to.place == nil && !spells(from, to) && !spells(to, from) && (linked(from, to, "x") != "x" || linked(to, from, "x") != "x") {
 		k.say(Doubtful, r.Field.FullName(), fmt.Sprintf("%s and %s are of types %s and %s, which are compared without an index", r.Field.FullName(), r.Target.FullName(), from.typ, to.typ), "")
+	}
+}
+
+// vain tells of a reference between columns whose values are never equal.
+func (k *checking) vain(r *datamap.Reference) bool {
+	from, to := k.end(r.Field), k.end(r.Target)
+	if from == nil || to == nil || from.kind() == "" || to.kind() == "" || from.kind() == to.kind() {
+		return false
+	}
+	k.say(Doubtful, r.Field.FullName(), fmt.Sprintf("the reference between %s and %s leads nowhere: %s (%s) is never equal to %s (%s)",
+		r.Field.FullName(), r.Target.FullName(), from.kind(), from.kinds().typ, to.kind(), to.kinds().typ),
+		"reference the column that holds the other's value, or give both the same type (a generated column will do); else take the reference off")
+	return true
+}
+
+// kind is what a column holds, of things that are never equal to any other; "" where
+// it may be equal to many, as a text may.
+func (c *column) kind() string {
+	c = c.kinds()
+	switch {
+	case c.class == classBool:
+		return "a truth value"
+	case c.class == classInt, c.class == classNumeric, c.class == classFloat:
+		return "a number"
+	case c.class == classUUID:
+		return "a UUID"
+	case c.class == classInet:
+		return "a network address"
+	case c.class == classStamp:
+		return "a moment in a time zone"
+	case c.day():
+		return "a day or moment of no time zone"
+	}
+	return ""
+}
+
+// kinds is the column by whose values it is compared: of an array its elements.
+func (c *column) kinds() *column {
+	if c.place != nil && c.place.in.element != nil {
+		return c.place.in.element
+	}
+	return c
+}
+
+// document tells of a JSON column at the end of a reference of which the map does not
+// say what stands in it.
+func (k *checking) document(f *datamap.Field) {
+	if c := k.end(f); c != nil && f.Parent == nil && f.DataType == "" && c.place != nil && c.place.in.class == classJSON {
+		k.say(Doubtful, f.FullName(), "it is a JSON column at the end of a reference: only a text, number or truth value that is all of it, or an element of its array, is compared; an object leads nowhere",
+			"name a field inside it (fields: …), or give it its data_type, as in data_type: string")
 	}
 }
 

@@ -147,6 +147,9 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if why, err := refusedByCheck(ctx, conn, whole, m, masks); why != "" || err != nil {
 		return why, err
 	}
+	if why, err := refusedByPolicy(ctx, conn, t, m, masks); why != "" || err != nil {
+		return why, err
+	}
 	return refusedByBounds(ctx, conn, t, m)
 }
 

@@ -480,3 +480,77 @@ func TestMasksOfNullsThatMustDiffer(t *testing.T) {
 		t.Errorf("expected the column to be told that admits one NULL, got %v", told)
 	}
 }
+
+// TestMasksThatPoliciesBeneathAViewRefuse: those of the table count where the view is
+// used by the rights of the role, under the names that columns have there.
+func TestMasksThatPoliciesBeneathAViewRefuse(t *testing.T) {
+	t.Parallel()
+	for option, told := range map[string]bool{"WITH (security_invoker)": true, "": false} {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE tp (id int PRIMARY KEY, mail text); ALTER TABLE tp ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON tp USING (true) WITH CHECK (mail IS NOT NULL);
+			CREATE VIEW people `+option+` AS SELECT id, mail AS email FROM tp; INSERT INTO tp VALUES (1, 'a@x.example')`)
+		s := sourceOf(t, asRole(t, pool, "GRANT SELECT, UPDATE ON tp, people TO ROLE"), "shop", postgres.Options{})
+		m := mapOf(t, strings.Replace(viewMap, "        fides_meta: {masking_strategy_override: {strategy: delete}}\n", "", 1))
+		doubts, err := s.Check(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote)
+		wrong := slices.ContainsFunc(doubts, func(d postgres.Doubt) bool {
+			return d.Subject == "shop.people.email" && strings.Contains(d.Sentence, "the row-level security of public.tp (CREATE POLICY) refuses")
+		})
+		if wrong != told || (err != nil) != told {
+			t.Errorf("%q: expected it to be told: %v, check said %v, the erasure %v", option, told, doubts, err)
+		}
+	}
+}
+
+// TestMasksThatPoliciesRefuse: a masked row that the policies for the role refuse,
+// whatever else it holds, is told, and the step that meets one names the table.
+func TestMasksThatPoliciesRefuse(t *testing.T) {
+	t.Parallel()
+	const fields = `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: phone, data_categories: [user.contact.phone_number]}
+`
+	for policies, blamed := range map[string]string{
+		`CREATE POLICY p ON people USING (true) WITH CHECK (email IS NOT NULL)`:                                                                  "email",
+		`CREATE POLICY p ON people USING (true) WITH CHECK (email IS NOT NULL OR phone IS NOT NULL)`:                                             "email phone",
+		`CREATE POLICY p ON people USING (phone <> '')`:                                                                                          "phone",
+		`CREATE POLICY p ON people USING (true); CREATE POLICY r ON people AS RESTRICTIVE FOR UPDATE USING (true) WITH CHECK (email LIKE '%@%')`: "email",
+		`CREATE POLICY r ON people FOR SELECT USING (email LIKE '%@%'); CREATE POLICY w ON people FOR UPDATE USING (true)`:                       "email",
+		`CREATE POLICY p ON people USING (true); CREATE POLICY q ON people USING (true) WITH CHECK (email IS NOT NULL)`:                          "",
+		`CREATE POLICY p ON people USING (true) WITH CHECK (email IS NOT NULL OR id = 1)`:                                                        "",
+		`CREATE POLICY p ON people USING (true)`:                                                                                                 "",
+	} {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE people (id int PRIMARY KEY, email text, phone text); INSERT INTO people VALUES (1, 'a@x.example', '1'); ALTER TABLE people ENABLE ROW LEVEL SECURITY;`+policies)
+		s := sourceOf(t, asRole(t, pool, "GRANT SELECT, UPDATE ON people TO ROLE"), "shop", postgres.Options{})
+		m := mapOf(t, fields)
+		doubts, err := s.Check(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		for _, d := range doubts {
+			if strings.Contains(d.Sentence, "(CREATE POLICY) refuses") {
+				told = append(told, strings.TrimPrefix(d.Subject, "shop.people."))
+			}
+		}
+		slices.Sort(told)
+		if got := strings.Join(told, " "); got != blamed {
+			t.Errorf("%s: expected check to name %q, it names %q", policies, blamed, got)
+		}
+		_, err = s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote)
+		if blamed == "" && err != nil || blamed != "" && (err == nil || !strings.Contains(err.Error(), "on table people")) {
+			t.Errorf("%s: expected the erasure to go as was told, got %v", policies, err)
+		}
+	}
+}

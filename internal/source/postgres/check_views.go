@@ -26,13 +26,22 @@ const (
 // the way. Postgres itself would only say 55000 or 0A000.
 func (s *stop) unchangeable() []string {
 	var reasons []string
-	changes := s.t.writes &^ s.t.published
-	if s.visit.Delete && changes&deletable == 0 {
-		reasons = append(reasons, s.fixed("deleted", deletable))
-	} else if s.masksSome() && changes&updatable == 0 {
-		reasons = append(reasons, s.fixed("masked", updatable))
+	if t := s.t.stuck(deletable); s.visit.Delete && t != nil {
+		reasons = append(reasons, s.fixed(t, "deleted", deletable))
+	} else if t := s.t.stuck(updatable); s.masksSome() && t != nil {
+		reasons = append(reasons, s.fixed(t, "masked", updatable))
 	}
 	return reasons
+}
+
+// stuck is the table or view, itself or beneath it, that does not admit a change; nil if all do.
+func (t *table) stuck(change int) *table {
+	for _, at := range t.through(change) {
+		if at.writes&^at.published&change == 0 {
+			return at
+		}
+	}
+	return nil
 }
 
 // masksSome tells whether any column that is there is masked.
@@ -42,18 +51,22 @@ func (s *stop) masksSome() bool {
 	})
 }
 
-func (s *stop) fixed(how string, change int) string {
-	if s.t.published&change != 0 {
-		return s.c.FullName() + " is published (CREATE PUBLICATION) and has no replica identity, so that its rows cannot be " + how + ": " + identified
+func (s *stop) fixed(t *table, how string, change int) string {
+	name := s.c.FullName()
+	if t != s.t {
+		name += " is a view, and beneath it " + t.schema + "." + t.name
 	}
-	if s.t.real() {
-		return s.c.FullName() + " has a rule (CREATE RULE) by which its rows cannot be " + how + ": " + unruled
+	if t.published&change != 0 {
+		return name + " is published (CREATE PUBLICATION) and has no replica identity, so that its rows cannot be " + how + ": " + identified
 	}
-	what := map[string]string{"v": "a view", "m": "a materialised view", "f": "a foreign table"}[s.t.kind]
+	if t.real() {
+		return name + " has a rule (CREATE RULE) by which its rows cannot be " + how + ": " + unruled
+	}
+	what := map[string]string{"v": "a view", "m": "a materialised view", "f": "a foreign table"}[t.kind]
 	if s.visit.Delete && how == "masked" {
 		how += ", should one have to stay"
 	}
-	return fmt.Sprintf("%s is %s whose rows cannot be %s: %s", s.c.FullName(), what, how, instead)
+	return fmt.Sprintf("%s is %s whose rows cannot be %s: %s", name, what, how, instead)
 }
 
 const instead = "map the tables beneath it, and give it skip_processing: true, or read_only: true on each field and no strategy: delete, so that its rows are given and what lies beneath is erased"
@@ -71,13 +84,11 @@ func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datama
 	if len(reasons) == 0 {
 		return k.aroundKeeps(ctx, conn, at)
 	}
-	if t.real() {
-		for _, do := range []string{unruled, identified} {
-			if sentence, ok := strings.CutSuffix(reasons[0], ": "+do); ok {
-				k.say(Wrong, v.Collection.FullName(), "an erasure fails here: "+sentence, do)
-			}
+	for _, do := range []string{unruled, identified} {
+		if sentence, ok := strings.CutSuffix(reasons[0], ": "+do); ok {
+			k.say(Wrong, v.Collection.FullName(), "an erasure fails here: "+sentence, do)
+			return nil
 		}
-		return nil
 	}
 	rows, err := conn.Query(ctx, `
 		SELECT DISTINCT n.nspname::text, c.relname::text

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -62,11 +63,13 @@ func classOf(oid uint32, typ, category string) class {
 	if category == "A" {
 		return classArray
 	}
-	if typ == "citext" || strings.HasSuffix(typ, ".citext") {
+	if citext(typ) {
 		return classText
 	}
 	return classOther
 }
+
+func citext(typ string) bool { return typ == "citext" || strings.HasSuffix(typ, ".citext") }
 
 // textual tells whether the column holds text, in which placeholders may stand.
 func (c class) textual() bool { return c == classText || c == classPadded }
@@ -169,13 +172,10 @@ func cast(from, to *column, expr string) string {
 		return from.number(expr)
 	case from.class == classInt && to.class == classInt:
 		return expr
-	case to.class == classText && from.class == classText:
-		if to.typ == "text" || strings.HasPrefix(to.typ, "character varying") {
-			return expr + "::text"
-		}
-		return expr + "::" + to.typ
-	case to.class == classText:
+	case to.class == classText && (to.typ == "text" || strings.HasPrefix(to.typ, "character varying")):
 		return from.text(expr)
+	case to.class == classText: // citext compares in its own way
+		return from.text(expr) + "::" + to.typ
 	case to.class == classPadded:
 		return from.text(expr) + "::bpchar"
 	case from.class.textual() && to.class == classInt:
@@ -222,9 +222,46 @@ func (c *column) number(expr string) string {
 // day tells whether the column holds days, with a time or without one.
 func (c *column) day() bool { return c.typ == "date" || c.typ == "timestamp without time zone" }
 
-// linked is the column looked up by a converted value of from.
+// spells tells whether a value is a UUID that may be written in capitals at the far
+// end, as iOS and .NET do.
+func spells(from, to *column) bool {
+	return from.class == classUUID && to.class.textual() && !citext(to.typ)
+}
+
+// equal is the condition that a column of the table holds a converted value of
+// from, served by an index of the column where there is one. Of a UUID both usual
+// spellings are looked up; where there is no index, any.
+func (t *table) equal(from, to *column, expr, value string) string {
+	if spells(from, to) && slices.ContainsFunc(t.indexes, func(x index) bool { return !x.gin && slices.Contains(x.columns, to.name) }) {
+		return expr + " = ANY(ARRAY[" + value + ", " + otherwise(from, to, value) + "])"
+	}
+	return linked(from, to, expr) + " = " + value
+}
+
+// otherwise is a converted value in the other spelling.
+func otherwise(from, to *column, value string) string {
+	switch {
+	case pointed(from, to):
+		return "(" + value + " || '.0')"
+	case to.class == classPadded:
+		return "upper(" + value + ")::bpchar"
+	}
+	return "upper(" + value + ")"
+}
+
+// pointed tells whether a value is a whole number that may stand in a document with
+// a zero behind the point, as programs write it that know floats only.
+func pointed(from, to *column) bool {
+	return from.class == classInt && to.place != nil && to.place.in.class == classJSON
+}
+
+// linked is the column as it is compared with a list of converted values of from.
 func linked(from, to *column, expr string) string {
 	switch {
+	case spells(from, to):
+		return "lower(" + expr + ")"
+	case pointed(from, to):
+		return "regexp_replace(" + expr + `, '^(-?[0-9]+)[.]0+$', '\1')`
 	case from.class == to.class && from.typ == to.typ, to.class.textual():
 		return expr
 	case floats(from, to):

@@ -132,6 +132,25 @@ func elsewhere(f *datamap.Field) *column {
 // several columns has several values, which belong together: they travel as a
 // JSON array of texts. From inside a document or an array each value travels by itself.
 
+// toldIn is the text by which values travel to the far end of a reference, and what
+// joins the FROM list for it: of a UUID that may be a text there, and of a whole
+// number that may stand in a document, both usual spellings travel, since nobody
+// knows there what the text is.
+func toldIn(ties []strand, values []string) (text, more string) {
+	columns, spelt := froms(ties), slices.Clone(values)
+	for i, t := range ties {
+		if number := t.from.class == classInt && t.inside; number || spells(t.from, t.to) {
+			other := "upper(" + values[i] + "::text)"
+			if number {
+				other = "(" + values[i] + "::text || '.0')"
+			}
+			more += fmt.Sprintf(" CROSS JOIN LATERAL (VALUES (%s::text), (%s)) AS s%d(v)", values[i], other, i)
+			columns[i], spelt[i] = &column{typ: "text", class: classText}, fmt.Sprintf("s%d.v", i)
+		}
+	}
+	return toldAs(columns, spelt), more
+}
+
 // toldAs is the text by which values of some columns travel.
 func toldAs(columns []*column, values []string) string {
 	texts := make([]string, len(values))
@@ -308,24 +327,27 @@ func (w *writer) toldBy(at *stop, ties []strand, rel relation) string {
 	for i, t := range ties {
 		leads[i] = t.leads(values[i])
 	}
-	return toldAs(froms(ties), values) + " FROM " + rel(at) + " k" + more + " WHERE " + strings.Join(leads, " AND ")
+	told, spelt := toldIn(ties, values)
+	return told + " FROM " + rel(at) + " k" + more + spelt + " WHERE " + strings.Join(leads, " AND ")
 }
 
 // toldOn adds the values that rows of a stop lead on with. Those which too many
 // rows of others hold are told apart, and so are those that other stores lead on
 // with: nobody knows but the store where the rows lie.
 func (w *writer) toldOn(t *tie, at *stop, ties []strand, rel relation, add func(kind int, sql string)) {
-	columns, names := froms(ties), columnsOf(ties, "b")
-	told := toldAs(columns, names) + " FROM ("
+	names := columnsOf(ties, "b")
+	told, spelt := toldIn(ties, names)
+	told += " FROM ("
+	spelt = ") b" + spelt
 	if !w.braking(t.l, ties) {
-		add(askedValues, told+w.heldBy(at, ties, rel, "")+") b")
-		add(askedMine, told+w.heldBy(at, ties, rel, "k.mine")+") b")
+		add(askedValues, told+w.heldBy(at, ties, rel, "")+spelt)
+		add(askedMine, told+w.heldBy(at, ties, rel, "k.mine")+spelt)
 		return
 	}
-	free := ") b WHERE NOT " + w.crowded(t.l, rel, names)
+	free := spelt + " WHERE NOT " + w.crowded(t.l, rel, names)
 	add(askedValues, told+w.heldBy(at, ties, rel, "")+free)
 	add(askedMine, told+w.heldBy(at, ties, rel, "k.mine")+free)
-	add(askedCrowded, told+w.heldBy(at, ties, rel, "")+" UNION "+w.heardOf(t.l, ties)+") b WHERE "+w.crowded(t.l, rel, names))
+	add(askedCrowded, told+w.heldBy(at, ties, rel, "")+" UNION "+w.heardOf(t.l, ties)+spelt+" WHERE "+w.crowded(t.l, rel, names))
 }
 
 // heldBy selects, as columns v, v1 and so on, what reached rows of a stop lead on with.

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -233,5 +234,74 @@ func TestCheckOfHeirsWithColumnsOfTheirOwn(t *testing.T) {
 `)
 	if err != nil || strings.Contains(said, "inherits from it") {
 		t.Errorf("expected nothing to be told of an heir that is mapped, check said\n%s\n%v", said, err)
+	}
+}
+
+// TestCheckOfReferencesThatLeadNowhere: columns whose values are never equal are told;
+// those that can be are not.
+func TestCheckOfReferencesThatLeadNowhere(t *testing.T) {
+	t.Parallel()
+	types := []string{"timestamptz", "timestamp", "date", "bool", "int", "uuid", "text", "numeric", "inet", "timestamptz[]", "int[]"}
+	group := map[string]string{"timestamptz": "z", "timestamptz[]": "z", "timestamp": "d", "date": "d", "bool": "b", "int": "n", "numeric": "n", "int[]": "n", "uuid": "u", "inet": "i"}
+	tables, people, hangers := "CREATE TABLE people (id int PRIMARY KEY, email text", "", ""
+	want := map[string]bool{}
+	for i, one := range types {
+		tables += fmt.Sprintf(", c%d %s", i, one)
+		people += fmt.Sprintf(", {name: c%d}", i)
+		for j, other := range types {
+			hangers += fmt.Sprintf("      - {name: h%d_%d, fields: [{name: id, fides_meta: {primary_key: true}}, {name: k, fides_meta: {references: [{dataset: w, field: people.c%d, direction: from}]}}]}\n", i, j, i)
+			if a, b := group[one], group[other]; a != "" && b != "" && a != b {
+				want[fmt.Sprintf("w.h%d_%d.k", i, j)] = true
+			}
+		}
+	}
+	tables += ", doc jsonb);"
+	for i := range types {
+		for j, other := range types {
+			tables += fmt.Sprintf("CREATE TABLE h%d_%d (id int PRIMARY KEY, k %s);", i, j, other)
+		}
+	}
+	said, _, err := foreseen(t, tables+"CREATE TABLE hd (id int PRIMARY KEY, k text);", `
+      - {name: people, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}, {name: doc}`+people+`]}
+      - {name: hd, fields: [{name: id, fides_meta: {primary_key: true}}, {name: k, fides_meta: {references: [{dataset: w, field: people.doc, direction: from}]}}]}
+`+hangers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(said, "\n") {
+		subject, _, _ := strings.Cut(strings.TrimPrefix(line, "doubtful "), ":")
+		if strings.Contains(line, " leads nowhere: ") && !want[subject] {
+			t.Errorf("expected nothing of the kind to be said: %s", line)
+		} else if strings.Contains(line, " leads nowhere: ") {
+			delete(want, subject)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("expected to be told of %v", want)
+	}
+	if !strings.Contains(said, "w.people.doc: it is a JSON column at the end of a reference") {
+		t.Errorf("expected to be told of the JSON column")
+	}
+}
+
+// TestCheckOfEventTriggers: one that forbids temporary tables stops every staged walk,
+// and is told; nothing of the attempt stays.
+func TestCheckOfEventTriggers(t *testing.T) {
+	t.Parallel()
+	const people = `
+      - name: people
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]
+`
+	const why = "wrong w: no temporary table can be made, in which exports and large erasures keep their keys: SQLSTATE P0001 (a function of the database refused it)"
+	for tag, forbids := range map[string]bool{"CREATE TABLE AS": true, "CREATE INDEX": true, "DROP TABLE": false} {
+		said, pool, _ := foreseen(t, `CREATE TABLE people (id int PRIMARY KEY, email text);
+			CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not here'; END $$;
+			CREATE EVENT TRIGGER frozen ON ddl_command_end WHEN TAG IN ('`+tag+`') EXECUTE FUNCTION no();`, people)
+		if strings.Contains(said, why) != forbids || strings.Contains(said, "(frozen)") != forbids {
+			t.Errorf("%s: expected it to be told: %v, check said\n%s", tag, forbids, said)
+		}
+		if n := number(t, pool, "SELECT count(*) FROM pg_class WHERE relname LIKE 'lethe_tried%'"); n != 0 {
+			t.Errorf("%s: expected nothing to stay of the attempt", tag)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type right struct {
 	read, remove string // why; "" where it is not needed
 	write        map[string]string
 	readColumns  map[string]string // of tables that the map does not know
+	beneath      bool              // only a view of the map reads it, which needs no USAGE of its schema
 }
 
 // Grants are the least rights that a role needs to carry out these plans and
@@ -185,7 +187,41 @@ func (s *Source) rights(cat *catalogue, plans []*datamap.Plan, sweeps []source.S
 		at(t.oid).write[x.Field.Column().Name] = "the DPO takes mentions of a person out of it"
 		removed(t, "the DPO deletes rows that mention a person")
 	}
+	for _, c := range s.touched(plans, sweeps, texts) {
+		beneath(rights, cat.table(c), rights[cat.table(c).oid], nil)
+	}
 	return rights, nil
+}
+
+// beneath adds the rights on what stands beneath a view to be used so, as far as
+// they are the role's own to have; the others are those of the views' owners.
+func beneath(rights map[uint32]*right, view *table, of *right, above []*table) {
+	if slices.Contains(above, view) {
+		return // views that read each other, which Postgres refuses when they are used
+	}
+	why := "the view " + view.schema + "." + view.name + " reads it by the rights of the role (security_invoker)"
+	for _, l := range view.layers {
+		on := &right{read: why, write: map[string]string{}, beneath: true}
+		if l.changes&deletable != 0 {
+			on.remove = of.remove
+		}
+		for name, why := range of.write {
+			if column := l.columns[name]; column != "" && l.changes&updatable != 0 {
+				on.write[column] = why
+			}
+		}
+		if l.invoked {
+			if known := rights[l.t.oid]; known == nil {
+				rights[l.t.oid] = &right{read: on.read, remove: on.remove, write: maps.Clone(on.write), beneath: true}
+			} else {
+				known.read, known.remove = cmp.Or(known.read, on.read), cmp.Or(known.remove, on.remove)
+				for column, why := range on.write {
+					known.write[column] = cmp.Or(known.write[column], why)
+				}
+			}
+		}
+		beneath(rights, l.t, on, append(above, view))
+	}
 }
 
 // written puts rights into SQL, in the order of the tables' names.
@@ -199,7 +235,7 @@ func written(cat *catalogue, rights map[uint32]*right, role, database string) []
 	oids := slices.SortedFunc(maps.Keys(rights), func(a, b uint32) int { return strings.Compare(cat.tables[a].ident(), cat.tables[b].ident()) })
 	var schemas []string
 	for _, oid := range oids {
-		if t := cat.tables[oid]; !slices.Contains(schemas, t.schema) {
+		if t := cat.tables[oid]; !rights[oid].beneath && !slices.Contains(schemas, t.schema) {
 			schemas = append(schemas, t.schema)
 			grants = append(grants, Grant{SQL: "GRANT USAGE ON SCHEMA " + pgx.Identifier{t.schema}.Sanitize() + to, Why: "its tables are in the map",
 				ask: "has_schema_privilege($1::text, 'USAGE')", args: []any{t.schema}})

@@ -536,3 +536,47 @@ dataset:
 		}
 	})
 }
+
+// TestWholeNumbersInDocuments: a document holds a whole number as 3 or as 3.0; both are
+// the 3 of a column, from either end, whatever the map declares and which index there is.
+func TestWholeNumbersInDocuments(t *testing.T) {
+	t.Parallel()
+	const tables = `
+		CREATE TABLE people (id int PRIMARY KEY, email text, doc jsonb, n int); INSERT INTO people VALUES (1, 'a@x.example', '{"n": 3.0}', 4), (2, 'b@x.example', '{"n": 5}', 6);
+		CREATE TABLE plain (id int PRIMARY KEY, k int); INSERT INTO plain VALUES (1, 3), (2, 5);
+		CREATE TABLE notes (id int PRIMARY KEY, doc jsonb); INSERT INTO notes VALUES (1, '{"k": 4.0}'), (2, '{"k": 4}'), (3, '{"k": 6.0}'), (4, '{"k": 4.5}');`
+	for _, index := range []string{"", "CREATE INDEX ON notes USING gin (doc);", "CREATE INDEX ON notes ((doc ->> 'k'));"} {
+		for _, declared := range []string{"", "data_type: integer, "} {
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, tables+index)
+			m := mapOf(t, strings.ReplaceAll(`
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: n}
+          - {name: doc, fides_meta: {data_type: object}, fields: [{name: n}]}
+      - name: plain
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: k, fides_meta: {DECLAREDreferences: [{dataset: shop, field: people.doc.n, direction: from}]}}]
+      - name: notes
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: doc, fides_meta: {data_type: object}, fields: [{name: k, fides_meta: {DECLAREDreferences: [{dataset: shop, field: people.n, direction: from}]}}]}]
+`, "DECLARED", declared))
+			for way, staged := range map[string]int64{"one statement": 0, "staged": -1} {
+				s := sourceOf(t, pool, "shop", postgres.Options{StagedAbove: staged})
+				found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if plain, notes := by(found.Findings)["plain"], by(found.Findings)["notes"]; plain.Rows != 1 || notes.Rows != 2 {
+					t.Errorf("%s, %q, %q: expected one plain row and two notes, got %+v, %+v", way, index, declared, plain, notes)
+				}
+			}
+		}
+	}
+}

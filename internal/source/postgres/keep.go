@@ -107,7 +107,7 @@ func (w *writer) law(s *stop, k datamap.Keep, alias string) law {
 		from = append(from, next.t.ident()+" "+next.alias)
 		for _, pair := range l.Pairs() {
 			from, to := at.t.columns[pair.From.Name], next.t.columns[pair.To.Name]
-			where = append(where, linked(from, to, col(next.alias, to.name))+" = "+convert(from, to, col(at.alias, from.name)))
+			where = append(where, next.t.equal(from, to, col(next.alias, to.name), convert(from, to, col(at.alias, from.name))))
 		}
 		scope += w.controlled(next.t, l.To.Collection, next.alias)
 		at = next

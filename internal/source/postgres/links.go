@@ -15,6 +15,7 @@ type strand struct {
 	loose    bool   // neither end is a key of its table, see leads
 	counts   bool   // neither column is part of a key: 0 and -1 may stand for nobody
 	form     string // of values that can be of the type declared for the far end; "" for any
+	inside   bool   // the far end stands inside a document
 }
 
 // alike tells whether the values of both ends are equal by the same rules, so
@@ -50,7 +51,7 @@ func (p *program) strands(l datamap.Link) []strand {
 	loose := !p.unique(l, false) && !p.unique(l, true)
 	var all []strand
 	for _, pair := range pairs(l) {
-		t := strand{from: p.columnOf(pair.From), to: p.columnOf(pair.To), loose: loose}
+		t := strand{from: p.columnOf(pair.From), to: p.columnOf(pair.To), loose: loose, inside: pair.To.Parent != nil}
 		t.counts = loose && !p.partOfKey(pair.From) && !p.partOfKey(pair.To)
 		if t.from.class.textual() {
 			t.form = declaredForm(pair.To)
@@ -201,14 +202,23 @@ func (w *writer) equals(t *table, ties []strand, alias string, values []string) 
 	equal := make([]string, len(ties))
 	for i, tie := range ties {
 		if tie.to.place == nil {
-			equal[i] = linked(tie.from, tie.to, col(alias, tie.to.name)) + " = " + values[i]
-		} else if u, there := t.served(tie.to); there {
-			equal[i] = tie.to.place.holding(alias, values[i], u)
-		} else {
-			equal[i] = values[i] + " = ANY(" + tie.to.place.values(alias) + ")"
+			equal[i] = t.equal(tie.from, tie.to, col(alias, tie.to.name), values[i])
+			continue
+		}
+		equal[i] = t.inside(tie.to, alias, values[i])
+		if spells(tie.from, tie.to) || pointed(tie.from, tie.to) {
+			equal[i] = "(" + equal[i] + " OR " + t.inside(tie.to, alias, otherwise(tie.from, tie.to, values[i])) + ")"
 		}
 	}
 	return strings.Join(equal, " AND ")
+}
+
+// inside is the condition that a row holds a value at a place.
+func (t *table) inside(c *column, alias, value string) string {
+	if u, there := t.served(c); there {
+		return c.place.holding(alias, value, u)
+	}
+	return value + " = ANY(" + c.place.values(alias) + ")"
 }
 
 // servedBy tells whether an index finds rows by the far end of a link.

@@ -135,7 +135,7 @@ func declared(f *datamap.Field, values []string) []string {
 func declaredForm(f *datamap.Field) string {
 	switch strings.TrimSuffix(f.DataType, "[]") {
 	case "integer":
-		return `^[+-]?[0-9]{1,19}$`
+		return `^[+-]?[0-9]{1,19}([.]0{1,100})?$` // documents hold 3 as 3.0, too
 	case "float":
 		return `^[+-]?[0-9]{1,100}([.][0-9]{1,100})?([eE][+-]?[0-9]{1,3})?$`
 	case "boolean":

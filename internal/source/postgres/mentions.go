@@ -204,7 +204,7 @@ func (q *mentioning) scope() string {
 		var where []string
 		for _, p := range l.Pairs() {
 			a, b := t.columns[p.From.Name], to.columns[p.To.Name]
-			where = append(where, linked(a, b, col(next, b.name))+" = "+convert(a, b, col(alias, a.name)))
+			where = append(where, to.equal(a, b, col(next, b.name), convert(a, b, col(alias, a.name))))
 		}
 		return "EXISTS (SELECT 1 FROM " + to.ident() + " AS " + next + " WHERE " + all(append(where, at(next, to, i+1))) + ")"
 	}

@@ -49,6 +49,7 @@ func (s *Source) ChangeMention(ctx context.Context, c source.MentionChange) (out
 				out = refused(titledSentence(q.skipped))
 				return nil
 			}
+			defer q.cat.firing(conn)
 			out, err = q.change(ctx, tx, c)
 			if err == nil && out.What == source.MentionRefused {
 				return errRefused // what a trigger did meanwhile is undone

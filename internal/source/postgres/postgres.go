@@ -173,13 +173,43 @@ func (s *Source) settings(ctx context.Context, conn *pgxpool.Conn) error {
 		"; set plan_cache_mode = force_generic_plan; set jit = off" +
 		"; set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = postgres; set bytea_output = hex" +
 		"; set extra_float_digits = 1; set standard_conforming_strings = on; " + withExtensions
-	if made["lethe.settings"] == sql {
+	if made[fired] != nil {
+		if err := s.afresh(ctx, conn); err != nil {
+			return err
+		}
+		delete(made, fired)
+	} else if made["lethe.settings"] == sql {
 		return nil
 	}
 	if _, err := conn.Exec(ctx, sql); err != nil {
 		return fmt.Errorf("make a connection's settings: %w", err)
 	}
 	made["lethe.settings"] = sql
+	return nil
+}
+
+// fired marks a connection on which triggers have run: they may have left settings of
+// theirs (set_config, SET), for the session and not for the transaction only.
+const fired = "lethe.fired"
+
+// firing marks the connection if changes of these tables run triggers.
+func (c *catalogue) firing(conn *pgxpool.Conn) {
+	for _, t := range c.tables {
+		if len(t.triggers) > 0 {
+			conn.Conn().PgConn().CustomData()[fired] = true
+			return
+		}
+	}
+}
+
+// afresh makes the settings of a connection what they were when it was opened.
+func (s *Source) afresh(ctx context.Context, conn *pgxpool.Conn) error {
+	if _, err := conn.Exec(ctx, "reset role; reset all"); err != nil {
+		return fmt.Errorf("reset a connection's settings: %w", err)
+	}
+	if opened := s.pool.Config().AfterConnect; opened != nil {
+		return opened(ctx, conn.Conn())
+	}
 	return nil
 }
 

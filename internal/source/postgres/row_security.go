@@ -23,6 +23,7 @@ type rowPolicy struct {
 	command    string // of pg_policy: r, w, d, or * for all
 	permissive bool
 	using      string // as pg_get_expr has it; "" for none
+	check      string // WITH CHECK, alike
 }
 
 // Commands of policies.
@@ -35,7 +36,8 @@ const (
 // readSecurity reads where row-level security applies to the role, and by which policies.
 func (c *catalogue) readSecurity(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT t.oid, coalesce(y.polcmd::text, ''), coalesce(y.polpermissive, false), coalesce(pg_get_expr(y.polqual, y.polrelid), '')
+		SELECT t.oid, coalesce(y.polcmd::text, ''), coalesce(y.polpermissive, false), coalesce(pg_get_expr(y.polqual, y.polrelid), ''),
+		       coalesce(pg_get_expr(y.polwithcheck, y.polrelid), '')
 		FROM unnest($1::oid[]) AS t(oid)
 		LEFT JOIN pg_policy y ON y.polrelid = t.oid
 			AND EXISTS (SELECT FROM unnest(y.polroles) AS role WHERE CASE role WHEN 0 THEN true ELSE pg_has_role(role, 'USAGE') END)
@@ -45,7 +47,7 @@ func (c *catalogue) readSecurity(ctx context.Context, db pg.DB, oids []uint32) e
 	}
 	var oid uint32
 	var p rowPolicy
-	if _, err := pgx.ForEachRow(rows, []any{&oid, &p.command, &p.permissive, &p.using}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&oid, &p.command, &p.permissive, &p.using, &p.check}, func() error {
 		t := c.tables[oid]
 		t.secured = true
 		if p.command != "" {
@@ -101,12 +103,16 @@ const reads = `
 	JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')
 	JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class`
 
-// policiesTo are the policies that say which rows a command meets, without its name.
+// sameRows tells whether two policies say the same of rows that are there.
+func (p rowPolicy) sameRows(o rowPolicy) bool {
+	return p.permissive == o.permissive && p.using == o.using
+}
+
+// policiesTo are the policies that apply to a command.
 func (t *table) policiesTo(command string) []rowPolicy {
 	var list []rowPolicy
 	for _, p := range t.policies {
 		if p.command == command || p.command == "*" {
-			p.command = ""
 			list = append(list, p)
 		}
 	}
@@ -115,6 +121,10 @@ func (t *table) policiesTo(command string) []rowPolicy {
 
 // veiled tells whether a command may pass over rows of the table in silence.
 func (t *table) veiled(command string) bool {
+	return slices.ContainsFunc(t.policed(), func(t *table) bool { return t.restricts(command) })
+}
+
+func (t *table) restricts(command string) bool {
 	if !t.secured {
 		return false
 	}
@@ -130,9 +140,13 @@ func (t *table) veiled(command string) bool {
 	return !all
 }
 
-// spares tells whether a command may pass over rows that the role sees.
-func (t *table) spares(command string) bool {
-	return t.veiled(command) && !slices.Equal(t.policiesTo(command), t.policiesTo(toRead))
+// spares tells whether a change may pass over rows that the role sees.
+func (t *table) spares(change int) bool {
+	command := map[int]string{deletable: toRemove, updatable: toChange}[change]
+	by := t.policed()
+	return slices.ContainsFunc(t.through(change), func(t *table) bool {
+		return slices.Contains(by, t) && t.restricts(command) && !slices.EqualFunc(t.policiesTo(command), t.policiesTo(toRead), rowPolicy.sameRows)
+	})
 }
 
 // seen gives the tables by which rows of a foreign key's child are seen: those of
@@ -173,11 +187,11 @@ func (s *stop) unseen(cat *catalogue) (reasons []string) {
 				reasons = append(reasons, fmt.Sprintf("%s is a view, and beneath it the foreign key %s would change rows of %s, which is not in the data map, when rows are deleted: %s", s.c.FullName(), k.name, name, mapIt))
 			}
 		}
-		if s.t.spares(toRemove) {
+		if s.t.spares(deletable) {
 			reasons = append(reasons, fmt.Sprintf("by its row-level security the role sees rows of %s that it may not delete: %s", s.c.FullName(), showAll))
 		}
 	}
-	if len(s.visit.Targets) > 0 && s.t.spares(toChange) {
+	if len(s.visit.Targets) > 0 && s.t.spares(updatable) {
 		reasons = append(reasons, fmt.Sprintf("by its row-level security the role sees rows of %s that it may not change: %s", s.c.FullName(), showAll))
 	}
 	return reasons

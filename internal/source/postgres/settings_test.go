@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
@@ -70,6 +71,51 @@ dataset:
 		}
 		if got := text(t, pool, "SELECT string_agg(path || '=' || word, ' ' ORDER BY path) FROM (SELECT path::text, word FROM paths) p"); got != `a.b=a\b a.c=w` {
 			t.Errorf("expected one path to be masked, got %s", got)
+		}
+	})
+}
+
+// TestSettingsThatATriggerLeaves: what a trigger sets for its session, which is a
+// connection of the pool, does not reach the next walk; and what the pool itself sets
+// on a connection is set again.
+func TestSettingsThatATriggerLeaves(t *testing.T) {
+	t.Parallel()
+	m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}, {name: born, data_categories: [user.demographic]}]
+`)
+	both(t, func(t *testing.T, o postgres.Options) {
+		admin := pgtest.Empty(t)
+		pgtest.Exec(t, admin, `
+			CREATE SCHEMA audit; CREATE TABLE people (id int PRIMARY KEY, email text, born date);
+			INSERT INTO people VALUES (1, 'a@x.example', '1990-12-01'), (2, 'b@x.example', '1990-12-01'), (3, 'c@x.example', '1990-12-01');
+			CREATE FUNCTION audited() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+				PERFORM set_config('search_path', 'audit', false), set_config('datestyle', 'German', false), set_config('idle_in_transaction_session_timeout', '1s', false); RETURN OLD; END $$;
+			CREATE TRIGGER audited BEFORE DELETE ON people FOR EACH ROW EXECUTE FUNCTION audited();`)
+		pool, err := pg.Open(t.Context(), pgtest.URL(admin), pg.Options{Name: "w", MaxConns: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		o.Now = nil // the catalogue is read anew
+		s := sourceOf(t, pool, "w", o)
+		erasure := planOf(t, m, datamap.Erasure, "email")
+		for _, email := range []string{"a@x.example", "b@x.example"} {
+			note, err := s.Erase(t.Context(), source.Walk{Plan: erasure, Seeds: seeds("email", email)}, source.Holds{}, noNote)
+			if err != nil {
+				t.Fatalf("%s: expected the erasure to meet the database as it is: %v", email, err)
+			}
+			expect(t, by(note.Findings)["people"], 1, 0, 1, 0)
+		}
+		rows := given(t, s, source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "c@x.example")})
+		same(t, rows, "people", "born", `"1990-12-01"`)
+		if got := text(t, pool, "SELECT current_setting('idle_in_transaction_session_timeout')"); got != "2min" {
+			t.Errorf("expected the pool's own settings again, got %s", got)
 		}
 	})
 }

@@ -164,8 +164,8 @@ func (w *writer) leadsOn(s *stop, deleted relation) []condition {
 				if at.visit.Delete {
 					gone = " AND NOT " + w.isIn(at, cols("d", at.key), deleted(at), "del")
 				}
-				return from.leads("k."+s.f(from.name)) + " AND EXISTS (SELECT 1 FROM " + at.t.ident() + " d WHERE " + linked(from, to, col("d", to.name)) + " = " +
-					convert(from, to, "k."+s.f(from.name)) + gone + " OFFSET 0)"
+				return from.leads("k."+s.f(from.name)) + " AND EXISTS (SELECT 1 FROM " + at.t.ident() + " d WHERE " + at.t.equal(from, to, col("d", to.name), convert(from, to, "k."+s.f(from.name))) +
+					gone + " OFFSET 0)"
 			}})
 		}
 	}

@@ -63,6 +63,7 @@ func (s *Source) Sweep(ctx context.Context, sel source.Selection, from string, l
 			if err != nil {
 				return err
 			}
+			defer e.cat.firing(conn)
 			done, err = e.slice(ctx, tx, at, limit)
 			return err
 		})

@@ -58,7 +58,7 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return err
 	}
-	kept := slices.Concat(s.obliged(findings, ends), unattributed(p), stays, skipped)
+	kept := slices.Concat(s.obliged(findings, ends), unattributed(p), s.unreached(r, p, findings), stays, skipped)
 	return s.answer(ctx, tx, r, p, "erased", letterContent{Kept: kept, ByHand: byHand, Mentions: removed, Told: told})
 }
 

@@ -54,6 +54,9 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		if err != nil {
 			return finish{}, err
 		}
+		if err := s.asApproved(ctx, r, w.Plan, st.Source); err != nil {
+			return finish{}, err
+		}
 		if len(w.Roots) > 0 {
 			if w, holds, err = s.fedErasure(ctx, st, r, w, holds); err != nil {
 				return finish{}, err

@@ -319,19 +319,28 @@ func (s *Service) dayWords(r requestRow, at time.Time) string {
 	return dayIn(at, s.c.Controllers[r.Controller].Location).Format("2 January 2006")
 }
 
-// unreached says, to whom it concerns, of which rows the search knew that no plan
-// leads to any more: the map has changed after the approval.
-func (s *Service) unreached(r requestRow, p dossier, findings []source.Finding) (sentences []string) {
-	w, err := s.walk(r, s.seeds(p.ids, true))
-	if err != nil {
-		return nil
-	}
+// unreached are the rows of which the search knew, and to which no plan leads any
+// more: the map has changed after the approval. They count as rows that stay.
+func unreached(plan *datamap.Plan, findings []source.Finding) (list []source.Finding) {
 	for _, f := range findings {
-		there := slices.ContainsFunc(w.Plan.Visits, func(v *datamap.Visit) bool { return v.Collection.FullName() == f.Collection })
-		if left := f.Rows - f.Erased - f.Held - max(f.Masked, f.Kept); !there && left > 0 {
-			sentences = append(sentences, fmt.Sprintf("%s of %s, found when we looked into your request and no longer within reach of its erasure: left as they were.",
-				counted(left, "record"), strings.ReplaceAll(f.Collection, "_", " ")))
+		there := slices.ContainsFunc(plan.Visits, func(v *datamap.Visit) bool { return v.Collection.FullName() == f.Collection })
+		if f.Stays = stays(f, nil); !there && f.Stays > 0 {
+			list = append(list, f)
 		}
 	}
-	return sentences
+	return list
+}
+
+// unreachedWords say it to whom it concerns.
+func (s *Service) unreachedWords(r requestRow, p dossier, findings []source.Finding) (sentences, collections []string) {
+	w, err := s.walk(r, s.seeds(p.ids, true))
+	if err != nil {
+		return nil, nil
+	}
+	for _, f := range unreached(w.Plan, findings) {
+		collections = append(collections, f.Collection)
+		sentences = append(sentences, fmt.Sprintf("%s of %s, found when we looked into your request and no longer within reach of its erasure: left as they were.",
+			counted(f.Stays, "record"), plainName(f.Collection)))
+	}
+	return sentences, collections
 }

@@ -317,7 +317,15 @@ func TestMapChangesAfterApproval(t *testing.T) {
 			if got := diaryLeft(t, diary); got != want {
 				t.Errorf("expected %s to be left, got %s", want, got)
 			}
-			left := strings.Contains(strings.Join(b.mail.one(t, "erased").Kept, " "), "6 records of diary.events")
+			if f := findingIn(t, q.Findings, "diary.events"); (f.Stays == 6) == back || (f.Erased == 6) != back {
+				t.Errorf("expected the findings to say what became of the events, got %+v", f)
+			}
+			for _, f := range b.mail.one(t, "erased").Findings {
+				if f.Stays > 0 {
+					t.Error("expected what was left to be told once, with its own reason")
+				}
+			}
+			left := strings.Contains(strings.Join(b.mail.one(t, "erased").Kept, " "), "6 records of events (diary)")
 			if left == back {
 				t.Errorf("expected the letter to tell of what was left: %t, got %q", !back, b.mail.one(t, "erased").Kept)
 			}
@@ -326,6 +334,32 @@ func TestMapChangesAfterApproval(t *testing.T) {
 				t.Errorf("expected the decision to stand in the time line: %t", !back)
 			}
 		})
+	}
+}
+
+// A source of which the map says nothing any more forgets nothing of what was found there.
+func TestNothingOfASourceIsSearchedAfterApproval(t *testing.T) {
+	t.Parallel()
+	b, diary := diaried(t, eventsPart)
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.restarted(t, shopMap, nil)
+	b.work(t)
+	if st := b.step(t, id, "erase", "diary"); st.Error != codeChanged {
+		t.Fatalf("expected the step to wait, it is %s: %s", st.Status, st.Message)
+	}
+	if err := b.Retry(t.Context(), dpo, id); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	q := b.expectStatus(t, id, Fulfilled)
+	if f := findingIn(t, q.Findings, "diary.events"); f.Stays != 6 {
+		t.Errorf("expected six events to count as staying, got %+v", f)
+	}
+	if kept := fmt.Sprint(b.mail.one(t, "erased").Kept); !strings.Contains(kept, "6 records of events (diary)") {
+		t.Errorf("expected the letter to tell of what was left, got %s", kept)
+	}
+	if got := diaryLeft(t, diary); !strings.HasPrefix(got, "events 6,") {
+		t.Errorf("expected the events to be left, got %s", got)
 	}
 }
 
@@ -457,7 +491,7 @@ func TestSearchedByAnEarlierBuild(t *testing.T) {
 	b.worked(t)
 	b.expectStatus(t, approved, Fulfilled)
 	b.expectStatus(t, searched, Fulfilled)
-	if kept := fmt.Sprint(b.mail.letters("erased")[0].Kept, b.mail.letters("erased")[1].Kept); !strings.Contains(kept, "6 records of diary.events") {
+	if kept := fmt.Sprint(b.mail.letters("erased")[0].Kept, b.mail.letters("erased")[1].Kept); !strings.Contains(kept, "6 records of events (diary)") {
 		t.Errorf("expected the letter to tell of what was left, got %s", kept)
 	}
 }

@@ -58,8 +58,9 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 	if err != nil {
 		return err
 	}
-	kept := slices.Concat(s.obliged(findings, ends), unattributed(p), stays, skipped)
-	return s.answer(ctx, tx, r, p, "erased", letterContent{Kept: kept, ByHand: byHand, Mentions: removed, Told: told})
+	beyond, collections := s.unreachedWords(r, p, findings)
+	kept := slices.Concat(s.obliged(findings, ends), unattributed(p), beyond, stays, skipped)
+	return s.answer(ctx, tx, r, p, "erased", letterContent{Kept: kept, Unreached: collections, ByHand: byHand, Mentions: removed, Told: told})
 }
 
 // namedTo are the identities by which a recipient can find the person. The key
@@ -177,7 +178,7 @@ func touchedCategories(plan *datamap.Plan, findings []source.Finding) []string {
 // letter reads from the findings.
 func unattributed(p dossier) []string {
 	var out []string
-	if slices.ContainsFunc(p.roots, func(root RootRow) bool { return root.Proved && root.Ticked != nil && !*root.Ticked }) {
+	if someLeft(p.roots) {
 		out = append(out, "Records under the same address or number that could not be attributed to you with certainty: they may be somebody else's (Art. 11, 15(4)).")
 	}
 	if slices.ContainsFunc(p.ids, func(id ProvedIdentity) bool { return id.ProvedAt.IsZero() }) {

@@ -264,10 +264,15 @@ func (s *Service) pack(ctx context.Context, r requestRow, draft bool) (_ *parcel
 		return nil, err
 	}
 	var all []source.Finding
-	for _, name := range s.sources {
+	for i, name := range s.sources {
 		w, err := s.tickedWalk(r, known, name, draft)
 		if err != nil {
 			return nil, err
+		}
+		if i == 0 && !draft {
+			if err := s.asApproved(ctx, r, w.Plan, ""); err != nil {
+				return nil, err
+			}
 		}
 		if len(w.Roots) > 0 {
 			if w, err = s.fed(ctx, w, Holds{}, name); err != nil {

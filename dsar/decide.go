@@ -15,10 +15,13 @@ import (
 // Approve lets the work begin. The discovery must be through in every source,
 // and where root rows disagree on the person, the DPO says which are theirs:
 // the ticks are fixed here, and every walk that follows is restricted to them.
+// Where the data map has changed since, the search begins anew instead.
 // An erasure whose subject also asked for a copy stays in review, approved,
 // until that request has ended.
 func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) error {
+	var refused error // though what the transaction wrote stands
 	err := pg.InTx(ctx, s.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		refused = nil
 		// The awaited request is locked before this one, as where it ends: no deadlock.
 		waitsFor, err := s.lockAwaited(ctx, tx, id)
 		if err != nil {
@@ -37,7 +40,13 @@ func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) e
 		if ap.IncludeShared && r.Kind == datamap.Erasure {
 			return &Invalid{map[string]string{"include_shared": "An erasure never takes rows that others use, too: leave this unticked."}}
 		}
-		if err := discovered(ctx, tx, id); err != nil {
+		searches, err := s.discovered(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		plan, again, err := s.asSearched(ctx, tx, r, searches)
+		if err != nil || again != nil {
+			refused = again
 			return err
 		}
 		ticked, left, changed, err := s.fixRoots(ctx, tx, id, ap.Rows)
@@ -48,14 +57,18 @@ func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) e
 			return err
 		}
 		now := s.now()
-		_, err = pg.EachExec(ctx, tx, `
-			UPDATE requests r SET approved_at = e.now, approved_by = e.by, include_shared = e.shared, waits_for = e.waits_for
-			FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::bool[], $5::bigint[]) AS e (id, now, by, shared, waits_for) WHERE r.id = e.id`,
-			id, now, a.Name, ap.IncludeShared, waitsFor)
+		noted, err := plan.text()
 		if err != nil {
 			return err
 		}
-		r.ApprovedAt, r.ApprovedBy, r.IncludeShared, r.WaitsFor = &now, &a.Name, ap.IncludeShared, waitsFor
+		_, err = pg.EachExec(ctx, tx, `
+			UPDATE requests r SET approved_at = e.now, approved_by = e.by, include_shared = e.shared, waits_for = e.waits_for, plan = nullif(e.plan, '')::jsonb
+			FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::bool[], $5::bigint[], $6::text[]) AS e (id, now, by, shared, waits_for, plan) WHERE r.id = e.id`,
+			id, now, a.Name, ap.IncludeShared, waitsFor, noted)
+		if err != nil {
+			return err
+		}
+		r.ApprovedAt, r.ApprovedBy, r.IncludeShared, r.WaitsFor, r.Plan = &now, &a.Name, ap.IncludeShared, waitsFor, plan
 		err = s.note(ctx, tx, "request.approved", id, a.Name, map[string]any{
 			"rows": ticked, "left": left, "include_shared": ap.IncludeShared,
 		})
@@ -64,6 +77,9 @@ func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) e
 		}
 		return s.start(ctx, tx, r, a.Name)
 	})
+	if err == nil {
+		err = refused
+	}
 	return fault(fmt.Sprintf("approve request %d", id), err)
 }
 
@@ -89,34 +105,55 @@ func (s *Service) lockAwaited(ctx context.Context, tx pgx.Tx, id int64) (*int64,
 	return other, nil
 }
 
+// A search is how the discovery in one source ended.
+type search struct {
+	source string
+	at     time.Time
+	discoverNote
+}
+
 // discovered checks that the discovery is through in every source.
-func discovered(ctx context.Context, tx pgx.Tx, id int64) error {
+func (s *Service) discovered(ctx context.Context, tx pgx.Tx, id int64) (searches []search, err error) {
 	rows, err := pg.Each(ctx, tx, `
-		SELECT e.n, source, status FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN steps s ON s.request_id = e.number
-		WHERE stage = 'discover' AND status <> 'done' ORDER BY source`, id)
+		SELECT e.n, id, source, status, note_cipher, finished_at FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN steps s ON s.request_id = e.number
+		WHERE stage = 'discover' ORDER BY source`, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	type row struct{ Source, Status string }
-	open, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	type row struct {
+		ID             int64
+		Source, Status string
+		NoteCipher     []byte
+		FinishedAt     *time.Time
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var failed, busy []string
-	for _, x := range open {
-		if x.Status == "failed" {
+	for _, x := range list {
+		switch x.Status {
+		case "done":
+			one := search{source: x.Source, at: orNever(x.FinishedAt)}
+			if x.NoteCipher != nil {
+				if err := s.openJSON(place(stepOf, x.ID), x.NoteCipher, &one.discoverNote); err != nil {
+					return nil, err
+				}
+			}
+			searches = append(searches, one)
+		case "failed":
 			failed = append(failed, x.Source)
-		} else {
+		default:
 			busy = append(busy, x.Source)
 		}
 	}
 	if len(failed) > 0 {
-		return &NotNow{"The search failed in " + strings.Join(failed, ", ") + ": put that right and retry, then approve."}
+		return nil, &NotNow{"The search failed in " + strings.Join(failed, ", ") + ": put that right and retry, then approve."}
 	}
 	if len(busy) > 0 {
-		return &NotNow{"The search is still under way in " + strings.Join(busy, ", ") + ": approve once it is through."}
+		return nil, &NotNow{"The search is still under way in " + strings.Join(busy, ", ") + ": approve once it is through."}
 	}
-	return nil
+	return searches, nil
 }
 
 // fixRoots writes the ticks down. changed: they differ from those that stood there.

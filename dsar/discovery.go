@@ -25,6 +25,7 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 	if err != nil {
 		return finish{}, err
 	}
+	var note discoverNote
 	var found source.Found
 	var feeds []source.Feed
 	if seeds := s.seeds(ids, true); len(seeds) > 0 {
@@ -32,6 +33,7 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 		if err != nil {
 			return finish{}, err
 		}
+		note.Plan, note.Types = s.planIn(r, w.Plan, st.Source), w.Plan.Identities
 		if w, err = s.fed(ctx, w, Holds{}, st.Source); err != nil {
 			return finish{}, err
 		}
@@ -46,13 +48,12 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 			return finish{}, overShared(st.Source, found.Braked)
 		}
 	}
-	var reached []string
 	for _, to := range found.Reached {
 		if to, ok := mailable(to); ok {
-			reached = append(reached, to)
+			note.Reached = append(note.Reached, to)
 		}
 	}
-	return finish{note: discoverNote{Reached: reached}, write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+	return finish{note: note, write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
 		if err := s.saveFindings(ctx, tx, r.ID, st.Source, found.Findings); err != nil {
 			return err
 		}

@@ -46,7 +46,8 @@ func (s *Service) dryRun(ctx context.Context, a Actor, id int64, rows []string) 
 		if p, err = s.dossierOf(ctx, tx, id); err != nil {
 			return err
 		}
-		return discovered(ctx, tx, id)
+		_, err = s.discovered(ctx, tx, id)
+		return err
 	})
 	if err != nil {
 		return d, err

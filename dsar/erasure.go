@@ -54,6 +54,9 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		if err != nil {
 			return finish{}, err
 		}
+		if err := s.asApproved(ctx, r, w.Plan, st.Source); err != nil {
+			return finish{}, err
+		}
 		if len(w.Roots) > 0 {
 			if w, holds, err = s.fedErasure(ctx, st, r, w, holds); err != nil {
 				return finish{}, err
@@ -86,8 +89,8 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 			}
 			continue
 		}
-		if left, _ := total(rest.Findings); left == 0 {
-			return s.erased(st, w.Plan, note.Done, nobody, s.nowhereNamed(ctx, st, r, src, p)), nil
+		if more, _ := total(rest.Findings); more == 0 {
+			return s.erased(st, w.Plan, note.Done, nobody, someLeft(p.roots), s.nowhereNamed(ctx, st, r, src, p)), nil
 		}
 	}
 	return finish{}, &Permanent{Code: "not_gone", Err: fmt.Errorf(
@@ -322,18 +325,26 @@ func samePerson(src string, f source.Root, ticked []RootRow) bool {
 
 // erased writes what an erasure did in one source; the last source's goes on
 // to the answer. Where nobody's rows were ticked, what was found is not the
-// person's, and is not counted as theirs. unnamed is what nowhereNamed says.
-func (s *Service) erased(st stepRow, plan *datamap.Plan, done source.Note, nobody bool, unnamed *mentionNote) finish {
+// person's, and is not counted as theirs; left: some row was left as not theirs.
+// unnamed is what nowhereNamed says.
+func (s *Service) erased(st stepRow, plan *datamap.Plan, done source.Note, nobody, left bool, unnamed *mentionNote) finish {
 	return finish{write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
-		var own []source.Finding
-		if !nobody {
-			var err error
-			if own, err = findingsIn(ctx, tx, r.ID, st.Source); err != nil {
-				return err
-			}
+		own, err := findingsIn(ctx, tx, r.ID, st.Source)
+		if err != nil {
+			return err
+		}
+		switch {
+		case nobody && left:
+			own = nil
+		case nobody: // nothing leads there, perhaps any more
+			own = unreached(plan, own)
 		}
 		merged := mergeFindings(own, done.Findings)
 		s.staying(plan, merged)
+		for _, f := range unreached(plan, merged) {
+			i := slices.IndexFunc(merged, func(g source.Finding) bool { return g.Collection == f.Collection })
+			merged[i].Stays = f.Stays
+		}
 		if err := s.saveFindings(ctx, tx, r.ID, st.Source, merged); err != nil {
 			return err
 		}

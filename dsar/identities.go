@@ -225,7 +225,7 @@ func (s *Service) addressOf(ctx context.Context, db pg.DB, requestID int64, p do
 	ids, roots := p.ids, slices.Clone(p.roots)
 	proved := slices.ContainsFunc(ids, func(id ProvedIdentity) bool { return !id.ProvedAt.IsZero() })
 	open := disagreeing(roots) && undecided(roots)
-	left := slices.ContainsFunc(roots, func(r RootRow) bool { return r.Proved && r.Ticked != nil && !*r.Ticked })
+	left := someLeft(roots)
 	roots = slices.DeleteFunc(roots, func(r RootRow) bool { return r.Proved != proved || r.Ticked != nil && !*r.Ticked })
 	if to := matchedAddress(roots, ids); to != "" || !proved {
 		return to, nil

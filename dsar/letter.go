@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -135,6 +136,11 @@ func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentCon
 		findings, err := findingsOf(ctx, s.db, r.ID)
 		left := s.leaves(r.Policy)
 		out.Findings, out.Coded, out.Remains, out.Changed = s.withoutKept(findings), left.coded, left.remains, changed(findings) > 0
+		for i, f := range out.Findings {
+			if slices.Contains(c.Unreached, f.Collection) {
+				out.Findings[i].Stays = 0 // told in Kept, with its own reason
+			}
+		}
 		return out, c, true, err
 	case "archive":
 		a, err := s.liveArchive(ctx, s.db, r.ID)

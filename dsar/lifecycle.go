@@ -167,6 +167,15 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, id int64) error {
 		if w, err = loadRequest(ctx, tx, w.ID, true); err != nil { // what it waits for may have changed
 			return err
 		}
+		again := false
+		if w.WaitsFor == nil {
+			if again, err = s.approvalOver(ctx, tx, w, ids); err != nil {
+				return err
+			}
+		}
+		if again {
+			continue
+		}
 		if err := s.start(ctx, tx, w, system); err != nil {
 			return err
 		}

@@ -23,6 +23,7 @@ type letterContent struct {
 	StatusLink string    `json:"status_link,omitempty"` // the status page
 	Reason     string    `json:"reason,omitempty"`      // refused, extended
 	Kept       []string  `json:"kept,omitempty"`        // erased: sentences
+	Unreached  []string  `json:"unreached,omitempty"`   // erased: collections that Kept tells of
 	ByHand     []string  `json:"by_hand,omitempty"`     // erased: sentences
 	Mentions   []string  `json:"mentions,omitempty"`    // erased: sentences
 	Told       bool      `json:"told,omitempty"`        // erased: recipients are written to

@@ -13,7 +13,8 @@ import (
 // Retry puts failed steps and letters of a request back to work, and makes an
 // archive anew that expired before it was handed over. Rows that came up
 // during an erasure and name somebody else are left for good: pressing retry
-// after that message is the DPO's decision, and goes on the record as such.
+// after that message is the DPO's decision, and goes on the record as such. So
+// it is with what the data map has lost since the approval.
 func (s *Service) Retry(ctx context.Context, a Actor, id int64) error {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		r, err := s.loadFor(ctx, tx, a, id, true, true)
@@ -52,6 +53,15 @@ func (s *Service) retrySteps(ctx context.Context, tx pgx.Tx, r requestRow, a Act
 	failed, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
 	if err != nil {
 		return 0, fmt.Errorf("failed steps: %w", err)
+	}
+	var stopped []string
+	for _, f := range failed {
+		if f.Code == codeChanged {
+			stopped = append(stopped, f.Source)
+		}
+	}
+	if err := s.goOn(ctx, tx, r, a, stopped); err != nil {
+		return 0, err
 	}
 	for _, f := range failed {
 		if f.Code == "new_rows" {

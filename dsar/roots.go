@@ -77,6 +77,11 @@ func (s *Service) tickedWalk(r requestRow, p dossier, src string, draft bool) (s
 	return w, nil
 }
 
+// someLeft tells whether the DPO left a row as not theirs.
+func someLeft(roots []RootRow) bool {
+	return slices.ContainsFunc(roots, func(r RootRow) bool { return r.Proved && r.Ticked != nil && !*r.Ticked })
+}
+
 // tooManyRoots stops a request whose identities match more rows than the list
 // of root rows holds: a walk restricted to a list that was cut off would leave
 // rows behind in silence, and so many matches are mostly a placeholder's.

@@ -47,12 +47,13 @@ type requestRow struct {
 	FinishedAt      *time.Time
 	ScrubAt         *time.Time
 	ScrubbedAt      *time.Time
+	Plan            plans // as approved; nil: nobody noted it
 }
 
 const requestColumns = `id, controller, kind, policy, status, channel, delivery, language, received_at, due_on,
 	derivation, extended_at, approved_at, approved_by, include_shared, first_approved_at, first_approved_by, brake, requester, requester_cipher, mandate_kind,
 	mandate_by, mandate_at, brought_cipher, reason_cipher, joined_proof, waits_for, joined_into, reminded_at, finished_at, scrub_at,
-	scrubbed_at`
+	scrubbed_at, plan`
 
 const requestByID = `SELECT e.n, ` + requestColumns + ` FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN requests r ON r.id = e.number`
 
@@ -117,9 +118,13 @@ type rootContent struct {
 }
 
 // discoverNote is sealed in steps.note_cipher of a discover step, at
-// place(stepOf, id): the addresses that the walk reached though no seed matched them.
+// place(stepOf, id): the addresses that the walk reached though no seed matched
+// them; and by which plan it went, for which types of identities ("": an earlier
+// build searched).
 type discoverNote struct {
 	Reached []string `json:"reached"`
+	Plan    string   `json:"plan,omitempty"`
+	Types   []string `json:"types,omitempty"`
 }
 
 // rootMAC finds a root row again without its key in clear.

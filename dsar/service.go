@@ -53,6 +53,7 @@ type Service struct {
 	mu    sync.Mutex
 	plans map[string]*datamap.Plan // by kind, policy and identity types
 	left  map[string]leftovers     // by erasure policy: see leaves
+	parts map[planPart]string      // what plans do in sources: see part
 
 	mentionLimit time.Duration // how long one mention's change may take
 
@@ -91,7 +92,7 @@ func New(c Config) (*Service, error) {
 	}
 	return &Service{
 		c: c, db: pg.Pool{Pool: c.Pool}, sources: slices.Sorted(maps.Keys(c.Sources)), types: datamap.IdentityTypes(c.Map),
-		texts: texts, plans: map[string]*datamap.Plan{}, left: map[string]leftovers{},
+		texts: texts, plans: map[string]*datamap.Plan{}, left: map[string]leftovers{}, parts: map[planPart]string{},
 		mentionLimit: mentionLimit,
 	}, nil
 }

@@ -57,6 +57,10 @@ func eventText(e ledger.Entry) string {
 			text += ", shared rows included"
 		}
 		return text + "."
+	case "request.searched_again":
+		return fmt.Sprintf("The data map or the configuration has changed since the search%s. Searched again: %s.", afterColon(words(e, "changes")), words(e, "sources"))
+	case "request.gone_on":
+		return fmt.Sprintf("Gone on with in %s by the data map as it is now, though it has changed since the approval%s.", words(e, "sources"), afterColon(words(e, "changes")))
 	case "request.refused":
 		if e.Data["late"] == true {
 			return "Refused, with reasons, after the month was over."

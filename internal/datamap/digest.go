@@ -19,17 +19,36 @@ func (p *Plan) digest(m *Map) string {
 	b.flags(p.Cyclic)
 	b.texts(p.Left)
 	for _, v := range p.Visits {
+		b.number(v.Component)
 		b.visit(v)
 	}
-	b.flush()
-	return hex.EncodeToString(b.h.Sum(nil))
+	return b.sum()
+}
+
+// DigestIn sums up what the plan does in some sources: how rows are found there,
+// and what becomes of them. It is the same for two maps that say this in other
+// words, or say something else of other sources. "": it visits none of them.
+func (p *Plan) DigestIn(sources ...string) string {
+	b := &inscription{h: sha256.New()}
+	b.text(string(p.Kind), p.Policy)
+	b.texts(p.Identities)
+	visited := false
+	for _, v := range p.Visits {
+		if slices.Contains(sources, v.Collection.Dataset.Source) {
+			visited = true
+			b.visit(v)
+		}
+	}
+	if !visited {
+		return ""
+	}
+	return b.sum()
 }
 
 func (b *inscription) visit(v *Visit) {
 	c := v.Collection
 	b.text("visit", c.Dataset.Key, c.Name, c.Dataset.Source, c.Dataset.Schema, c.Controller, c.Owner)
 	b.flags(c.SharedErase, v.Delete)
-	b.number(v.Component)
 	b.texts(c.Order)
 	b.texts(c.EraseAfter)
 	for _, f := range c.AllFields() {
@@ -104,6 +123,11 @@ func (b *inscription) masking(m *Masking) {
 type inscription struct {
 	h   hash.Hash
 	buf []byte
+}
+
+func (b *inscription) sum() string {
+	b.flush()
+	return hex.EncodeToString(b.h.Sum(nil))
 }
 
 func (b *inscription) flush() {

@@ -156,6 +156,9 @@ func (s *Source) Name() string { return s.name }
 // Parts are the shards, in the configuration's order.
 func (s *Source) Parts() []Part { return s.parts }
 
+// Shards is how many there are.
+func (s *Source) Shards() int { return len(s.parts) }
+
 // Close closes all shards.
 func (s *Source) Close() {
 	for _, p := range s.parts {

@@ -173,7 +173,7 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		r.round++
 		found := make([]int64, len(fresh))
 		for _, s := range g.p.stops {
-			if !slices.ContainsFunc(s.links, func(l datamap.Link) bool { return fresh[g.p.of[l.From.Collection.FullName()].i] > 0 }) {
+			if !slices.ContainsFunc(s.links, func(l datamap.Link) bool { return g.leadsOn(l, r, fresh) }) {
 				continue
 			}
 			n, err := g.exec(ctx, tx, r, fmt.Sprintf("follow %d%s", s.i, v.name()), func(w *writer) string {
@@ -199,6 +199,14 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		fresh = found
 	}
 	return nil
+}
+
+// leadsOn tells whether a link may lead to rows that the rounds so far have not
+// found: from rows of the round before, or from any where a row reached long ago may
+// turn out to hold more of the subject's elements (linkValues).
+func (g *stage) leadsOn(l datamap.Link, r *run, fresh []int64) bool {
+	from := g.p.of[l.From.Collection.FullName()].i
+	return fresh[from] > 0 || r.rows[from] > 0 && slices.ContainsFunc(g.p.strands(l), func(t strand) bool { return t.from.place != nil && !t.from.place.one })
 }
 
 // leadsTo tells whether a walk has anything that may lead to rows of a stop: an

@@ -327,3 +327,44 @@ func TestLongCopy(t *testing.T) {
 		t.Errorf("expected the copy to be tried again and the limit to be named, the step is %s (%s): %q (%v)", st.Status, st.Error, st.Message, err)
 	}
 }
+
+// Rows that the application keeps locked: the step says so, naming their table, and
+// is tried again until they are free, however often.
+func TestLockedRows(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, shopSchema)
+	real, err := postgres.New("shop", pool, postgres.Options{LockTimeout: 30 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newWorkOver(t, shopMap, map[string]Source{"shop": real})
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), "SELECT FROM orders WHERE id = 11 FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	w := b.job(t, id, "erase", "shop")
+	for i := range 20 { // more often than the queue would try
+		var locked *Locked
+		if err := b.RunStep(t.Context(), w.ID, w.Run); !errors.As(err, &locked) || locked.Times != i+1 {
+			t.Fatalf("expected the step to be put off for the lock, for the %dth time; got %v", i+1, err)
+		}
+	}
+	st := b.step(t, id, "erase", "shop")
+	if st.Status != "waiting" || st.Error != "source_locked" || !strings.Contains(st.Message, "rows in the table orders that another session keeps locked") {
+		t.Errorf("expected the step to wait and to name the table, it is %s (%s): %q", st.Status, st.Error, st.Message)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.RunStep(t.Context(), w.ID, w.Run); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+}

@@ -268,6 +268,29 @@ func TestLastAttemptIsTold(t *testing.T) {
 	}
 }
 
+func TestWorking(t *testing.T) {
+	t.Parallel()
+	b := setup(t, &fake{})
+	known := func() bool {
+		yes, err := b.queue.Working(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return yes
+	}
+	for !known() {
+		if t.Context().Err() != nil {
+			t.Fatal("workers that run should be known")
+		}
+	}
+	if err := b.client.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if known() {
+		t.Error("workers that have stopped should not be taken to run")
+	}
+}
+
 // A lock is waited for however long it is held: no attempt is counted.
 func TestLockedStepsAreNotCounted(t *testing.T) {
 	t.Parallel()

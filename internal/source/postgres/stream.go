@@ -15,7 +15,7 @@ import (
 // is no fault of the database: here the limit is how long it may be silent.
 type stream struct {
 	pgx.Rows
-	ctx    context.Context //nolint:containedctx // of the reading alone
+	ctx    context.Context // of the reading alone
 	end    context.CancelCauseFunc
 	silent *time.Timer
 	limit  time.Duration
@@ -63,7 +63,7 @@ func (s *stream) Close() {
 
 // told gives a silence the code that Postgres would have given it.
 func (s *stream) told(err error) error {
-	if err != nil && context.Cause(s.ctx) == errSilent { //nolint:errorlint // it is given as it is
+	if err != nil && errors.Is(context.Cause(s.ctx), errSilent) {
 		return &pg.Error{Code: "57014"}
 	}
 	return err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,6 +35,9 @@ const (
 type archiveNote struct {
 	Objects []string `json:"objects"`
 }
+
+// errLongCopy: the job's time was over before the archive was written.
+var errLongCopy = errors.New("the copy takes longer than one job may take")
 
 // seal makes the archive of an access or export request: all sources are read
 // from consistent snapshots and streamed, encrypted, into storage.
@@ -76,6 +81,9 @@ func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, e
 	var size int64
 	var made archive.Manifest
 	pg.Soon(ctx, func() { sum, size, made, err = s.store(ctx, object, p) })
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = errLongCopy // whoever was asked last, it is not their fault
+	}
 	if err != nil {
 		return finish{}, err
 	}
@@ -358,25 +366,14 @@ func visitColumns(v *datamap.Visit) []archive.Column {
 }
 
 // streamRows streams one collection with its values in the columns' order, whatever
-// order the source has them in. An error of the source names it; one of the
-// archive's own passes through.
+// order the source has them in.
 func streamRows(ctx context.Context, name string, snap source.Snapshot, collection string, columns []archive.Column, yield func([]any) error) error {
 	var at []int // position of each column in the source's rows
-	var own error
 	values := make([]any, len(columns))
-	err := snap.Rows(ctx, collection, func(row source.Row) error {
+	one := func(row source.Row) error {
 		if at == nil {
-			index := map[string]int{}
-			for i, f := range row.Fields {
-				index[f] = i
-			}
-			at = make([]int, len(columns))
-			for i, c := range columns {
-				if j, ok := index[c.Name]; ok {
-					at[i] = j
-				} else {
-					at[i] = -1
-				}
+			for _, c := range columns {
+				at = append(at, slices.Index(row.Fields, c.Name))
 			}
 		}
 		for i, j := range at {
@@ -384,8 +381,23 @@ func streamRows(ctx context.Context, name string, snap source.Snapshot, collecti
 			if j >= 0 {
 				values[i] = row.Values[j]
 			}
+			if long, ok := values[i].(source.Long); ok {
+				values[i] = archive.Long{Ending: long.Ending, Read: func(ctx context.Context, yield func([]byte) error) error {
+					return streamed(name, yield, func(yield func([]byte) error) error { return long.Read(ctx, yield) })
+				}}
+			}
 		}
-		own = yield(values)
+		return yield(values)
+	}
+	return streamed(name, one, func(yield func(source.Row) error) error { return snap.Rows(ctx, collection, yield) })
+}
+
+// streamed tells apart what a stream from a source failed of: an error of the
+// source names it; one of the archive's own passes through.
+func streamed[T any](name string, yield func(T) error, read func(yield func(T) error) error) error {
+	var own error
+	err := read(func(v T) error {
+		own = yield(v)
 		return own
 	})
 	switch {

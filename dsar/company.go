@@ -37,7 +37,7 @@ const (
 )
 
 // RunStep carries out one step, and where many wait others like it. It is safe to run again after a kill at any point.
-// A *Permanent error is not retried; what else comes back is, ErrMore at once and without counting. A stale run number, a step that is done
+// A *Permanent error is not retried; what else comes back is, ErrMore at once and without counting, *Locked later and without. A stale run number, a step that is done
 // and a request that has ended in the meantime are no errors: there is nothing to do.
 func (s *Service) RunStep(ctx context.Context, id int64, run int) error {
 	own := Work{Kind: "step", ID: id, Run: run}

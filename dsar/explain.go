@@ -72,6 +72,9 @@ func explain(err error) failure {
 		// The process stops; another one goes on. Nobody needs to be told.
 		return failure{code: "stopped", passing: true}
 	}
+	if errors.Is(err, errLongCopy) {
+		return failure{"long_copy", "The copy takes longer to write than one job may take; nothing is lost, and " + byItself + ". If this stays, raise `job_limit` (and `rescue_after`) under `work` in lethe.yaml.", true}
+	}
 	var store *storageError
 	if errors.As(err, &store) {
 		return failure{"storage_down", "The storage for archives could not be used; nothing is lost, and " + byItself + ". If this stays, run `lethe check`.", true}
@@ -89,6 +92,9 @@ func explain(err error) failure {
 	}
 	return failure{"control_db", "Lethe's own database did not answer as it should; nothing is lost, and " + byItself + ". If this stays, look at the log.", true}
 }
+
+// lockedCode is Postgres' word for a lock that could not be had in time.
+const lockedCode = "55P03"
 
 // explainSource tells what is wrong with a source.
 func explainSource(name string, err error) failure {
@@ -113,7 +119,11 @@ func explainSource(name string, err error) failure {
 	switch {
 	case code == "57014", code == "" && errors.Is(err, context.DeadlineExceeded):
 		return failure{"source_slow", at + "took longer than allowed to answer." + again + " If this stays, run `lethe check`: an index may be missing.", true}
-	case errors.Is(err, errInProgress), code == "55P03", code == "40001", code == "40P01":
+	case code == lockedCode && detail != nil && detail.Table != "":
+		return failure{"source_locked", at + "has rows in " + table + " that another session keeps locked." + again + " If this stays, tell those who run it: a transaction may have been left open.", true}
+	case code == lockedCode:
+		return failure{"source_locked", at + "has rows or a table that another session keeps locked." + again + " If this stays, tell those who run it: a transaction may have been left open.", true}
+	case errors.Is(err, errInProgress), code == "40001", code == "40P01":
 		return failure{"source_busy", at + "is busy with the same rows." + again, true}
 	case strings.HasPrefix(code, "53"):
 		return failure{"source_full", at + "has no connection, memory or disk space left." + again + " Tell those who run it.", true}

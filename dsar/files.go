@@ -46,6 +46,17 @@ const (
 // again soon. It is no failure, and costs no attempt.
 var ErrMore = errors.New("there is more to do")
 
+// Locked: rows that a step needs are locked by another session of their source. It
+// must be run again until they are free, later each time and without counting:
+// whoever holds them may go home before they let go.
+type Locked struct {
+	Times int // that the step has been tried
+	Err   error
+}
+
+func (e *Locked) Error() string { return e.Err.Error() }
+func (e *Locked) Unwrap() error { return e.Err }
+
 // storeError says which store of files an error came from.
 type storeError struct {
 	store string

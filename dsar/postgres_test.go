@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -254,4 +255,116 @@ func TestTheLetterSaysWhatIsPseudonymised(t *testing.T) {
 	if len(l.Coded) != 1 || !l.Coded["shop.lines"] || masked["shop.lines"] != 2 || masked["shop.people"] != 1 {
 		t.Errorf("expected two hashed lines to be told apart from what is masked, got %v of %v", l.Coded, masked)
 	}
+}
+
+// A picture in a column reaches the person as a file, in pieces: its row names it.
+func TestAccessWithLongValue(t *testing.T) {
+	t.Parallel()
+	b := overPostgres(t, `
+dataset:
+  - fides_key: shop
+    name: Shop
+    lethe: {source: shop, basis: b, origin: the person}
+    collections:
+      - name: people
+        fields:
+          - {name: id, data_categories: [system.operations], fides_meta: {primary_key: true}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: photo, data_categories: [user.content]}
+`, `CREATE TABLE people (id bigint PRIMARY KEY, mail text, photo bytea); CREATE INDEX ON people (lower(mail));
+		INSERT INTO people VALUES (1, 'pavla@example.org', decode(repeat('ff00', 1500000), 'hex'))`)
+	id := b.approved(t, datamap.Access, "pavla@example.org")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	data, err := b.download(t, b.mail.one(t, "archive"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := unzip(t, data)
+	const photo = "files/shop/people/photo/1.bin"
+	if files[photo] != strings.Repeat("\xff\x00", 1_500_000) {
+		t.Errorf("expected the picture's three million bytes in %s, got %d", photo, len(files[photo]))
+	}
+	for _, name := range []string{"data/shop/people.json", "data/shop/people.csv", "index.html", "manifest.json"} {
+		if !strings.Contains(files[name], photo) || len(files[name]) > 100_000 {
+			t.Errorf("expected %s to name the file and not to hold it; it has %d bytes", name, len(files[name]))
+		}
+	}
+}
+
+// lingering is a real source whose rows come until the reader's time is over.
+type lingering struct{ Source }
+
+type lingeringSnapshot struct{ source.Snapshot }
+
+func (l *lingering) Snapshot(ctx context.Context, w source.Walk) (source.Snapshot, error) {
+	snap, err := l.Source.Snapshot(ctx, w)
+	return lingeringSnapshot{snap}, err
+}
+
+func (l lingeringSnapshot) Rows(ctx context.Context, _ string, _ func(source.Row) error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A copy that takes longer than a job may is not the source's fault.
+func TestLongCopy(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, shopSchema)
+	real, err := postgres.New("shop", pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newWorkOver(t, shopMap, map[string]Source{"shop": &lingering{real}})
+	id := b.approved(t, datamap.Access, "pavla@example.org")
+	w := b.job(t, id, "archive", "")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	err = b.RunStep(ctx, w.ID, w.Run)
+	st := b.step(t, id, "archive", "")
+	if perm := (*Permanent)(nil); err == nil || errors.As(err, &perm) || st.Status != "waiting" || st.Error != "long_copy" || !strings.Contains(st.Message, "job_limit") {
+		t.Errorf("expected the copy to be tried again and the limit to be named, the step is %s (%s): %q (%v)", st.Status, st.Error, st.Message, err)
+	}
+}
+
+// Rows that the application keeps locked: the step says so, naming their table, and
+// is tried again until they are free, however often.
+func TestLockedRows(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, shopSchema)
+	real, err := postgres.New("shop", pool, postgres.Options{LockTimeout: 30 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newWorkOver(t, shopMap, map[string]Source{"shop": real})
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), "SELECT FROM orders WHERE id = 11 FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	w := b.job(t, id, "erase", "shop")
+	for i := range 20 { // more often than the queue would try
+		var locked *Locked
+		if err := b.RunStep(t.Context(), w.ID, w.Run); !errors.As(err, &locked) || locked.Times != i+1 {
+			t.Fatalf("expected the step to be put off for the lock, for the %dth time; got %v", i+1, err)
+		}
+	}
+	st := b.step(t, id, "erase", "shop")
+	if st.Status != "waiting" || st.Error != "source_locked" || !strings.Contains(st.Message, "rows in the table orders that another session keeps locked") {
+		t.Errorf("expected the step to wait and to name the table, it is %s (%s): %q", st.Status, st.Error, st.Message)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.RunStep(t.Context(), w.ID, w.Run); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
 }

@@ -221,7 +221,11 @@ func (s *Service) failStep(ctx context.Context, st stepRow, cause error) error {
 	if err != nil {
 		return fmt.Errorf("note the failure %s of step %d: %w", f.code, st.ID, pg.Clean(err))
 	}
-	return f.err(fmt.Sprintf("%s step %d", st.Stage, st.ID), cause)
+	err = f.err(fmt.Sprintf("%s step %d", st.Stage, st.ID), cause)
+	if f.code == "source_locked" {
+		return &Locked{Times: st.Attempts, Err: err}
+	}
+	return err
 }
 
 // A stepState is how a step stands after it was worked on, with the code and

@@ -103,6 +103,8 @@ func TestExplain(t *testing.T) {
 		{&pgconn.PgError{Code: "25006"}, "source_read_only", "read-only", true},
 		{&pgconn.PgError{Code: "57014"}, "source_slow", "longer than allowed", true},
 		{&pgconn.PgError{Code: "40P01"}, "source_busy", "busy", true},
+		{&pgconn.PgError{Code: "55P03", Where: `while deleting tuple (0,1) in relation "orders"`}, "source_locked", "rows in the table orders that another session keeps locked", true},
+		{&pgconn.PgError{Code: "55P03", Where: `SQL function "secret"`}, "source_locked", "rows or a table that another session keeps locked", true},
 		{&pgconn.PgError{Code: "53300"}, "source_full", "no connection", true},
 		{&pgconn.PgError{Code: "57P01"}, "source_down", "cannot be reached", true},
 		{&pgconn.PgError{Code: "23503", TableName: "orders"}, "source_constraint", "the table orders", true},

@@ -20,6 +20,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/retention"
 )
 
@@ -183,7 +184,11 @@ const notifyEvery = 5 * time.Millisecond
 
 // An Inserter puts work into the queue in the transaction of the change that
 // needs it. It works on nothing itself.
-type Inserter struct{ river *river.Client[pgx.Tx] }
+type Inserter struct {
+	river  *river.Client[pgx.Tx]
+	pool   *pgxpool.Pool
+	schema string
+}
 
 // NewInserter makes one.
 func NewInserter(pool *pgxpool.Pool, schema string, log *slog.Logger) (*Inserter, error) {
@@ -193,7 +198,17 @@ func NewInserter(pool *pgxpool.Pool, schema string, log *slog.Logger) (*Inserter
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Inserter{river: rc}, nil
+	return &Inserter{river: rc, pool: pool, schema: schema}, nil
+}
+
+// Working tells whether any process works on jobs: of those that do one leads, and
+// says so every five seconds. For fifteen after the last has died it is still believed.
+func (q *Inserter) Working(ctx context.Context) (yes bool, err error) {
+	err = q.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+table(q.schema, "river_leader")+` WHERE expires_at > now())`).Scan(&yes)
+	if err != nil {
+		return false, fmt.Errorf("jobs: working: %w", pg.Clean(err))
+	}
+	return yes, nil
 }
 
 // Insert queues steps and letters. It is dsar.Queue.

@@ -268,6 +268,58 @@ func TestLastAttemptIsTold(t *testing.T) {
 	}
 }
 
+func TestWorking(t *testing.T) {
+	t.Parallel()
+	b := setup(t, &fake{})
+	known := func() bool {
+		yes, err := b.queue.Working(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return yes
+	}
+	for !known() {
+		if t.Context().Err() != nil {
+			t.Fatal("workers that run should be known")
+		}
+	}
+	if err := b.client.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if known() {
+		t.Error("workers that have stopped should not be taken to run")
+	}
+}
+
+// A lock is waited for however long it is held: no attempt is counted.
+func TestLockedStepsAreNotCounted(t *testing.T) {
+	t.Parallel()
+	tried := make(chan struct{}, 10)
+	f := &fake{step: func(context.Context, int64, int) error {
+		tried <- struct{}{}
+		return &dsar.Locked{Times: 3, Err: fmt.Errorf("%s: %w", secret, &pg.Error{Code: "55P03", Table: "orders"})}
+	}}
+	b := setup(t, f)
+	b.insert(t, dsar.Work{Kind: "step", ID: 3, Run: 1})
+	await(t, tried, "the step meets the lock")
+	if err := b.client.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	var state string
+	var attempt int
+	var wait time.Duration
+	err := b.pool.QueryRow(t.Context(), `SELECT state::text, attempt, scheduled_at - attempted_at FROM river_job WHERE kind = 'step'`).Scan(&state, &attempt, &wait)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state != "scheduled" || attempt != 0 || wait < 7*time.Second || wait > time.Minute {
+		t.Errorf("the job should wait for about 8 s and have no attempt counted; it is %s for %s, with %d", state, wait, attempt)
+	}
+	if log := b.log.String(); !strings.Contains(log, "on table orders") || strings.Contains(log, secret) {
+		t.Errorf("the log should name the table and nobody, it says %s", log)
+	}
+}
+
 func TestSweepGoesOn(t *testing.T) {
 	t.Parallel()
 	slices := make(chan int64, 10)

@@ -31,19 +31,23 @@ func (w *minuteWorker) Work(ctx context.Context, _ *river.Job[minuteArgs]) error
 // Timeout: the next minute must not wait for this one.
 func (w *minuteWorker) Timeout(*river.Job[minuteArgs]) time.Duration { return 50 * time.Second }
 
+// table is one of River's own, where they stand in that schema.
+func table(schema, name string) string {
+	if schema == "" {
+		return pgx.Identifier{name}.Sanitize()
+	}
+	return pgx.Identifier{schema, name}.Sanitize()
+}
+
 // alive tells for which work a job waits or runs. Keys are looked up without their At.
 func (c *Client) alive(ctx context.Context, work []dsar.Work) (map[dsar.Work]bool, error) {
 	ids := make([]int64, 0, len(work))
 	for _, w := range work {
 		ids = append(ids, w.ID)
 	}
-	table := pgx.Identifier{"river_job"}
-	if c.c.Schema != "" {
-		table = pgx.Identifier{c.c.Schema, "river_job"}
-	}
 	rows, err := c.c.Pool.Query(ctx, `
 		SELECT kind, (args->>'id')::bigint, (args->>'run')::int
-		FROM `+table.Sanitize()+`
+		FROM `+table(c.c.Schema, "river_job")+`
 		WHERE kind IN ('step', 'letter')
 		  AND state IN ('available', 'pending', 'retryable', 'running', 'scheduled')
 		  AND (args->>'id')::bigint = ANY(@ids)`, pgx.StrictNamedArgs{"ids": ids})

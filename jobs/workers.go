@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -107,6 +108,11 @@ func (w *stepWorker) Work(ctx context.Context, job *river.Job[stepArgs]) error {
 	if errors.Is(err, dsar.ErrMore) {
 		return river.JobSnooze(time.Second)
 	}
+	var locked *dsar.Locked
+	if errors.As(err, &locked) { // for as long as it takes
+		w.c.Log.LogAttrs(ctx, slog.LevelWarn, "step waits for a lock", slog.Int64("job", job.ID), slog.Int("times", locked.Times), slog.String("error", keep(err).Error()))
+		return river.JobSnooze(stepRest(locked.Times))
+	}
 	return err
 }
 
@@ -115,8 +121,10 @@ func (w *stepWorker) Timeout(*river.Job[stepArgs]) time.Duration { return w.c.Jo
 
 // NextRetry: quick at first (a source restarting), then every ten minutes.
 func (w *stepWorker) NextRetry(job *river.Job[stepArgs]) time.Time {
-	return w.c.Now().Add(backoff(job.Attempt, 2*time.Second, 10*time.Minute))
+	return w.c.Now().Add(stepRest(job.Attempt))
 }
+
+func stepRest(attempt int) time.Duration { return backoff(attempt, 2*time.Second, 10*time.Minute) }
 
 type letterWorker struct {
 	river.WorkerDefaults[letterArgs]

@@ -37,6 +37,8 @@ func TestFollowingOutlastsARestart(t *testing.T) {
 	}
 	s.start(t, io.Discard, "work")
 	control := s.control(t)
+	// A process whose database goes away while it starts ends: the sealer is the last to start.
+	eventually(t, "the process should have started", func() bool { return number(t, control, `SELECT count(*) FROM ledger_seals`) > 0 })
 	end := func() { // every connection of this process, which has just used them
 		number(t, control, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 			WHERE application_name = 'lethe control' AND datname = current_database() AND pid <> pg_backend_pid()`)

@@ -109,9 +109,9 @@ func TestSourcesInTrouble(t *testing.T) {
 			says:    "The source livechat took longer than allowed to answer." + byItself + " If this stays, run `lethe check`: an index may be missing.",
 		},
 		{
-			name: "busy", stage: "erase", code: "source_busy", passing: true, options: postgres.Options{LockTimeout: 100 * time.Millisecond},
+			name: "locked", stage: "erase", code: "source_locked", passing: true, options: postgres.Options{LockTimeout: 100 * time.Millisecond},
 			trouble: func(t testing.TB, s *stage, shop string) (string, func()) { return shop, locked(t, s, "messages") },
-			says:    "The source livechat is busy with the same rows." + byItself,
+			says:    "The source livechat has rows or a table that another session keeps locked." + byItself + " If this stays, tell those who run it: a transaction may have been left open.",
 		},
 		{
 			name: "read-only", stage: "erase", code: "source_read_only", passing: true,

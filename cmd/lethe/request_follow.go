@@ -57,12 +57,12 @@ func (a *app) follow(ctx context.Context, w *world, id int64, f following) error
 		}
 		if err == nil && !hinted && a.now().Sub(began) > 10*time.Second && untouched(q) {
 			hinted = true
-			fmt.Fprintln(w.err, "lethe: nobody has begun to work on it yet; does lethe serve or lethe work run?")
+			fmt.Fprintf(w.err, "lethe: request %d: %s\n", id, a.unbegun(ctx))
 		}
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return doneInPart("%s", overtime(last, id, f))
+				return doneInPart("%s", a.overtime(context.WithoutCancel(ctx), last, id, f))
 			}
 			return ctx.Err()
 		case <-tick.C:
@@ -89,7 +89,7 @@ func (a *app) patiently(ctx context.Context, id int64) (dsar.Request, error) {
 }
 
 // overtime says what becomes of a request that was followed long enough.
-func overtime(q dsar.Request, id int64, f following) string {
+func (a *app) overtime(ctx context.Context, q dsar.Request, id int64, f following) string {
 	goes := fmt.Sprintf("it goes on, see lethe request show %d", id)
 	switch {
 	case q.ID == 0:
@@ -98,9 +98,22 @@ func overtime(q dsar.Request, id int64, f following) string {
 		goes = fmt.Sprintf("it is not approved yet: once its rows are found, lethe request approve %d", id)
 	}
 	if untouched(q) {
-		goes += "; nobody has begun to work on it: does lethe serve or lethe work run?"
+		goes += "; " + a.unbegun(ctx)
 	}
 	return fmt.Sprintf("request %d is not done after %s; %s", id, f.limit, goes)
+}
+
+// unbegun says why nobody has begun to work on a request.
+func (a *app) unbegun(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	switch working, err := a.queue.Working(ctx); {
+	case err != nil:
+		return "nobody has begun to work on it yet"
+	case working:
+		return "it waits its turn: workers run, and others came before it"
+	}
+	return "nobody has begun to work on it: does lethe serve or lethe work run?"
 }
 
 func discovered(q dsar.Request) bool {

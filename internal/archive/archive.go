@@ -6,6 +6,8 @@
 //	data/<dataset>/<collection>.json   an array of objects keyed by field
 //	data/<dataset>/<collection>.csv    the same for a spreadsheet (csv.go)
 //	files/<store>/<n>-<name>           files that rows name (named.go)
+//	files/<dataset>/<collection>/<field>/<row>.<ending>
+//	                                   values too long for a line (long.go)
 //	files/<kind>/<source>/<name>       files handed over as they are (attached.go)
 //	index.html                         to read: the letter and the first rows
 //	letter.txt                         the letter in plain text
@@ -65,8 +67,8 @@ type Period struct {
 }
 
 // A Table is one collection as it goes into the archive. Rows may be called
-// more than once, and calls yield for each row with values parallel to Fields:
-// nil, bool, an integer, a float, json.Number, string, time.Time or json.RawMessage.
+// more than once, and calls yield for each row with values parallel to Fields, which
+// Write may change: nil, bool, an integer, a float, json.Number, string, time.Time, json.RawMessage or Long.
 type Table struct {
 	Dataset, Collection string
 	Title, Description  string
@@ -114,7 +116,7 @@ type File struct {
 	Size   int64  `json:"size"`
 	Rows   int64  `json:"rows,omitempty"`
 	SHA256 string `json:"sha256"` // hex
-	// Of a file that a row names: the field ("dataset.collection.field") and the
+	// Of a file that a row names, or that holds a long value of it: the field ("dataset.collection.field") and the
 	// row's number in the collection's files, from 1.
 	Of  string `json:"of,omitempty"`
 	Row int64  `json:"row,omitempty"`

@@ -21,11 +21,12 @@ var ErrNoFile = errors.New("there is no such file")
 // keysInMemory is how many keys of one collection are held at once.
 const keysInMemory = 10_000
 
-// A namedFile is one file that a row names.
+// A namedFile is one file that a row names, or a long value of it.
 type namedFile struct {
 	row   int64 // counts from 0
 	field int
 	key   string
+	long  *inFile
 }
 
 // A cellFile is a file as the page shows it beside its row.
@@ -59,12 +60,21 @@ func (k *keyList) full() bool { return len(k.list) == k.most }
 func (k *keyList) add(row int64, values []any) {
 	for _, i := range k.fields {
 		for _, key := range keysOf(values[i]) {
-			if k.seen >= k.skip && !k.full() {
-				k.list = append(k.list, namedFile{row: row, field: i, key: key})
-			}
-			k.seen++
+			k.put(namedFile{row: row, field: i, key: key})
 		}
 	}
+	for i, v := range values {
+		if long, ok := v.(inFile); ok {
+			k.put(namedFile{row: row, field: i, long: &long})
+		}
+	}
+}
+
+func (k *keyList) put(f namedFile) {
+	if k.seen >= k.skip && !k.full() {
+		k.list = append(k.list, f)
+	}
+	k.seen++
 }
 
 // keysOf are the keys in a value: one, or those of an array. Blank ones name nothing.
@@ -74,7 +84,7 @@ func keysOf(value any) (list []string) {
 		list = []string{v}
 	case json.RawMessage:
 		list = keysWithin(v)
-	case nil:
+	case nil, inFile:
 		return nil
 	default:
 		s, _, null, err := text(value)
@@ -119,7 +129,11 @@ func (a *writing) namedFiles(ctx context.Context, t Table, p *preview, first *ke
 	total := first.seen
 	for part := first; ; {
 		for _, f := range part.list {
-			if err := a.named(ctx, t, p, f); err != nil {
+			write := a.named
+			if f.long != nil {
+				write = a.long
+			}
+			if err := write(ctx, t, p, f); err != nil {
 				return fmt.Errorf("a file of row %d: %w", f.row+1, err)
 			}
 		}
@@ -167,11 +181,16 @@ func (a *writing) named(ctx context.Context, t Table, p *preview, f namedFile) e
 	if err != nil {
 		return err
 	}
-	last := &a.files[len(a.files)-1]
-	last.Of, last.Row = t.name()+"."+column.Name, f.row+1
-	p.Files++
-	p.link(f, cellFile{Path: name})
+	a.belongs(t, p, f)
 	return nil
+}
+
+// belongs notes whose the file is that was written last.
+func (a *writing) belongs(t Table, p *preview, f namedFile) {
+	last := &a.files[len(a.files)-1]
+	last.Of, last.Row = t.name()+"."+t.Fields[f.field].Name, f.row+1
+	p.Files++
+	p.link(f, cellFile{Path: last.Name})
 }
 
 // link puts a file beside its row, where the page shows the row.

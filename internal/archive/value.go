@@ -42,6 +42,8 @@ func text(v any) (s string, numeric, null bool, err error) {
 			return "", false, true, nil
 		}
 		return string(v), isNumber(string(v)), false, nil
+	case inFile:
+		return v.path, false, false, nil
 	}
 	return "", false, false, fmt.Errorf("a value of type %T has no form in an archive", v)
 }
@@ -75,6 +77,11 @@ func appendJSON(b *bytes.Buffer, v any) error {
 		return appendString(b, string(v))
 	case time.Time:
 		return appendString(b, v.UTC().Format(timeLayout))
+	case inFile:
+		b.WriteString(`{"file": `)
+		err := appendString(b, v.path)
+		b.WriteByte('}')
+		return err
 	}
 	s, numeric, _, err := text(v)
 	if err != nil {

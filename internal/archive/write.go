@@ -158,6 +158,7 @@ var errChanged = errors.New("its rows changed between two readings")
 // table writes a collection's two files, and keeps its first rows for index.html.
 func (a *writing) table(ctx context.Context, t Table, room *int) (*preview, error) {
 	base := a.names.base(t.Dataset, t.Collection)
+	t.Rows = a.apart(t, base)
 	p := newPreview(t, base)
 	header := csvHeader(t.Fields)
 	var (

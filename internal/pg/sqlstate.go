@@ -60,6 +60,9 @@ func reduce(p *pgconn.PgError) *Error {
 	if e.Table == "" && e.Column == "" {
 		e.Table, e.Column = named(p.Code, p.Message)
 	}
+	if m := waitedFor.FindStringSubmatch(p.Where); p.Code == "55P03" && m != nil {
+		e.Table = m[1]
+	}
 	if p.Code == "08P01" {
 		e.reason = poolers(p.Message)
 	}
@@ -88,6 +91,10 @@ func poolers(message string) string {
 	}
 	return ""
 }
+
+// waitedFor is where the table is named of which a row was locked: "while deleting
+// tuple (0,1) in relation "orders"". Of a table that is locked itself nothing is.
+var waitedFor = regexp.MustCompile(`^while [a-z ]{1,40} \(\d{1,10},\d{1,5}\) (?:of tuple )?in relation "([^"\n]{1,63})"`)
 
 // Missing rights, rows that a policy refuses, tables and columns are named by the message only, not by a
 // field of their own. The names come from the catalogue or from our statement,

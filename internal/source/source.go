@@ -122,10 +122,17 @@ type Snapshot interface {
 // A Row is one row as it goes into an archive: parallel slices.
 type Row struct {
 	Fields []string // as in the data map, in its order
-	Values []any    // nil, bool, int64, float64, json.Number, string, time.Time (UTC), json.RawMessage
+	Values []any    // nil, bool, int64, float64, json.Number, string, time.Time (UTC), json.RawMessage, Long
 	// Rank is by what the rows of several shards are merged, where the source
 	// was asked for it: the collection's order, then its key, in the same types.
 	Rank []any
+}
+
+// A Long is a value too long to travel with its row. It can be read, as often as
+// asked, while the snapshot is open and none of its rows are being read.
+type Long struct {
+	Ending string // of a file with it: "txt", "json", or "bin" for bytes, which are given as they are
+	Read   func(ctx context.Context, yield func(piece []byte) error) error
 }
 
 // A Note is what an erasure leaves in the control database just before the

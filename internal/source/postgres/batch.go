@@ -117,7 +117,7 @@ func (b *batch) together(ctx context.Context, of []int) {
 	case errors.Is(err, errNotTogether):
 		b.apart = append(b.apart, of...)
 	case errors.Is(err, errBig), errors.Is(err, errUneven), pg.Code(err) != "": // too many rows, rows that moved, or one walk that spoils it
-		if pg.Code(err) == "55P03" {
+		if locked(err) {
 			b.waited++
 			b.locked = err
 		}

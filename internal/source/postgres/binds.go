@@ -18,6 +18,7 @@ type run struct {
 	erased map[string][]string       // keys by collection, for the second look
 	held   map[string][]string       // keys by collection
 	given  map[string][]string       // keys by collection, of a snapshot's rows
+	long   map[string][]string       // by collection, the key of the row of which one value is read
 	feeds  map[[2]string]source.Feed // by both ends of the reference
 	// ciphers are the values that aes_encrypt masks, with what becomes of them.
 	ciphers map[string]string

@@ -156,6 +156,34 @@ func TestALockThatIsHeldTooLong(t *testing.T) {
 	}
 }
 
+// A row that somebody keeps locked is waited for once, not by six walks one after
+// the other, and the error names its table.
+func TestARowThatIsLockedTooLong(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION"))
+		o.LockTimeout = 500 * time.Millisecond
+		s := sourceOf(t, pool, "shop", o)
+		tx, err := pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+		if _, err := tx.Exec(t.Context(), "SELECT FROM orders FOR UPDATE"); err != nil {
+			t.Fatal(err)
+		}
+		w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "o'neil@x.example")}
+		began := time.Now()
+		_, err = s.Erase(t.Context(), w, source.Holds{}, noNote)
+		if pg.Code(err) != "55P03" || !strings.Contains(err.Error(), "on table orders") || strings.Contains(err.Error(), "neil") {
+			t.Errorf("expected the table whose row is locked to be named, got %v", err)
+		}
+		if d := time.Since(began); d >= 5*o.LockTimeout {
+			t.Errorf("expected the lock to be waited for once, it took %s", d)
+		}
+	})
+}
+
 // Large tables are never read through for one subject, whatever the planner
 // believes of the number of rows that a walk has reached.
 func TestNoTableIsReadThrough(t *testing.T) {

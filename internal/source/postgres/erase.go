@@ -24,8 +24,9 @@ const restarts = 5
 //
 // After an error at or after the commit nobody knows here whether it happened:
 // ask Outcome with the XID noted. Rows that move underneath (SQLSTATE 40001,
-// 40P01, 55P03, and 23503 for rows that came meanwhile) restart it; note may so
-// be called more than once, the last one counts.
+// 40P01, and 23503 for rows that came meanwhile) restart it; note may so be
+// called more than once, the last one counts. A lock that could not be had in
+// time (55P03) does not: it was waited for already, and may be held for long.
 func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (done source.Note, err error) {
 	if w.Plan.Kind != datamap.Erasure {
 		return done, errors.New("source " + s.name + ": only a plan for erasure can erase")
@@ -48,7 +49,7 @@ func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note 
 			continue
 		case refused != nil:
 			return source.Note{}, refused
-		case attempt == restarts || !restarting(err):
+		case attempt == restarts || !restarting(err) || locked(err):
 			return source.Note{}, s.failed("erase", err)
 		}
 		if pause(ctx, attempt) != nil {
@@ -111,6 +112,9 @@ func restarting(err error) bool {
 	}
 	return false
 }
+
+// locked tells whether a lock could not be had in time.
+func locked(err error) bool { return pg.Code(err) == "55P03" }
 
 // pause waits a little, longer each time and never the same for two workers
 // that ran into each other.

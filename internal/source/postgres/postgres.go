@@ -45,6 +45,9 @@ type Options struct {
 	SliceAbove int64
 	// SliceRows is how many rows of a collection one of these takes; 0: 20,000.
 	SliceRows int64
+	// LongAbove is the number of bytes above which a value does not travel with
+	// its row into an archive, but by itself; 0: 1 MiB.
+	LongAbove int64
 	// MaxConns of a pool that Open opens; 0: the default of internal/pg.
 	MaxConns int32
 	// Shard: this database is one of several with the same schema, and a person's
@@ -96,6 +99,9 @@ func New(name string, pool *pgxpool.Pool, o Options) (*Source, error) {
 	}
 	if o.SliceRows <= 0 {
 		o.SliceRows = 20_000
+	}
+	if o.LongAbove <= 0 {
+		o.LongAbove = 1 << 20
 	}
 	if o.OverShared == 0 {
 		o.OverShared = DefaultOverShared

@@ -55,7 +55,7 @@ func (s *Source) eraseInSlices(ctx context.Context, w source.Walk, h source.Hold
 			case errors.Is(err, errShares):
 				how = sharing
 				continue
-			case attempt == restarts || !restarting(err) || pause(ctx, attempt) != nil:
+			case attempt == restarts || !restarting(err) || locked(err) || pause(ctx, attempt) != nil:
 				return source.Note{}, s.failed("erase", err)
 			}
 		}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,10 +90,14 @@ type snapshot struct {
 	mu   sync.Mutex // one statement at a time on one connection
 	conn *pgxpool.Conn
 	tx   pgx.Tx
+	// unhurried: the transaction has no statement_timeout any more, see stream.
+	unhurried bool
 	// brought are the rows of a small subject, by stop, which came with the walk.
 	brought [][][]cell
 	closed  bool
 }
+
+var errClosed = errors.New("the snapshot is closed")
 
 // Findings are the counts, in walk order.
 func (n *snapshot) Findings() []source.Finding { return slices.Clone(n.findings) }
@@ -124,7 +129,7 @@ func (n *snapshot) Rows(ctx context.Context, collection string, yield func(sourc
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
-		return fmt.Errorf("source %s: the snapshot is closed", n.s.name)
+		return fmt.Errorf("source %s: %w", n.s.name, errClosed)
 	}
 	at := n.c.p.of[collection]
 	if at == nil {
@@ -158,7 +163,7 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 		}
 		return w.statement(n.query(w, at, gifts, filter))
 	})
-	rows, err := n.tx.Query(ctx, st.sql, st.args(n.c.r)...)
+	rows, err := n.stream(ctx, st, n.c.r)
 	if err != nil {
 		return err
 	}
@@ -178,9 +183,13 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 		for i, c := range ranked {
 			rank = append(rank, c.rankClass().value(values[len(gifts)+i]))
 		}
+		long, _ := values[len(values)-1].([]any)
 		values = values[:len(gifts)]
 		for i := range values {
 			values[i] = classes[i].value(values[i])
+			if long != nil && long[1+i] == "true" {
+				values[i] = n.long(at, i, long[0])
+			}
 		}
 		if err := yield(source.Row{Fields: names, Values: values, Rank: rank}); err != nil {
 			return err
@@ -194,18 +203,37 @@ func (n *snapshot) in(w *writer, at *stop) string {
 	if n.staged {
 		return n.c.keys().in(at)
 	}
-	places := make([]int, len(at.key))
-	for i := range places {
-		places[i] = i
-	}
-	return "(SELECT * FROM " + w.keyRows(at, places, "x", keyNames(at), "given", func(r *run) map[string][]string { return r.given }) + ")"
+	return "(SELECT * FROM " + w.keyRows(at, places(at), "x", keyNames(at), "given", func(r *run) map[string][]string { return r.given }) + ")"
 }
 
-// query writes the query of a collection's rows.
+// places are those of all columns of a stop's key.
+func places(at *stop) []int {
+	all := make([]int, len(at.key))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// gift is the expression of what is given of a column.
+func (n *snapshot) gift(w *writer, at *stop, g gift) string {
+	return w.gift(at, g, func(l datamap.Link, ties []strand) string { return n.led(w, l, ties) })
+}
+
+// query writes the query of a collection's rows: what is given of them, by what
+// they are ranked, and where a value does not travel along the key and which.
 func (n *snapshot) query(w *writer, at *stop, gifts []gift, filter string) string {
-	var list, order []string
+	var list, order, some []string
+	which := []string{keyText(cols("t", at.key))}
 	for _, g := range gifts {
-		list = append(list, w.gift(at, g, func(l datamap.Link, ties []strand) string { return n.led(w, l, ties) }))
+		given := n.gift(w, at, g)
+		if long := n.tooLongToTravel(g, at.t.columns[g.field.Name], given); long != "" {
+			given = "CASE WHEN " + long + " THEN NULL ELSE " + given + " END"
+			some, which = append(some, long), append(which, "(("+long+") IS TRUE)::text")
+		} else {
+			which = append(which, "''")
+		}
+		list = append(list, given)
 	}
 	for _, c := range at.ranked(true) {
 		order = append(order, c.ranks(col("t", c.name)))
@@ -213,6 +241,7 @@ func (n *snapshot) query(w *writer, at *stop, gifts []gift, filter string) strin
 	for _, c := range at.ranked(n.s.o.Shard) {
 		list = append(list, c.rank(col("t", c.name)))
 	}
+	list = append(list, "CASE WHEN "+strings.Join(append(some, "false"), " OR ")+" THEN ARRAY["+strings.Join(which, ", ")+"] END")
 	return "SELECT " + strings.Join(list, ", ") + " FROM " + at.t.ident() + " t WHERE " + w.byKey(at, n.in(w, at), filter) +
 		" AND " + at.some() + " ORDER BY " + strings.Join(order, ", ")
 }

@@ -86,14 +86,14 @@ func (n *snapshot) unpack(raw [][]byte, brought [][][]cell, counts []int64) (fit
 		if err != nil {
 			return false, err
 		}
+		for _, row := range rows {
+			if slices.ContainsFunc(row, cell.tooLong) {
+				return false, nil
+			}
+		}
 		b, count := n.c.p.bearing(s), counts[s.i*tallied:]
 		if w.light(s) {
 			count[mine] = int64(len(rows))
-			for _, row := range rows {
-				if slices.ContainsFunc(row, cell.tooLong) {
-					return false, nil
-				}
-			}
 			rows = slices.DeleteFunc(rows, func(row []cell) bool {
 				return !slices.ContainsFunc(b.asked, func(i int) bool { return !row[i].null })
 			})

@@ -73,7 +73,11 @@ func (w *writer) carries(s *stop) string {
 	}
 	if w.giving {
 		for i, g := range s.given() {
-			list += fmt.Sprintf(", (%s)::text AS g%d", w.gift(s, g, nil), i)
+			given := w.gift(s, g, nil)
+			if c := s.t.columns[g.field.Name]; c.typ == "bytea" { // not to be written out where it does not come along
+				given = "CASE WHEN " + c.stored(broughtBytes/16) + " THEN " + literal(tooLong) + " ELSE " + given + " END"
+			}
+			list += fmt.Sprintf(", (%s)::text AS g%d", given, i)
 		}
 		if !w.light(s) {
 			list += ", " + s.some() + " AS some"

@@ -232,7 +232,7 @@ func TestSourcesChangeBeforeApproval(t *testing.T) {
 func TestTicksOutliveAChangedMap(t *testing.T) {
 	t.Parallel()
 	b, diary := diaried(t, membersPart)
-	b.Service.c.Brake.RootRows = 1 // so that a first approval writes the ticks down
+	b.c.Brake.RootRows = 1 // so that a first approval writes the ticks down
 	id := b.toApprove(t, datamap.Erasure, "pavla@example.org")
 	rows := []string{"shop.people:1", "diary.members:1"}
 	if err := b.Approve(t.Context(), dpo, id, Approval{Rows: rows}); err != nil {
@@ -264,7 +264,7 @@ func TestTicksOutliveAChangedMap(t *testing.T) {
 	if !maps.Equal(ticks, want) {
 		t.Errorf("expected the ticks %v, got %v", want, ticks)
 	}
-	b.Service.c.Brake.RootRows = 0
+	b.c.Brake.RootRows = 0
 	b.restarted(t, withDiary(keyedByName), nil)
 	b.expectAgain(t, id)
 	if err := b.Approve(t.Context(), dpo, id, Approval{}); !errors.Is(err, ErrRows) {

@@ -195,3 +195,20 @@ func tick(roots []RootRow, rows []string) (ticked []bool, err error) {
 	}
 	return ticked, nil
 }
+
+// HoldsNothing tells whether the row (of a collection) or the person (by a type of
+// identity) that a hold names is not there, as a preview finds it: whoever mistypes a
+// key believes that evidence is safe which is not.
+func HoldsNothing(ctx context.Context, in interface {
+	Preview(ctx context.Context, a Actor, controller string, kind datamap.Kind, policy string, ids []Identity) (Previewed, error)
+}, a Actor, controller, typ, collection, value string) bool {
+	id := Identity{Type: typ, Value: value}
+	switch {
+	case value == "":
+		return false // a whole collection
+	case typ == "":
+		id = Identity{Type: datamap.Row, Value: collection + ":" + value}
+	}
+	found, err := in.Preview(ctx, a, controller, datamap.Access, "", []Identity{id})
+	return err == nil && len(found.Roots) == 0
+}

@@ -19,7 +19,7 @@ func (c *checker) controllers(cfg *config.Config, m *datamap.Map) {
 			case of.Skip:
 			case of.Controller != "":
 				split = append(split, of.FullName())
-			case seeded(of):
+			case of.Seeded():
 				whole = append(whole, of.FullName())
 			}
 		}
@@ -34,14 +34,4 @@ func (c *checker) controllers(cfg *config.Config, m *datamap.Map) {
 				"set scope: to its own value in the controller's column")
 		}
 	}
-}
-
-// seeded tells whether people are found in a collection by themselves.
-func seeded(c *datamap.Collection) bool {
-	for _, f := range c.AllFields() {
-		if f.Identity != "" {
-			return true
-		}
-	}
-	return false
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
-	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/retention"
 )
 
@@ -78,7 +77,9 @@ func (c *holdAddCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	if err != nil {
 		return asMisuse(err)
 	}
-	nothing := a.holdsNothing(ctx, h)
+	within, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	nothing := dsar.HoldsNothing(within, a.requests, operator, h.Controller, h.Type, h.Collection, h.Value)
 	if c.JSON {
 		return printJSON(w.out, map[string]any{"id": id, "covers_nothing": nothing})
 	}
@@ -87,22 +88,6 @@ func (c *holdAddCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		fmt.Fprintf(w.out, "As the data are now it covers nothing: look again at what it names. lethe hold release %d takes it back.\n", id)
 	}
 	return nil
-}
-
-// holdsNothing tells whether the row or the person that a hold names is not there:
-// whoever mistypes a key believes that evidence is safe which is not.
-func (a *app) holdsNothing(ctx context.Context, h retention.Hold) bool {
-	id := dsar.Identity{Type: h.Type, Value: h.Value}
-	switch {
-	case h.Value == "":
-		return false // a whole collection
-	case h.Type == "":
-		id = dsar.Identity{Type: datamap.Row, Value: h.Collection + ":" + h.Value}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	found, err := a.requests.Preview(ctx, operator, h.Controller, datamap.Access, "", []dsar.Identity{id})
-	return err == nil && len(found.Roots) == 0
 }
 
 type holdListCmd struct {

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-
-	"github.com/lethe-dsr/lethe/dsar"
 )
 
 type requestLetterCmd struct {
@@ -34,21 +32,21 @@ func (c *requestLetterCmd) Run(ctx context.Context, w *world, cli *commands) err
 	if err != nil {
 		return err
 	}
-	type letterJSON struct {
+	type wordsJSON struct {
 		Kind    string `json:"kind"`
 		Subject string `json:"subject"`
 		Text    string `json:"text"`
 	}
-	list := []letterJSON{}
+	list := []wordsJSON{}
 	for _, state := range q.Letters {
 		if !state.Unsent() {
 			continue
 		}
-		var l dsar.Letter
-		if l, err = a.requests.UnsentLetter(ctx, operator, c.ID, state.ID); err != nil {
+		l, err := a.requests.UnsentLetter(ctx, operator, c.ID, state.ID)
+		if err != nil {
 			return err
 		}
-		one := letterJSON{Kind: state.Kind}
+		one := wordsJSON{Kind: state.Kind}
 		if one.Subject, one.Text, err = a.sender.Words(l); err != nil {
 			return err
 		}

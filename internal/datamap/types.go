@@ -1,5 +1,7 @@
 package datamap
 
+import "slices"
+
 // A Map is every dataset of all files, resolved and checked.
 type Map struct {
 	Datasets []*Dataset
@@ -104,6 +106,11 @@ func (c *Collection) Field(name string) *Field {
 		}
 	}
 	return nil
+}
+
+// Seeded tells whether people are found in the collection by themselves: some field holds an identity.
+func (c *Collection) Seeded() bool {
+	return slices.ContainsFunc(c.AllFields(), func(f *Field) bool { return f.Identity != "" })
 }
 
 // AllFields lists every field at any depth, in the map's order, an object before

@@ -117,7 +117,7 @@ func (k *known) skipped(t *Table) bool {
 
 // seeded tells whether the map recognises a person in a table.
 func (k *known) seeded(t *Table) bool {
-	return slices.ContainsFunc(k.collection(t).AllFields(), func(f *datamap.Field) bool { return f.Identity != "" })
+	return k.collection(t).Seeded()
 }
 
 // dataset is where a new table goes: to the dataset that has most of its schema's

@@ -45,7 +45,7 @@ func (d *drafting) findLinks() {
 		byName[t.FullName()] = t
 	}
 	for _, t := range d.db.Tables {
-		taken := map[string]bool{}
+		taken, prefixed := map[string]bool{}, d.prefixed(t)
 		for _, k := range t.Links {
 			p := byName[k.Schema+"."+k.Table]
 			if p == nil || len(k.Columns) != len(k.References) || !t.hasAll(k.Columns) || !p.hasAll(k.References) {
@@ -63,7 +63,7 @@ func (d *drafting) findLinks() {
 			if taken[c.Name] || c.Name == "id" {
 				continue
 			}
-			if l := d.guess(t, c); l != nil {
+			if l := d.guess(t, c, prefixed); l != nil {
 				d.links[t] = append(d.links[t], l)
 			}
 		}
@@ -78,11 +78,11 @@ func (d *drafting) findLinks() {
 // whole key of its table points only to another table of just that name, as
 // profiles.user_id does to users: what an agent_id that names the rows of
 // sales_agents has to do with the one table of persons, nobody can tell.
-func (d *drafting) guess(t *Table, c *Column) *link {
+func (d *drafting) guess(t *Table, c *Column, prefixed bool) *link {
 	if c.Astray != "" || t.Column(strings.TrimSuffix(c.Name, "id")+"type") != nil { // the latter names a table in a column beside it
 		return nil
 	}
-	p := d.meant(t, c)
+	p := d.meant(t, c, prefixed)
 	if p == nil || len(p.Key) != 1 {
 		return nil
 	}
@@ -92,10 +92,9 @@ func (d *drafting) guess(t *Table, c *Column) *link {
 	return &link{child: t, parent: p, columns: []string{c.Name}, references: p.Key, guessed: true}
 }
 
-// meant is the table that a column's name names, or nil.
-func (d *drafting) meant(t *Table, c *Column) *Table {
+// meant is the table that a column's name names, or nil. prefixed: see there.
+func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	name := words(c.Name)
-	prefixed := d.prefixed(t)
 	if prefixed {
 		name = name[1:]
 	}
@@ -393,7 +392,4 @@ func (d *drafting) onlyAddress(l *link) bool {
 }
 
 // isLog tells whether rows of a table tell of something that was done with an address.
-func isLog(t *Table) bool {
-	w := words(t.Name)
-	return hasAny(w, logWords()...)
-}
+func isLog(t *Table) bool { return hasAny(words(t.Name), logWords()...) }

@@ -30,7 +30,9 @@ type Options struct {
 	// ByKey is for statements that look up a few rows by their keys. Each is
 	// planned once a connection, not for its values each time; and since that may
 	// be while the tables are empty, when reading them from end to end looks
-	// cheapest, an index is taken wherever there is one.
+	// cheapest, an index is taken wherever there is one. Where there is none,
+	// reading a table counts as so dear that Postgres would compile it (jit)
+	// each time, for longer than it runs.
 	ByKey            bool
 	StatementTimeout time.Duration
 	LockTimeout      time.Duration
@@ -59,12 +61,10 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	if o.Name != "" {
 		p["application_name"] = o.Name
 	}
-	// What Lethe asks are look-ups. Where Postgres has to guess at their rows, or may
-	// not read a table in another way, it would compile them (jit) for longer than they run.
-	set := map[string]string{"idle_in_transaction_session_timeout": milliseconds(idleInTx), "jit": "off"}
+	set := map[string]string{"idle_in_transaction_session_timeout": milliseconds(idleInTx)}
 	if o.ByKey {
 		set["plan_cache_mode"] = "force_generic_plan"
-		for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
+		for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"} {
 			set[way] = "off"
 		}
 	}

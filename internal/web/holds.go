@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/lethe-dsr/lethe/dsar"
-	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/retention"
 )
 
@@ -116,27 +115,13 @@ func (s *server) holdAdd(w http.ResponseWriter, r *http.Request, a dsar.Actor) e
 		return s.holdsPage(w, r, a, status, f)
 	}
 	said := fmt.Sprintf("Hold %d stands: neither erasure nor expiry touches its rows.", id)
-	if s.holdsNothing(r, a, h) {
+	ctx, cancel := context.WithTimeout(r.Context(), counting)
+	defer cancel()
+	if dsar.HoldsNothing(ctx, s.Requests, a, h.Controller, h.Type, h.Collection, h.Value) {
 		said = fmt.Sprintf("Hold %d stands, but as the data are now it covers nothing: look again at what it names, or release it.", id)
 	}
 	s.tell(r, said)
 	return seeOther(w, r, "/holds")
-}
-
-// holdsNothing tells whether the row or the person that a hold names is not there:
-// whoever mistypes a key believes that evidence is safe which is not.
-func (s *server) holdsNothing(r *http.Request, a dsar.Actor, h retention.Hold) bool {
-	id := dsar.Identity{Type: h.Type, Value: h.Value}
-	switch {
-	case h.Value == "":
-		return false // a whole collection
-	case h.Type == "":
-		id = dsar.Identity{Type: datamap.Row, Value: h.Collection + ":" + h.Value}
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), counting)
-	defer cancel()
-	found, err := s.Requests.Preview(ctx, a, h.Controller, datamap.Access, "", []dsar.Identity{id})
-	return err == nil && len(found.Roots) == 0
 }
 
 func (s *server) holdRelease(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {

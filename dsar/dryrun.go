@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,6 +19,9 @@ type DryRun struct {
 	// refuse there are none.
 	Findings []source.Finding
 	Refusals []Refusal
+	// Then are sentences about what follows beside the rows: files that go with
+	// them, people who are asked, text that is searched, recipients who are told.
+	Then []string
 }
 
 // A Refusal is why a source would refuse an erasure, before a row is touched.
@@ -63,6 +67,7 @@ func (s *Service) dryRun(ctx context.Context, a Actor, id int64, rows []string) 
 	if err != nil {
 		return d, err
 	}
+	var plan *datamap.Plan // of all sources
 	for _, name := range s.sources {
 		w, err := s.tickedWalk(r, p, name, false)
 		if err != nil {
@@ -71,8 +76,37 @@ func (s *Service) dryRun(ctx context.Context, a Actor, id int64, rows []string) 
 		if err := s.try(ctx, &d, w, h, name); err != nil {
 			return d, err
 		}
+		plan = w.Plan
+	}
+	if len(d.Refusals) == 0 && plan != nil {
+		d.Then = s.then(r, plan, d.Findings)
 	}
 	return d, nil
+}
+
+// then says what would follow these changes.
+func (s *Service) then(r requestRow, plan *datamap.Plan, would []source.Finding) (sentences []string) {
+	for _, v := range plan.Visits {
+		i := slices.IndexFunc(would, func(f source.Finding) bool { return f.Collection == v.Collection.FullName() })
+		if i < 0 || would[i].Erased+would[i].Masked == 0 {
+			continue
+		}
+		for _, field := range v.Collection.AllFields() {
+			if field.Object != "" && takesFrom(v, field) {
+				sentences = append(sentences, fmt.Sprintf("Files in %s that these rows of %s name go with them, save those that other people's rows name, too.", field.Object, v.Collection.FullName()))
+			}
+		}
+	}
+	for _, name := range s.desksOf(r.Controller) {
+		sentences = append(sentences, fmt.Sprintf("%s is asked to erase by hand what lies in %s.", s.c.Desks[name].Owner, name))
+	}
+	if len(s.texts) > 0 {
+		sentences = append(sentences, fmt.Sprintf("Other people's text is searched for this person (%s); what is found waits for your word.", plural(int64(len(s.texts)), "column", "columns")))
+	}
+	for _, to := range s.toTell(plan, would) {
+		sentences = append(sentences, to.Name+" is told of the erasure (Art. 19).")
+	}
+	return sentences
 }
 
 // try adds what an erasure would do in one source.

@@ -77,6 +77,29 @@ func TestDryRunWithTicks(t *testing.T) {
 	}
 }
 
+// What follows beside the rows is told: files, desks, recipients.
+func TestDryRunSaysWhatFollows(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	b := newDesks(t, "paper")
+	const told = "Newsletter Ltd is told of the erasure (Art. 19)."
+	for _, c := range []struct {
+		b     *workBundle
+		email string
+		want  []string
+	}{
+		{d.workBundle, "pavla@example.org", []string{"Files in attic that these rows of shop.papers name go with them, save those that other people's rows name, too.", told}},
+		{d.workBundle, "nobody@example.org", nil},
+		{b, "karel@example.org", []string{"HR desk is asked to erase by hand what lies in paper.", told}},
+	} {
+		id := c.b.toApprove(t, datamap.Erasure, c.email)
+		got, err := c.b.DryRun(t.Context(), dpo, id, nil)
+		if err != nil || !slices.Equal(got.Then, c.want) {
+			t.Errorf("%s: expected %q, got %q, %v", c.email, c.want, got.Then, err)
+		}
+	}
+}
+
 // What would stop the erasure is told by its dry run, and by a preview.
 func TestDryRunTellsRefusals(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ import (
 // erased and who can be told (Art. 19): each learns the identities by which
 // they can find the person, and nothing else. told: there was somebody.
 func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p dossier, findings []source.Finding) (told bool, err error) {
-	if changed(findings) == 0 || len(s.c.Notify) == 0 {
+	if len(s.c.Notify) == 0 {
 		return false, nil
 	}
 	w, err := s.walk(r, s.seeds(p.ids, true))
@@ -29,12 +30,7 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p
 		return false, err
 	}
 	about := s.namedTo(p)
-	touched := touchedCategories(w.Plan, findings)
-	for _, key := range slices.Sorted(maps.Keys(s.c.Notify)) {
-		to := s.c.Notify[key]
-		if to.Address == "" || !s.gets(to.Name, touched) {
-			continue
-		}
+	for key, to := range s.toTell(w.Plan, findings) {
 		// Every erasure names the same few recipients: a row written each time
 		// would make all erasures take turns, each until its commit.
 		err = pg.Put(ctx, tx, `
@@ -65,6 +61,22 @@ func (s *Service) gets(name string, categories []string) bool {
 		return len(rec.Gets) == 0 || overlap(rec.Gets, categories)
 	}
 	return true
+}
+
+// toTell are those who were given data of the categories changed and can be told
+// of it, by key, in its order.
+func (s *Service) toTell(plan *datamap.Plan, findings []source.Finding) iter.Seq2[string, Notify] {
+	return func(yield func(string, Notify) bool) {
+		if changed(findings) == 0 {
+			return
+		}
+		touched := touchedCategories(plan, findings)
+		for _, key := range slices.Sorted(maps.Keys(s.c.Notify)) {
+			if to := s.c.Notify[key]; to.Address != "" && s.gets(to.Name, touched) && !yield(key, to) {
+				return
+			}
+		}
+	}
 }
 
 // namedTo are the identities by which a recipient can find the person. The key
@@ -116,7 +128,7 @@ func touchedCategories(plan *datamap.Plan, findings []source.Finding) []string {
 			continue
 		}
 		for _, field := range v.Collection.AllFields() {
-			if v.Delete || slices.ContainsFunc(v.Targets, func(t datamap.Target) bool { return t.Field == field }) {
+			if takesFrom(v, field) {
 				for _, c := range field.Categories {
 					seen[c] = true
 				}
@@ -124,6 +136,11 @@ func touchedCategories(plan *datamap.Plan, findings []source.Finding) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))
+}
+
+// takesFrom tells whether an erasure that changes a collection's rows takes a field's value.
+func takesFrom(v *datamap.Visit, field *datamap.Field) bool {
+	return v.Delete || slices.ContainsFunc(v.Targets, func(t datamap.Target) bool { return t.Field == field })
 }
 
 // noticed is how a notice fared.

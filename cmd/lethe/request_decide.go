@@ -95,11 +95,15 @@ func (c *requestApproveCmd) dryRun(ctx context.Context, w *world, cli *commands)
 		return printJSON(w.out, struct {
 			Findings []findingJSON `json:"findings"`
 			Refusals []refusalJSON `json:"refusals"`
-		}{findingsToJSON(d.Findings), refusalsToJSON(d.Refusals)})
+			Then     []string      `json:"then"`
+		}{findingsToJSON(d.Findings), refusalsToJSON(d.Refusals), append([]string{}, d.Then...)})
 	}
 	fmt.Fprintf(w.out, "A dry run of request %d: nothing was approved or changed.\n", c.ID)
 	printFindings(w.out, d.Findings, true)
 	printRefusals(w.out, d.Refusals)
+	if len(d.Then) > 0 {
+		fmt.Fprintf(w.out, "\nThen:\n- %s\n", strings.Join(d.Then, "\n- "))
+	}
 	return nil
 }
 

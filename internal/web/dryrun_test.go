@@ -22,10 +22,11 @@ func TestDryRun(t *testing.T) {
 	s.requests.requests[17] = r
 	b.get("/requests/17").has("#approve button[formaction='/requests/17/dry-run']", "Dry run").has("#findings", "What is found")
 
-	s.requests.trial = dsar.DryRun{Findings: []source.Finding{{Source: "crm", Collection: "crm.bills", Rows: 3, Kept: 2, Masked: 1}}}
+	s.requests.trial = dsar.DryRun{Findings: []source.Finding{{Source: "crm", Collection: "crm.bills", Rows: 3, Kept: 2, Masked: 1}}, Then: []string{"Newsletter Ltd is told."}}
 	b.post("/requests/17/dry-run", url.Values{"rows": {"crm.people:4"}}).status(http.StatusOK).
 		has("#findings", "What the erasure would do").has("#dry-run", "nothing was changed").
-		has(".figures [data-label='To mask']", "1").has(".figures [data-label='To erase']", "0").has(".kept li", "2 rows of crm.bills, for 10 years")
+		has(".figures [data-label='To mask']", "1").has(".figures [data-label='To erase']", "0").has(".kept li", "2 rows of crm.bills, for 10 years").
+		has(".o1 h3 + ul li", "Newsletter Ltd is told.")
 	if got := s.requests.named("DryRun")[0].arg.([]string); !slices.Equal(got, []string{"crm.people:4"}) {
 		t.Errorf("expected the ticks to be taken along, got %v", got)
 	}

@@ -42,7 +42,7 @@ func (w *writer) until(s *stop, alias string) string {
 		if k.From != "" {
 			from := at.t.columns[k.From].instant(col(at.alias, k.From))
 			of := w.bind(fmt.Sprintf("keep for %s %d", s.c.FullName(), i), func(*run) any { return k.For }) + "::text::interval"
-			// The last day is the person's, see period.Until.
+			// The last day is the person's, see period.Cutoff.
 			last := "(date_trunc('day', " + from + ", 'UTC') + " + of + " + interval '1 day')"
 			if strings.Contains(k.For, "T") {
 				last = "(" + from + " + " + of + ")"

@@ -74,7 +74,7 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 		}
 	}
 	defer s.gates.enter(ctx, "letters "+l.Kind)()
-	others, err := company[letterRow](ctx, s, own, l.Kind, "")
+	others, err := company[letterRow](ctx, s, own, l.Kind, l.Recipient)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (g group) most() int {
 var companions = map[string]string{
 	"step": companionsOf("steps", "t.stage = @stage AND t.source = @source AND t.finished_at IS NULL", "'waiting', 'running'", "running",
 		"status = 'running', started_at = @now, finished_at = NULL, attempts = attempts + 1", stepColumns),
-	"letter": companionsOf("letters", "t.kind = @stage AND @source = ''", "'waiting'", "waiting",
+	"letter": companionsOf("letters", "t.kind = @stage AND t.recipient = @source", "'waiting'", "waiting",
 		"attempts = attempts + 1", letterColumns),
 }
 
@@ -196,6 +196,9 @@ func company[row any](ctx context.Context, s *Service, w Work, stage, source str
 // returns what the carrier's job has to be told. A step that panicked in company
 // is tried alone, too, before it is given up: it may have been another's fault.
 func (s *Service) parted(ctx context.Context, by Work, others []int64, errs []error) error {
+	if errors.As(errs[0], new(notTaken)) { // the job runs again, for all of them
+		return errs[0]
+	}
 	shared := by.Kind == "step" && len(others) > 0 && errors.Is(errs[0], pg.ErrPanic)
 	if len(others) > 0 && (shared || slices.ContainsFunc(errs[1:], func(err error) bool { return err != nil })) {
 		// The job's own time may be over: that is often why something failed.

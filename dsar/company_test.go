@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -208,6 +209,101 @@ func TestLettersTogether(t *testing.T) {
 	b.expectStatus(t, ids[3], Fulfilled)
 	if n := len(b.mail.letters("erased")); n != 10 {
 		t.Errorf("expected ten letters, each once, got %d", n)
+	}
+}
+
+// What a recipient is told of many erasures is one mail, which goes again as one
+// when the server wants it later; each notice stands on the record.
+func TestNoticesTogether(t *testing.T) {
+	t.Parallel()
+	b, _ := crowdOf(t, 10)
+	ids := b.reviewed(t, 10)
+	code := 451
+	b.mail.refuse = func(l Letter) error {
+		if l.Kind == "notice" && code != 0 {
+			return &MailError{Code: code, Doing: "sending"}
+		}
+		return nil
+	}
+	if err := errors.Join(b.ApproveMany(t.Context(), dpo, ids)...); err != nil {
+		t.Fatal(err)
+	}
+	b.work(t)
+	if l := b.letterState(t, ids[9], "notice"); l.Status != "waiting" || l.Code != 451 {
+		t.Errorf("expected each notice to wait with the server's code, got %+v", l)
+	}
+	code = 0
+	w := Work{Kind: "letter"}
+	if err := b.pool.QueryRow(t.Context(), `SELECT min(id), min(run) FROM letters WHERE kind = 'notice' AND carrier IS NULL HAVING count(*) = 1`).Scan(&w.ID, &w.Run); err != nil {
+		t.Fatalf("expected one job for all of them still: %v", err)
+	}
+	if err := b.run(t, w); err != nil {
+		t.Fatal(err)
+	}
+	one := b.mail.one(t, "notice")
+	told := map[int64]string{}
+	for _, n := range one.Notices {
+		told[n.RequestID] = n.Named
+	}
+	if !slices.Equal(slices.Sorted(maps.Keys(told)), slices.Sorted(slices.Values(ids))) || told[ids[3]] != "email: person3@example.org" {
+		t.Errorf("expected one mail of all ten, got %+v", one.Notices)
+	}
+	var sent int
+	err := b.pool.QueryRow(t.Context(), `
+		SELECT count(*) FROM letters l JOIN notices n ON n.letter_id = l.id AND n.told_at IS NOT NULL
+		WHERE l.status = 'sent' AND l.message_id = $1`, one.MessageID).Scan(&sent)
+	if err != nil || sent != 10 {
+		t.Errorf("expected ten notices on the record, under the mail's Message-ID, got %d, %v", sent, err)
+	}
+	b.work(t)
+	b.mail.one(t, "notice")
+}
+
+// A refusal for good is each notice's own, for the DPO to see.
+func TestNoticesRefused(t *testing.T) {
+	t.Parallel()
+	b, _ := crowdOf(t, 3)
+	ids := b.reviewed(t, 3)
+	b.mail.refuse = func(l Letter) error {
+		if l.Kind == "notice" {
+			return answering(550)(l)
+		}
+		return nil
+	}
+	if err := errors.Join(b.ApproveMany(t.Context(), dpo, ids)...); err != nil {
+		t.Fatal(err)
+	}
+	b.work(t)
+	for _, id := range ids {
+		if l := b.letterState(t, id, "notice"); l.Status != "failed" || l.Code != 550 {
+			t.Errorf("expected the notice of request %d to have failed, got %+v", id, l)
+		}
+	}
+	b.mail.refuse = nil
+	if err := b.Retry(t.Context(), dpo, ids[1]); err != nil {
+		t.Fatal(err)
+	}
+	b.work(t)
+	if one := b.mail.one(t, "notice"); len(one.Notices) != 1 || one.Notices[0].RequestID != ids[1] {
+		t.Errorf("expected the one that was retried to go by itself, got %+v", one.Notices)
+	}
+}
+
+// The Message-ID of a mail of several notices is theirs, whatever their order,
+// and no other company's.
+func TestNoticesMessageID(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	notice := func(id int64) Letter {
+		return Letter{ID: id, RequestID: id, MessageID: fmt.Sprintf("<%d.notice@shop.example>", id), Notices: []Notice{{RequestID: id}}}
+	}
+	one, again := b.inOne([]Letter{notice(1), notice(2)}), b.inOne([]Letter{notice(2), notice(1)})
+	more := b.inOne([]Letter{notice(1), notice(2), notice(3)})
+	if one.MessageID != again.MessageID || one.MessageID == more.MessageID || !strings.HasSuffix(one.MessageID, "@shop.example>") {
+		t.Errorf("expected one number for the same notices and another for others, got %s, %s, %s", one.MessageID, again.MessageID, more.MessageID)
+	}
+	if got := b.inOne([]Letter{notice(7)}).MessageID; got != "<7.notice@shop.example>" {
+		t.Errorf("expected a notice alone to keep its own, got %s", got)
 	}
 }
 

@@ -17,10 +17,7 @@ import (
 // and lists the rows that they match. The DPO sees both before approving;
 // nothing has been read out or changed.
 func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finish, error) {
-	src, err := s.source(st.Source)
-	if err != nil {
-		return finish{}, err
-	}
+	src := s.c.Sources[st.Source] // nil: it has left lethe.yaml, and is searched no more
 	ids, err := s.identitiesOf(ctx, s.db, r.ID)
 	if err != nil {
 		return finish{}, err
@@ -34,12 +31,14 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 			return finish{}, err
 		}
 		note.Plan, note.Types = s.planIn(r, w.Plan, st.Source), w.Plan.Identities
-		if w, err = s.fed(ctx, w, Holds{}, st.Source); err != nil {
-			return finish{}, err
-		}
-		feeds = w.Feeds
-		if found, err = find(ctx, src, w); err != nil {
-			return finish{}, &sourceError{st.Source, err}
+		if src != nil {
+			if w, err = s.fed(ctx, w, Holds{}, st.Source); err != nil {
+				return finish{}, err
+			}
+			feeds = w.Feeds
+			if found, err = find(ctx, src, w); err != nil {
+				return finish{}, &sourceError{st.Source, err}
+			}
 		}
 		if err := tooManyRoots(st.Source, found); err != nil {
 			return finish{}, err

@@ -102,12 +102,19 @@ type Letter struct {
 	Remains     map[string][]string // erased: by collection, the fields that stay as they are in masked rows
 	Kept        []string            // sentences
 	Recipient   string              // notice: name of the recipient told; ask: the desk
+	Notices     []Notice            // notice: what they are told of, by number
 	Holds       string              // ask: what lies there, in words
 	Late        bool                // ask_again: the day is over by which an answer was due
 	ByHand      []string            // erased: what people erased by hand
 	Mentions    []string            // erased: what was taken out of other people's text
 	// Attachment, when set, is the archive itself.
 	Attachment func(ctx context.Context) (name string, r io.ReadCloser, err error)
+}
+
+// A Notice tells a recipient of one erasure.
+type Notice struct {
+	RequestID int64
+	Named     string // by what they find the person, a line each; may be empty
 }
 
 // A Controller is the profile of one controller, from lethe.yaml.

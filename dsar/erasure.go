@@ -34,7 +34,7 @@ type eraseNote struct {
 func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, error) {
 	src, err := s.source(st.Source)
 	if err != nil {
-		return finish{}, err
+		return s.eraseNoMore(ctx, st, r, err)
 	}
 	note, committed, err := s.settle(ctx, src, st)
 	if err != nil {
@@ -97,17 +97,45 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		"after %d passes there are still rows of this person in the source %s: something keeps writing them. Find out what does, then retry", passes, st.Source)}
 }
 
+// eraseNoMore ends the erasure in a source that has left lethe.yaml, where nothing
+// of the plan approved was there, or the DPO had the rest go on without it (goOn).
+// What was found there counts as left.
+func (s *Service) eraseNoMore(ctx context.Context, st stepRow, r requestRow, gone error) (finish, error) {
+	p, err := s.dossierOf(ctx, s.db, r.ID)
+	if err != nil {
+		return finish{}, err
+	}
+	w, err := s.tickedWalk(r, p, st.Source, false)
+	if err != nil {
+		return finish{}, err
+	}
+	if err := s.asApproved(ctx, r, w.Plan, st.Source); err != nil {
+		return finish{}, err
+	}
+	if r.Plan[st.Source] != nothing {
+		return finish{}, gone // an earlier build noted no plan
+	}
+	note, err := s.noteOf(st)
+	if err != nil {
+		return finish{}, err
+	}
+	return s.erased(st, w.Plan, note.Done, false, false, nil), nil
+}
+
+// noteOf opens what an erasure noted so far.
+func (s *Service) noteOf(st stepRow) (note eraseNote, err error) {
+	if st.NoteCipher != nil {
+		err = s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note)
+	}
+	return note, err
+}
+
 // settle asks the source what became of the transaction noted earlier. unknown
 // is too long ago to be remembered: erasing again does no harm, and if it finds
 // nothing to erase, the noted counts were true.
 func (s *Service) settle(ctx context.Context, src Source, st stepRow) (note eraseNote, committed bool, err error) {
-	if st.NoteCipher != nil {
-		if err := s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note); err != nil {
-			return note, false, err
-		}
-	}
-	if st.NoteXID == nil {
-		return note, false, nil
+	if note, err = s.noteOf(st); err != nil || st.NoteXID == nil {
+		return note, false, err
 	}
 	var outcome source.Outcome
 	pg.Away(ctx, func() { outcome, err = src.Outcome(ctx, *st.NoteXID) })

@@ -51,7 +51,7 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 		return fault(fmt.Sprintf("drop letter %d", id), err)
 	}
 	started := s.now()
-	pg.Soon(ctx, func() { err = m.Send(ctx, letter) })
+	messageID, err := s.send(ctx, letter, m)
 	if err != nil {
 		return s.notSent(ctx, l, c, err)
 	}
@@ -67,9 +67,9 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 			}
 		}
 		n, err := pg.EachExec(ctx, tx, `
-			UPDATE letters l SET status = 'sent', sent_at = e.now, smtp_code = NULL, trouble = NULL
-			FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) WITH ORDINALITY AS e (letter, run, now, n)
-			WHERE l.id = e.letter AND l.run = e.run AND coalesce(l.status, '') = 'waiting' RETURNING e.n`, l.ID, l.Run, s.now())
+			UPDATE letters l SET status = 'sent', sent_at = e.now, message_id = e.message, smtp_code = NULL, trouble = NULL
+			FROM unnest($1::bigint[], $2::int[], $3::text[], $4::timestamptz[]) WITH ORDINALITY AS e (letter, run, message, now, n)
+			WHERE l.id = e.letter AND l.run = e.run AND coalesce(l.status, '') = 'waiting' RETURNING e.n`, l.ID, l.Run, messageID, s.now())
 		if err != nil || n == 0 {
 			return err
 		}
@@ -84,6 +84,16 @@ func (s *Service) sendLetter(ctx context.Context, l letterRow, m Mailer) error {
 		return s.afterLetter(ctx, tx, r, l)
 	})
 	return fault(fmt.Sprintf("note letter %d", id), err)
+}
+
+// send sends a letter by itself, or a notice with others (notices.go), and
+// returns the Message-ID under which the server accepted it.
+func (s *Service) send(ctx context.Context, l Letter, m Mailer) (messageID string, err error) {
+	if l.Kind == "notice" {
+		return s.sendNotice(ctx, l, m)
+	}
+	pg.Soon(ctx, func() { err = m.Send(ctx, l) })
+	return l.MessageID, err
 }
 
 const letterColumns = "id, request_id, run, carrier, kind, recipient, cipher, message_id"
@@ -129,6 +139,8 @@ func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentCon
 	switch l.Kind {
 	case "confirm", "remind":
 		return out, c, r.Status == Received || r.Status == InReview, nil
+	case "notice":
+		out.Reason, out.Notices = "", []Notice{{r.ID, c.Reason}}
 	case letterAsk, letterAskAgain:
 		wanted, err := s.composeAsk(ctx, r, l.Recipient, &out)
 		return out, c, wanted, err
@@ -214,13 +226,16 @@ func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause
 		err := pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx, `UPDATE letters SET smtp_code = nullif($3, 0), trouble = $4 WHERE id = $1 AND run = $2 AND status = 'waiting'`,
 				l.ID, l.Run, mail.Code, mail.Doing)
-			if err != nil || tag.RowsAffected() == 0 || l.Carrier == nil {
+			if err != nil || tag.RowsAffected() == 0 || l.Carrier == nil || errors.As(cause, new(notTaken)) {
 				return err
 			}
 			return s.ownJob(ctx, tx, Work{Kind: "letter", ID: l.ID, Run: l.Run})
 		})
 		if err != nil {
 			return fmt.Errorf("note the failure of letter %d: %w", l.ID, pg.Clean(err))
+		}
+		if off := (notTaken{}); errors.As(cause, &off) {
+			return fmt.Errorf("letter %d: %w", l.ID, notTaken{mail})
 		}
 		return fmt.Errorf("letter %d: %w", l.ID, mail)
 	}

@@ -38,10 +38,7 @@ type sighting struct {
 // matches by itself. Nobody has proved anything yet: what is found is not
 // shown to anybody outside; it only tells where the confirmations go.
 func (s *Service) locate(ctx context.Context, st stepRow, r requestRow) (finish, error) {
-	src, err := s.source(st.Source)
-	if err != nil {
-		return finish{}, err
-	}
+	src := s.c.Sources[st.Source]
 	ids, err := s.identitiesOf(ctx, s.db, r.ID)
 	if err != nil {
 		return finish{}, err
@@ -50,8 +47,8 @@ func (s *Service) locate(ctx context.Context, st stepRow, r requestRow) (finish,
 	var roots []source.Root
 	for _, id := range ids {
 		seeds := s.seeds([]ProvedIdentity{id}, false)
-		if len(seeds) == 0 {
-			continue // scrubbed
+		if len(seeds) == 0 || src == nil {
+			continue // scrubbed; it has left lethe.yaml, and is searched no more
 		}
 		// One identity at a time: an address and somebody else's telephone
 		// number must not open each other's rows.

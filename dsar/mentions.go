@@ -211,7 +211,7 @@ func (s *Service) mentionNotes(ctx context.Context, db pg.DB, requestID int64) (
 func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finish, error) {
 	found, err := s.source(st.Source)
 	if err != nil {
-		return finish{}, err
+		return s.searchNoMore(ctx, st, r, err)
 	}
 	src, ok := found.(MentionSource)
 	if !ok {
@@ -287,6 +287,34 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 			if err != nil {
 				return err
 			}
+		}
+		return s.searched(ctx, tx, st, r)
+	}}, nil
+}
+
+// searchNoMore ends the search in a source that has left lethe.yaml, as
+// eraseNoMore does, and says so. What waits there for somebody's word, or was
+// decided, needs the source.
+func (s *Service) searchNoMore(ctx context.Context, st stepRow, r requestRow, gone error) (finish, error) {
+	var waits bool
+	err := s.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM mentions WHERE request_id = $1 AND source = $2 AND outcome IS NULL)`, r.ID, st.Source).Scan(&waits)
+	if err != nil {
+		return finish{}, fmt.Errorf("mentions of request %d: %w", r.ID, err)
+	}
+	if waits || r.Plan[st.Source] != nothing {
+		return finish{}, gone
+	}
+	var note mentionNote
+	if st.NoteCipher != nil {
+		if err := s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note); err != nil {
+			return finish{}, err
+		}
+	}
+	note.Over = true
+	note.Skipped = append(note.Skipped, fmt.Sprintf("The source %s has left lethe.yaml: other people's text there was not searched to its end.", st.Source))
+	return finish{note: note, write: func(ctx context.Context, tx pgx.Tx, r requestRow) error {
+		if err := s.noteSearched(ctx, tx, r, st.Source, 0, &note); err != nil {
+			return err
 		}
 		return s.searched(ctx, tx, st, r)
 	}}, nil

@@ -87,7 +87,7 @@ func (s *Service) insertLetters(ctx context.Context, tx pgx.Tx, all []newLetter)
 	for _, l := range all {
 		if l.status == "waiting" {
 			work = append(work, l.Work)
-			groups = append(groups, group{"letter", l.kind, ""})
+			groups = append(groups, group{"letter", l.kind, l.recipient})
 		}
 	}
 	jobs, by := inCompany(work, groups)

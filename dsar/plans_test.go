@@ -333,29 +333,60 @@ func TestMapChangesAfterApproval(t *testing.T) {
 	}
 }
 
-// A source of which the map says nothing any more forgets nothing of what was found there.
+// A source of which the map says nothing any more, or that has left lethe.yaml,
+// forgets nothing of what was found there.
 func TestNothingOfASourceIsSearchedAfterApproval(t *testing.T) {
 	t.Parallel()
-	b, diary := diaried(t, eventsPart)
-	id := b.approved(t, datamap.Erasure, "pavla@example.org")
-	b.restarted(t, shopMap, nil)
-	b.work(t)
-	if st := b.step(t, id, "erase", "diary"); st.Error != codeChanged {
-		t.Fatalf("expected the step to wait, it is %s: %s", st.Status, st.Message)
+	for _, there := range []bool{true, false} {
+		t.Run(fmt.Sprintf("configured %t", there), func(t *testing.T) {
+			t.Parallel()
+			b, diary := diaried(t, eventsPart)
+			id := b.approved(t, datamap.Erasure, "pavla@example.org")
+			sources := b.c.Sources
+			if !there {
+				sources = without(sources, "diary")
+			}
+			b.restarted(t, shopMap, sources)
+			b.work(t)
+			if st := b.step(t, id, "erase", "diary"); st.Error != codeChanged || !strings.Contains(st.Message, "diary.events (6 rows found) is no longer searched") {
+				t.Fatalf("expected the step to wait, it is %s: %s", st.Status, st.Message)
+			}
+			if err := b.Retry(t.Context(), dpo, id); err != nil {
+				t.Fatal(err)
+			}
+			b.worked(t)
+			q := b.expectStatus(t, id, Fulfilled)
+			if f := findingIn(t, q.Findings, "diary.events"); f.Stays != 6 {
+				t.Errorf("expected six events to count as staying, got %+v", f)
+			}
+			if kept := fmt.Sprint(b.mail.one(t, "erased").Kept); !strings.Contains(kept, "6 records of events (diary)") {
+				t.Errorf("expected the letter to tell of what was left, got %s", kept)
+			}
+			if got := diaryLeft(t, diary); !strings.HasPrefix(got, "events 6,") {
+				t.Errorf("expected the events to be left, got %s", got)
+			}
+		})
 	}
-	if err := b.Retry(t.Context(), dpo, id); err != nil {
+}
+
+// A source that leaves lethe.yaml before it was searched stops nobody; put back, it is searched before an approval.
+func TestSourceGoneBeforeItsSearch(t *testing.T) {
+	t.Parallel()
+	b, diary := diaried(t, eventsPart)
+	both := b.c.Sources
+	id := b.submit(t, dpo, verified(ask(datamap.Erasure, "email", "pavla@example.org"))).ID
+	b.restarted(t, shopMap, without(both, "diary"))
+	b.worked(t)
+	b.expectStatus(t, id, InReview)
+	b.restarted(t, withDiary(eventsPart), both)
+	b.expectAgain(t, id, "the source diary is new")
+	if err := b.Approve(t.Context(), dpo, id, Approval{}); err != nil {
 		t.Fatal(err)
 	}
 	b.worked(t)
-	q := b.expectStatus(t, id, Fulfilled)
-	if f := findingIn(t, q.Findings, "diary.events"); f.Stays != 6 {
-		t.Errorf("expected six events to count as staying, got %+v", f)
-	}
-	if kept := fmt.Sprint(b.mail.one(t, "erased").Kept); !strings.Contains(kept, "6 records of events (diary)") {
-		t.Errorf("expected the letter to tell of what was left, got %s", kept)
-	}
-	if got := diaryLeft(t, diary); !strings.HasPrefix(got, "events 6,") {
-		t.Errorf("expected the events to be left, got %s", got)
+	b.expectStatus(t, id, Fulfilled)
+	if got := diaryLeft(t, diary); !strings.HasPrefix(got, "events 0,") {
+		t.Errorf("expected the events to be erased, got %s", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package dsar
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,8 +98,8 @@ func TestErasureLeavesNothing(t *testing.T) {
 		t.Errorf("expected the letter to tell of one row, to the address on record; got %d, to %s", f.Erased, erased.To)
 	}
 	notice := b.mail.one(t, "notice")
-	if notice.Reason != "email: pavla@example.org" {
-		t.Errorf("expected the notice to say how the recipient finds the person, and no more, got %q", notice.Reason)
+	if !slices.Equal(notice.Notices, []Notice{{id, "email: pavla@example.org"}}) || notice.Reason != "" {
+		t.Errorf("expected the notice to say how the recipient finds the person, and no more, got %+v", notice.Notices)
 	}
 	if notice.To != "privacy@news.example" || notice.Recipient != "Newsletter Ltd" {
 		t.Errorf("expected a notice to the recipient of contact data alone (Art. 19), got one to %s", notice.To)

@@ -114,6 +114,10 @@ type view struct {
 	Attached bool
 	Owner    bool     // it goes to the owner of a source, not to the person
 	Reasons  []string // paragraphs of Reason
+	Notices  []notice // of erasures, at least one in such a letter
+	Several  bool     // of them
+	Last     int64    // of them: the number of its request
+	Unnamed  bool     // at least one of them
 	Erased   []counted
 	Masked   []counted
 	Partly   []counted // masked, and something personal in it stays
@@ -127,6 +131,12 @@ type view struct {
 	InVain   bool      // nothing was, because all of it had to stay
 	Later    bool      // of what was not, something goes by itself once a law or a hold lets go of it
 	Told     bool      // recipients are told of it
+}
+
+// notice is one erasure of which a recipient is told.
+type notice struct {
+	RequestID int64
+	Named     []string
 }
 
 // counted is a group of data with a number.
@@ -169,11 +179,13 @@ func newView(l dsar.Letter) view {
 	if !l.ExpiresAt.IsZero() {
 		v.Expires = l.ExpiresAt.In(zone).Format(dayLayout+", 15:04") + " (" + zone.String() + ")"
 	}
-	for _, p := range strings.Split(strings.ReplaceAll(l.Reason, "\r\n", "\n"), "\n") {
-		if p = strings.TrimSpace(p); p != "" {
-			v.Reasons = append(v.Reasons, p)
-		}
+	v.Reasons = paragraphs(l.Reason)
+	for _, n := range l.Notices {
+		named := paragraphs(n.Named)
+		v.Notices, v.Last = append(v.Notices, notice{n.RequestID, named}), n.RequestID
+		v.Unnamed = v.Unnamed || len(named) == 0
 	}
+	v.Several = len(v.Notices) > 1
 	v.Did = l.Changed || len(l.ByHand)+len(l.Mentions) > 0
 	v.Left = len(l.Kept) > 0
 	for _, f := range l.Findings {
@@ -201,6 +213,17 @@ func newView(l dsar.Letter) view {
 	}
 	v.InVain = v.Left && !v.Did
 	return v
+}
+
+// paragraphs are the lines of a text that hold something.
+func paragraphs(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			out = append(out, line)
+		}
+	}
+	return out
 }
 
 // inWords is "order items (shop)" for "shop.order_items".

@@ -89,6 +89,33 @@ func TestWhatLettersSay(t *testing.T) {
 	}
 }
 
+// TestNotices: one mail may tell of several erasures, each by its number and by
+// what the reader finds the person.
+func TestNotices(t *testing.T) {
+	t.Parallel()
+	l := letter("notice")
+	_, flat, _ := rendering(t, l)
+	if !strings.Contains(flat, "no. 17. The data concerned: email: jana.novakova@example.org phone: +420601000001 Please confirm") {
+		t.Errorf("expected one person by their identities, got:\n%s", flat)
+	}
+	l.Notices = append(l.Notices, dsar.Notice{RequestID: 19}, dsar.Notice{RequestID: 23, Named: "cookie: <b>\"1\"</b>"})
+	r, flat, page := rendering(t, l)
+	if r.Subject != "Bota Shop: notice of 3 erasures under Article 19 GDPR (no. 17 to 23)" {
+		t.Errorf("expected the subject to tell how many, got %q", r.Subject)
+	}
+	for _, form := range []string{flat, oneLine(page.Find("body").Text())} {
+		for _, w := range []string{"request of 3 persons", "no. 17", "jana.novakova@example.org", "no. 19", "(not named)", "no. 23", `cookie: <b>"1"</b>`, "Ask dpo@bota.example with the reference"} {
+			if !strings.Contains(form, w) {
+				t.Errorf("expected %q in:\n%s", w, form)
+			}
+		}
+	}
+	l.Notices = []dsar.Notice{{RequestID: 17}}
+	if _, flat, _ = rendering(t, l); !strings.Contains(flat, "Our reference: no. 17. Where this mail does not name the person") {
+		t.Errorf("expected a notice without a name to give the reference, got:\n%s", flat)
+	}
+}
+
 // TestPseudonymisedIsNotCalledRemoved: what a key can tell again is named as such.
 func TestPseudonymisedIsNotCalledRemoved(t *testing.T) {
 	t.Parallel()

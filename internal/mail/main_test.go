@@ -75,6 +75,7 @@ func letter(kind string) dsar.Letter {
 		DueOn:      time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), ExpiresAt: time.Date(2026, 11, 8, 12, 0, 0, 0, time.UTC),
 		Link: "https://privacy.bota.example/confirm/0123456789abcdef", StatusLink: "https://privacy.bota.example/status/fedcba",
 		Reason: "We could not tell who you are.\r\nPlease come in person.", Recipient: "Smartlook.com, s.r.o.",
+		Notices: []dsar.Notice{{RequestID: 17, Named: "email: jana.novakova@example.org\nphone: +420601000001"}},
 		Findings: []source.Finding{
 			{Collection: "livechat.contacts", Erased: 1}, {Collection: "livechat.chat_messages", Masked: 3},
 			{Collection: "shop.invoices", Held: 2}, {Collection: "livechat.visits", Shared: 4},

@@ -425,7 +425,7 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 		if err := g.collect(ctx, tx, r, res, group, deleted, fmt.Sprintf("delete %d", group[0].i), func(w *writer) []string {
 			var all []string
 			for _, s := range group {
-				all = append(all, "DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, g.in(s), "k.del")+" RETURNING "+keyText(cols("t", s.key))+" AS key")
+				all = append(all, "DELETE FROM "+s.t.ident()+" t WHERE "+w.these(s, g.in(s), "k.del")+g.returning(s))
 			}
 			return all
 		}); err != nil {
@@ -443,7 +443,7 @@ func (g *stage) mask(ctx context.Context, tx pgx.Tx, r *run, res *result, s *sto
 	}
 	one := func(name string, write func(*writer) string) error {
 		return g.collect(ctx, tx, r, res, []*stop{s}, masked, name, func(w *writer) []string {
-			return []string{write(w) + " RETURNING " + keyText(cols("t", s.key)) + " AS key"}
+			return []string{write(w) + g.returning(s)}
 		})
 	}
 	if len(s.masks()) > 0 && !g.sure(s).del && (g.slice == 0 || g.p.masksInSlices(s)) {
@@ -460,6 +460,14 @@ func (g *stage) mask(ctx context.Context, tx pgx.Tx, r *run, res *result, s *sto
 		sets, left := w.maskKept(s, variant{}, g.in), w.leftOfKept(s, variant{}, g.in, false)
 		return "UPDATE " + s.t.ident() + " t SET " + sets + " WHERE " + w.these(s, g.in(s), s.keptRows("k")) + " AND " + left
 	})
+}
+
+// returning gives the key of each row that is changed, where others may name it.
+func (g *stage) returning(s *stop) string {
+	if !s.named(g.p) {
+		return " RETURNING 1"
+	}
+	return " RETURNING " + keyText(cols("t", s.key)) + " AS key"
 }
 
 // collect runs changes of several stops as one statement, and notes how many

@@ -27,7 +27,7 @@ import (
 
 // An example is what its blocks have said so far.
 type example struct {
-	name, at string
+	at       string
 	tables   string
 	yaml     string
 	m        *datamap.Map

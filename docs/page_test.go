@@ -107,7 +107,7 @@ func TestEveryExampleOfThePage(t *testing.T) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := &example{name: name}
+			e := &example{}
 			for _, b := range by[name] {
 				e.at = fmt.Sprintf("%s:%d", page, b.line)
 				run, known := verbs()[b.verb]

@@ -19,7 +19,7 @@ import (
 func (s *Service) letter(ctx context.Context, db pg.DB, r requestRow, fs []source.Finding) (archive.Letter, error) {
 	c := s.c.Controllers[r.Controller]
 	out := archive.Letter{
-		Kind: string(r.Kind), RequestID: r.ID, Language: r.Language, ReceivedAt: r.ReceivedAt.In(c.Location), MadeAt: s.now().In(c.Location),
+		Kind: string(r.Kind), RequestID: r.ID, ReceivedAt: r.ReceivedAt.In(c.Location), MadeAt: s.now().In(c.Location),
 		Controller: archive.Party{Name: c.Name, Address: c.Address, Registration: c.Registration, Email: c.DPO},
 		DPO:        c.DPO, Authority: c.Authority, Automated: c.Automated,
 	}

@@ -379,8 +379,8 @@ func TestUploadsAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	v, err := b.OpenAsk(t.Context(), ref.Token)
-	if err != nil || len(v.Files) != 2 || v.Used() != 8000 {
-		t.Errorf("expected two files of 8,000 bytes together, got %+v, %v", v.Files, err)
+	if err != nil || len(v.Files) != 2 || v.Files[0].Size != 4000 || v.Files[1].Size != 4000 {
+		t.Errorf("expected two files of 4,000 bytes, got %+v, %v", v.Files, err)
 	}
 	if n := b.stored(t); n != 2 {
 		t.Errorf("expected nothing of the others to be left in the storage, got %d objects in all", n)

@@ -65,14 +65,6 @@ type AskView struct {
 // Open tells whether an answer is awaited.
 func (v AskView) Open() bool { return v.Status == statusAsked }
 
-// Used is how many bytes have been handed over.
-func (v Ask) Used() (n int64) {
-	for _, f := range v.Files {
-		n += f.Size
-	}
-	return n
-}
-
 // LookAsk looks at an owner's link without using it: nothing personal.
 func (s *Service) LookAsk(ctx context.Context, token string) (AskView, error) {
 	r, a, err := s.loadAsk(ctx, s.db, AskRef{Token: token}, false)

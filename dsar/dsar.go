@@ -130,8 +130,6 @@ type Controller struct {
 	PublicURL                        string
 	ScrubAfter                       time.Duration
 	Delivery                         string
-	Withhold                         []string // categories
-	Agreement                        string
 	Automated                        string // Art. 15(1)(h), in words
 }
 
@@ -266,16 +264,15 @@ type Step struct {
 
 // LetterState is a letter as the DPO sees it.
 type LetterState struct {
-	ID        int64
-	Kind      string
-	To        string // empty once scrubbed
-	Nobody    bool   // there was no address on record to send it to, see addLetter
-	Status    string // waiting, sent, failed, dropped
-	Attempts  int
-	Code      int    // the mail server's last, 0: none
-	Message   string // a sentence for the DPO when it was put off or refused; else empty
-	CreatedAt time.Time
-	SentAt    time.Time
+	ID       int64
+	Kind     string
+	To       string // empty once scrubbed
+	Nobody   bool   // there was no address on record to send it to, see addLetter
+	Status   string // waiting, sent, failed, dropped
+	Attempts int
+	Code     int    // the mail server's last, 0: none
+	Message  string // a sentence for the DPO when it was put off or refused; else empty
+	SentAt   time.Time
 }
 
 // ArchiveState is the archive of a request.

@@ -367,42 +367,16 @@ func (s *Service) erased(st stepRow, plan *datamap.Plan, done source.Note, nobod
 		case nobody: // nothing leads there, perhaps any more
 			own = unreached(plan, own)
 		}
-		merged := mergeFindings(own, done.Findings)
-		s.staying(plan, merged)
-		for _, f := range unreached(plan, merged) {
-			i := slices.IndexFunc(merged, func(g source.Finding) bool { return g.Collection == f.Collection })
-			merged[i].Stays = f.Stays
-		}
+		merged := s.foundAndErased(plan, own, done.Findings)
 		if err := s.saveFindings(ctx, tx, r.ID, st.Source, merged); err != nil {
 			return err
 		}
 		if err := s.saveKept(ctx, tx, r, st.Source, done.Kept); err != nil {
 			return err
 		}
-		counts := map[string]any{}
-		for _, f := range merged {
-			if f.Rows+f.Shared+f.Erased+f.Masked+f.Held+f.Kept > 0 {
-				counts[f.Collection] = map[string]any{"erased": f.Erased, "masked": f.Masked, "held": f.Held, "kept": f.Kept, "shared": f.Shared, "stays": f.Stays}
-			}
-		}
-		evidence := map[string]any{"step": st.ID, "source": st.Source, "collections": counts}
-		files, err := s.closeFiles(ctx, tx, st)
+		evidence, err := s.evidence(ctx, tx, st, merged, done)
 		if err != nil {
 			return err
-		}
-		if len(files) > 0 {
-			evidence["files"] = files
-		}
-		noted, err := notedOf(ctx, tx, r.ID)
-		if err != nil {
-			return fmt.Errorf("kept rows of request %d: %w", r.ID, err)
-		}
-		var many int64
-		for _, k := range unnoted(done.Findings, func(_, collection string) int64 { return noted(st.Source, collection) }) {
-			many += k.Rows
-		}
-		if many > 0 {
-			evidence["unnoted"] = many
 		}
 		if err := s.note(ctx, tx, "step.erased", r.ID, system, evidence); err != nil {
 			return err
@@ -418,6 +392,47 @@ func (s *Service) erased(st stepRow, plan *datamap.Plan, done source.Note, nobod
 		}
 		return s.afterErasure(ctx, tx, r, unnamed)
 	}}
+}
+
+// foundAndErased joins what was found with what was done about it.
+func (s *Service) foundAndErased(plan *datamap.Plan, found, done []source.Finding) []source.Finding {
+	merged := mergeFindings(found, done)
+	s.staying(plan, merged)
+	for _, f := range unreached(plan, merged) {
+		i := slices.IndexFunc(merged, func(g source.Finding) bool { return g.Collection == f.Collection })
+		merged[i].Stays = f.Stays
+	}
+	return merged
+}
+
+// evidence is what the ledger has of an erasure in one source.
+func (s *Service) evidence(ctx context.Context, tx pgx.Tx, st stepRow, merged []source.Finding, done source.Note) (map[string]any, error) {
+	counts := map[string]any{}
+	for _, f := range merged {
+		if f.Rows+f.Shared+f.Erased+f.Masked+f.Held+f.Kept > 0 {
+			counts[f.Collection] = map[string]any{"erased": f.Erased, "masked": f.Masked, "held": f.Held, "kept": f.Kept, "shared": f.Shared, "stays": f.Stays}
+		}
+	}
+	evidence := map[string]any{"step": st.ID, "source": st.Source, "collections": counts}
+	files, err := s.closeFiles(ctx, tx, st)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) > 0 {
+		evidence["files"] = files
+	}
+	noted, err := notedOf(ctx, tx, st.RequestID)
+	if err != nil {
+		return nil, fmt.Errorf("kept rows of request %d: %w", st.RequestID, err)
+	}
+	var many int64
+	for _, k := range unnoted(done.Findings, func(_, collection string) int64 { return noted(st.Source, collection) }) {
+		many += k.Rows
+	}
+	if many > 0 {
+		evidence["unnoted"] = many
+	}
+	return evidence, nil
 }
 
 // addNotes adds what a later pass did to what earlier ones did.

@@ -50,7 +50,6 @@ dataset:
 type intakeBundle struct {
 	*Service
 	pool  *pgxpool.Pool
-	queue *recordingQueue
 	crm   *cannedSource
 	clock *clock
 }
@@ -74,9 +73,9 @@ func (c *clock) set(t time.Time) {
 
 // recordingQueue writes work into a table of the same database, in the
 // transaction it is given: what was rolled back was never queued.
-type recordingQueue struct{ pool *pgxpool.Pool }
+type recordingQueue struct{}
 
-func (q *recordingQueue) Insert(ctx context.Context, tx pgx.Tx, work ...Work) error {
+func (recordingQueue) Insert(ctx context.Context, tx pgx.Tx, work ...Work) error {
 	for _, w := range work {
 		if _, err := tx.Exec(ctx, `INSERT INTO test_queue (kind, id, run) VALUES ($1, $2, $3)`, w.Kind, w.ID, w.Run); err != nil {
 			return err
@@ -145,7 +144,7 @@ func newIntake(t *testing.T) *intakeBundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &intakeBundle{pool: pool, queue: &recordingQueue{pool}, crm: &cannedSource{}, clock: &clock{t: instant(t, "2026-06-05T09:00:00Z")}}
+	b := &intakeBundle{pool: pool, crm: &cannedSource{}, clock: &clock{t: instant(t, "2026-06-05T09:00:00Z")}}
 	prague := zone(t, "Europe/Prague")
 	b.Service, err = New(Config{
 		Pool: pool, Map: m, Sources: map[string]Source{"crm": b.crm, "web": &cannedSource{}},
@@ -153,7 +152,7 @@ func newIntake(t *testing.T) *intakeBundle {
 			"bota": {Key: "bota", Name: "Bota Shop", Country: "CZ", Location: prague, Scope: "1", Language: "cs"},
 			"uhr":  {Key: "uhr", Name: "Uhrenladen", Country: "DE", Region: "DE-BY", Scope: "2", Delivery: "attachment"},
 		},
-		PublicURL: "https://privacy.bota.example/", Keys: set, Storage: &archive.Storage{}, Queue: b.queue,
+		PublicURL: "https://privacy.bota.example/", Keys: set, Storage: &archive.Storage{}, Queue: recordingQueue{},
 		Now: b.clock.now, Rand: rand.Reader,
 		Policies: []datamap.Policy{{Name: "names-only", Kind: datamap.Erasure, Rules: []datamap.PolicyRule{{Categories: []string{"user.name"}}}}},
 	})

@@ -27,26 +27,31 @@ func (s *Service) UnsentLetter(ctx context.Context, a Actor, id, letter int64) (
 	if _, err := s.loadFor(ctx, s.db, a, id, false, false); err != nil {
 		return Letter{}, fault(fmt.Sprintf("read a letter of request %d", id), err)
 	}
-	states, err := s.lettersOf(ctx, s.db, []int64{id}, true)
-	if err != nil {
-		return Letter{}, fault(fmt.Sprintf("read a letter of request %d", id), err)
-	}
-	if !slices.ContainsFunc(states[id], func(l LetterState) bool { return l.ID == letter && l.Unsent() }) {
-		return Letter{}, ErrNotFound
+	type row struct {
+		letterRow
+		Status string
 	}
 	rows, err := s.db.Query(ctx, `
-		SELECT id, request_id, run, carrier, false AS carries, kind, recipient, cipher, message_id FROM letters WHERE id = $1`, letter)
+		SELECT id, request_id, run, carrier, false AS carries, kind, recipient, cipher, message_id, status
+		FROM letters WHERE id = $1 AND request_id = $2`, letter, id)
 	if err != nil {
 		return Letter{}, fault(fmt.Sprintf("read letter %d", letter), err)
 	}
-	l, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[letterRow])
+	l, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[row])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Letter{}, ErrNotFound
 	}
 	if err != nil {
 		return Letter{}, fault(fmt.Sprintf("read letter %d", letter), err)
 	}
-	out, _, wanted, err := s.compose(ctx, l)
+	state := LetterState{ID: l.ID, Kind: l.Kind, Status: l.Status}
+	if err := s.addressed(&state, l.Cipher); err != nil {
+		return Letter{}, fault(fmt.Sprintf("read letter %d", letter), err)
+	}
+	if !state.Unsent() {
+		return Letter{}, ErrNotFound
+	}
+	out, _, wanted, err := s.compose(ctx, l.letterRow)
 	if err != nil {
 		return Letter{}, fault(fmt.Sprintf("compose letter %d", letter), err)
 	}

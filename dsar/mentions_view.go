@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,10 +18,8 @@ type Mention struct {
 	Source, Collection, Field string
 	Key                       string // empty once scrubbed
 	Passages                  int
-	FoundAt                   time.Time
 	Decision                  string // redact, delete, leave; empty: none yet
 	DecidedBy                 string
-	DecidedAt                 time.Time
 	Reason                    string // why it is left; empty once scrubbed
 	Trouble                   string // why a decision could not be carried out: it waits for another
 	Outcome                   string // redacted, deleted, left, gone; empty: not yet
@@ -52,8 +49,8 @@ func mentionedWords(n int64) string {
 // mentionsOf lists the mentions of a request by place and age.
 func (s *Service) mentionsOf(ctx context.Context, db pg.DB, requestID int64) ([]Mention, error) {
 	rows, err := pg.Each(ctx, db, `
-		SELECT e.n, id, source, collection, field, cipher, passages, found_at, coalesce(decision, '') AS decision, coalesce(decided_by, '') AS decided_by,
-		       decided_at, reason_cipher, coalesce(trouble, '') AS trouble, coalesce(outcome, '') AS outcome
+		SELECT e.n, id, source, collection, field, cipher, passages, coalesce(decision, '') AS decision, coalesce(decided_by, '') AS decided_by,
+		       reason_cipher, coalesce(trouble, '') AS trouble, coalesce(outcome, '') AS outcome
 		FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN mentions m ON m.request_id = e.number
 		ORDER BY source, collection, field, id`, requestID)
 	if err != nil {
@@ -64,9 +61,7 @@ func (s *Service) mentionsOf(ctx context.Context, db pg.DB, requestID int64) ([]
 		Source, Collection, Field string
 		Cipher                    []byte
 		Passages                  int
-		FoundAt                   time.Time
 		Decision, DecidedBy       string
-		DecidedAt                 *time.Time
 		ReasonCipher              []byte
 		Trouble, Outcome          string
 	}
@@ -77,8 +72,8 @@ func (s *Service) mentionsOf(ctx context.Context, db pg.DB, requestID int64) ([]
 	var list []Mention
 	for _, x := range found {
 		m := Mention{
-			ID: x.ID, Source: x.Source, Collection: x.Collection, Field: x.Field, Passages: x.Passages, FoundAt: x.FoundAt.UTC(), Decision: x.Decision,
-			DecidedBy: x.DecidedBy, DecidedAt: orNever(x.DecidedAt), Trouble: x.Trouble, Outcome: x.Outcome,
+			ID: x.ID, Source: x.Source, Collection: x.Collection, Field: x.Field, Passages: x.Passages, Decision: x.Decision,
+			DecidedBy: x.DecidedBy, Trouble: x.Trouble, Outcome: x.Outcome,
 		}
 		if x.Cipher != nil {
 			var c mentionContent

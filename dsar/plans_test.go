@@ -33,28 +33,24 @@ INSERT INTO members VALUES (1, 'pavla@example.org', 'Pavla Ng'), (2, 'pavla@exam
     name: Diary
     lethe: {source: diary, basis: b}
     collections:`
-	eventsPart = `
-      - name: events
-        fides_meta: {masking_strategy_override: {strategy: delete}}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
-          - {name: what, data_categories: [user.behavior]}`
-	notesPart = `
-      - name: notes
-        fides_meta: {masking_strategy_override: {strategy: delete}}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
-          - {name: body, data_categories: [user.content]}`
-	membersPart = `
-      - name: members
-        fides_meta: {masking_strategy_override: {strategy: delete}}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
-          - {name: name, data_categories: [user.name]}`
 )
+
+var (
+	eventsPart  = diaryPart("events", "what", "user.behavior")
+	notesPart   = diaryPart("notes", "body", "user.content")
+	membersPart = diaryPart("members", "name", "user.name")
+)
+
+// diaryPart is a collection of the diary that has one column beside the address.
+func diaryPart(collection, column, category string) string {
+	return `
+      - name: ` + collection + `
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: ` + column + `, data_categories: [` + category + `]}`
+}
 
 // keyedByName are the members under another key.
 var keyedByName = strings.NewReplacer("{name: id, fides_meta: {primary_key: true}}", "{name: id}",

@@ -217,18 +217,25 @@ func TestPostgresInTrouble(t *testing.T) {
 	}
 }
 
+// erasedWithLines is the letter of an erasure that masks the shop's lines by a
+// strategy, rather than delete them.
+func erasedWithLines(t *testing.T, strategy string) Letter {
+	t.Helper()
+	at := strings.Index(shopMap, "      - name: lines")
+	b := overPostgres(t, shopMap[:at]+strings.NewReplacer(
+		"        fides_meta: {masking_strategy_override: {strategy: delete}}\n", "",
+		"{name: what, data_categories: [user.content]}", "{name: what, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: "+strategy+"}}}",
+	).Replace(shopMap[at:]), shopSchema)
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	return b.mail.one(t, "erased")
+}
+
 // TestTheLetterSaysWhatIsPreserved: what an erasure leaves in a masked row was not removed.
 func TestTheLetterSaysWhatIsPreserved(t *testing.T) {
 	t.Parallel()
-	at := strings.Index(shopMap, "      - name: lines")
-	preserved := shopMap[:at] + strings.NewReplacer(
-		"        fides_meta: {masking_strategy_override: {strategy: delete}}\n", "",
-		"{name: what, data_categories: [user.content]}", "{name: what, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: preserve}}}",
-	).Replace(shopMap[at:])
-	b := overPostgres(t, preserved, shopSchema)
-	b.approved(t, datamap.Erasure, "pavla@example.org")
-	b.worked(t)
-	l := b.mail.one(t, "erased")
+	l := erasedWithLines(t, "preserve")
 	if got := l.Remains["shop.lines"]; !slices.Equal(got, []string{"what"}) {
 		t.Errorf("expected the letter to know that what stood in the lines stays, got %v", l.Remains)
 	}
@@ -238,16 +245,7 @@ func TestTheLetterSaysWhatIsPreserved(t *testing.T) {
 // holds the key, and the letter must not call it removed.
 func TestTheLetterSaysWhatIsPseudonymised(t *testing.T) {
 	t.Parallel()
-	at := strings.Index(shopMap, "      - name: lines")
-	hashed := shopMap[:at] + strings.NewReplacer(
-		"        fides_meta: {masking_strategy_override: {strategy: delete}}\n", "",
-		"{name: what, data_categories: [user.content]}", "{name: what, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: hmac}}}",
-	).Replace(shopMap[at:])
-	b := overPostgres(t, hashed, shopSchema)
-	id := b.approved(t, datamap.Erasure, "pavla@example.org")
-	b.worked(t)
-	b.expectStatus(t, id, Fulfilled)
-	l := b.mail.one(t, "erased")
+	l := erasedWithLines(t, "hmac")
 	masked := map[string]int64{}
 	for _, f := range l.Findings {
 		masked[f.Collection] = f.Masked

@@ -220,7 +220,7 @@ func stepsOf(ctx context.Context, db pg.DB, requestIDs []int64) (map[int64][]Ste
 func (s *Service) lettersOf(ctx context.Context, db pg.DB, requestIDs []int64, opened bool) (map[int64][]LetterState, error) {
 	rows, err := db.Query(ctx, `
 		SELECT request_id, id, kind, CASE WHEN $2 THEN cipher END AS cipher, status, attempts,
-		       coalesce(smtp_code, 0) AS smtp_code, coalesce(trouble, '') AS trouble, created_at, sent_at
+		       coalesce(smtp_code, 0) AS smtp_code, coalesce(trouble, '') AS trouble, sent_at
 		FROM letters WHERE request_id = ANY($1) ORDER BY request_id, id`, requestIDs, opened)
 	if err != nil {
 		return nil, fmt.Errorf("list letters: %w", err)
@@ -233,7 +233,6 @@ func (s *Service) lettersOf(ctx context.Context, db pg.DB, requestIDs []int64, o
 		Attempts      int
 		SmtpCode      int //nolint:revive // named as the column is
 		Trouble       string
-		CreatedAt     time.Time
 		SentAt        *time.Time
 	}
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
@@ -242,21 +241,27 @@ func (s *Service) lettersOf(ctx context.Context, db pg.DB, requestIDs []int64, o
 	}
 	letters := map[int64][]LetterState{}
 	for _, x := range list {
-		l := LetterState{
-			ID: x.ID, Kind: x.Kind, Status: x.Status, Attempts: x.Attempts, Code: x.SmtpCode,
-			CreatedAt: x.CreatedAt.UTC(), SentAt: orNever(x.SentAt),
-		}
-		if x.Cipher != nil {
-			var c letterContent
-			if err := s.openJSON(place(letterOf, x.ID), x.Cipher, &c); err != nil {
-				return nil, err
-			}
-			l.To, l.Nobody = c.To, c.To == ""
+		l := LetterState{ID: x.ID, Kind: x.Kind, Status: x.Status, Attempts: x.Attempts, Code: x.SmtpCode, SentAt: orNever(x.SentAt)}
+		if err := s.addressed(&l, x.Cipher); err != nil {
+			return nil, err
 		}
 		l.Message = letterMessage(l, x.Trouble)
 		letters[x.RequestID] = append(letters[x.RequestID], l)
 	}
 	return letters, nil
+}
+
+// addressed opens to whom a letter goes, unless it is scrubbed.
+func (s *Service) addressed(l *LetterState, cipher []byte) error {
+	if cipher == nil {
+		return nil
+	}
+	var c letterContent
+	if err := s.openJSON(place(letterOf, l.ID), cipher, &c); err != nil {
+		return err
+	}
+	l.To, l.Nobody = c.To, c.To == ""
+	return nil
 }
 
 // archiveOf is the archive of a request, or nil.

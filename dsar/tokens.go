@@ -92,7 +92,6 @@ func provedIDs(ids []ProvedIdentity) (proved []int64) {
 
 // TokenInfo is what a page may show before the button is pressed: no personal data.
 type TokenInfo struct {
-	Purpose    string // confirm, status, download
 	RequestID  int64
 	Kind       datamap.Kind
 	Controller Controller
@@ -123,7 +122,6 @@ type tokenRow struct {
 	Identities []int64
 	UsesLeft   int
 	ExpiresAt  time.Time
-	Purpose    string
 	RequestID  int64
 	Kind       datamap.Kind
 	Controller string
@@ -140,7 +138,7 @@ type tokenRow struct {
 // is still there.
 func (s *Service) loadToken(ctx context.Context, db pg.DB, token, purpose string, forUpdate bool) (tokenRow, error) {
 	sql := `
-		SELECT t.identities, t.uses_left, t.expires_at, t.purpose, r.id AS request_id, r.kind, r.controller, r.status,
+		SELECT t.identities, t.uses_left, t.expires_at, r.id AS request_id, r.kind, r.controller, r.status,
 		       r.received_at, r.due_on, r.joined_into IS NOT NULL AS joined, coalesce(a.size, 0) AS size,
 		       r.channel <> 'form' OR r.status = 'received' OR EXISTS (
 		           SELECT FROM identities i WHERE i.id = ANY(t.identities) AND i.proved_at IS NOT NULL) AS own
@@ -166,7 +164,7 @@ func (s *Service) loadToken(ctx context.Context, db pg.DB, token, purpose string
 
 func (s *Service) tokenInfo(t tokenRow) TokenInfo {
 	return TokenInfo{
-		Purpose: t.Purpose, RequestID: t.RequestID, Kind: t.Kind, Controller: s.c.Controllers[t.Controller], Status: t.Status,
+		RequestID: t.RequestID, Kind: t.Kind, Controller: s.c.Controllers[t.Controller], Status: t.Status,
 		ReceivedAt: t.ReceivedAt, DueOn: t.DueOn, ExpiresAt: t.ExpiresAt, UsesLeft: t.UsesLeft, Size: t.Size, Joined: t.Joined,
 		CanWithdraw: t.Own && (t.Status == Received || t.Status == InReview),
 	}

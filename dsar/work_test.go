@@ -138,7 +138,7 @@ func newWorkWith(t *testing.T, file string, sources map[string]Source, files map
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { storage.Close() }) //nolint:errcheck // a test's folder
-	in := &intakeBundle{pool: pool, queue: &recordingQueue{pool}, clock: &clock{t: instant(t, "2026-06-05T09:00:00Z")}}
+	in := &intakeBundle{pool: pool, clock: &clock{t: instant(t, "2026-06-05T09:00:00Z")}}
 	b := &workBundle{intakeBundle: in, mail: &outbox{files: map[int64][]byte{}}}
 	in.Service, err = New(Config{
 		Pool: pool, Map: m, Sources: sources, Files: files,
@@ -154,7 +154,7 @@ func newWorkWith(t *testing.T, file string, sources map[string]Source, files map
 			"news":    {Name: "Newsletter Ltd", Address: "privacy@news.example"},
 			"payroll": {Name: "Payroll Ltd", Address: "privacy@payroll.example"},
 		},
-		PublicURL: "https://privacy.bota.example", Keys: set, Storage: storage, Queue: in.queue,
+		PublicURL: "https://privacy.bota.example", Keys: set, Storage: storage, Queue: recordingQueue{},
 		Now: in.clock.now, Rand: rand.Reader,
 	})
 	if err != nil {

@@ -60,10 +60,8 @@ const (
 	onlyByConsent = "consent of the user (ePrivacy Art. 5(3), first sentence)"
 )
 
-// Catalogue returns the documented lifetimes: twelve rows of eleven names
+// catalogue has the documented lifetimes: twelve rows of eleven names
 // (ssupp_<CHAT_KEY> stands under two purposes), in the order of the vendor's page.
-func Catalogue() []Lifetime { return slices.Clone(catalogue) }
-
 var catalogue = []Lifetime{
 	{"ssupp.vid", "recognises the visitor, so that a conversation goes on after a page is loaded anew",
 		Cookie, Functional, byInterest, neededToServe, "P6M", vendorPage + "Functional cookies"},

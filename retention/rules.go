@@ -18,7 +18,6 @@ import (
 // what happens then (DIN 66398: class, start, period). How it is carried out is
 // the sources' business.
 type Rule struct {
-	Pos               datamap.Pos
 	Name, Description string
 	// Collection is nil for a rule on withheld categories that names none.
 	Collection      *datamap.Collection
@@ -112,7 +111,7 @@ type ruleReader struct {
 func (x *ruleReader) read(n ast.Node) Rule {
 	x.node = n
 	x.keys = map[string]ast.Node{}
-	x.r = Rule{Pos: position(x.At(n)), NameColumn: "name", StorageColumn: "storage"}
+	x.r = Rule{NameColumn: "name", StorageColumn: "storage"}
 	for _, e := range x.Entries(n, "a rule") {
 		if !slices.Contains(ruleKeys, e.Name) {
 			x.Say(e.Key, "%s is not a key of a rule%s", e.Name, yamldoc.Nearest(e.Name, ruleKeys))

@@ -304,7 +304,7 @@ func requestControllers(cfg *config.Config) (map[string]dsar.Controller, error) 
 		list[c.Key] = dsar.Controller{
 			Key: c.Key, Name: c.Name, Address: c.Address, Registration: c.Registration, Country: c.Country, Region: c.Region,
 			Scope: c.Scope, DPO: c.DPO, Language: c.Language, Location: loc, Authority: c.Authority, From: c.From,
-			PublicURL: public, ScrubAfter: c.ScrubAfter, Delivery: c.Delivery, Withhold: c.Withhold, Agreement: c.Agreement, Automated: c.Automated,
+			PublicURL: public, ScrubAfter: c.ScrubAfter, Delivery: c.Delivery, Automated: c.Automated,
 		}
 	}
 	return list, nil

@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 )
 
@@ -28,16 +31,11 @@ Example:
 
 // Run verifies; a broken chain is exit status 1.
 func (c *ledgerVerifyCmd) Run(ctx context.Context, w *world, cli *commands) error {
-	cfg, err := loadConfig(w, cli.Config)
-	if err != nil {
+	var v ledger.Verification
+	err := withControl(ctx, w, cli, func(_ *config.Config, pool *pgxpool.Pool) (err error) {
+		v, err = ledger.Verify(ctx, pool)
 		return err
-	}
-	pool, err := openControl(ctx, cfg, 4)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	v, err := ledger.Verify(ctx, pool)
+	})
 	if err != nil {
 		return err
 	}
@@ -86,16 +84,11 @@ func (c *ledgerShowCmd) Run(ctx context.Context, w *world, cli *commands) error 
 	if c.Limit < 1 {
 		return wrongUse("--limit takes a number from 1")
 	}
-	cfg, err := loadConfig(w, cli.Config)
-	if err != nil {
+	var entries []ledger.Entry
+	err := withControl(ctx, w, cli, func(_ *config.Config, pool *pgxpool.Pool) (err error) {
+		entries, err = ledger.List(ctx, pool, c.Request, c.Limit)
 		return err
-	}
-	pool, err := openControl(ctx, cfg, 4)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	entries, err := ledger.List(ctx, pool, c.Request, c.Limit)
+	})
 	if err != nil {
 		return err
 	}

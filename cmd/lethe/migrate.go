@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/migrations"
 )
 
@@ -19,18 +22,11 @@ Example:
 
 // Run migrates.
 func (c *migrateCmd) Run(ctx context.Context, w *world, cli *commands) error {
-	cfg, err := loadConfig(w, cli.Config)
-	if err != nil {
-		return err
-	}
-	pool, err := openControl(ctx, cfg, 4)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	if err := migrations.Up(ctx, pool); err != nil {
-		return err
-	}
-	fmt.Fprintln(w.out, "The control schema is up to date.")
-	return nil
+	return withControl(ctx, w, cli, func(_ *config.Config, pool *pgxpool.Pool) error {
+		if err := migrations.Up(ctx, pool); err != nil {
+			return err
+		}
+		fmt.Fprintln(w.out, "The control schema is up to date.")
+		return nil
+	})
 }

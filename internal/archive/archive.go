@@ -28,7 +28,6 @@ import (
 type Letter struct {
 	Kind        string // access, export
 	RequestID   int64
-	Language    string
 	ReceivedAt  time.Time // in the controller's time zone: the letter writes days
 	MadeAt      time.Time // the same; files and manifest have it in UTC
 	Controller  Party

@@ -27,7 +27,6 @@ import (
 // An object is bound to its name: renamed or put in another's place, it does
 // not decrypt. Objects' names say nothing of the person; that is the caller's part.
 type Storage struct {
-	URL    string
 	Keys   *keys.Set
 	bucket *blob.Bucket
 }
@@ -54,9 +53,6 @@ func (e *Error) Error() string {
 func (e *Error) Told() string { return e.Error() }
 
 func (e *Error) Unwrap() error { return e.cause }
-
-// NotFound tells whether there was no such object.
-func (e *Error) NotFound() bool { return e.Code == gcerrors.NotFound }
 
 func clean(doing string, err error) error {
 	if err == nil {
@@ -99,7 +95,7 @@ func OpenStorage(ctx context.Context, rawURL string, set *keys.Set) (*Storage, e
 	if err != nil {
 		return nil, clean("opening", err)
 	}
-	return &Storage{URL: rawURL, Keys: set, bucket: bucket}, nil
+	return &Storage{Keys: set, bucket: bucket}, nil
 }
 
 // usage is a mistake in the configuration, in words of ours.

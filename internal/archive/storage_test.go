@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"gocloud.dev/gcerrors"
+
 	"github.com/lethe-dsr/lethe/internal/keys"
 )
 
@@ -105,7 +107,7 @@ func TestStorageRoundTrip(t *testing.T) {
 		t.Errorf("nothing should be left in the folder, found %d files", len(left))
 	}
 	var gone *Error
-	if _, err := s.Open(t.Context(), "ab/one"); !errors.As(err, &gone) || !gone.NotFound() {
+	if _, err := s.Open(t.Context(), "ab/one"); !errors.As(err, &gone) || gone.Code != gcerrors.NotFound {
 		t.Errorf("a missing object should be an error that says so, got %v", err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -244,16 +243,6 @@ func (t *Tab) Download(selector, dir string) (string, error) {
 			return "", fmt.Errorf("the download did not end; %d files are there", len(entries))
 		}
 	}
-}
-
-// Path is an address without its origin, for messages: tokens are cut off.
-func Path(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "?"
-	}
-	parts := strings.SplitN(strings.TrimPrefix(u.Path, "/"), "/", 2)
-	return "/" + parts[0]
 }
 
 // call sends one command of the browser's protocol.

@@ -68,7 +68,6 @@ type Controller struct {
 	Country, Region, TimeZone        string
 	Scope, DPO, Language             string
 	Authority, PublicURL, From       string
-	Clock                            string
 	ScrubAfter                       time.Duration // default a week
 	Delivery                         string        // default link
 	Withhold                         []string      // default: user.device.ip_address

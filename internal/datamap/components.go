@@ -1,9 +1,9 @@
 package datamap
 
-// components finds the strongly connected components of a directed graph
-// (Tarjan, 1972), in time linear in nodes and edges. It keeps its own stack: a
+// Components finds the strongly connected components of a directed graph
+// (Tarjan, 1972), each before those that lead to it, in time linear in nodes and edges. It keeps its own stack: a
 // map may be one chain of tens of thousands of collections.
-func components(next [][]int) [][]int {
+func Components(next [][]int) [][]int {
 	var (
 		n       = len(next)
 		number  = make([]int, n) // order of the first visit, from 1

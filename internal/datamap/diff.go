@@ -114,34 +114,35 @@ func (c *comparison) reach() {
 			name := one.FullName()
 			ways, was := before[name]
 			now, is := after[name]
-			switch {
-			case !was:
-			case !is:
+			if was && !is {
 				note(typ, event{true, name, "is no longer reached", ": " + whyLost(there[name])})
-			default:
-				for _, w := range ways {
-					if !slices.Contains(now, w) {
-						note(typ, event{true, name, "is no longer reached this way", ": " + w})
-					}
-				}
-				for _, w := range now {
-					if !slices.Contains(ways, w) {
-						note(typ, event{false, name, "is reached in one more way", ": " + w})
-					}
-				}
+			}
+			if !was || !is {
+				continue
+			}
+			for _, w := range without(ways, now) {
+				note(typ, event{true, name, "is no longer reached this way", ": " + w})
+			}
+			for _, w := range without(now, ways) {
+				note(typ, event{false, name, "is reached in one more way", ": " + w})
 			}
 		}
 		for _, one := range c.now.all {
-			if _, was := before[one.FullName()]; !was {
-				if _, is := after[one.FullName()]; is {
-					note(typ, event{false, one.FullName(), "is newly reached", ""})
-				}
+			name := one.FullName()
+			_, was := before[name]
+			if _, is := after[name]; is && !was {
+				note(typ, event{false, name, "is newly reached", ""})
 			}
 		}
 	}
 	for _, e := range order {
 		c.say(e.lost, Change{Collection: e.collection, Identities: by[e]}, "%s by %s%s", e.verb, strings.Join(by[e], ", "), e.rest)
 	}
+}
+
+// without is what stands in all and not in others.
+func without(all, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(others, s) })
 }
 
 func whyLost(now *Collection) string {

@@ -39,11 +39,11 @@ func (c *Collection) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%+v", bare)
 	for _, tied := range c.allOf {
-		b.WriteString(" all of " + localNames(tied))
+		b.WriteString(" all of " + strings.Join(localNames(tied), ","))
 	}
 	for _, k := range c.Keeps {
 		where, _ := json.Marshal(k.Where) // texts only: cannot fail
-		fmt.Fprintf(&b, " keep %s %s %s %s %s", where, k.For, k.From, k.Because, localNames(k.Mask))
+		fmt.Fprintf(&b, " keep %s %s %s %s %s", where, k.For, k.From, k.Because, strings.Join(localNames(k.Mask), ","))
 		for _, l := range k.With {
 			from, to := l.Ends()
 			b.WriteString(" with " + from + " " + to)
@@ -73,12 +73,4 @@ func (f *Field) text() string {
 		b.WriteString(" " + cmp.Or(string(r.Direction), "-") + " " + r.Target.FullName())
 	}
 	return b.String()
-}
-
-func localNames(list []*Field) string {
-	all := make([]string, len(list))
-	for i, f := range list {
-		all[i] = f.LocalName()
-	}
-	return strings.Join(all, ",")
 }

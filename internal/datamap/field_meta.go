@@ -16,8 +16,8 @@ var (
 // metaPlaces are where the keys of a field's fides_meta stand that are checked
 // once the whole field has been read.
 type metaPlaces struct {
-	identity, primary, masking, all, length, request, references pair
-	wrongType                                                    bool // data_type was not understood: no further complaint about it
+	identity, primary, masking, all, length, request pair
+	wrongType                                        bool // data_type was not understood: no further complaint about it
 }
 
 // fieldMeta reads fides_meta.
@@ -44,7 +44,6 @@ func (p *mapReader) fieldMeta(r *reader, meta pair, f *Field) (said metaPlaces) 
 		case "read_only":
 			f.ReadOnly = r.flag(q)
 		case "references":
-			said.references = q
 			p.references(r, q, f)
 		case "data_type":
 			f.DataType, f.Array, said.wrongType = p.dataType(r, q)

@@ -151,7 +151,7 @@ func TestComponents(t *testing.T) {
 			}
 		}
 		of := make([]int, n)
-		for r, ring := range components(next) {
+		for r, ring := range Components(next) {
 			for _, i := range ring {
 				of[i] = r + 1
 			}

@@ -190,22 +190,65 @@ func (k Keep) wheres() []string {
 
 // JSON is the plan for programs: snake_case, one document, stable keys.
 func (p *Plan) JSON() ([]byte, error) {
-	type seed struct {
+	doc := struct {
+		Kind       Kind        `json:"kind"`
+		Policy     string      `json:"policy"`
+		Identities []string    `json:"identities"`
+		Cyclic     bool        `json:"cyclic"`
+		Visits     []visitJSON `json:"visits"`
+		Left       []string    `json:"left"`
+		Notes      []string    `json:"notes"`
+		Digest     string      `json:"digest"`
+	}{
+		Kind: p.Kind, Policy: p.Policy, Identities: p.Identities, Cyclic: p.Cyclic, Visits: []visitJSON{},
+		Left: append([]string{}, p.Left...), Notes: append([]string{}, p.Notes...), Digest: p.Digest,
+	}
+	for _, v := range p.Visits {
+		doc.Visits = append(doc.Visits, p.visitJSON(v))
+	}
+	return json.MarshalIndent(doc, "", "  ")
+}
+
+// What stands in a plan's JSON.
+type (
+	visitJSON struct {
+		Collection string        `json:"collection"`
+		Source     string        `json:"source"`
+		Component  int           `json:"component"`
+		Seeds      []seedJSON    `json:"seeds"`
+		Links      []linkJSON    `json:"links"`
+		Delete     bool          `json:"delete"`
+		Targets    []targetJSON  `json:"targets"`
+		LinkFields []string      `json:"link_fields"`
+		Referrers  []string      `json:"referrers"`
+		Withheld   []string      `json:"withheld,omitempty"`
+		Narrowed   []requestJSON `json:"narrowed_by,omitempty"`
+		Keeps      []keepJSON    `json:"keeps,omitempty"`
+	}
+	seedJSON struct {
 		Identity string `json:"identity"`
 		Field    string `json:"field"`
 		Match    Match  `json:"match"`
 	}
-	type pair struct {
+	linkJSON struct {
+		From string     `json:"from"`
+		To   string     `json:"to"`
+		Own  bool       `json:"own"`
+		And  []pairJSON `json:"and,omitempty"`
+	}
+	pairJSON struct {
 		From string `json:"from"`
 		To   string `json:"to"`
 	}
-	type link struct {
-		From string `json:"from"`
-		To   string `json:"to"`
-		Own  bool   `json:"own"`
-		And  []pair `json:"and,omitempty"`
+	targetJSON struct {
+		Field   string `json:"field"`
+		Masking string `json:"masking,omitempty"`
 	}
-	type keep struct {
+	requestJSON struct {
+		Field   string `json:"field"`
+		Request string `json:"request_field"`
+	}
+	keepJSON struct {
 		Where   map[string][]*string `json:"where,omitempty"`
 		For     string               `json:"for,omitempty"`
 		From    string               `json:"from,omitempty"`
@@ -213,91 +256,56 @@ func (p *Plan) JSON() ([]byte, error) {
 		Mask    []string             `json:"mask,omitempty"`
 		With    string               `json:"with,omitempty"`
 	}
-	type request struct {
-		Field   string `json:"field"`
-		Request string `json:"request_field"`
+)
+
+func (p *Plan) visitJSON(v *Visit) visitJSON {
+	one := visitJSON{
+		Collection: v.Collection.FullName(), Source: v.Collection.Dataset.Source, Component: v.Component,
+		Seeds: []seedJSON{}, Links: []linkJSON{}, Delete: v.Delete, Targets: []targetJSON{},
+		LinkFields: append([]string{}, localNames(v.LinkFields)...), Referrers: []string{}, Withheld: localNames(v.Withheld),
 	}
-	type target struct {
-		Field   string `json:"field"`
-		Masking string `json:"masking,omitempty"`
+	for _, s := range v.Seeds {
+		one.Seeds = append(one.Seeds, seedJSON{s.Identity, s.Field.FullName(), s.Field.Match})
 	}
-	type visit struct {
-		Collection string    `json:"collection"`
-		Source     string    `json:"source"`
-		Component  int       `json:"component"`
-		Seeds      []seed    `json:"seeds"`
-		Links      []link    `json:"links"`
-		Delete     bool      `json:"delete"`
-		Targets    []target  `json:"targets"`
-		LinkFields []string  `json:"link_fields"`
-		Referrers  []string  `json:"referrers"`
-		Withheld   []string  `json:"withheld,omitempty"`
-		Narrowed   []request `json:"narrowed_by,omitempty"`
-		Keeps      []keep    `json:"keeps,omitempty"`
+	for _, l := range v.Links {
+		to := linkJSON{From: l.From.FullName(), To: l.To.FullName(), Own: l.Own}
+		for _, p := range l.And {
+			to.And = append(to.And, pairJSON{p.From.FullName(), p.To.FullName()})
+		}
+		one.Links = append(one.Links, to)
 	}
-	doc := struct {
-		Kind       Kind     `json:"kind"`
-		Policy     string   `json:"policy"`
-		Identities []string `json:"identities"`
-		Cyclic     bool     `json:"cyclic"`
-		Visits     []visit  `json:"visits"`
-		Left       []string `json:"left"`
-		Notes      []string `json:"notes"`
-		Digest     string   `json:"digest"`
-	}{
-		Kind: p.Kind, Policy: p.Policy, Identities: p.Identities, Cyclic: p.Cyclic, Visits: []visit{},
-		Left: append([]string{}, p.Left...), Notes: append([]string{}, p.Notes...), Digest: p.Digest,
+	for _, t := range v.Targets {
+		strategy := ""
+		if t.Masking != nil {
+			strategy = t.Masking.Strategy
+		}
+		one.Targets = append(one.Targets, targetJSON{t.Field.LocalName(), strategy})
 	}
-	for _, v := range p.Visits {
-		one := visit{
-			Collection: v.Collection.FullName(), Source: v.Collection.Dataset.Source, Component: v.Component,
-			Seeds: []seed{}, Links: []link{}, Delete: v.Delete, Targets: []target{}, LinkFields: []string{}, Referrers: []string{},
-		}
-		for _, s := range v.Seeds {
-			one.Seeds = append(one.Seeds, seed{s.Identity, s.Field.FullName(), s.Field.Match})
-		}
-		for _, l := range v.Links {
-			to := link{From: l.From.FullName(), To: l.To.FullName(), Own: l.Own}
-			for _, p := range l.And {
-				to.And = append(to.And, pair{p.From.FullName(), p.To.FullName()})
-			}
-			one.Links = append(one.Links, to)
-		}
-		for _, t := range v.Targets {
-			strategy := ""
-			if t.Masking != nil {
-				strategy = t.Masking.Strategy
-			}
-			one.Targets = append(one.Targets, target{t.Field.LocalName(), strategy})
-		}
-		for _, f := range v.LinkFields {
-			one.LinkFields = append(one.LinkFields, f.LocalName())
-		}
-		for _, l := range v.Referrers {
-			one.Referrers = append(one.Referrers, l.From.FullName())
-		}
-		for _, f := range v.Withheld {
-			one.Withheld = append(one.Withheld, f.LocalName())
-		}
-		for _, f := range v.Collection.AllFields() {
-			if f.Request != "" {
-				one.Narrowed = append(one.Narrowed, request{f.LocalName(), f.Request})
-			}
-		}
-		for _, k := range v.Collection.Keeps {
-			if p.Kind != Erasure {
-				break
-			}
-			kept := keep{Where: k.Where, For: k.For, From: k.From, Because: k.Because}
-			if len(k.With) > 0 {
-				kept.With = k.keeper().FullName()
-			}
-			for _, f := range k.Mask {
-				kept.Mask = append(kept.Mask, f.LocalName())
-			}
-			one.Keeps = append(one.Keeps, kept)
-		}
-		doc.Visits = append(doc.Visits, one)
+	for _, l := range v.Referrers {
+		one.Referrers = append(one.Referrers, l.From.FullName())
 	}
-	return json.MarshalIndent(doc, "", "  ")
+	for _, f := range v.Collection.AllFields() {
+		if f.Request != "" {
+			one.Narrowed = append(one.Narrowed, requestJSON{f.LocalName(), f.Request})
+		}
+	}
+	if p.Kind != Erasure {
+		return one
+	}
+	for _, k := range v.Collection.Keeps {
+		kept := keepJSON{Where: k.Where, For: k.For, From: k.From, Because: k.Because, Mask: localNames(k.Mask)}
+		if len(k.With) > 0 {
+			kept.With = k.keeper().FullName()
+		}
+		one.Keeps = append(one.Keeps, kept)
+	}
+	return one
+}
+
+func localNames(fields []*Field) []string {
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.LocalName())
+	}
+	return names
 }

@@ -222,7 +222,7 @@ func (p *mapReader) checkEraseOrder() {
 			}
 		}
 	}
-	for _, ring := range components(next) {
+	for _, ring := range Components(next) {
 		if len(ring) < 2 {
 			continue
 		}

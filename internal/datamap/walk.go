@@ -89,7 +89,7 @@ func (g *graph) ordered(t trail) (order []int, component map[int]int, cyclic boo
 			next[from] = append(next[from], i)
 		}
 	}
-	rings := components(next)
+	rings := Components(next)
 	of := make([]int, len(t.order))
 	for r, ring := range rings {
 		cyclic = cyclic || len(ring) > 1
@@ -244,7 +244,7 @@ func (s *schedule) run() []int {
 
 // stuck returns those that wait for one another; not those that only wait for them.
 func (s *schedule) stuck() (list []int) {
-	for _, ring := range components(s.next) {
+	for _, ring := range Components(s.next) {
 		if len(ring) > 1 {
 			list = append(list, ring...)
 		}

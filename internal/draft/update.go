@@ -25,7 +25,6 @@ type Addition struct {
 	Pos        datamap.Pos // where it stands now
 	Collection string      // full name
 	Field      string      // "" for a whole collection
-	Dataset    bool        // the first of a dataset that was added with it
 	Walked     bool        // false: not reached, or skip_processing
 	Identity   string      // of a field: an identity type that is looked for there from now on
 	Why        string
@@ -47,7 +46,7 @@ func (a Addition) Ignore() string {
 	return name
 }
 
-// Dataset is the key of the dataset that an addition stands in.
+// DatasetKey is that of the dataset that an addition stands in.
 func (a Addition) DatasetKey() string { return a.Collection[:strings.LastIndexByte(a.Collection, '.')] }
 
 // Renew adds to a map what is new in the database. The files are only added to;
@@ -206,7 +205,7 @@ func (r *renewing) collection(c *Collection) {
 	key := r.draft.keys[c.Table]
 	if c.Written == nil {
 		dataset := r.known.dataset(c.Table)
-		r.added = append(r.added, Addition{Collection: key + "." + c.Table.Name, Dataset: dataset == nil, Walked: c.Reached, Why: strings.Join(r.draft.said(c)[1:], ". ")})
+		r.added = append(r.added, Addition{Collection: key + "." + c.Table.Name, Walked: c.Reached, Why: strings.Join(r.draft.said(c)[1:], ". ")})
 		if dataset == nil {
 			r.fresh[c.Table.Schema] = append(r.fresh[c.Table.Schema], c)
 			return

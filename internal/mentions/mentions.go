@@ -118,15 +118,9 @@ func (f *Finder) Spans(text string) []Span {
 	return merged
 }
 
-// Redact puts Removed in the place of each passage and leaves every other byte
-// as it is. Taking one passage out may lay another bare (an address with a
-// number right behind it): then that one goes, too.
-func (f *Finder) Redact(text string) string {
-	left, _ := f.Take(text)
-	return left
-}
-
-// Take is Redact that tells the passages of the text, too, for whoever wants both of a long one.
+// Take puts Removed in the place of each passage and leaves every other byte
+// as it is; it tells the passages, too. Taking one out may lay another bare (an
+// address with a number right behind it): then that one goes, too.
 func (f *Finder) Take(text string) (left string, spans []Span) {
 	spans = f.Spans(text)
 	for found, n := spans, 0; len(found) > 0 && n < rounds; n++ {
@@ -136,7 +130,7 @@ func (f *Finder) Take(text string) (left string, spans []Span) {
 	return text, spans
 }
 
-// rounds bounds Redact, should an identity be found in Removed itself.
+// rounds bounds Take, should an identity be found in Removed itself.
 const rounds = 4
 
 func without(text string, spans []Span) string {

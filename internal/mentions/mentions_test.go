@@ -40,7 +40,7 @@ func TestWhatIsFound(t *testing.T) {
 		{"phone", "+42012", "12", "12"},
 	} {
 		f := mentions.New([]mentions.Needle{{Type: tc.typ, Value: tc.value}})
-		if got := f.Redact(tc.text); got != tc.want {
+		if got, _ := f.Take(tc.text); got != tc.want {
 			t.Errorf("%s %s in %q: expected %q, got %q", tc.typ, tc.value, tc.text, tc.want, got)
 		}
 	}
@@ -79,11 +79,12 @@ func TestEveryOtherByteStays(t *testing.T) {
 			at = s.To
 		}
 		rest.WriteString(text[at:])
-		if got := f.Redact(text); got != rest.String() && len(f.Spans(rest.String())) == 0 {
+		got, _ := f.Take(text)
+		if got != rest.String() && len(f.Spans(rest.String())) == 0 {
 			t.Fatalf("expected every other byte unchanged: %q became %q", text, got)
 		}
-		if left := f.Spans(f.Redact(text)); len(left) > 0 {
-			t.Fatalf("expected nothing to be found in %q, got %v", f.Redact(text), left)
+		if left := f.Spans(got); len(left) > 0 {
+			t.Fatalf("expected nothing to be found in %q, got %v", got, left)
 		}
 	})
 }

@@ -39,14 +39,3 @@ func ends(day time.Time, p Period) time.Time {
 	last := first.AddDate(0, 1, -1).Day()
 	return first.AddDate(0, 0, min(day.Day(), last)-1+p.days)
 }
-
-// Until returns the instant from which a start has expired, the reverse of
-// Cutoff: the midnight after the last day, or, for hours, start + p.
-func Until(start time.Time, p Period) time.Time {
-	start = start.UTC()
-	if p.hours > 0 {
-		return start.Add(time.Duration(p.hours) * time.Hour)
-	}
-	day := time.Date(start.Year(), start.Month(), start.Day(), 0, 0, 0, 0, time.UTC)
-	return ends(day, p).AddDate(0, 0, 1)
-}

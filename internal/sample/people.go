@@ -14,9 +14,6 @@ type Person struct {
 	Contact       int64  // contacts.id
 }
 
-// People are those with a part, in a fixed order.
-func (s *Shop) People() []Person { return append([]Person(nil), s.people...) }
-
 // Person is the first one with a part; ok is false when nobody has it.
 func (s *Shop) Person(part string) (p Person, ok bool) {
 	for _, p := range s.people {

@@ -14,7 +14,6 @@ package sample
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -28,7 +27,6 @@ type Options struct {
 
 // A Shop is a whole database, in memory.
 type Shop struct {
-	AsOf   time.Time
 	tables []table
 	people []Person
 }

@@ -123,7 +123,7 @@ func TestPeople(t *testing.T) {
 	if err := shop.Load(t.Context(), pool); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range shop.People() {
+	for _, p := range shop.people {
 		if n := number(t, pool, "SELECT count(*) FROM contacts WHERE id = $1 AND email = $2 AND account_id::text = $3 AND name = $4", p.Contact, p.Email, p.Scope, p.Name); n != 1 {
 			t.Errorf("%s: the contact %d expected in shop %s", p.Part, p.Contact, p.Scope)
 		}

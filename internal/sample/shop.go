@@ -23,7 +23,7 @@ func Generate(seed int64, asOf time.Time, o Options) *Shop {
 	g.customers()
 	g.browse()
 	g.talk()
-	return &Shop{AsOf: g.asOf, tables: g.tables, people: g.people}
+	return &Shop{tables: g.tables, people: g.people}
 }
 
 // generator holds what later rows refer to.

@@ -12,7 +12,6 @@ type askView struct {
 	Kinds, Requesters []option
 	First, Others     []field // identities: what people know of themselves, and the rest
 	OthersOpen        bool
-	Months            int
 }
 
 // ofController finds the controller of a public page.

@@ -19,7 +19,6 @@ type holdsView struct {
 	CanAdd                    bool
 	Controllers, About, Types []option
 	Collections               []option
-	OpenForm                  bool
 }
 
 type holdView struct {
@@ -39,7 +38,7 @@ func (s *server) holds(w http.ResponseWriter, r *http.Request, a dsar.Actor) err
 func (s *server) holdsPage(w http.ResponseWriter, r *http.Request, a dsar.Actor, status int, f *form) error {
 	own := s.controllersOf(a)
 	v := holdsView{All: r.URL.Query().Get("all") == "yes", CanAdd: !a.ReadOnly, Controllers: controllerOptions(own),
-		About: holdOptions, OpenForm: f.Bad()}
+		About: holdOptions}
 	for _, t := range s.Identities {
 		v.Types = append(v.Types, option{Value: t, Label: identityWord(t)})
 	}

@@ -15,7 +15,7 @@ func TestHeadersOnEveryPage(t *testing.T) {
 	t.Parallel()
 	s, b := console(t)
 	s.requests.requests[17] = inReview()
-	s.requests.tokens["download/tok"] = tokenInfo("download", dsar.Fulfilled)
+	s.requests.tokens["download/tok"] = tokenInfo(dsar.Fulfilled)
 	for _, path := range []string{"/", "/requests/17", "/requests/new", "/rules", "/holds", "/signin", "/c/bota", "/download/tok", "/confirm/x", "/nowhere", "/healthz"} {
 		p := b.get(path)
 		for k, want := range map[string]string{
@@ -116,7 +116,7 @@ func TestBodiesAreLimited(t *testing.T) {
 func TestLogHoldsRoutesOnly(t *testing.T) {
 	t.Parallel()
 	s, b := console(t)
-	s.requests.tokens["status/SecretToken"] = tokenInfo("status", dsar.Received)
+	s.requests.tokens["status/SecretToken"] = tokenInfo(dsar.Received)
 	b.get("/status/SecretToken?name=Pavla").status(http.StatusOK)
 	b.get("/Jana/Secretova?x=1").status(http.StatusNotFound)
 	b.post("/c/bota", url.Values{"kind": {"access"}, "identity.email": {"pavla@example.org"}})

@@ -71,7 +71,7 @@ func TestLinksDoNothingOnGet(t *testing.T) {
 	s := newSite(t, nil)
 	b := s.browser()
 	for _, purpose := range []string{"confirm", "status", "download"} {
-		info := tokenInfo(purpose, dsar.Received)
+		info := tokenInfo(dsar.Received)
 		info.Controller.Location = prague(t)
 		s.requests.tokens[purpose+"/tok"] = info
 		p := b.get("/"+purpose+"/tok").status(http.StatusOK).count("main form[method=post] button", 1).count("form input", 0)
@@ -89,11 +89,11 @@ func TestConfirmAndStatus(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
 	b := s.browser()
-	s.requests.tokens["confirm/tok"] = tokenInfo("confirm", dsar.Received)
+	s.requests.tokens["confirm/tok"] = tokenInfo(dsar.Received)
 	b.post("/confirm/tok", nil).status(http.StatusOK).has("h1", "confirmed").has("main time", "Mon 21 Dec 2026")
 	b.post("/confirm/tok", nil).status(http.StatusNotFound)
 
-	s.requests.tokens["status/tok"] = tokenInfo("status", dsar.Received)
+	s.requests.tokens["status/tok"] = tokenInfo(dsar.Received)
 	b.get("/status/tok?new=yes").has(".lead", "If we hold data").has("h1", "has arrived")
 	p := b.get("/status/tok").has("main", "Answer dueMon 21 Dec 2026")
 	action, _ := p.doc.Find("main form").Attr("action")
@@ -103,11 +103,15 @@ func TestConfirmAndStatus(t *testing.T) {
 	b.post("/status/tok/withdraw", nil).status(http.StatusConflict).has("main", "being carried out already")
 
 	for status, words := range map[dsar.Status]string{dsar.InReview: "a person looks at it", dsar.Running: "carried out", dsar.Fulfilled: "done", dsar.Refused: "refused", dsar.Lapsed: "lapsed"} {
-		s.requests.tokens["status/tok"] = tokenInfo("status", status)
+		s.requests.tokens["status/tok"] = tokenInfo(status)
 		b.get("/status/tok").has(".stands", words)
 	}
 	// What became of an erasure stands in the letter: perhaps nothing could be erased yet.
-	erasure := tokenInfo("status", dsar.Fulfilled)
+	joined := tokenInfo(dsar.Withdrawn)
+	joined.Joined = true
+	s.requests.tokens["status/tok"] = joined
+	b.get("/status/tok").has(".stands", "one that you made before")
+	erasure := tokenInfo(dsar.Fulfilled)
 	erasure.Kind = datamap.Erasure
 	s.requests.tokens["status/tok"] = erasure
 	b.get("/status/tok").has(".stands strong", "It is answered.")
@@ -117,7 +121,7 @@ func TestDownload(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
 	b := s.browser()
-	s.requests.tokens["download/tok"] = tokenInfo("download", dsar.Fulfilled)
+	s.requests.tokens["download/tok"] = tokenInfo(dsar.Fulfilled)
 	b.get("/download/tok").has(".lead", "48.2 kB").has(".note", "5 more times")
 	p := b.post("/download/tok", nil).status(http.StatusOK)
 	want := map[string]string{"Content-Type": "application/zip", "Content-Disposition": `attachment; filename="data \"of\" request 17.zip"`,
@@ -144,7 +148,7 @@ func TestOneAnswerToBadLinks(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
 	b := s.browser()
-	s.requests.tokens["confirm/tok"] = tokenInfo("confirm", dsar.Received)
+	s.requests.tokens["confirm/tok"] = tokenInfo(dsar.Received)
 	b.post("/confirm/tok", nil).status(http.StatusOK)
 	first := b.get("/confirm/wrong").status(http.StatusNotFound)
 	for _, bad := range []struct{ method, path string }{

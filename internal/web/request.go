@@ -13,24 +13,22 @@ import (
 // requestView is one request as its page shows it.
 type requestView struct {
 	dsar.Request
-	Name       string // of the controller
-	Due        due
-	Can        can
-	Rows       []rootView
-	Events     []eventView
-	ByName     string // who approved
-	FirstName  string // who approved first, where two have to
-	Second     bool   // it waits for a second person
-	FailedStep bool
-	FailedMail bool
-	Unproved   int
-	ToTick     bool // the approval needs ticks
-	Texts      []mentionView
-	Keeps      []keptView
-	Trial      *dsar.DryRun    // what the erasure would do, where that was asked
-	Left       []dsar.KeptRows // what the erasure left, by collection and end
-	OpenTexts  bool            // some mention is to be decided
-	OpenAsks   bool            // some person is asked
+	Name      string // of the controller
+	Due       due
+	Can       can
+	Rows      []rootView
+	Events    []eventView
+	ByName    string // who approved
+	FirstName string // who approved first, where two have to
+	Second    bool   // it waits for a second person
+	Unproved  int
+	ToTick    bool // the approval needs ticks
+	Texts     []mentionView
+	Keeps     []keptView
+	Trial     *dsar.DryRun    // what the erasure would do, where that was asked
+	Left      []dsar.KeptRows // what the erasure left, by collection and end
+	OpenTexts bool            // some mention is to be decided
+	OpenAsks  bool            // some person is asked
 }
 
 // rootView is one root row, or several alike, beside their box.
@@ -109,8 +107,6 @@ func (s *server) requestTried(w http.ResponseWriter, r *http.Request, a dsar.Act
 	}
 	v := requestView{
 		Request: req, Trial: trial, Name: s.nameOf(req.Controller), Due: s.dueOf(req), Can: actionsOf(req, a),
-		FailedStep: slices.ContainsFunc(req.Steps, func(s dsar.Step) bool { return s.Status == "failed" }),
-		FailedMail: slices.ContainsFunc(req.Letters, func(l dsar.LetterState) bool { return l.Status == "failed" }),
 	}
 	for _, one := range req.Identities {
 		if one.ProvedAt.IsZero() {

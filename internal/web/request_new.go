@@ -19,7 +19,6 @@ type requestNewView struct {
 	Pickable                                   []string
 	Found                                      *dsar.Previewed
 	Keeps                                      []keptView
-	Proof                                      bool // how it was verified is filled in
 }
 
 func (s *server) requestNew(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
@@ -44,7 +43,7 @@ func (s *server) requestForm(w http.ResponseWriter, r *http.Request, a dsar.Acto
 	}
 	s.render(w, r, status, "request_new", page{Title: title, Section: "new", Form: f, Flash: s.flash(r), Data: requestNewView{
 		Controllers: controllerOptions(s.controllersOf(a)), Kinds: kindOptions, Requesters: requesterOptions, Deliveries: deliveryOptions,
-		Policies: s.policyOptions(), Identities: s.identityInputs(f), Rows: s.rowsInput(f), Pickable: s.Pickable, Found: found, Keeps: keeps, Proof: f.text("verified") != "",
+		Policies: s.policyOptions(), Identities: s.identityInputs(f), Rows: s.rowsInput(f), Pickable: s.Pickable, Found: found, Keeps: keeps,
 	}})
 }
 

@@ -20,13 +20,12 @@ const counting = 5 * time.Second
 
 // rulesView is the page of rules.
 type rulesView struct {
-	Rules    []ruleView
-	Never    []retention.Forecast // what no rule ends
-	Counted  bool                 // the numbers are there
-	Hidden   bool                 // they are not for this member
-	TooLong  bool
-	CanTry   bool
-	Approver string
+	Rules   []ruleView
+	Never   []retention.Forecast // what no rule ends
+	Counted bool                 // the numbers are there
+	Hidden  bool                 // they are not for this member
+	TooLong bool
+	CanTry  bool
 }
 
 // ruleView is one rule with what would go now, and later.

@@ -151,8 +151,8 @@ func hostileRequest() dsar.Request {
 	return r
 }
 
-func tokenInfo(purpose string, status dsar.Status) dsar.TokenInfo {
-	return dsar.TokenInfo{Purpose: purpose, RequestID: 17, Kind: datamap.Access, Status: status,
+func tokenInfo(status dsar.Status) dsar.TokenInfo {
+	return dsar.TokenInfo{RequestID: 17, Kind: datamap.Access, Status: status,
 		Controller: dsar.Controller{Key: "bota", Name: "Bota Shop", DPO: "dpo@bota.example", Authority: "ÚOOÚ"},
 		ReceivedAt: time.Date(2026, 11, 20, 23, 30, 0, 0, time.UTC), DueOn: date(2026, 12, 21),
 		ExpiresAt: time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), UsesLeft: 5, Size: 48_213, CanWithdraw: status == dsar.Received}

@@ -29,7 +29,6 @@ type StaffMember struct {
 	Email, Name string
 	Role        string
 	Controllers []string // keys; none for the processor's staff, who belong to all
-	Password    bool     // has one; else only links let them in
 	CreatedAt   time.Time
 }
 
@@ -91,7 +90,7 @@ func checkMember(m StaffMember) error {
 // ListStaff lists those who may sign in, by address.
 func ListStaff(ctx context.Context, pool *pgxpool.Pool) ([]StaffMember, error) {
 	rows, err := pool.Query(ctx, `
-		SELECT id, email, name, role, controllers, password_hash <> '' AS password, created_at
+		SELECT id, email, name, role, controllers, created_at
 		FROM staff WHERE removed_at IS NULL ORDER BY lower(email)`)
 	if err != nil {
 		return nil, fmt.Errorf("list staff: %w", pg.Clean(err))
@@ -122,7 +121,7 @@ func RemoveStaff(ctx context.Context, pool *pgxpool.Pool, email string) error {
 // byID returns a member who may still sign in, or ErrStaffUnknown.
 func (s *Staff) byID(ctx context.Context, id int64) (StaffMember, error) {
 	rows, err := s.pool.Query(ctx, `
-		SELECT id, email, name, role, controllers, password_hash <> '' AS password, created_at
+		SELECT id, email, name, role, controllers, created_at
 		FROM staff WHERE id = @id AND removed_at IS NULL`,
 		pgx.StrictNamedArgs{"id": id})
 	if err != nil {

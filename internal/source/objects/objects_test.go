@@ -132,7 +132,7 @@ func TestAddresses(t *testing.T) {
 		"https://x":              false,
 		"mem://":                 false,
 	} {
-		err := Valid(url)
+		_, err := parse(url)
 		if (err == nil) != good {
 			t.Errorf("%s: expected it to be admitted: %t, got %v", url, good, err)
 		}

@@ -38,12 +38,6 @@ func New(name, rawURL string) (*Store, error) {
 	return &Store{name: name, address: a}, nil
 }
 
-// Valid says, in a sentence, what is wrong with a store's address; nil: nothing.
-func Valid(rawURL string) error {
-	_, err := parse(rawURL)
-	return err
-}
-
 func parse(rawURL string) (*address, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {

@@ -231,9 +231,8 @@ func BenchmarkExport(b *testing.B) {
 // follows the subject, not the table.
 func BenchmarkTableSize(b *testing.B) {
 	type world struct {
-		rows  int
-		s     *postgres.Source
-		heard *plans
+		rows int
+		s    *postgres.Source
 	}
 	var worlds []world
 	sizes := []int{1_000_000, 10_000_000}
@@ -250,7 +249,7 @@ func BenchmarkTableSize(b *testing.B) {
 			pgtest.Exec(b, pool, "VACUUM ANALYSE "+table)
 		}
 		planned, heard := planned(b, pool)
-		worlds = append(worlds, world{rows, sourceOf(b, pool, "store", postgres.Options{Now: func() time.Time { return time.Unix(0, 0) }}), heard})
+		worlds = append(worlds, world{rows, sourceOf(b, pool, "store", postgres.Options{Now: func() time.Time { return time.Unix(0, 0) }})})
 		explained := sourceOf(b, planned, "store", postgres.Options{Now: func() time.Time { return time.Unix(0, 0) }})
 		with := seeds("email", address(last))
 		if _, err := gives(b.Context(), explained, source.Walk{Plan: planOf(b, m, datamap.Access, "email"), Seeds: with}); err != nil {

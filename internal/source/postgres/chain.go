@@ -268,75 +268,98 @@ func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys 
 // to be deleted and to be masked. A staged erasure counts those by itself.
 func (w *writer) tallies(t task, rel relation) []string {
 	var counts []string
-	count := func(from, where string) string {
-		if where != "" {
-			where = " WHERE " + where
-		}
-		return w.sum("(SELECT count(*) FROM " + from + where + ")")
-	}
 	for _, s := range w.p.stops {
-		if t == toErase && !w.staged && w.sure(s, w.v) && s.visit.Delete { // what was reached is what was deleted
-			deleted := count(fmt.Sprintf("e%d", s.i), "")
-			counts = append(counts, deleted, "0", "0", deleted, "0", "0")
-			continue
-		}
-		own, others := count(rel(s)+" k", "k.mine"), count(rel(s)+" k", "NOT k.mine")
-		if !w.staged && w.plain(s, w.v) {
-			own, others = count(rel(s), ""), "0"
-		}
-		counts = append(counts, own, others)
-		if t == toFind || t == toGive {
-			counts = append(counts, "0", "0", "0", "0")
-			continue
-		}
-		held := "k.held AND k.mine"
-		if s.c.SharedErase {
-			held = "k.held"
-		}
-		heldRows := "0"
-		if w.staged || !w.plain(s, w.v) {
-			heldRows = count(rel(s)+" k", held)
-		}
-		deleted, masked := "0", "0"
-		switch {
-		case t == toErase && w.staged:
-		case t == toErase:
-			if s.visit.Delete {
-				deleted = count(fmt.Sprintf("e%d", s.i), "")
-			}
-			if len(s.masks()) > 0 {
-				masked = count(fmt.Sprintf("u%d", s.i), "")
-			}
-			if w.masksKept(s) {
-				masked += " + " + count(fmt.Sprintf("p%d", s.i), "")
-			}
-		default:
-			switch {
-			case s.visit.Delete && t == toLook:
-				deleted = w.leftToDelete(s, rel)
-			case s.visit.Delete && s.t.real():
-				deleted = count(rel(s)+" k", "k.del")
-			case s.visit.Delete:
-				deleted = count(rel(s)+" k", "k.del AND NOT "+s.keyless("k"))
-			}
-			if len(s.masks()) > 0 {
-				masked = count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s, w.v, rel, t == toLook))
-				if t == toLook && !s.t.real() {
-					masked += " + " + count(rel(s)+" k", s.toMask("k")+" AND "+s.keyless("k"))
-				}
-			}
-			if w.masksKept(s) {
-				left := w.leftOfKept(s, w.v, rel, t == toLook)
-				masked += " + " + count(s.t.ident()+" t", w.these(s, rel(s), s.keptRows("k"))+" AND "+left)
-			}
-		}
-		kept := "0"
-		if by := s.keptRows("k"); by != "" {
-			kept = count(rel(s)+" k", by)
-		}
-		counts = append(counts, heldRows, deleted, masked, kept)
+		counts = append(counts, w.tally(s, t, rel)...)
 	}
 	return counts
+}
+
+func (w *writer) tally(s *stop, t task, rel relation) []string {
+	if t == toErase && !w.staged && w.sure(s, w.v) && s.visit.Delete { // what was reached is what was deleted
+		deleted := w.count(fmt.Sprintf("e%d", s.i), "")
+		return []string{deleted, "0", "0", deleted, "0", "0"}
+	}
+	reached, plain := rel(s)+" k", !w.staged && w.plain(s, w.v)
+	var own, others string
+	if plain {
+		own, others = w.count(rel(s), ""), "0"
+	} else {
+		own, others = w.count(reached, "k.mine"), w.count(reached, "NOT k.mine")
+	}
+	if t == toFind || t == toGive {
+		return []string{own, others, "0", "0", "0", "0"}
+	}
+	held := "0"
+	switch {
+	case plain:
+	case s.c.SharedErase:
+		held = w.count(reached, "k.held")
+	default:
+		held = w.count(reached, "k.held AND k.mine")
+	}
+	deleted, masked := "0", "0"
+	switch {
+	case t != toErase:
+		deleted, masked = w.toDelete(s, t, rel), w.toMask(s, t, rel)
+	case !w.staged:
+		deleted, masked = w.changed(s)
+	}
+	kept := "0"
+	if by := s.keptRows("k"); by != "" {
+		kept = w.count(reached, by)
+	}
+	return []string{own, others, held, deleted, masked, kept}
+}
+
+func (w *writer) count(from, where string) string {
+	if where != "" {
+		where = " WHERE " + where
+	}
+	return w.sum("(SELECT count(*) FROM " + from + where + ")")
+}
+
+// changed counts what the statement itself deleted and masked, see change.
+func (w *writer) changed(s *stop) (deleted, masked string) {
+	deleted, masked = "0", "0"
+	if s.visit.Delete {
+		deleted = w.count(fmt.Sprintf("e%d", s.i), "")
+	}
+	if len(s.masks()) > 0 {
+		masked = w.count(fmt.Sprintf("u%d", s.i), "")
+	}
+	if w.masksKept(s) {
+		masked += " + " + w.count(fmt.Sprintf("p%d", s.i), "")
+	}
+	return deleted, masked
+}
+
+// toDelete counts what an erasure would delete, or has left undeleted.
+func (w *writer) toDelete(s *stop, t task, rel relation) string {
+	switch {
+	case !s.visit.Delete:
+		return "0"
+	case t == toLook:
+		return w.leftToDelete(s, rel)
+	case s.t.real():
+		return w.count(rel(s)+" k", "k.del")
+	}
+	return w.count(rel(s)+" k", "k.del AND NOT "+s.keyless("k"))
+}
+
+// toMask counts what an erasure would mask, or has left unmasked.
+func (w *writer) toMask(s *stop, t task, rel relation) string {
+	masked := "0"
+	if len(s.masks()) > 0 {
+		masked = w.count(s.t.ident()+" t", w.these(s, rel(s), s.toMask("k"))+" AND "+w.unmasked(s, w.v, rel, t == toLook))
+		if t == toLook && !s.t.real() {
+			masked += " + " + w.count(rel(s)+" k", s.toMask("k")+" AND "+s.keyless("k"))
+		}
+	}
+	if w.masksKept(s) {
+		left := w.leftOfKept(s, w.v, rel, t == toLook)
+		masked += " + " + w.count(s.t.ident()+" t", w.these(s, rel(s), s.keptRows("k"))+" AND "+left)
+	}
+	return masked
 }
 
 // leftToDelete counts, in a second look, the rows that should have gone. Not

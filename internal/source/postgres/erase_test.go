@@ -273,16 +273,7 @@ func TestThreadsInACircle(t *testing.T) {
 		CREATE INDEX ON comments (author); CREATE INDEX ON comments (parent);
 		INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example');
 		INSERT INTO comments VALUES (1, 1, NULL, 'x'), (2, NULL, 1, 'x'), (3, NULL, 2, 'x'), (4, NULL, 3, 'x'), (5, 2, NULL, 'y'), (6, NULL, 5, 'y');`)
-	m := mapOf(t, `
-dataset:
-  - fides_key: forum
-    lethe: {source: forum, basis: f}
-    collections:
-      - name: people
-        fides_meta: {masking_strategy_override: {strategy: delete}}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+	m := mapOf(t, peopleOf("forum")+`
       - name: comments
         lethe: {owner: author}
         fides_meta: {masking_strategy_override: {strategy: delete}}

@@ -132,19 +132,10 @@ func (e *expiring) matches(t *table, alias string, where map[string][]*string) [
 	for _, name := range slices.Sorted(maps.Keys(where)) {
 		c := t.columns[name]
 		expr := col(alias, name)
-		var exact, like, words []string
+		exact, like, words, null := waysToMatch(where[name])
 		var ways []string
-		for _, v := range where[name] {
-			switch {
-			case v == nil:
-				ways = append(ways, expr+" IS NULL")
-			case placeholderWord.MatchString(*v):
-				words = append(words, expressionOf(*v))
-			case strings.Contains(*v, "*"):
-				like = append(like, likeOf(*v))
-			default:
-				exact = append(exact, *v)
-			}
+		if null {
+			ways = append(ways, expr+" IS NULL")
 		}
 		if len(exact) > 0 {
 			ways = append(ways, c.compared(expr)+" = ANY ("+e.array(c, exact)+")")
@@ -158,6 +149,24 @@ func (e *expiring) matches(t *table, alias string, where map[string][]*string) [
 		list = append(list, anyOf(ways))
 	}
 	return list
+}
+
+// waysToMatch parts the values of a where: texts as they stand, patterns of LIKE,
+// regular expressions, and whether NULL is among them.
+func waysToMatch(values []*string) (exact, like, words []string, null bool) {
+	for _, v := range values {
+		switch {
+		case v == nil:
+			null = true
+		case placeholderWord.MatchString(*v):
+			words = append(words, expressionOf(*v))
+		case strings.Contains(*v, "*"):
+			like = append(like, likeOf(*v))
+		default:
+			exact = append(exact, *v)
+		}
+	}
+	return exact, like, words, null
 }
 
 // placeholderWord is a word in angle brackets, which stands for letters and digits.

@@ -76,6 +76,9 @@ func (s *Source) touched(plans []*datamap.Plan, sweeps []source.Selection, texts
 			for _, r := range v.Referrers {
 				add(r.From.Collection)
 			}
+			if p.Kind != datamap.Erasure {
+				continue
+			}
 			for _, k := range v.Collection.Keeps {
 				for _, l := range k.With {
 					add(l.To.Collection)
@@ -102,95 +105,117 @@ func (s *Source) touched(plans []*datamap.Plan, sweeps []source.Selection, texts
 	return all
 }
 
+// rights are what plans, sweeps and searches of texts need, by table.
 func (s *Source) rights(cat *catalogue, plans []*datamap.Plan, sweeps []source.Selection, texts []datamap.MentionField) (map[uint32]*right, error) {
-	rights := map[uint32]*right{}
-	at := func(oid uint32) *right {
-		if rights[oid] == nil {
-			rights[oid] = &right{write: map[string]string{}, readColumns: map[string]string{}}
-		}
-		return rights[oid]
-	}
+	n := needed{cat: cat, touched: s.touched(plans, sweeps, texts), rights: map[uint32]*right{}}
 	var lost []string
-	for _, c := range s.touched(plans, sweeps, texts) {
+	for _, c := range n.touched {
 		t := cat.table(c)
 		if t == nil {
-			lost = append(lost, fmt.Sprintf("there is no table or view %s, or it may not be seen", c.FullName()))
+			lost = append(lost, notThere(c))
 			continue
 		}
-		at(t.oid).read = "the walk reads it"
+		n.on(t.oid).read = "the walk reads it"
 	}
 	if len(lost) > 0 {
 		return nil, &Unfit{Source: s.name, Reasons: lost}
 	}
-	removed := func(t *table, why string) {
-		at(t.oid).remove = why
-		for _, k := range t.children { // who names a row is looked up before it is deleted
-			switch {
-			case at(k.child).read != "":
-			case len(cat.parts[k.child]) > 0:
-				at(k.child).read = k.name + " is looked up beforehand when a row is deleted"
-			default:
-				for _, c := range k.columns {
-					at(k.child).readColumns[c] = k.name + " is looked up beforehand when a row is deleted"
-				}
-			}
-		}
-	}
 	for _, p := range plans {
 		for _, v := range p.Visits {
-			if p.Kind != datamap.Erasure || !s.holds(v.Collection) {
-				continue
-			}
-			t := cat.table(v.Collection)
-			if v.Delete {
-				removed(t, "an erasure deletes rows")
-			}
-			for _, x := range v.Targets {
-				if c := t.columns[x.Field.Column().Name]; x.Masking != nil && x.Masking.Strategy != "preserve" && (c == nil || !c.fixed()) {
-					at(t.oid).write[x.Field.Column().Name] = "an erasure masks it"
-				}
-			}
-			for _, k := range v.Collection.Keeps {
-				for _, f := range k.Mask {
-					at(t.oid).write[f.Column().Name] = "an erasure masks it in rows that a law keeps"
-				}
+			if p.Kind == datamap.Erasure && s.holds(v.Collection) {
+				n.erased(v)
 			}
 		}
 	}
 	for _, sel := range sweeps {
-		if !s.holds(sel.Collection) {
-			continue
-		}
-		t := cat.table(sel.Collection)
-		if sel.Then == source.Delete {
-			removed(t, "a retention rule deletes rows")
-			if len(at(t.oid).write) == 0 && sel.StartsAt != "" { // FOR UPDATE asks for the right to update some column
-				at(t.oid).write[sel.StartsAt] = "a sweep locks the rows that it deletes"
-			}
-		}
-		for _, c := range sel.Columns {
-			at(t.oid).write[c.Column] = "a retention rule changes it"
-		}
-		for _, name := range sel.ValueIn {
-			for _, c := range s.touched(plans, sweeps, texts) {
-				if column, ok := strings.CutPrefix(name, c.FullName()+"."); ok {
-					at(cat.table(c).oid).write[column] = "a retention rule replaces its values"
-				}
-			}
+		if s.holds(sel.Collection) {
+			n.swept(sel)
 		}
 	}
 	for _, x := range texts {
-		if x.Why != "" || !s.holds(x.Field.Collection) {
-			continue
+		if x.Why == "" && s.holds(x.Field.Collection) {
+			t := cat.table(x.Field.Collection)
+			n.on(t.oid).write[x.Field.Column().Name] = "the DPO takes mentions of a person out of it"
+			n.removed(t, "the DPO deletes rows that mention a person")
 		}
-		t := cat.table(x.Field.Collection)
-		at(t.oid).write[x.Field.Column().Name] = "the DPO takes mentions of a person out of it"
-		removed(t, "the DPO deletes rows that mention a person")
 	}
-	for _, c := range s.touched(plans, sweeps, texts) {
-		beneath(rights, cat.table(c), rights[cat.table(c).oid], nil)
+	for _, c := range n.touched {
+		beneath(n.rights, cat.table(c), n.rights[cat.table(c).oid], nil)
 	}
-	return rights, nil
+	return n.rights, nil
+}
+
+// needed gathers rights by table.
+type needed struct {
+	cat     *catalogue
+	touched []*datamap.Collection
+	rights  map[uint32]*right
+}
+
+func (n needed) on(oid uint32) *right {
+	if n.rights[oid] == nil {
+		n.rights[oid] = &right{write: map[string]string{}, readColumns: map[string]string{}}
+	}
+	return n.rights[oid]
+}
+
+// removed adds what it takes to delete rows: who names one is looked up before.
+func (n needed) removed(t *table, why string) {
+	n.on(t.oid).remove = why
+	for _, k := range t.children {
+		child, why := n.on(k.child), k.name+" is looked up beforehand when a row is deleted"
+		switch {
+		case child.read != "":
+		case len(n.cat.parts[k.child]) > 0:
+			child.read = why
+		default:
+			for _, c := range k.columns {
+				child.readColumns[c] = why
+			}
+		}
+	}
+}
+
+// erased adds what an erasure needs for one visit.
+func (n needed) erased(v *datamap.Visit) {
+	t := n.cat.table(v.Collection)
+	if v.Delete {
+		n.removed(t, "an erasure deletes rows")
+	}
+	write := n.on(t.oid).write
+	for _, x := range v.Targets {
+		name := x.Field.Column().Name
+		if c := t.columns[name]; x.Masking != nil && x.Masking.Strategy != "preserve" && (c == nil || !c.fixed()) {
+			write[name] = "an erasure masks it"
+		}
+	}
+	for _, k := range v.Collection.Keeps {
+		for _, f := range k.Mask {
+			write[f.Column().Name] = "an erasure masks it in rows that a law keeps"
+		}
+	}
+}
+
+// swept adds what a retention rule needs.
+func (n needed) swept(sel source.Selection) {
+	t := n.cat.table(sel.Collection)
+	write := n.on(t.oid).write
+	if sel.Then == source.Delete {
+		n.removed(t, "a retention rule deletes rows")
+		if len(write) == 0 && sel.StartsAt != "" { // FOR UPDATE asks for the right to update some column
+			write[sel.StartsAt] = "a sweep locks the rows that it deletes"
+		}
+	}
+	for _, c := range sel.Columns {
+		write[c.Column] = "a retention rule changes it"
+	}
+	for _, name := range sel.ValueIn {
+		for _, c := range n.touched {
+			if column, ok := strings.CutPrefix(name, c.FullName()+"."); ok {
+				n.on(n.cat.table(c).oid).write[column] = "a retention rule replaces its values"
+			}
+		}
+	}
 }
 
 // beneath adds the rights on what stands beneath a view to be used so, as far as

@@ -31,17 +31,7 @@ INSERT INTO files  VALUES (1, 1, 'f'), (2, 2, 'f');
 INSERT INTO images VALUES (3, 1, 'i'), (4, 2, 'i');`
 
 func partedMap(more string) string {
-	all := `
-dataset:
-  - fides_key: w
-    lethe: {source: w, basis: f}
-    collections:
-      - name: people
-        fides_meta: {masking_strategy_override: {strategy: delete}}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
-`
+	all := peopleOf("w") + "\n"
 	for _, name := range []string{"carts", "events", "files"} {
 		all += fmt.Sprintf(`      - name: %s
         fides_meta: {masking_strategy_override: {strategy: delete}}

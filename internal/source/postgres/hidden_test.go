@@ -32,16 +32,7 @@ func asRole(t *testing.T, pool *pgxpool.Pool, grants string) *pgxpool.Pool {
 	return own
 }
 
-const tenantMap = `
-dataset:
-  - fides_key: shop
-    lethe: {source: shop, basis: f}
-    collections:
-      - name: people
-        fides_meta: {masking_strategy_override: {strategy: delete}}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+var tenantMap = peopleOf("shop") + `
       - name: orders
         fides_meta: {masking_strategy_override: {strategy: delete}}
         fields:
@@ -287,16 +278,7 @@ func TestViewsThatCanBeChanged(t *testing.T) {
 				UPDATE texts SET note = NEW.note WHERE call = NEW.id; RETURN NEW; END $$;
 			CREATE TRIGGER changed INSTEAD OF UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION changed();
 			CREATE TRIGGER gone INSTEAD OF DELETE ON orders FOR EACH ROW EXECUTE FUNCTION gone();`)
-		m := mapOf(t, `
-dataset:
-  - fides_key: shop
-    lethe: {source: shop, basis: b}
-    collections:
-      - name: people
-        fides_meta: {masking_strategy_override: {strategy: delete}}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+		m := mapOf(t, peopleOf("shop")+`
       - name: orders
         fides_meta: {masking_strategy_override: {strategy: delete}}
         fields:

@@ -42,7 +42,7 @@ func (w *writer) until(s *stop, alias string) string {
 		if k.From != "" {
 			from := at.t.columns[k.From].instant(col(at.alias, k.From))
 			of := w.bind(fmt.Sprintf("keep for %s %d", s.c.FullName(), i), func(*run) any { return k.For }) + "::text::interval"
-			// The last day is the person's, see period.Until.
+			// The last day is the person's, see period.Cutoff.
 			last := "(date_trunc('day', " + from + ", 'UTC') + " + of + " + interval '1 day')"
 			if strings.Contains(k.For, "T") {
 				last = "(" + from + " + " + of + ")"
@@ -158,18 +158,10 @@ func (w *writer) fits(t *table, where map[string][]*string, alias, name string) 
 	for _, column := range slices.Sorted(maps.Keys(where)) {
 		c := t.columns[column]
 		expr := col(alias, column)
-		var exact, like, words, ways []string
-		for _, v := range where[column] {
-			switch {
-			case v == nil:
-				ways = append(ways, expr+" IS NULL")
-			case placeholderWord.MatchString(*v):
-				words = append(words, expressionOf(*v))
-			case strings.Contains(*v, "*"):
-				like = append(like, likeOf(*v))
-			default:
-				exact = append(exact, *v)
-			}
+		exact, like, words, null := waysToMatch(where[column])
+		var ways []string
+		if null {
+			ways = append(ways, expr+" IS NULL")
 		}
 		list := func(kind string, values []string) string {
 			return w.bind(name+" "+column+" "+kind, func(*run) any { return values })

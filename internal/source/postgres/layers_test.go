@@ -12,17 +12,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
 
-const viewMap = `
-dataset:
-  - fides_key: shop
-    lethe: {source: shop, basis: f}
-    collections:
-      - name: people
-        fides_meta: {masking_strategy_override: {strategy: delete}}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
-`
+var viewMap = peopleOf("shop") + "\n"
 
 // TestGrantsBeneathViews: a view that reads by the rights of the role needs them on
 // what lies beneath, under the names that columns have there; no view of its owner does.

@@ -215,8 +215,8 @@ func (w *writer) equals(t *table, ties []strand, alias string, values []string) 
 
 // inside is the condition that a row holds a value at a place.
 func (t *table) inside(c *column, alias, value string) string {
-	if u, there := t.served(c); there {
-		return c.place.holding(alias, value, u)
+	if expression, there := t.served(c); there {
+		return c.place.holding(alias, value, expression)
 	}
 	return value + " = ANY(" + c.place.values(alias) + ")"
 }

@@ -48,6 +48,21 @@ func sourceOf(t testing.TB, pool *pgxpool.Pool, name string, o postgres.Options)
 	return s
 }
 
+// peopleOf is how the map of a source of that name begins: with people, who are
+// found by their address and deleted. Further fields and collections may follow.
+func peopleOf(source string) string {
+	return `
+dataset:
+  - fides_key: ` + source + `
+    lethe: {source: ` + source + `, basis: f}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}`
+}
+
 // seeds are pairs of type and value.
 func seeds(pairs ...string) []source.Seed {
 	var all []source.Seed
@@ -76,6 +91,25 @@ func by(findings []source.Finding) map[string]source.Finding {
 		m[filepath.Ext(f.Collection)[1:]] = f
 	}
 	return m
+}
+
+// erasedWhole erases, and expects the second look to find nothing.
+func erasedWhole(t testing.TB, s *postgres.Source, w source.Walk) map[string]source.Finding {
+	t.Helper()
+	done, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := s.Look(t.Context(), w, source.Holds{}, done.Keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range left.Findings {
+		if f.Rows != 0 {
+			t.Errorf("expected nothing left, got %+v", f)
+		}
+	}
+	return by(done.Findings)
 }
 
 func expect(t testing.TB, f source.Finding, rows, shared, erased, masked int64) {

@@ -173,23 +173,18 @@ func literal(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }
 
-// How a place is looked up.
-type lookUp struct {
-	gin        bool
-	expression string // without alias; "" for none
-}
-
-// served tells by which index rows are found by what stands at a place, if any.
-func (t *table) served(c *column) (lookUp, bool) {
+// served tells whether an index finds rows by what stands at a place, and by
+// which expression (without alias): "" is a GIN index of the whole column.
+func (t *table) served(c *column) (expression string, there bool) {
 	name := pgx.Identifier{c.place.in.name}.Sanitize()
 	if c.place.one {
 		for _, expression := range c.place.expressions(name) {
 			if t.indexedBy(expression) {
-				return lookUp{expression: expression}, true
+				return expression, true
 			}
 		}
 	}
-	return lookUp{gin: true}, slices.ContainsFunc(t.indexes, func(x index) bool {
+	return "", slices.ContainsFunc(t.indexes, func(x index) bool {
 		if !x.gin || !x.holds(c.place.in.name) {
 			return false
 		}
@@ -220,9 +215,9 @@ func (p *place) expressions(column string) []string {
 // in a hundred for a match: it would sooner read a table than ask its index. So
 // the same is asked in two ways, which it multiplies, and apart from what is
 // around it (see fenced).
-func (p *place) holding(alias, value string, u lookUp) string {
-	if u.expression != "" {
-		return p.aliased(alias, u.expression) + " = " + value
+func (p *place) holding(alias, value, expression string) string {
+	if expression != "" {
+		return p.aliased(alias, expression) + " = " + value
 	}
 	expr := col(alias, p.in.name)
 	if p.in.class == classArray {

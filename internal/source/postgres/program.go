@@ -101,27 +101,9 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 	if p != nil && plan.Digest != "" && s.o.Now != nil && s.o.Now().Sub(p.read) < catalogueLife {
 		return p, nil
 	}
-	var collections []*datamap.Collection
-	for _, v := range plan.Visits {
-		if s.holds(v.Collection) {
-			collections = append(collections, v.Collection)
-		}
-		for _, r := range v.Referrers {
-			if s.holds(r.From.Collection) {
-				collections = append(collections, r.From.Collection)
-			}
-		}
-		for _, k := range v.Collection.Keeps {
-			for _, l := range k.With {
-				if plan.Kind == datamap.Erasure && s.holds(l.To.Collection) {
-					collections = append(collections, l.To.Collection)
-				}
-			}
-		}
-	}
 	var cat *catalogue
 	err := s.inTx(ctx, conn, reading, func(tx pgx.Tx) (err error) { // under the same limits as a walk
-		cat, err = readCatalogue(ctx, tx, collections)
+		cat, err = readCatalogue(ctx, tx, s.touched([]*datamap.Plan{plan}, nil, nil))
 		return err
 	})
 	if err != nil {
@@ -145,85 +127,35 @@ func (s *Source) holds(c *datamap.Collection) bool {
 	return inSource(s.name, c)
 }
 
+// A binding is a program in the making, and what the source lacks for it.
+type binding struct {
+	*program
+	reasons []string
+}
+
 // bind finds every collection's table and columns. All that is missing is told at once.
 func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 	p := &program{source: s.name, plan: plan, cat: cat, of: map[string]*stop{}, at: map[uint32][]*stop{}, statements: map[string]*statement{}, overShared: s.o.OverShared, shard: s.o.Shard}
-	var reasons []string
-	missing := func(c *datamap.Collection, columns ...string) {
-		t := cat.table(c)
-		if t == nil {
-			reasons = append(reasons, fmt.Sprintf("there is no table or view %s, or it may not be seen", c.FullName()))
-			return
-		}
-		for _, name := range columns {
-			if name != "" && t.columns[name] == nil {
-				reasons = append(reasons, fmt.Sprintf("there is no column %s.%s", c.FullName(), name))
-			}
-		}
-	}
-	needs := func(f *datamap.Field) {
-		missing(f.Collection, f.Column().Name)
-		if t := cat.table(f.Collection); t != nil && t.columns[f.Column().Name] != nil && t.at(f) == nil {
-			reasons = append(reasons, fmt.Sprintf("%s.%s is not a JSON column, and the data map has fields inside it", f.Collection.FullName(), f.Column().Name))
-		}
-	}
+	b := &binding{program: p}
 	for _, v := range plan.Visits {
-		if !s.holds(v.Collection) {
-			continue
-		}
-		st := &stop{i: len(p.stops), visit: v, c: v.Collection, t: cat.table(v.Collection)}
-		p.stops = append(p.stops, st)
-		p.of[v.Collection.FullName()] = st
-		missing(v.Collection, v.Collection.Controller, v.Collection.Owner)
-		for _, f := range fieldsOf(v) {
-			needs(f)
-		}
-		if st.t == nil {
-			continue
-		}
-		if why := st.findKey(); why != "" {
-			reasons = append(reasons, why)
-		}
-		reasons = append(reasons, st.unnameable()...)
-		if plan.Kind == datamap.Erasure {
-			reasons = append(reasons, st.unchangeable()...)
-			reasons = append(reasons, st.unseen(cat)...)
-		}
-		if p.keeping(st) {
-			reasons = append(reasons, st.keepMisfits(cat)...)
+		if s.holds(v.Collection) {
+			b.visit(v)
 		}
 	}
 	s.tieUp(p)
 	for _, t := range p.ties {
 		for _, f := range t.fields() {
 			if s.holds(f.Collection) {
-				needs(f)
+				b.needs(f)
 			}
 		}
 	}
 	for _, st := range p.stops {
-		for _, l := range st.visit.Links {
-			if p.of[l.From.Collection.FullName()] != nil {
-				st.links = append(st.links, l)
-				for _, pair := range pairs(l) {
-					needs(pair.From)
-					needs(pair.To)
-				}
-			}
-		}
-		for _, l := range st.visit.Referrers {
-			if s.holds(l.From.Collection) {
-				st.referrers = append(st.referrers, l)
-				for _, pair := range pairs(l) {
-					needs(pair.From)
-					needs(pair.To)
-				}
-			}
-		}
+		b.link(st)
 	}
-	if len(reasons) > 0 {
-		slices.Sort(reasons)
-		return nil, &Unfit{Source: s.name, Reasons: slices.Compact(reasons)}
+	if len(b.reasons) > 0 {
+		slices.Sort(b.reasons)
+		return nil, &Unfit{Source: s.name, Reasons: slices.Compact(b.reasons)}
 	}
 	for _, st := range p.stops {
 		p.at[st.t.oid] = append(p.at[st.t.oid], st)
@@ -234,6 +166,79 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 	}
 	p.arrange()
 	return p, nil
+}
+
+// visit adds a visit's stop, and asks whether its table is fit for it.
+func (b *binding) visit(v *datamap.Visit) {
+	st := &stop{i: len(b.stops), visit: v, c: v.Collection, t: b.cat.table(v.Collection)}
+	b.stops = append(b.stops, st)
+	b.of[v.Collection.FullName()] = st
+	b.columns(v.Collection, v.Collection.Controller, v.Collection.Owner)
+	for _, f := range fieldsOf(v) {
+		b.needs(f)
+	}
+	if st.t == nil {
+		return
+	}
+	if why := st.findKey(); why != "" {
+		b.reasons = append(b.reasons, why)
+	}
+	b.reasons = append(b.reasons, st.unnameable()...)
+	if b.plan.Kind == datamap.Erasure {
+		b.reasons = append(b.reasons, st.unchangeable()...)
+		b.reasons = append(b.reasons, st.unseen(b.cat)...)
+	}
+	if b.keeping(st) {
+		b.reasons = append(b.reasons, st.keepMisfits(b.cat)...)
+	}
+}
+
+// link gives a stop its references, as far as both ends lie in this source.
+func (b *binding) link(st *stop) {
+	for _, l := range st.visit.Links {
+		if b.of[l.From.Collection.FullName()] != nil {
+			st.links = append(st.links, l)
+		}
+	}
+	for _, l := range st.visit.Referrers {
+		if b.here(l.From.Collection) {
+			st.referrers = append(st.referrers, l)
+		}
+	}
+	for _, l := range slices.Concat(st.links, st.referrers) {
+		for _, pair := range pairs(l) {
+			b.needs(pair.From)
+			b.needs(pair.To)
+		}
+	}
+}
+
+// needs asks whether a field's column is there, and can hold it.
+func (b *binding) needs(f *datamap.Field) {
+	name := f.Column().Name
+	b.columns(f.Collection, name)
+	if t := b.cat.table(f.Collection); t != nil && t.columns[name] != nil && t.at(f) == nil {
+		b.reasons = append(b.reasons, fmt.Sprintf("%s.%s is not a JSON column, and the data map has fields inside it", f.Collection.FullName(), name))
+	}
+}
+
+// columns asks whether a collection's table is there, with these columns; "" is none.
+func (b *binding) columns(c *datamap.Collection, columns ...string) {
+	t := b.cat.table(c)
+	if t == nil {
+		b.reasons = append(b.reasons, notThere(c))
+		return
+	}
+	for _, name := range columns {
+		if name != "" && t.columns[name] == nil {
+			b.reasons = append(b.reasons, fmt.Sprintf("there is no column %s.%s", c.FullName(), name))
+		}
+	}
+}
+
+// notThere says that a collection's table was not found.
+func notThere(c *datamap.Collection) string {
+	return fmt.Sprintf("there is no table or view %s, or it may not be seen", c.FullName())
 }
 
 // fieldsOf are the fields that a visit itself reads or writes.
@@ -423,64 +428,37 @@ func (p *program) arrange() {
 
 // childrenFirst sorts the stops that lose rows so that what references comes
 // before what is referenced, and what the map wants later (erase_after) later.
-// Stops of a circle stand in one group (Tarjan).
+// Stops of a circle stand in one group.
 func (p *program) childrenFirst() (groups [][]*stop, circular bool) {
-	needs := map[*stop][]*stop{}
-	for _, s := range p.stops {
+	needs := make([][]int, len(p.stops))
+	for i, s := range p.stops {
 		if !s.visit.Delete {
 			continue
 		}
 		for _, k := range s.t.children {
 			for _, child := range p.on(k.child) {
 				if child.visit.Delete {
-					needs[s] = append(needs[s], child)
+					needs[i] = append(needs[i], child.i)
 					circular = circular || child == s
 				}
 			}
 		}
 		for _, name := range s.c.EraseAfter {
 			if other := p.of[name]; other != nil && other.visit.Delete && other != s {
-				needs[s] = append(needs[s], other)
+				needs[i] = append(needs[i], other.i)
 			}
 		}
 	}
-	number, low := map[*stop]int{}, map[*stop]int{}
-	var stack []*stop
-	on := map[*stop]bool{}
-	var visit func(s *stop)
-	visit = func(s *stop) {
-		number[s] = len(number) + 1
-		low[s] = number[s]
-		stack = append(stack, s)
-		on[s] = true
-		for _, n := range needs[s] {
-			if number[n] == 0 {
-				visit(n)
-				low[s] = min(low[s], low[n])
-			} else if on[n] {
-				low[s] = min(low[s], number[n])
-			}
+	for _, ring := range datamap.Components(needs) {
+		if !p.stops[ring[0]].visit.Delete {
+			continue
 		}
-		if low[s] != number[s] {
-			return
-		}
-		var group []*stop
-		for {
-			top := stack[len(stack)-1]
-			stack = stack[:len(stack)-1]
-			on[top] = false
-			group = append(group, top)
-			if top == s {
-				break
-			}
+		group := make([]*stop, len(ring))
+		for i, n := range ring {
+			group[i] = p.stops[n]
 		}
 		circular = circular || len(group) > 1
 		groups = append(groups, group)
-	}
-	for _, s := range p.stops {
-		if s.visit.Delete && number[s] == 0 {
-			visit(s)
-		}
 	}
 	return groups, circular
 }

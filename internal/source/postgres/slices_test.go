@@ -134,16 +134,7 @@ func TestALargeErasureEndsThoughATriggerUndoesIt(t *testing.T) {
 				CREATE INDEX ON notes (person); CREATE INDEX ON people (lower(email));
 				CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN `+body+`; END';
 				CREATE TRIGGER other BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION other()`)
-			m := mapOf(t, `
-dataset:
-  - fides_key: shop
-    lethe: {source: shop, basis: f}
-    collections:
-      - name: people
-        fides_meta: {masking_strategy_override: {strategy: delete}}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+			m := mapOf(t, peopleOf("shop")+`
       - name: notes
         fields:
           - {name: id, fides_meta: {primary_key: true}}

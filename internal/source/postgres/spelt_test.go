@@ -40,17 +40,7 @@ func spelt(t *testing.T, plain bool) (*pgxpool.Pool, *datamap.Map, []string) {
 	t.Helper()
 	pool := pgtest.Empty(t)
 	pgtest.Exec(t, pool, "CREATE EXTENSION citext;"+speltTables)
-	yaml := `
-dataset:
-  - fides_key: shop
-    lethe: {source: shop, basis: f}
-    collections:
-      - name: people
-        fides_meta: {masking_strategy_override: {strategy: delete}}
-        fields:
-          - {name: id, fides_meta: {primary_key: true}}
-          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
-`
+	yaml := peopleOf("shop") + "\n"
 	var names []string
 	for name, p := range speltPlaces() {
 		if plain && p.value != "%s" {

@@ -371,31 +371,42 @@ func (g *stage) settle(ctx context.Context, tx pgx.Tx, r *run) error {
 		again = false
 		for _, group := range g.p.order {
 			for _, s := range group {
-				if g.sure(s).del || r.rows[s.i] == 0 {
-					continue
+				more, err := g.leave(ctx, tx, r, s)
+				if err != nil {
+					return err
 				}
-				keeps := func(w *writer) []condition {
-					if g.slice > 0 {
-						return append(w.keptBy(s, g.in, g.in), w.leadsOn(s, g.in)...)
-					}
-					return w.keptBy(s, g.in, g.in)
-				}
-				for i, c := range keeps(g.writer()) {
-					if c.vain != nil && c.vain(r) {
-						continue
-					}
-					n, err := g.exec(ctx, tx, r, fmt.Sprintf("keep %d.%d", s.i, i), func(w *writer) string {
-						return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + keeps(w)[i].write()
-					})
-					if err != nil {
-						return err
-					}
-					again = again || n > 0
-				}
+				again = again || more
 			}
 		}
 	}
 	return nil
+}
+
+// leave takes the mark off those rows of a stop that must stay by what is settled
+// so far, and tells whether there were any.
+func (g *stage) leave(ctx context.Context, tx pgx.Tx, r *run, s *stop) (more bool, err error) {
+	if g.sure(s).del || r.rows[s.i] == 0 {
+		return false, nil
+	}
+	keeps := func(w *writer) []condition {
+		if g.slice > 0 {
+			return append(w.keptBy(s, g.in, g.in), w.leadsOn(s, g.in)...)
+		}
+		return w.keptBy(s, g.in, g.in)
+	}
+	for i, c := range keeps(g.writer()) {
+		if c.vain != nil && c.vain(r) {
+			continue
+		}
+		n, err := g.exec(ctx, tx, r, fmt.Sprintf("keep %d.%d", s.i, i), func(w *writer) string {
+			return "UPDATE " + g.in(s) + " k SET del = false WHERE k.del AND " + keeps(w)[i].write()
+		})
+		if err != nil {
+			return false, err
+		}
+		more = more || n > 0
+	}
+	return more, nil
 }
 
 // change masks and deletes: masks first, so that a table that the map names

@@ -124,10 +124,9 @@ func (w *writer) reached(k fkey, rel relation) string {
 // A reachBeyond is a foreign key by which Postgres itself would change rows
 // that the walk did not reach.
 type reachBeyond struct {
-	key    fkey
-	table  *table
-	parent *stop
-	count  string // SELECT count(*) of such rows
+	key   fkey
+	table *table
+	count string // SELECT count(*) of such rows
 }
 
 // beyond are the foreign keys that could carry the deletions further than the
@@ -151,7 +150,7 @@ func (w *writer) beyond(deleted relation) []reachBeyond {
 			if len(w.p.on(k.child)) > 0 {
 				from += " AND NOT " + w.reached(k, deleted)
 			}
-			all = append(all, reachBeyond{key: k, table: child, parent: s,
+			all = append(all, reachBeyond{key: k, table: child,
 				count: "SELECT count(*) " + from + k.apart(child) + ") u WHERE k.del" + only})
 		}
 	}

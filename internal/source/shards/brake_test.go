@@ -46,13 +46,13 @@ dataset:
 
 func crowdMapOf(t *testing.T, visits string) *datamap.Map {
 	t.Helper()
-	m, problems := datamap.Parse([]datamap.File{{Name: "datamap.yaml", Data: []byte(fmt.Sprintf(crowdMap, visits))}}, datamap.ParseOptions{})
-	for _, p := range problems {
-		if !p.Warning {
-			t.Fatalf("expected the data map to be right: %s", p)
-		}
-	}
-	return m
+	return parsed(t, fmt.Sprintf(crowdMap, visits))
+}
+
+// crowdAndTrail are two databases, a source each.
+func crowdAndTrail(t *testing.T, m *datamap.Map, pools []*pgxpool.Pool, o postgres.Options) *way {
+	t.Helper()
+	return together("two databases", m, pools, nil, map[string]store{"crowd": database(t, "crowd", pools[0], o), "trail": database(t, "trail", pools[1], o)})
 }
 
 func crowdPools(t *testing.T, rows ...string) (pools []*pgxpool.Pool) {
@@ -144,16 +144,8 @@ func TestTheBrakeBetweenSources(t *testing.T) {
 	pools := crowdPools(t, `INSERT INTO guests SELECT i, 'g' || i || '@x.example', 'web' FROM generate_series(1, 60) i;`,
 		`INSERT INTO visits SELECT i, 'web', 'p' FROM generate_series(1, 30) i;`)
 	o := postgres.Options{OverShared: 50}
-	a, err := postgres.New("crowd", pools[0], o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := postgres.New("trail", pools[1], o)
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := crowdMapOf(t, "trail")
-	w := together("two databases", m, pools, nil, map[string]store{"crowd": a, "trail": b})
+	w := crowdAndTrail(t, m, pools, o)
 	found, err := w.find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: []source.Seed{{Type: "email", Value: "g1@x.example"}}})
 	if err != nil {
 		t.Fatal(err)

@@ -13,11 +13,7 @@ import (
 // others. A shard that cannot be asked is a doubt of its own: the others are
 // told all the same.
 func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) ([]postgres.Doubt, error) {
-	lists := make([][]postgres.Doubt, len(s.parts))
-	err := s.each(ctx, func(ctx context.Context, i int) (err error) {
-		lists[i], err = s.parts[i].Database.Check(ctx, m, policies...)
-		return err
-	})
+	lists, err := ofEach(ctx, s, func(ctx context.Context, d Database) ([]postgres.Doubt, error) { return d.Check(ctx, m, policies...) })
 	if err != nil {
 		return nil, err
 	}
@@ -45,10 +41,8 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.
 
 // Misfits are the fields that an erasure could not mask in one of the shards.
 func (s *Source) Misfits(ctx context.Context, m *datamap.Map, policies ...datamap.Policy) ([]postgres.Misfit, error) {
-	lists := make([][]postgres.Misfit, len(s.parts))
-	err := s.each(ctx, func(ctx context.Context, i int) (err error) {
-		lists[i], err = s.parts[i].Database.Misfits(ctx, m, policies...)
-		return err
+	lists, err := ofEach(ctx, s, func(ctx context.Context, d Database) ([]postgres.Misfit, error) {
+		return d.Misfits(ctx, m, policies...)
 	})
 	if err != nil {
 		return nil, err
@@ -66,10 +60,8 @@ func (s *Source) Misfits(ctx context.Context, m *datamap.Map, policies ...datama
 
 // Lacks are the rights that the roles of the shards do not have.
 func (s *Source) Lacks(ctx context.Context, plans []*datamap.Plan, sweeps []source.Selection, texts ...datamap.MentionField) ([]postgres.Doubt, error) {
-	lists := make([][]postgres.Doubt, len(s.parts))
-	err := s.each(ctx, func(ctx context.Context, i int) (err error) {
-		lists[i], err = s.parts[i].Database.Lacks(ctx, plans, sweeps, texts...)
-		return err
+	lists, err := ofEach(ctx, s, func(ctx context.Context, d Database) ([]postgres.Doubt, error) {
+		return d.Lacks(ctx, plans, sweeps, texts...)
 	})
 	if err != nil {
 		return nil, err
@@ -126,11 +118,7 @@ func (s *Source) keysOf(ctx context.Context, c *datamap.Collection) ([]postgres.
 
 // Scopes lists the controllers that any shard knows and that are none of known.
 func (s *Source) Scopes(ctx context.Context, c *datamap.Collection, known []string) ([]string, error) {
-	lists := make([][]string, len(s.parts))
-	err := s.each(ctx, func(ctx context.Context, i int) (err error) {
-		lists[i], err = s.parts[i].Database.Scopes(ctx, c, known)
-		return err
-	})
+	lists, err := ofEach(ctx, s, func(ctx context.Context, d Database) ([]string, error) { return d.Scopes(ctx, c, known) })
 	if err != nil {
 		return nil, err
 	}

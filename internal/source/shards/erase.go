@@ -126,11 +126,7 @@ func (s *Source) DryRun(ctx context.Context, w source.Walk, h source.Holds) ([]s
 	if err != nil {
 		return nil, err
 	}
-	would := make([][]source.Finding, len(s.parts))
-	err = s.each(ctx, func(ctx context.Context, i int) (err error) {
-		would[i], err = s.parts[i].Database.DryRun(ctx, w, h)
-		return err
-	})
+	would, err := ofEach(ctx, s, func(ctx context.Context, d Database) ([]source.Finding, error) { return d.DryRun(ctx, w, h) })
 	if err != nil {
 		return nil, err
 	}
@@ -169,11 +165,7 @@ func (s *Source) Look(ctx context.Context, w source.Walk, h source.Holds, erased
 	if err != nil {
 		return source.Remainder{}, err
 	}
-	lefts := make([]source.Remainder, len(s.parts))
-	err = s.each(ctx, func(ctx context.Context, i int) (err error) {
-		lefts[i], err = s.parts[i].Database.Look(ctx, w, h, erased)
-		return err
-	})
+	lefts, err := ofEach(ctx, s, func(ctx context.Context, d Database) (source.Remainder, error) { return d.Look(ctx, w, h, erased) })
 	if err != nil {
 		return source.Remainder{}, err
 	}

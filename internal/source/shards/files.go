@@ -10,11 +10,7 @@ import (
 // Naming asks all shards which of the keys their rows hold: a file that a row
 // of any shard names stays.
 func (s *Source) Naming(ctx context.Context, fields []*datamap.Field, keys []string) ([]string, error) {
-	lists := make([][]string, len(s.parts))
-	err := s.each(ctx, func(ctx context.Context, i int) (err error) {
-		lists[i], err = s.parts[i].Database.Naming(ctx, fields, keys)
-		return err
-	})
+	lists, err := ofEach(ctx, s, func(ctx context.Context, d Database) ([]string, error) { return d.Naming(ctx, fields, keys) })
 	if err != nil {
 		return nil, err
 	}

@@ -62,11 +62,7 @@ func (s *Source) Trace(ctx context.Context, w source.Walk, h source.Holds) (sour
 		return source.Trace{}, err
 	}
 	w.Feeds = withKeys(w.Feeds, asked)
-	traces := make([]source.Trace, len(s.parts))
-	err = s.each(ctx, func(ctx context.Context, i int) (err error) {
-		traces[i], err = s.parts[i].Database.Trace(ctx, w, h)
-		return err
-	})
+	traces, err := ofEach(ctx, s, func(ctx context.Context, d Database) (source.Trace, error) { return d.Trace(ctx, w, h) })
 	if err != nil {
 		return source.Trace{}, err
 	}
@@ -112,11 +108,7 @@ func (s *Source) Find(ctx context.Context, w source.Walk) (source.Found, error) 
 	if err != nil {
 		return source.Found{}, err
 	}
-	founds := make([]source.Found, len(s.parts))
-	err = s.each(ctx, func(ctx context.Context, i int) (err error) {
-		founds[i], err = s.parts[i].Database.Find(ctx, w)
-		return err
-	})
+	founds, err := ofEach(ctx, s, func(ctx context.Context, d Database) (source.Found, error) { return d.Find(ctx, w) })
 	if err != nil {
 		return source.Found{}, err
 	}

@@ -21,16 +21,8 @@ func TestAHoldReachesOtherSources(t *testing.T) {
 			pools, o := poolsOf(t, 2), postgres.Options{StagedAbove: above}
 			pgtest.Exec(t, pools[0], `INSERT INTO people VALUES (1, 1, 'a@x.example', 'A', NULL), (2, 1, 'b@x.example', 'B', NULL)`)
 			pgtest.Exec(t, pools[1], `INSERT INTO notes VALUES (1, '{"of": [{"who": 1, "text": "a"}, {"who": 2, "text": "b"}]}')`)
-			a, err := postgres.New("world", pools[0], o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b, err := postgres.New("other", pools[1], o)
-			if err != nil {
-				t.Fatal(err)
-			}
 			m := mapOf(t, "other")
-			w := together("two databases", m, pools, nil, map[string]store{"world": a, "other": b})
+			w := together("two databases", m, pools, nil, map[string]store{"world": database(t, "world", pools[0], o), "other": database(t, "other", pools[1], o)})
 			byMail := func(kind datamap.Kind, mail string) source.Walk {
 				return source.Walk{Plan: planOf(t, m, kind, "email"), Scope: "1", Seeds: []source.Seed{{Type: "email", Value: mail}}}
 			}

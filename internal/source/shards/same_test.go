@@ -48,34 +48,18 @@ func waysOf(t *testing.T, o postgres.Options) []*way {
 	left, right := mapOf(t, "world"), mapOf(t, "other")
 	var ways []*way
 	single := poolsOf(t, 1)
-	s, err := postgres.New("world", single[0], o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ways = append(ways, together("one", left, single, func(row) int { return 0 }, map[string]store{"world": s}))
+	ways = append(ways, together("one", left, single, func(row) int { return 0 }, map[string]store{"world": database(t, "world", single[0], o)}))
 	four := poolsOf(t, 4)
 	ways = append(ways, together("four shards", left, four, nil, map[string]store{"world": sharded(t, four, o)}))
 	two := poolsOf(t, 2)
-	a, err := postgres.New("world", two[0], o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := postgres.New("other", two[1], o)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ways = append(ways, together("two databases", right, two, func(r row) int {
 		if slices.Contains(onRight, r.table) {
 			return 1
 		}
 		return 0
-	}, map[string]store{"world": a, "other": b}))
+	}, map[string]store{"world": database(t, "world", two[0], o), "other": database(t, "other", two[1], o)}))
 	mixed := poolsOf(t, 3)
-	c, err := postgres.New("other", mixed[2], o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ways = append(ways, together("two shards and a database", right, mixed, nil, map[string]store{"world": sharded(t, mixed[:2], o), "other": c}))
+	ways = append(ways, together("two shards and a database", right, mixed, nil, map[string]store{"world": sharded(t, mixed[:2], o), "other": database(t, "other", mixed[2], o)}))
 	return ways
 }
 

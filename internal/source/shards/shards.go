@@ -191,6 +191,16 @@ func (s *Source) each(ctx context.Context, f func(ctx context.Context, i int) er
 	})
 }
 
+// ofEach brings what every shard answers, in their order.
+func ofEach[T any](ctx context.Context, s *Source, ask func(ctx context.Context, d Database) (T, error)) ([]T, error) {
+	all := make([]T, len(s.parts))
+	err := s.each(ctx, func(ctx context.Context, i int) (err error) {
+		all[i], err = ask(ctx, s.parts[i].Database)
+		return err
+	})
+	return all, err
+}
+
 // turn waits for a shard's server to have room.
 func (s *Source) turn(ctx context.Context, i int, f func() error) error {
 	turns := s.turns[s.parts[i].Server]

@@ -14,11 +14,8 @@ func (s *Source) Snapshot(ctx context.Context, w source.Walk) (source.Snapshot, 
 	if err != nil {
 		return nil, err
 	}
-	snap := &snapshot{s: s, parts: make([]source.Snapshot, len(s.parts))}
-	err = s.each(ctx, func(ctx context.Context, i int) (err error) {
-		snap.parts[i], err = s.parts[i].Database.Snapshot(ctx, w)
-		return err
-	})
+	snap := &snapshot{s: s}
+	snap.parts, err = ofEach(ctx, s, func(ctx context.Context, d Database) (source.Snapshot, error) { return d.Snapshot(ctx, w) })
 	if err != nil {
 		return nil, errors.Join(err, snap.Close(ctx))
 	}

@@ -16,7 +16,7 @@ import (
 // text are found in both usual spellings; a stranger's that does so shares the row.
 func TestAUUIDInCapitalsBetweenSources(t *testing.T) {
 	t.Parallel()
-	m, problems := datamap.Parse([]datamap.File{{Name: "datamap.yaml", Data: []byte(`
+	m := parsed(t, `
 dataset:
   - fides_key: crowd
     lethe: {source: crowd, basis: f}
@@ -47,12 +47,7 @@ dataset:
           - {name: id, fides_meta: {primary_key: true}}
           - {name: guest, fides_meta: {references: [{dataset: crowd, field: guests.id, direction: from}]}}
           - {name: page, data_categories: [user.behavior]}
-`)}}, datamap.ParseOptions{})
-	for _, p := range problems {
-		if !p.Warning {
-			t.Fatalf("expected the data map to be right: %s", p)
-		}
-	}
+`)
 	const low, high = "aaaaaaaa-0000-4000-8000-00000000000", "AAAAAAAA-0000-4000-8000-00000000000"
 	for name, staged := range map[string]int64{"one statement": 0, "staged": -1} {
 		left, right := pgtest.Empty(t), pgtest.Empty(t)
@@ -62,16 +57,7 @@ dataset:
 			CREATE INDEX ON clicks (guest); INSERT INTO devices VALUES ('%[1]s7', 'x'), ('%[1]s8', 'x');
 			INSERT INTO clicks VALUES (1, '%[1]s3', 'x'), (2, '%[2]s3', 'x'), (3, '%[2]s1', 'x');
 			INSERT INTO visits VALUES (1, '%[1]s3', 'c@x.example', 'x'), (2, '%[2]s3', 'c@x.example', 'x'), (3, '%[2]s3', 'a@x.example', 'x')`, low, high))
-		o := postgres.Options{StagedAbove: staged}
-		a, err := postgres.New("crowd", left, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := postgres.New("trail", right, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := together("two databases", m, []*pgxpool.Pool{left, right}, nil, map[string]store{"crowd": a, "trail": b})
+		w := crowdAndTrail(t, m, []*pgxpool.Pool{left, right}, postgres.Options{StagedAbove: staged})
 		erasing := func(email string) source.Walk {
 			return source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: []source.Seed{{Type: "email", Value: email}}}
 		}
@@ -103,7 +89,7 @@ dataset:
 // another one's documents, and either of these is its 3.
 func TestWholeNumbersInDocumentsBetweenSources(t *testing.T) {
 	t.Parallel()
-	m, problems := datamap.Parse([]datamap.File{{Name: "datamap.yaml", Data: []byte(`
+	m := parsed(t, `
 dataset:
   - fides_key: crowd
     lethe: {source: crowd, basis: f}
@@ -122,28 +108,14 @@ dataset:
       - name: plain
         fides_meta: {masking_strategy_override: {strategy: delete}}
         fields: [{name: id, fides_meta: {primary_key: true}}, {name: k, fides_meta: {data_type: integer, references: [{dataset: crowd, field: guests.doc.n, direction: from}]}}]
-`)}}, datamap.ParseOptions{})
-	for _, p := range problems {
-		if !p.Warning {
-			t.Fatalf("expected the data map to be right: %s", p)
-		}
-	}
+`)
 	for _, index := range []string{"", "CREATE INDEX ON notes USING gin (doc);", "CREATE INDEX ON notes ((doc ->> 'k'));"} {
 		for name, staged := range map[string]int64{"one statement": 0, "staged": -1} {
 			left, right := pgtest.Empty(t), pgtest.Empty(t)
 			pgtest.Exec(t, left, `CREATE TABLE guests (id int PRIMARY KEY, email text, doc jsonb); INSERT INTO guests VALUES (3, 'a@x.example', '{"n": 7.0}'), (4, 'b@x.example', '{"n": 8}')`)
 			pgtest.Exec(t, right, `CREATE TABLE notes (id int PRIMARY KEY, doc jsonb); CREATE TABLE plain (id int PRIMARY KEY, k int);`+index+`
 				INSERT INTO notes VALUES (1, '{"k": 3}'), (2, '{"k": 3.0}'), (3, '{"k": 4.0}'), (4, '{"k": 3.5}'); INSERT INTO plain VALUES (1, 7), (2, 8)`)
-			o := postgres.Options{StagedAbove: staged}
-			a, err := postgres.New("crowd", left, o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b, err := postgres.New("trail", right, o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w := together("two databases", m, []*pgxpool.Pool{left, right}, nil, map[string]store{"crowd": a, "trail": b})
+			w := crowdAndTrail(t, m, []*pgxpool.Pool{left, right}, postgres.Options{StagedAbove: staged})
 			found, err := w.find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: []source.Seed{{Type: "email", Value: "a@x.example"}}})
 			if err != nil {
 				t.Fatal(err)

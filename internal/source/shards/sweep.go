@@ -40,11 +40,7 @@ func (s *Source) Expired(ctx context.Context, sel source.Selection, by string) (
 	if err != nil {
 		return source.Expiry{}, err
 	}
-	counts := make([]source.Expiry, len(s.parts))
-	err = s.each(ctx, func(ctx context.Context, i int) (err error) {
-		counts[i], err = s.parts[i].Database.Expired(ctx, sel, by)
-		return err
-	})
+	counts, err := ofEach(ctx, s, func(ctx context.Context, d Database) (source.Expiry, error) { return d.Expired(ctx, sel, by) })
 	if err != nil {
 		return source.Expiry{}, err
 	}
@@ -103,10 +99,8 @@ func (s *Source) at(id string) int {
 
 // Elsewhere returns those of the fields in which some shard holds a value too.
 func (s *Source) Elsewhere(ctx context.Context, sel source.Selection, valueColumn string, fields []*datamap.Field) ([]*datamap.Field, error) {
-	lists := make([][]*datamap.Field, len(s.parts))
-	err := s.each(ctx, func(ctx context.Context, i int) (err error) {
-		lists[i], err = s.parts[i].Database.Elsewhere(ctx, sel, valueColumn, fields)
-		return err
+	lists, err := ofEach(ctx, s, func(ctx context.Context, d Database) ([]*datamap.Field, error) {
+		return d.Elsewhere(ctx, sel, valueColumn, fields)
 	})
 	if err != nil {
 		return nil, err

@@ -140,14 +140,20 @@ var (
 	onRight = []string{"devices", "orders", "tickets", "rooms", "notes", "goods"}
 )
 
-func mapOf(t testing.TB, right string) *datamap.Map {
+func parsed(t testing.TB, yaml string) *datamap.Map {
 	t.Helper()
-	m, problems := datamap.Parse([]datamap.File{{Name: "datamap.yaml", Data: []byte(worldMap)}}, datamap.ParseOptions{})
+	m, problems := datamap.Parse([]datamap.File{{Name: "datamap.yaml", Data: []byte(yaml)}}, datamap.ParseOptions{})
 	for _, p := range problems {
 		if !p.Warning {
 			t.Fatalf("expected the data map to be right: %s", p)
 		}
 	}
+	return m
+}
+
+func mapOf(t testing.TB, right string) *datamap.Map {
+	t.Helper()
+	m := parsed(t, worldMap)
 	m.Datasets[1].Source = right
 	return m
 }
@@ -276,16 +282,22 @@ func poolsOf(t testing.TB, n int) []*pgxpool.Pool {
 	return pools
 }
 
+func database(t testing.TB, name string, pool *pgxpool.Pool, o postgres.Options) *postgres.Source {
+	t.Helper()
+	s, err := postgres.New(name, pool, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func sharded(t testing.TB, pools []*pgxpool.Pool, o postgres.Options) *shards.Source {
 	t.Helper()
 	o.Shard = true
 	var parts []shards.Part
 	for i, pool := range pools {
-		db, err := postgres.New("world", pool, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		parts = append(parts, shards.Part{Name: fmt.Sprintf("world, shard %d", i+1), ID: fmt.Sprint("s", i), Server: fmt.Sprint(i % 2), Database: db})
+		parts = append(parts, shards.Part{Name: fmt.Sprintf("world, shard %d", i+1), ID: fmt.Sprint("s", i), Server: fmt.Sprint(i % 2),
+			Database: database(t, "world", pool, o)})
 	}
 	s, err := shards.New("world", parts, shards.Options{})
 	if err != nil {

@@ -164,7 +164,7 @@ func namedByOthers(g *graph) (list []Problem) {
 			continue
 		}
 		for _, r := range g.referrer[i] {
-			back := slices.ContainsFunc(g.ways[i], func(w way) bool { return w.from == r.To && w.to == r.From })
+			back := slices.ContainsFunc(g.ways[i], func(w way) bool { return w.backOver(r) })
 			if back || r.From.Collection.Skip {
 				continue
 			}

@@ -223,6 +223,41 @@ dataset:
 	}
 }
 
+// A composite reference leads to the rows that hold the key also where the owner's
+// column is not its first: they are the person's and nobody else's.
+func TestOwnRowsNamedByCompositeKeys(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		direction string
+		told      bool
+	}{"followed": {"from", false}, "not followed": {"to", true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mustParse(t, fmt.Sprintf(`
+dataset:
+  - fides_key: club
+    lethe: {source: shop}
+    collections:
+      - name: users
+        fields:
+          - {name: tenant_id}
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: members
+        lethe: {owner: user_id, all_of: [tenant_id, user_id]}
+        fields:
+          - {name: tenant_id, fides_meta: {primary_key: true, references: [{dataset: club, field: users.tenant_id, direction: %[1]s}]}}
+          - {name: team_id, fides_meta: {primary_key: true}}
+          - {name: user_id, fides_meta: {primary_key: true, references: [{dataset: club, field: users.id, direction: %[1]s}]}}
+`, c.direction))
+			said := fmt.Sprint(Gaps(m))
+			if told := strings.Contains(said, "somebody else's club.members."); told != c.told {
+				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+		})
+	}
+}
+
 // A reference without a direction whose two ends hold identities is told, since a
 // request with both finds less over it than with one.
 func TestReferencesBetweenTwoStarts(t *testing.T) {

@@ -166,6 +166,8 @@ func (d *drafting) finish(t *Table, f *Field) {
 		f.Masking = "preserve"
 		f.Why = append(f.Why, "generated, follows the columns that it is made from")
 	case !col.NotNull:
+	case col.holdsDocuments() && !col.Differs && !short("{}"): // a word would be no JSON, and the program would fail over it
+		f.Masking, f.Value = "string_rewrite", col.Contents.nothing()
 	case col.Class == Text && f.Category == "user.contact.email" && !short(erased+nobody):
 		f.Masking, f.Suffix = "random_string_rewrite", nobody
 	case col.Class == Text && (col.Differs || f.Category == "user.contact.email") && !short(erased):

@@ -2,6 +2,7 @@ package datamap
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -220,6 +221,51 @@ dataset:
 				t.Errorf("expected a warning: %t; got %s", c.told, said)
 			}
 		})
+	}
+}
+
+// A session's key signs in as a password does, and whatever names the row holds it; the
+// number of a row of a table of secrets does not.
+func TestKeysThatAreSecrets(t *testing.T) {
+	t.Parallel()
+	const shop = `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop}
+    collections:
+      - name: users
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: sessions
+        fields:
+          - {name: token, data_categories: [user.authorization.credentials], %[1]sfides_meta: {primary_key: true}}
+          - {name: user_id, fides_meta: {references: [{dataset: shop, field: users.id, direction: from}]}}
+      - name: hits
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: session_token, %[1]sfides_meta: {references: [{dataset: shop, field: sessions.token, direction: from}]}}
+      - name: keys
+        data_categories: [user.authorization]
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: user_id, %[1]sfides_meta: {references: [{dataset: shop, field: users.id, direction: from}]}}
+`
+	for redact, want := range map[string][]string{"": {"shop.sessions.token is", "shop.hits.session_token holds shop.sessions.token", "shop.keys.user_id is"}, "lethe: {redact: true}, ": nil} {
+		var told []string
+		for _, p := range Gaps(mustParse(t, fmt.Sprintf(shop, redact))) {
+			if strings.Contains(p.Message, "a password, token or the like") {
+				told = append(told, p.Message)
+			}
+		}
+		if len(told) != len(want) {
+			t.Errorf("expected %d secrets to be told, got %q", len(want), told)
+		}
+		for _, w := range want {
+			if !slices.ContainsFunc(told, func(m string) bool { return strings.HasPrefix(m, w) }) {
+				t.Errorf("expected a warning that begins with %q, got %q", w, told)
+			}
+		}
 	}
 }
 

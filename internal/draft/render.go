@@ -215,7 +215,11 @@ func (d *Draft) flowField(f *Field) string {
 func reason(f *Field, mark string) string {
 	why := f.Why
 	if f.secret() {
-		why = append(slices.Clone(why), "a secret: it is erased, and not given")
+		said := "a secret: it is erased, and not given"
+		if f.Key || len(f.References) > 0 {
+			said = "a secret: it is not given" // keys and links of a row that is masked stay
+		}
+		why = append(slices.Clone(why), said)
 	}
 	if mark != "" {
 		why = append([]string{mark}, why...)
@@ -227,7 +231,7 @@ func reason(f *Field, mark string) string {
 // archive it would tell the person nothing, and open their account to whoever
 // gets hold of the file.
 func (f *Field) secret() bool {
-	return !f.Key && datamap.CategoryMatches("user.authorization", f.Category)
+	return datamap.CategoryMatches("user.authorization", f.Category)
 }
 
 // fieldKeys are a field's keys, its name first.

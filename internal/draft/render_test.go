@@ -136,3 +136,21 @@ func TestDraftOfKeysSaidTwice(t *testing.T) {
 		t.Errorf("expected the draft to say %q\n%s", want, data)
 	}
 }
+
+// The key of a table of sessions is what signs in, and so is what names its rows.
+func TestDraftOfKeysThatAreSecrets(t *testing.T) {
+	t.Parallel()
+	users, sessions, hits := table("users", "id integer", "email text"), table("sessions", "token text", "user_id integer"), table("hits", "id integer", "session_token text")
+	sessions.Links = []draft.ForeignKey{{Columns: []string{"user_id"}, Schema: "public", Table: "users", References: []string{"id"}}}
+	hits.Links = []draft.ForeignKey{{Columns: []string{"session_token"}, Schema: "public", Table: "sessions", References: []string{"token"}}}
+	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{users, sessions, hits}}, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "a secret: it is not given\n            data_categories: [user.authorization.credentials]\n            lethe: {redact: true}\n            fides_meta: {"
+	for _, want := range []string{"- name: token  # by its name; " + secret + "primary_key: true}", "- name: session_token  # holds sessions.token; " + secret + "references:"} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("expected the draft to say %q\n%s", want, data)
+		}
+	}
+}

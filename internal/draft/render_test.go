@@ -154,3 +154,30 @@ func TestDraftOfKeysThatAreSecrets(t *testing.T) {
 		}
 	}
 }
+
+// A column by which most tables name one of a table of organisations may part their
+// people: the draft says how, since a request would reach all of them.
+func TestDraftTellsOfTenants(t *testing.T) {
+	t.Parallel()
+	for parts, want := range map[int]bool{3: true, 2: false} {
+		users := table("users", "id integer", "email text")
+		db := &draft.Database{Tables: []*draft.Table{table("tenants", "id integer", "name text"), users}}
+		for i, name := range []string{"devices", "logins", "notes"} {
+			of := table(name, "id integer", "tenant_id integer", "user_id integer")
+			of.Links = []draft.ForeignKey{{Columns: []string{"user_id"}, Schema: "public", Table: "users", References: []string{"id"}}}
+			if i < parts {
+				of.Columns[1].NotNull = true
+				of.Links = append(of.Links, draft.ForeignKey{Columns: []string{"tenant_id"}, Schema: "public", Table: "tenants", References: []string{"id"}})
+			}
+			db.Tables = append(db.Tables, of)
+		}
+		data, err := draft.Make(db, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := strings.Contains(string(data), "# tenant_id names a row of public.tenants in 3 of the 4 tables that are walked.") && strings.Contains(string(data), "write lethe: {controller: tenant_id} on the tables")
+		if said != want {
+			t.Errorf("with %d tables of 4: expected the tenants to be told: %t\n%s", parts, want, data)
+		}
+	}
+}

@@ -317,8 +317,8 @@ func (c *checker) sources(ctx context.Context, cfg *config.Config, m *datamap.Ma
 			if err2 != nil {
 				c.check(part, err2, "", "")
 			}
-			for _, one := range strangers {
-				c.say(doubtful, part+": "+one.collection, one.sentence(), "add them under controllers: with their scope; until then nobody can ask for these rows, and no letter names who answers for them")
+			for _, one := range together(strangers) {
+				c.say(doubtful, part+one.subject(), one.sentence(), "add them under controllers: with their scope; until then nobody can ask for these rows, and no letter names who answers for them")
 			}
 			if err == nil && err2 == nil && len(doubts)+len(strangers) == 0 {
 				c.say(right, part, "tables, columns, rights and indexes are as the data map needs them", "")
@@ -338,10 +338,41 @@ func asksFor(lacks []postgres.Doubt, d postgres.Doubt) bool {
 	return strings.HasPrefix(right, "GRANT ") && slices.ContainsFunc(lacks, func(l postgres.Doubt) bool { return strings.HasPrefix(l.Do, right+" TO ") })
 }
 
-// A stranger is a collection that holds rows of controllers without a configuration.
+// A stranger is a collection that holds rows of controllers without a configuration,
+// or several that hold those of the same ones.
 type stranger struct {
-	collection string
-	scopes     []string
+	collections []string
+	scopes      []string
+}
+
+// together says once what is true of many collections: tenants stand in every table.
+func together(strangers []stranger) (list []stranger) {
+	const many = 3
+	by := map[string]int{}
+	for _, s := range strangers {
+		by[strings.Join(s.scopes, "\x00")]++
+	}
+	at := map[string]int{}
+	for _, s := range strangers {
+		of := strings.Join(s.scopes, "\x00")
+		if i, ok := at[of]; ok {
+			list[i].collections = append(list[i].collections, s.collections...)
+			continue
+		}
+		if by[of] > many {
+			at[of] = len(list)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// subject is what of a source it is about: of many collections, the source.
+func (s stranger) subject() string {
+	if len(s.collections) > 1 {
+		return ""
+	}
+	return ": " + s.collections[0]
 }
 
 func (s stranger) sentence() string {
@@ -354,7 +385,16 @@ func (s stranger) sentence() string {
 	if len(s.scopes) == postgres.MaxScopes {
 		number = "at least " + number
 	}
-	return "it holds rows of " + number + " without a configuration: " + strings.Join(list, ", ") + more
+	said := " rows of " + number + " without a configuration: " + strings.Join(list, ", ") + more
+	if n := len(s.collections); n > 1 {
+		const named = 20
+		told, more := s.collections, ""
+		if n > named {
+			told, more = told[:named], ", …"
+		}
+		return fmt.Sprintf("%d collections hold%s (%s%s)", n, said, strings.Join(told, ", "), more)
+	}
+	return "it holds" + said
 }
 
 // strangers looks into every collection with a controller's column.
@@ -374,7 +414,7 @@ func strangers(ctx context.Context, cfg *config.Config, m *datamap.Map, src stor
 				errs = append(errs, err)
 			}
 			if len(scopes) > 0 {
-				found = append(found, stranger{c.FullName(), scopes})
+				found = append(found, stranger{[]string{c.FullName()}, scopes})
 			}
 		}
 	}

@@ -10,7 +10,8 @@ import (
 
 // controllers looks at whether the map can tell the rows of one controller from
 // those of another: where it cannot, everybody's requests reach everybody's rows,
-// and where a controller has no scope, its own are not found.
+// where a controller has no scope, its own are not found, and where the map has no
+// column for it, a scope does nothing.
 func (c *checker) controllers(cfg *config.Config, m *datamap.Map) {
 	var split, whole []string
 	for _, d := range m.Datasets {
@@ -32,6 +33,10 @@ func (c *checker) controllers(cfg *config.Config, m *datamap.Map) {
 		if p.Scope == "" && len(split) > 0 {
 			c.say(doubtful, "controller "+p.Key, "it has no scope, so none of its rows are found in "+strings.Join(split, ", ")+": people would be told that nothing is held there",
 				"set scope: to its own value in the controller's column")
+		}
+		if len(cfg.Controllers) == 1 && p.Scope != "" && len(split) == 0 && len(whole) > 0 {
+			c.say(doubtful, "controller "+p.Key, "it has a scope, and no collection of the map says in which column: its requests reach everybody's rows in "+strings.Join(whole, ", "),
+				"name the column (lethe: {controller: …}), or take the scope away")
 		}
 	}
 }

@@ -28,13 +28,16 @@ func TestVerdictsOfControllers(t *testing.T) {
 		}
 		return strings.Join(said, "\n")
 	}
-	for _, of := range [][]string{{"", ""}, {"tenant", "1", "2"}} {
+	for _, of := range [][]string{{"", ""}, {"tenant", "1"}, {"tenant", "1", "2"}} {
 		if got := verdicts(of[0], of[1:]...); got != "" {
 			t.Errorf("%q: expected nothing to be said, got %q", of, got)
 		}
 	}
 	if got := verdicts("", "1", "2"); !strings.Contains(got, "found in shop.people, which no column parts by controller: a request to any of the 2 controllers reaches all") {
 		t.Errorf("expected rows that nobody parts to be named, got %q", got)
+	}
+	if got := verdicts("", "1"); !strings.HasPrefix(got, "controller a: it has a scope, and no collection of the map says in which column: its requests reach everybody's rows in shop.people") {
+		t.Errorf("expected a scope that does nothing to be named, got %q", got)
 	}
 	if got := verdicts("tenant", "1", ""); !strings.HasPrefix(got, "controller b: it has no scope, so none of its rows are found in shop.people") || strings.Contains(got, "controller a") {
 		t.Errorf("expected the controller without a scope to be named, got %q", got)

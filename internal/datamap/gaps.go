@@ -125,13 +125,30 @@ func untargeted(m *Map) (list []Problem) {
 func secrets(m *Map) (list []Problem) {
 	for _, c := range m.collections() {
 		for _, f := range c.AllFields() {
-			if !c.Skip && !f.PrimaryKey && !f.Redact && slices.ContainsFunc(f.whole, func(of string) bool { return CategoryMatches("user.authorization", of) }) {
+			for _, r := range f.References { // what names such a row holds its secret, and links are given
+				for held, by := range map[*Field]*Field{r.Target: f, f: r.Target} {
+					if held.opens() && !held.asItsRow() && !by.opens() && !by.Redact && !by.Collection.Skip {
+						list = append(list, Problem{Pos: by.Pos, Warning: true, Message: by.FullName() + " holds " + held.FullName() + ", a password, token or the like (user.authorization), and a copy (Art. 15) gives it; lethe: {redact: true} leaves it out"})
+					}
+				}
+			}
+			if !c.Skip && !f.Redact && f.opens() {
 				list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " is a password, token or the like (user.authorization), and a copy (Art. 15) gives it; lethe: {redact: true} leaves it out, and an erasure takes it all the same"})
 			}
 		}
 	}
 	return list
 }
+
+// opens tells whether a field is what opens an account. A key that only has the
+// category of its whole collection is a row's number.
+func (f *Field) opens() bool {
+	return slices.ContainsFunc(f.whole, func(of string) bool { return CategoryMatches("user.authorization", of) }) && !(f.PrimaryKey && f.asItsRow())
+}
+
+// asItsRow tells whether a field has the categories of its collection, its own or
+// for want of any.
+func (f *Field) asItsRow() bool { return slices.Equal(f.whole, f.Collection.Categories) }
 
 // several lists the arrays by which rows are reached that may be several
 // people's, where such rows are deleted whole.
@@ -164,7 +181,7 @@ func namedByOthers(g *graph) (list []Problem) {
 			continue
 		}
 		for _, r := range g.referrer[i] {
-			back := slices.ContainsFunc(g.ways[i], func(w way) bool { return w.from == r.To && w.to == r.From })
+			back := slices.ContainsFunc(g.ways[i], func(w way) bool { return w.backOver(r) })
 			if back || r.From.Collection.Skip {
 				continue
 			}

@@ -2,6 +2,7 @@ package datamap
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -217,6 +218,86 @@ dataset:
 `, c.people, c.direction))
 			said := fmt.Sprint(Gaps(m))
 			if told := strings.Contains(said, "somebody else's staff.people.manager_id names"); told != c.told {
+				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+		})
+	}
+}
+
+// A session's key signs in as a password does, and whatever names the row holds it; the
+// number of a row of a table of secrets does not.
+func TestKeysThatAreSecrets(t *testing.T) {
+	t.Parallel()
+	const shop = `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop}
+    collections:
+      - name: users
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: sessions
+        fields:
+          - {name: token, data_categories: [user.authorization.credentials], %[1]sfides_meta: {primary_key: true}}
+          - {name: user_id, fides_meta: {references: [{dataset: shop, field: users.id, direction: from}]}}
+      - name: hits
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: session_token, %[1]sfides_meta: {references: [{dataset: shop, field: sessions.token, direction: from}]}}
+      - name: keys
+        data_categories: [user.authorization]
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: user_id, %[1]sfides_meta: {references: [{dataset: shop, field: users.id, direction: from}]}}
+`
+	for redact, want := range map[string][]string{"": {"shop.sessions.token is", "shop.hits.session_token holds shop.sessions.token", "shop.keys.user_id is"}, "lethe: {redact: true}, ": nil} {
+		var told []string
+		for _, p := range Gaps(mustParse(t, fmt.Sprintf(shop, redact))) {
+			if strings.Contains(p.Message, "a password, token or the like") {
+				told = append(told, p.Message)
+			}
+		}
+		if len(told) != len(want) {
+			t.Errorf("expected %d secrets to be told, got %q", len(want), told)
+		}
+		for _, w := range want {
+			if !slices.ContainsFunc(told, func(m string) bool { return strings.HasPrefix(m, w) }) {
+				t.Errorf("expected a warning that begins with %q, got %q", w, told)
+			}
+		}
+	}
+}
+
+// A composite reference leads to the rows that hold the key also where the owner's
+// column is not its first: they are the person's and nobody else's.
+func TestOwnRowsNamedByCompositeKeys(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		direction string
+		told      bool
+	}{"followed": {"from", false}, "not followed": {"to", true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mustParse(t, fmt.Sprintf(`
+dataset:
+  - fides_key: club
+    lethe: {source: shop}
+    collections:
+      - name: users
+        fields:
+          - {name: tenant_id}
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: members
+        lethe: {owner: user_id, all_of: [tenant_id, user_id]}
+        fields:
+          - {name: tenant_id, fides_meta: {primary_key: true, references: [{dataset: club, field: users.tenant_id, direction: %[1]s}]}}
+          - {name: team_id, fides_meta: {primary_key: true}}
+          - {name: user_id, fides_meta: {primary_key: true, references: [{dataset: club, field: users.id, direction: %[1]s}]}}
+`, c.direction))
+			said := fmt.Sprint(Gaps(m))
+			if told := strings.Contains(said, "somebody else's club.members."); told != c.told {
 				t.Errorf("expected a warning: %t; got %s", c.told, said)
 			}
 		})

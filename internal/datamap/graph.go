@@ -103,6 +103,17 @@ func (w way) back() way {
 	return b
 }
 
+// backOver tells whether a way leads from what a link holds the key of to the
+// rows that hold it: over the same pairs, in whichever order.
+func (w way) backOver(l Link) bool {
+	own := append([]Pair{{w.to, w.from}}, w.and...)
+	for i := range w.and {
+		own[i+1] = Pair{w.and[i].To, w.and[i].From}
+	}
+	held := l.Pairs()
+	return len(own) == len(held) && !slices.ContainsFunc(held, func(p Pair) bool { return !slices.Contains(own, p) })
+}
+
 // lead adds a way. Of a composite one, the pair through the owner column of the
 // collection led to stands first, so that whoever asks finds it in Link.To.
 func (g *graph) lead(w way) {

@@ -109,6 +109,23 @@ func judge(c *Column, about bool) (judgement, bool) {
 	return judgement{}, false
 }
 
+// opens judges a column that holds the secrets of a table of secrets without being
+// called one: the value of a personal access token, the code of a passcode.
+func opens(t *Table, c *Column) (judgement, bool) {
+	name, table := words(c.Name), words(t.Name)
+	last := name[max(0, len(name)-1):]
+	j := judgement{category: "user.authorization.credentials", why: "by its table's name"}
+	switch {
+	case c.Class != Text && c.Class != Other, hasAny(name, "public"), !hasAny(last, "value", "key", "code", "hash", "digest", "ciphertext"):
+		return judgement{}, false
+	case hasAny(table, "password", "passwords"):
+		j.category = "user.authorization.password"
+		return j, true
+	}
+	return j, hasAny(table, "token", "tokens", "authtoken", "secret", "secrets", "passcode", "passcodes", "otp", "otps", "credential", "credentials",
+		"api key", "api keys", "recovery code", "recovery codes", "backup code", "backup codes", "verification code", "verification codes", "authorization code", "authorization codes")
+}
+
 // under tells whether two categories are one, or one stands under the other.
 func under(a, b string) bool {
 	return a == b || strings.HasPrefix(a, b+".") || strings.HasPrefix(b, a+".")
@@ -185,10 +202,10 @@ func byContents(c *Column, about bool) (judgement, bool) {
 	if c.Class == Text && about && n.most(n.Name, 0.7) {
 		return judgement{"user.name", fmt.Sprintf("%d of %d sampled values look like names of persons", n.Name, n.Seen), false}, true
 	}
-	if c.Class == JSON && n.most(n.HoldsMail, 0.2) {
+	if (c.Class == JSON || c.holdsDocuments()) && n.most(n.HoldsMail, 0.2) {
 		return judgement{"user.content.private", fmt.Sprintf("mail addresses stand in %d of %d sampled documents", n.HoldsMail, n.Seen), false}, true
 	}
-	if c.Class == Text && n.most(n.Prose+n.HoldsMail, 0.5) && about {
+	if c.Class == Text && !c.holdsDocuments() && n.most(n.Prose+n.HoldsMail, 0.5) && about {
 		return judgement{"user.content.private", fmt.Sprintf("%d of %d sampled values are free text", n.Prose+n.HoldsMail, n.Seen), false}, true
 	}
 	return judgement{}, false

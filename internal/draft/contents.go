@@ -1,6 +1,9 @@
 package draft
 
 import (
+	"encoding/json"
+	"errors"
+	"io"
 	"math/big"
 	"net/netip"
 	"regexp"
@@ -28,6 +31,9 @@ type Contents struct {
 	Name      int // two or three capitalised words
 	Prose     int // texts of eight words or more
 	HoldsMail int // longer texts or documents in which an address stands
+	// Counted beside the others:
+	Object int // JSON objects, which may be cut off
+	List   int // JSON arrays
 }
 
 var (
@@ -50,6 +56,12 @@ func Look(values []string, today time.Time) Contents {
 			continue
 		}
 		c.Seen++
+		switch opening(v) {
+		case '{':
+			c.Object++
+		case '[':
+			c.List++
+		}
 		c.look(v, today)
 	}
 	return c
@@ -79,12 +91,44 @@ func (c *Contents) look(v string, today time.Time) {
 		c.Birthday++
 	case mailIn.MatchString(v):
 		c.HoldsMail++
-	case len(words) >= 8 && !strings.HasPrefix(v, "{") && !strings.HasPrefix(v, "["):
+	case len(words) >= 8 && opening(v) == 0:
 		c.Prose++
 	case isName(words):
 		c.Name++
 	}
 }
+
+// opening is the bracket that a JSON document begins with, of one that may be cut
+// off; 0 of what is none.
+func opening(v string) rune {
+	if !strings.HasPrefix(v, "{") && !strings.HasPrefix(v, "[") {
+		return 0
+	}
+	d := json.NewDecoder(strings.NewReader(v))
+	for {
+		switch _, err := d.Token(); {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return rune(v[0])
+		case err != nil:
+			return 0
+		}
+	}
+}
+
+// nothing is the empty document that may stand where the values are documents; ""
+// where they are none.
+func (c Contents) nothing() string {
+	switch {
+	case !c.documents():
+		return ""
+	case c.List > c.Object:
+		return "[]"
+	}
+	return "{}"
+}
+
+// documents tells that values are JSON, in whatever column they stand.
+func (c Contents) documents() bool { return c.most(c.Object+c.List, 0.9) }
 
 func isIP(v string) bool {
 	if !strings.ContainsAny(v, ".:") {

@@ -52,6 +52,9 @@ type Column struct {
 	Hidden int
 }
 
+// holdsDocuments tells that a column of text holds JSON, as some libraries store it.
+func (c *Column) holdsDocuments() bool { return c.Class == Text && c.Contents.documents() }
+
 // A ForeignKey leads from columns of a table to those of another.
 type ForeignKey struct {
 	Columns       []string

@@ -186,6 +186,8 @@ func (d *drafting) judgeAll() {
 			}
 			if j, ok := judge(c, d.about[t]); ok {
 				d.judged[c] = j
+			} else if j, ok := opens(t, c); ok {
+				d.judged[c] = j
 			}
 			d.judgeInside(t, c)
 		}
@@ -296,7 +298,7 @@ func (d *drafting) keep() {
 		subjects := map[*Table]bool{}
 		n := 0
 		for _, l := range d.links[t] {
-			if l.owner && l.from {
+			if l.owner && l.from && !d.restated(l) {
 				n++
 				subjects[l.parent] = true
 			}

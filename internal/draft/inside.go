@@ -202,6 +202,12 @@ func (d *drafting) judgeInside(t *Table, c *Column) {
 	if len(list) == 0 {
 		return
 	}
+	if c.Class == Text { // its keys cannot be named: the text is read and masked as a whole
+		if _, ok := d.judged[c]; !ok {
+			d.judged[c] = judgement{category: "user.content.private", why: "holds JSON in which " + leaves(list)[0].Column.Name + " stands"}
+		}
+		return
+	}
 	if j, ok := d.judged[c]; ok {
 		explained := 0
 		for _, f := range leaves(list) {
@@ -221,6 +227,10 @@ func (d *drafting) judgeInside(t *Table, c *Column) {
 
 // within writes what is known of a document into its field.
 func (d *drafting) within(t *Table, f *Field) {
+	if f.Column.holdsDocuments() && f.Category == "" {
+		f.Category = "system.operations"
+		f.Why = append(f.Why, "JSON; what lies inside was not decided: give it a category as a whole")
+	}
 	if f.Column.Class != JSON || f.Category != "" {
 		return
 	}

@@ -51,3 +51,37 @@ func TestLookInside(t *testing.T) {
 func repeat(document string, n int) []string {
 	return slices.Repeat([]string{document}, n)
 }
+
+// Some libraries store JSON in a column of text. A word put there would be no JSON,
+// over which the program fails that reads the row; and an address inside is one.
+func TestDocumentsInText(t *testing.T) {
+	t.Parallel()
+	customers, orders := table("customers", "id integer", "email text"), table("orders", "id integer", "customer_id integer")
+	orders.Links = []draft.ForeignKey{{Columns: []string{"customer_id"}, Schema: "public", Table: "customers", References: []string{"id"}}}
+	for name, values := range map[string][]string{
+		"shipping_address": {`{"fullName": "Ada Byron", "city": "Brno"}`, `{}`, `{"fullName": "Ben Ale", "city": "Pra`}, // cut off
+		"notes":            {`["call first"]`, `[]`, `[{"at": 1}]`},
+		"metadata":         {`{"public": {"email": "ada@x.example"}}`, `{"public": {"email": "ben@x.example"}}`, `{"public": 1}`},
+		"contact":          {`{"phone": "+420 601 111 222"}`, `{"phone": "+420 601 111 333"}`, `{"phone": null}`},
+		"options":          {`{"wrap": true}`, `{"wrap": false}`, `{}`},
+		"comment":          {`[sic] so she wrote`, `{see above}`, `[1] and more`},
+	} {
+		c := &draft.Column{Name: name, Type: "text", Class: draft.Text, NotNull: true, Contents: draft.Look(values, today)}
+		c.LookInside(values, today)
+		orders.Columns = append(orders.Columns, c)
+	}
+	got := map[string]*draft.Field{}
+	for _, c := range draft.Make(&draft.Database{Tables: []*draft.Table{customers, orders}}, draft.Options{Source: "shop"}).Collections {
+		for _, f := range c.Fields {
+			got[f.Column.Name] = f
+		}
+	}
+	for name, want := range map[string][2]string{
+		"shipping_address": {"user.contact.address.street", "{}"}, "notes": {"user.content.private", "[]"}, "metadata": {"user.content.private", "{}"},
+		"contact": {"user.content.private", "{}"}, "options": {"system.operations", ""}, "comment": {"user.content.private", "erased"},
+	} {
+		if f := got[name]; f.Category != want[0] || f.Value != want[1] || len(f.Inside) > 0 {
+			t.Errorf("expected %s to be %q, masked by %q as a whole, got %q, %q (%q)", name, want[0], want[1], f.Category, f.Value, f.Why)
+		}
+	}
+}

@@ -339,6 +339,15 @@ func (d *drafting) hasOwner(t *Table) bool {
 	})
 }
 
+// restated tells whether another link says by fewer of the same columns whose row
+// it is: beside user_id, (tenant_id, user_id) names nobody else.
+func (d *drafting) restated(l *link) bool {
+	return slices.ContainsFunc(d.links[l.child], func(k *link) bool {
+		return k.parent == l.parent && k.from && len(k.columns) < len(l.columns) &&
+			!slices.ContainsFunc(k.columns, func(c string) bool { return !slices.Contains(l.columns, c) })
+	})
+}
+
 // satellite tells whether the child holds the addresses of persons whose own
 // table has none: users and user_emails, by the name; or each address once (in a
 // tenant); or, where nothing else tells who the persons are, any table of theirs

@@ -34,6 +34,10 @@ dataset:
 			b.WriteString("#   " + oneLine(name) + "\n")
 		}
 	}
+	if column, parent, n, of := d.tenant(); column != "" {
+		fmt.Fprintf(&b, "\n# %[1]s names a row of %[2]s in %[3]d of the %[4]d tables that are walked. Where each of these is\n# an organisation with people of its own, a request must not reach those of the\n# others: write lethe: {controller: %[1]s} on the tables, and scope: on the controllers.\n",
+			oneLine(column), oneLine(parent), n, of)
+	}
 	if len(d.Left) > 0 {
 		b.WriteString("\n# Not in this map:\n")
 		for _, name := range d.Left {
@@ -41,6 +45,35 @@ dataset:
 		}
 	}
 	return []byte(b.String())
+}
+
+// tenant is a column by which more than half of the walked tables, three at least,
+// name a row of one table that is not walked itself: whose customer the row is of, it may be.
+func (d *Draft) tenant() (column, parent string, n, of int) {
+	reached := map[string]bool{}
+	for _, c := range d.Collections {
+		if c.Reached {
+			of++
+			reached[c.Table.FullName()] = true
+		}
+	}
+	count := map[[2]string]int{}
+	for _, c := range d.Collections {
+		for _, l := range c.Table.Links {
+			to := l.Schema + "." + l.Table
+			if !c.Reached || len(l.Columns) != 1 || reached[to] || c.Table.Column(l.Columns[0]) == nil || !c.Table.Column(l.Columns[0]).NotNull {
+				continue
+			}
+			at := [2]string{l.Columns[0], to}
+			if count[at]++; count[at] > n {
+				column, parent, n = at[0], at[1], count[at]
+			}
+		}
+	}
+	if n < 3 || n*2 <= of {
+		return "", "", 0, of
+	}
+	return column, parent, n, of
 }
 
 // Map writes a draft and reads it again, so that nobody is given a file that
@@ -215,7 +248,11 @@ func (d *Draft) flowField(f *Field) string {
 func reason(f *Field, mark string) string {
 	why := f.Why
 	if f.secret() {
-		why = append(slices.Clone(why), "a secret: it is erased, and not given")
+		said := "a secret: it is erased, and not given"
+		if f.Key || len(f.References) > 0 {
+			said = "a secret: it is not given" // keys and links of a row that is masked stay
+		}
+		why = append(slices.Clone(why), said)
 	}
 	if mark != "" {
 		why = append([]string{mark}, why...)
@@ -227,7 +264,7 @@ func reason(f *Field, mark string) string {
 // archive it would tell the person nothing, and open their account to whoever
 // gets hold of the file.
 func (f *Field) secret() bool {
-	return !f.Key && datamap.CategoryMatches("user.authorization", f.Category)
+	return datamap.CategoryMatches("user.authorization", f.Category)
 }
 
 // fieldKeys are a field's keys, its name first.

@@ -88,3 +88,96 @@ func TestDraftOfCompositeKeysInACircle(t *testing.T) {
 		}
 	}
 }
+
+// A token is called value in a table of tokens, a code in one of passcodes; a public
+// key opens nothing, and the code of a voucher is none.
+func TestDraftOfTablesOfSecrets(t *testing.T) {
+	t.Parallel()
+	users := table("users", "id integer", "email text")
+	db := &draft.Database{Tables: []*draft.Table{users}}
+	for name, column := range map[string]string{"personal_access_tokens": "value", "passcodes": "code", "secrets": "ciphertext", "user_passwords": "hash", "webauthn_credentials": "public_key", "vouchers": "code"} {
+		of := table(name, "id integer", "user_id integer", column+" text", "name text")
+		of.Links = []draft.ForeignKey{{Columns: []string{"user_id"}, Schema: "public", Table: "users", References: []string{"id"}}}
+		db.Tables = append(db.Tables, of)
+	}
+	data, err := draft.Make(db, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, column := range []string{"value", "code", "ciphertext"} {
+		want := "- name: " + column + "  # by its table's name; a secret: it is erased, and not given\n            data_categories: [user.authorization.credentials]\n            lethe: {redact: true}"
+		if strings.Count(string(data), want) != 1 {
+			t.Errorf("expected the draft to say once %q\n%s", want, data)
+		}
+	}
+	if want := "- name: hash  # by its table's name; a secret: it is erased, and not given\n            data_categories: [user.authorization.password]\n"; !strings.Contains(string(data), want) {
+		t.Errorf("expected the draft to say %q\n%s", want, data)
+	}
+	if n := strings.Count(string(data), "redact: true"); n != 4 {
+		t.Errorf("expected four columns to be left out, got %d\n%s", n, data)
+	}
+}
+
+// (tenant_id, user_id) beside user_id names the same person: the row is theirs
+// alone, and goes with them.
+func TestDraftOfKeysSaidTwice(t *testing.T) {
+	t.Parallel()
+	users, members := table("users", "tenant_id text", "id text", "email text"), table("members", "tenant_id text", "team_id text", "user_id text")
+	users.Key, users.Unique, members.Key = []string{"id"}, [][]string{{"tenant_id", "id"}}, []string{"tenant_id", "team_id", "user_id"}
+	members.Links = []draft.ForeignKey{
+		{Columns: []string{"user_id"}, Schema: "public", Table: "users", References: []string{"id"}},
+		{Columns: []string{"tenant_id", "user_id"}, Schema: "public", Table: "users", References: []string{"tenant_id", "id"}},
+	}
+	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{users, members}}, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "# An erasure deletes the rows: only the person's.\n      - name: members\n"; !strings.Contains(string(data), want) {
+		t.Errorf("expected the draft to say %q\n%s", want, data)
+	}
+}
+
+// The key of a table of sessions is what signs in, and so is what names its rows.
+func TestDraftOfKeysThatAreSecrets(t *testing.T) {
+	t.Parallel()
+	users, sessions, hits := table("users", "id integer", "email text"), table("sessions", "token text", "user_id integer"), table("hits", "id integer", "session_token text")
+	sessions.Links = []draft.ForeignKey{{Columns: []string{"user_id"}, Schema: "public", Table: "users", References: []string{"id"}}}
+	hits.Links = []draft.ForeignKey{{Columns: []string{"session_token"}, Schema: "public", Table: "sessions", References: []string{"token"}}}
+	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{users, sessions, hits}}, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "a secret: it is not given\n            data_categories: [user.authorization.credentials]\n            lethe: {redact: true}\n            fides_meta: {"
+	for _, want := range []string{"- name: token  # by its name; " + secret + "primary_key: true}", "- name: session_token  # holds sessions.token; " + secret + "references:"} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("expected the draft to say %q\n%s", want, data)
+		}
+	}
+}
+
+// A column by which most tables name one of a table of organisations may part their
+// people: the draft says how, since a request would reach all of them.
+func TestDraftTellsOfTenants(t *testing.T) {
+	t.Parallel()
+	for parts, want := range map[int]bool{3: true, 2: false} {
+		users := table("users", "id integer", "email text")
+		db := &draft.Database{Tables: []*draft.Table{table("tenants", "id integer", "name text"), users}}
+		for i, name := range []string{"devices", "logins", "notes"} {
+			of := table(name, "id integer", "tenant_id integer", "user_id integer")
+			of.Links = []draft.ForeignKey{{Columns: []string{"user_id"}, Schema: "public", Table: "users", References: []string{"id"}}}
+			if i < parts {
+				of.Columns[1].NotNull = true
+				of.Links = append(of.Links, draft.ForeignKey{Columns: []string{"tenant_id"}, Schema: "public", Table: "tenants", References: []string{"id"}})
+			}
+			db.Tables = append(db.Tables, of)
+		}
+		data, err := draft.Make(db, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := strings.Contains(string(data), "# tenant_id names a row of public.tenants in 3 of the 4 tables that are walked.") && strings.Contains(string(data), "write lethe: {controller: tenant_id} on the tables")
+		if said != want {
+			t.Errorf("with %d tables of 4: expected the tenants to be told: %t\n%s", parts, want, data)
+		}
+	}
+}

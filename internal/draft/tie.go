@@ -148,6 +148,12 @@ func (f *Field) refer(r Reference) {
 // finish gives what is left of a reached row's columns a category, so that a
 // person is given the whole row, and each masked column a value that it can hold.
 func (d *drafting) finish(t *Table, f *Field) {
+	for _, r := range f.References {
+		if j := d.judged[r.Parent.Column(r.Field)]; f.Category == "" && datamap.CategoryMatches("user.authorization", j.category) {
+			f.Category = j.category
+			f.Why = append(f.Why, "holds "+r.Parent.Name+"."+r.Field)
+		}
+	}
 	if f.Category == "" {
 		person := f.Key && (d.isPerson(t) || d.root[t]) ||
 			slices.ContainsFunc(f.References, func(r Reference) bool { return d.root[r.Parent] })
@@ -166,6 +172,8 @@ func (d *drafting) finish(t *Table, f *Field) {
 		f.Masking = "preserve"
 		f.Why = append(f.Why, "generated, follows the columns that it is made from")
 	case !col.NotNull:
+	case col.holdsDocuments() && !col.Differs && !short("{}"): // a word would be no JSON, and the program would fail over it
+		f.Masking, f.Value = "string_rewrite", col.Contents.nothing()
 	case col.Class == Text && f.Category == "user.contact.email" && !short(erased+nobody):
 		f.Masking, f.Suffix = "random_string_rewrite", nobody
 	case col.Class == Text && (col.Differs || f.Category == "user.contact.email") && !short(erased):

@@ -100,7 +100,8 @@ type checking struct {
 	collections []*datamap.Collection
 	doubts      []Doubt
 	told        map[Doubt]bool
-	role        string // of the connection, quoted
+	role        string            // of the connection, quoted
+	asked       map[string]string // statements, by their table and its columns in the order of names
 }
 
 func (k *checking) say(level, subject, sentence, do string) {
@@ -297,6 +298,19 @@ func create(t *table, expression string) string {
 	return "CREATE INDEX CONCURRENTLY ON " + t.ident() + " (" + expression + ")"
 }
 
+// createOver asks for an index over columns that are looked up together, in whichever
+// order: one serves a foreign key and a reference that name them otherwise.
+func (k *checking) createOver(t *table, columns []string) string {
+	of := t.ident() + " " + strings.Join(slices.Sorted(slices.Values(columns)), ", ")
+	if k.asked[of] == "" {
+		if k.asked == nil {
+			k.asked = map[string]string{}
+		}
+		k.asked[of] = create(t, strings.Join(columns, ", "))
+	}
+	return k.asked[of]
+}
+
 // array tells of a column by which rows of several people may be reached and deleted
 // whole, where the map does not say that it is an array: else datamap does.
 func (k *checking) array(f *datamap.Field, t *table) {
@@ -331,7 +345,7 @@ func (k *checking) children(c *datamap.Collection, t *table) {
 		name := child.schema + "." + child.name
 		if child.real() && !child.servedByAll(f.columns, "") {
 			k.say(Doubtful, c.FullName(), "no index serves the foreign key "+f.name+": Postgres reads all of "+name+" for each row deleted"+child.partly(f.columns[0], ""),
-				create(child, strings.Join(quoted(t.inKeyOrder(f)), ", ")))
+				k.createOver(child, quoted(t.inKeyOrder(f))))
 		}
 		switch {
 		case mapped[f.child]: // see unled

@@ -3,7 +3,6 @@ package postgres
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -173,7 +172,7 @@ func (k *checking) composites(plan *datamap.Plan) {
 			}
 			names = append(names, pgx.Identifier{s.to.name}.Sanitize())
 		}
-		k.say(Doubtful, l.To.FullName(), "no index serves the reference "+between(l)+": following it reads the whole table", create(t, strings.Join(names, ", ")))
+		k.say(Doubtful, l.To.FullName(), "no index serves the reference "+between(l)+": following it reads the whole table", k.createOver(t, names))
 	}
 	for _, v := range plan.Visits {
 		for _, l := range v.Links {

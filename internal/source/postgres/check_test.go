@@ -159,6 +159,47 @@ func TestRightsNameTheRole(t *testing.T) {
 	}
 }
 
+// A foreign key and the map may name the same columns in two orders: one index serves both.
+func TestCheckAsksForOneIndexOverTheSameColumns(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (tenant int, nr int, email text, PRIMARY KEY (tenant, nr));
+		CREATE TABLE orders (id int PRIMARY KEY, person int, tenant int, FOREIGN KEY (tenant, person) REFERENCES people);`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: tenant, fides_meta: {primary_key: true}}
+          - {name: nr, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: orders
+        lethe: {owner: person, all_of: [person, tenant]}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: w, field: people.nr, direction: from}]}}
+          - {name: tenant, fides_meta: {references: [{dataset: w, field: people.tenant, direction: from}]}}
+`)
+	doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, asked := 0, map[string]bool{}
+	for _, d := range doubts {
+		if strings.Contains(d.Do, `"orders"`) {
+			told++
+			asked[d.Do] = true
+		}
+	}
+	if told != 2 || len(asked) != 1 {
+		t.Errorf("expected one index, for the foreign key and for the reference, got %d of %d doubts: %v", len(asked), told, asked)
+	}
+}
+
 // TestCheckNamesEveryColumnOfAKey: an index for a foreign key of several columns
 // holds them all, in the order of the key that they reference.
 func TestCheckNamesEveryColumnOfAKey(t *testing.T) {

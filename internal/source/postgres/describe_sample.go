@@ -92,7 +92,7 @@ func sample(ctx context.Context, tx pgx.Tx, t *draft.Table, o Describing) error 
 	}
 	for i, c := range columns {
 		c.Contents = draft.Look(values[i], o.Today)
-		if strings.HasPrefix(c.Type, "json") {
+		if strings.HasPrefix(c.Type, "json") || c.Class == draft.Text && c.Contents.Object > 0 {
 			c.LookInside(values[i], o.Today)
 		}
 	}

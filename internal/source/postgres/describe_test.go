@@ -43,8 +43,10 @@ func TestDraftOfKnownProducts(t *testing.T) {
 	}
 	for name, want := range map[string]draftTally{
 		"forum": {16, 14, 26, 24, 0, 2, 0}, "shop": {17, 10, 27, 24, 1, 2, 0}, "chat": {16, 11, 18, 17, 4, 1, 0},
-		// Held out: the first run, after which no rule was corrected.
-		"newsletter": {11, 3, 3, 2, 4, 1, 8}, "booking": {18, 16, 39, 23, 4, 16, 7},
+		// Held out: the first run, after which no rule was corrected. One that another
+		// product's tables taught (secrets by their table's name) made one column of
+		// the second right.
+		"newsletter": {11, 3, 3, 2, 4, 1, 8}, "booking": {18, 16, 39, 24, 4, 15, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

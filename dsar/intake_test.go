@@ -35,6 +35,7 @@ dataset:
           - {name: name, data_categories: [user.name]}
           - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
           - {name: phone, data_categories: [user.contact.phone_number], fides_meta: {identity: phone}}
+          - {name: branch, data_categories: [system.operations], fides_meta: {custom_request_field: branch}}
   - fides_key: web
     name: Visits
     lethe: {source: web, basis: f, origin: the browser}

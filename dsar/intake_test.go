@@ -118,9 +118,11 @@ type cannedSource struct {
 	Source
 	found source.Found
 	err   error
+	asked map[string]string // the fields of the last search
 }
 
-func (c *cannedSource) Find(context.Context, source.Walk) (source.Found, error) {
+func (c *cannedSource) Find(_ context.Context, w source.Walk) (source.Found, error) {
+	c.asked = w.Fields
 	return c.found, c.err
 }
 

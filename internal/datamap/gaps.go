@@ -200,7 +200,10 @@ func namedByOthers(g *graph) (list []Problem) {
 			continue
 		}
 		for _, r := range g.referrer[i] {
-			back := slices.ContainsFunc(g.ways[i], func(w way) bool { return w.from == r.To && w.to == r.From })
+			back := slices.ContainsFunc(g.ways[i], func(w way) bool {
+				// The pair through the owner stands first in a way, not in what refers.
+				return w.from == r.To && w.to == r.From || slices.Contains(w.and, Pair{From: r.To, To: r.From})
+			})
 			said := ""
 			switch {
 			case r.From.Collection == c:

@@ -226,6 +226,31 @@ dataset:
 	}
 }
 
+// TestOwnRowsNamedThroughTheOwner: a composite link leads back, whichever of its
+// pairs stands first.
+func TestOwnRowsNamedThroughTheOwner(t *testing.T) {
+	t.Parallel()
+	m := mustParse(t, `
+dataset:
+  - fides_key: club
+    collections:
+      - name: members
+        fields:
+          - {name: club, fides_meta: {primary_key: true}}
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: posts
+        lethe: {all_of: [club, author], owner: author}
+        fields:
+          - {name: club, fides_meta: {primary_key: true, references: [{dataset: club, field: members.club, direction: from}]}}
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: author, fides_meta: {references: [{dataset: club, field: members.id, direction: from}]}}
+`)
+	if said := fmt.Sprint(Gaps(m)); strings.Contains(said, "somebody else's") {
+		t.Errorf("expected nothing of a link that is followed, got %s", said)
+	}
+}
+
 // TestPersonsThatLeadToOthers: a reference of a table of persons to itself leads to
 // somebody else, whatever its direction; shared: erase would take them all.
 func TestPersonsThatLeadToOthers(t *testing.T) {

@@ -40,15 +40,25 @@ func (s *Service) sealBrought(id int64, in intake) ([]byte, error) {
 // statutory keeps are reckoned.
 func (s *Service) bring(w *source.Walk, r requestRow) error {
 	w.Today = s.now().Truncate(24 * time.Hour)
-	if r.BroughtCipher == nil {
-		return nil
-	}
-	var c broughtContent
-	if err := s.openJSON(place(broughtOf, r.ID), r.BroughtCipher, &c); err != nil {
+	c, err := s.brought(r)
+	if err != nil {
 		return err
 	}
 	w.Fields, w.Secret = c.Fields, c.Secret
 	return nil
+}
+
+func (s *Service) brought(r requestRow) (c broughtContent, err error) {
+	if r.BroughtCipher == nil {
+		return c, nil
+	}
+	return c, s.openJSON(place(broughtOf, r.ID), r.BroughtCipher, &c)
+}
+
+// fieldsOf are the custom request fields that came with a request.
+func (s *Service) fieldsOf(r requestRow) (map[string]string, error) {
+	c, err := s.brought(r)
+	return c.Fields, err
 }
 
 // requestFields are the names that custom_request_field has in the map, sorted.

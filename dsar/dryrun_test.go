@@ -110,7 +110,7 @@ func TestDryRunTellsRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := b.Preview(t.Context(), dpo, "bota", datamap.Erasure, "", []Identity{{"email", "karel@example.org"}})
+	p, err := b.Preview(t.Context(), dpo, Submission{Controller: "bota", Kind: datamap.Erasure, Identities: []Identity{{"email", "karel@example.org"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

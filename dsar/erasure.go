@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -41,6 +42,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		return finish{}, err
 	}
 	nobody := true // no row there is this person's
+	var left []string
 	for range passes {
 		holds, err := s.holds(ctx, r)
 		if err != nil {
@@ -89,12 +91,13 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 			}
 			continue
 		}
-		if more, _ := total(rest.Findings); more == 0 {
+		if left = withRows(rest.Findings); len(left) == 0 {
 			return s.erased(st, w.Plan, note.Done, nobody, someLeft(p.roots), s.nowhereNamed(ctx, st, r, src, p)), nil
 		}
 	}
 	return finish{}, &Permanent{Code: "not_gone", Err: fmt.Errorf(
-		"after %d passes there are still rows of this person in the source %s: something keeps writing them. Find out what does, then retry", passes, st.Source)}
+		"after %d passes there are still rows of this person in the source %s (%s): something keeps writing them, or a trigger undoes what is done",
+		passes, st.Source, strings.Join(left, ", "))}
 }
 
 // eraseNoMore ends the erasure in a source that has left lethe.yaml, where nothing

@@ -83,6 +83,16 @@ func findingsIn(ctx context.Context, db pg.DB, requestID int64, src string) ([]s
 	return slices.DeleteFunc(all, func(f source.Finding) bool { return f.Source != src }), err
 }
 
+// withRows are the collections in which rows were found, by full name.
+func withRows(findings []source.Finding) (names []string) {
+	for _, f := range findings {
+		if f.Rows > 0 {
+			names = append(names, f.Collection)
+		}
+	}
+	return names
+}
+
 // total adds up what findings count.
 func total(findings []source.Finding) (rows, shared int64) {
 	for _, f := range findings {

@@ -35,6 +35,7 @@ dataset:
           - {name: name, data_categories: [user.name]}
           - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
           - {name: phone, data_categories: [user.contact.phone_number], fides_meta: {identity: phone}}
+          - {name: branch, data_categories: [system.operations], fides_meta: {custom_request_field: branch}}
   - fides_key: web
     name: Visits
     lethe: {source: web, basis: f, origin: the browser}
@@ -116,9 +117,11 @@ type cannedSource struct {
 	Source
 	found source.Found
 	err   error
+	asked map[string]string // the fields of the last search
 }
 
-func (c *cannedSource) Find(context.Context, source.Walk) (source.Found, error) {
+func (c *cannedSource) Find(_ context.Context, w source.Walk) (source.Found, error) {
+	c.asked = w.Fields
 	return c.found, c.err
 }
 

@@ -1,12 +1,12 @@
 package dsar
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -341,8 +341,8 @@ func (s *Service) Kept(ctx context.Context, a Actor, requestID int64) ([]KeptRow
 		if k.Held {
 			k.Why = "They stand under a legal hold."
 		} else {
-			for _, law := range s.keepsOf(x.Collection) {
-				k.Why = cmp.Or(k.Why, "A law keeps them: "+lawWords(law)+".")
+			if laws := s.lawsOf(x.Collection); len(laws) > 0 {
+				k.Why = "A law keeps them: " + strings.Join(laws, "; or ") + "."
 			}
 		}
 		all = append(all, k)

@@ -215,3 +215,21 @@ func TestHeldRowsAreErasedWhenTheHoldIsLifted(t *testing.T) {
 		t.Errorf("expected the released bill 3 to be gone, left are %v", ids)
 	}
 }
+
+// Of several laws all are named: which of them keeps a row nobody noted, and the
+// first would be wrong for those that the second keeps.
+func TestKeptRowsOfTwoLaws(t *testing.T) {
+	t.Parallel()
+	b, _ := keptBenchOver(t, strings.ReplaceAll(keepsMap, "mask: [phone]}]", "mask: [phone]}, {for: P30Y, from: issued_on, because: asbestos register}]"), "")
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	list, err := b.Kept(t.Context(), operator, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const why = "A law keeps them: accounting law, for 10 years, counted from “issued on”; or asbestos register, for 30 years, counted from “issued on”."
+	if len(list) != 3 || list[0].Why != why {
+		t.Errorf("expected three bills and both laws, got %+v", list)
+	}
+}

@@ -366,3 +366,19 @@ func TestLockedRows(t *testing.T) {
 	b.worked(t)
 	b.expectStatus(t, id, Fulfilled)
 }
+
+// Rows that a trigger keeps from going are told with their table: nothing else says
+// where to look.
+func TestRowsThatDoNotGoAreNamed(t *testing.T) {
+	t.Parallel()
+	b := overPostgres(t, keepsMap, keepsSchema+`
+		INSERT INTO tax_bills VALUES (1, 1, 'Pavla Ng', '+420601', '1999-01-31');
+		CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+		CREATE TRIGGER stay BEFORE DELETE ON tax_bills FOR EACH ROW EXECUTE FUNCTION stay();`)
+	b.approved(t, datamap.Erasure, "pavla@example.org")
+	errs := b.work(t)
+	var final *Permanent
+	if len(errs) != 1 || !errors.As(errs[0], &final) || final.Code != "not_gone" || !strings.Contains(final.Err.Error(), "in the source shop (shop.tax_bills): something keeps writing them, or a trigger undoes what is done") {
+		t.Errorf("expected the table whose rows do not go, got %v", errs)
+	}
+}

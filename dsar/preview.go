@@ -23,8 +23,10 @@ type Previewed struct {
 // returns is for staff: a person sees nothing of it before proof.
 //
 // Of an erasure the findings are those of a dry run, where no source refuses.
-func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind datamap.Kind, policy string, ids []Identity) (all Previewed, err error) {
-	w, err := s.previewWalk(a, controller, kind, policy, ids)
+//
+// Of what is asked controller, kind, policy, identities and fields count.
+func (s *Service) Preview(ctx context.Context, a Actor, asked Submission) (all Previewed, err error) {
+	w, err := s.previewWalk(a, asked)
 	if err != nil {
 		return all, fault("preview", err)
 	}
@@ -53,10 +55,10 @@ func (s *Service) Preview(ctx context.Context, a Actor, controller string, kind 
 	}
 	slices.Sort(all.Reached)
 	all.Reached = slices.Compact(all.Reached)
-	if kind != datamap.Erasure {
+	if asked.Kind != datamap.Erasure {
 		return all, nil
 	}
-	h, err := s.holds(ctx, requestRow{Controller: controller})
+	h, err := s.holds(ctx, requestRow{Controller: asked.Controller})
 	if err != nil {
 		return all, fault("preview", err)
 	}
@@ -87,15 +89,16 @@ func cannotLook(name string, err error) error {
 	return &NotNow{sentence}
 }
 
-func (s *Service) previewWalk(a Actor, controller string, kind datamap.Kind, policy string, ids []Identity) (source.Walk, error) {
-	c, ok := s.c.Controllers[controller]
-	if !ok || a.may(controller, false) != nil {
+func (s *Service) previewWalk(a Actor, asked Submission) (w source.Walk, err error) {
+	c, ok := s.c.Controllers[asked.Controller]
+	if !ok || a.may(asked.Controller, false) != nil {
 		return source.Walk{}, &Invalid{map[string]string{"controller": "There is no such organisation here: choose one of the list."}}
 	}
 	problems := map[string]string{}
-	in := intake{Submission: Submission{Kind: kind, Policy: policy, Identities: ids}}
+	in := intake{Submission: asked}
 	s.checkKind(&in, problems)
 	s.checkIdentities(&in, c, problems)
+	s.checkFields(&in, problems)
 	if len(problems) > 0 {
 		return source.Walk{}, &Invalid{problems}
 	}
@@ -103,7 +106,9 @@ func (s *Service) previewWalk(a Actor, controller string, kind datamap.Kind, pol
 	for _, id := range in.Identities {
 		seeds = append(seeds, s.seed(id))
 	}
-	return s.walk(requestRow{Controller: controller, Kind: kind, Policy: in.Policy}, seeds)
+	w, err = s.walk(requestRow{Controller: in.Controller, Kind: in.Kind, Policy: in.Policy}, seeds)
+	w.Fields = in.Fields
+	return w, err
 }
 
 // disagreeing tells whether root rows disagree on the person: several in one
@@ -200,7 +205,7 @@ func tick(roots []RootRow, rows []string) (ticked []bool, err error) {
 // identity) that a hold names is not there, as a preview finds it: whoever mistypes a
 // key believes that evidence is safe which is not.
 func HoldsNothing(ctx context.Context, in interface {
-	Preview(ctx context.Context, a Actor, controller string, kind datamap.Kind, policy string, ids []Identity) (Previewed, error)
+	Preview(ctx context.Context, a Actor, asked Submission) (Previewed, error)
 }, a Actor, controller, typ, collection, value string) bool {
 	id := Identity{Type: typ, Value: value}
 	switch {
@@ -209,6 +214,6 @@ func HoldsNothing(ctx context.Context, in interface {
 	case typ == "":
 		id = Identity{Type: datamap.Row, Value: collection + ":" + value}
 	}
-	found, err := in.Preview(ctx, a, controller, datamap.Access, "", []Identity{id})
+	found, err := in.Preview(ctx, a, Submission{Controller: controller, Kind: datamap.Access, Identities: []Identity{id}})
 	return err == nil && len(found.Roots) == 0
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -92,13 +93,18 @@ func lockProof(ctx context.Context, tx pgx.Tx, sums [][]byte) error {
 type proofKey int64
 
 // proofSums are the HMACs, under every key and the primary's first, of the
-// sorted identities of a request that are proved, or would be with these.
+// sorted identities of a request that are proved, or would be with these, and of
+// the fields by which it is narrowed.
 func (s *Service) proofSums(ctx context.Context, db pg.DB, r requestRow, also []int64) ([][]byte, error) {
 	ids, err := s.identitiesOf(ctx, db, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	return s.sumsOf(r.Controller, provedOf(ids, also)), nil
+	fields, err := s.fieldsOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.sumsOf(r.Controller, provedOf(ids, also), fields), nil
 }
 
 // provedOf are the identities that are proved, or would be with these.
@@ -111,7 +117,9 @@ func provedOf(ids []ProvedIdentity, also []int64) (set []Identity) {
 	return set
 }
 
-func (s *Service) sumsOf(controller string, set []Identity) [][]byte {
+// sumsOf tells apart what is asked for: a request that brings a field wants less
+// than one without, or something else, and neither answers the other.
+func (s *Service) sumsOf(controller string, set []Identity, fields map[string]string) [][]byte {
 	set = slices.Clone(set)
 	slices.SortFunc(set, func(a, b Identity) int {
 		if n := strings.Compare(a.Type, b.Type); n != 0 {
@@ -122,6 +130,9 @@ func (s *Service) sumsOf(controller string, set []Identity) [][]byte {
 	parts := []string{"proof", controller}
 	for _, id := range set {
 		parts = append(parts, id.Type, id.Value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		parts = append(parts, "field", name, fields[name])
 	}
 	var sums [][]byte
 	for _, m := range s.c.Keys.MACs(parts...) {
@@ -150,7 +161,11 @@ func (s *Service) prove(ctx context.Context, tx pgx.Tx, r requestRow, p proof) e
 	if err != nil {
 		return err
 	}
-	sums := s.sumsOf(r.Controller, provedOf(ids, nil))
+	fields, err := s.fieldsOf(r)
+	if err != nil {
+		return err
+	}
+	sums := s.sumsOf(r.Controller, provedOf(ids, nil), fields)
 	into, err := s.join(ctx, tx, r, sums)
 	if err != nil || into != 0 {
 		return err

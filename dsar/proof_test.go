@@ -133,6 +133,36 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+// A field of the request narrows what is searched: whoever asks for less and then
+// for all has asked for two things, also where a link proves the second.
+func TestRequestsOfOtherFieldsAreNotJoined(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	of := func(branch string) Submission {
+		sub := verified(ask(datamap.Access, "email", "pavla@example.org"))
+		if branch != "" {
+			sub.Fields = map[string]string{"branch": branch}
+		}
+		return sub
+	}
+	brno := b.submit(t, dpo, of("Brno"))
+	for _, branch := range []string{"Praha", ""} {
+		if out := b.submit(t, dpo, of(branch)); out.Joined {
+			t.Errorf("branch %q: expected a request of its own beside that of Brno, it was joined", branch)
+		}
+	}
+	if out := b.submit(t, dpo, of("Brno")); out.Into != brno.ID {
+		t.Errorf("expected the same branch to be joined into %d, got %+v", brno.ID, out)
+	}
+	form := ask(datamap.Access, "email", "pavla@example.org")
+	form.Fields = map[string]string{"branch": "Zlín"}
+	out := b.submit(t, dpo, form)
+	if _, err := b.Confirm(t.Context(), b.confirmLink(t, out.ID, 0)); err != nil {
+		t.Fatal(err)
+	}
+	b.expectStatus(t, out.ID, InReview)
+}
+
 // A new key does not tear apart what belongs together.
 func TestJoinAndWaitAcrossKeyRotation(t *testing.T) {
 	t.Parallel()

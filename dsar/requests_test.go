@@ -158,26 +158,35 @@ func TestPreview(t *testing.T) {
 		Findings: []source.Finding{{Collection: "crm.people", Rows: 1}},
 		Roots:    []source.Root{personRow("1", "a@example.org", nil, "email")},
 	}
-	ids := []Identity{{"email", "a@example.org"}}
-	found, err := b.Preview(t.Context(), reader, "bota", datamap.Access, "", ids)
+	asked := Submission{Controller: "bota", Kind: datamap.Access, Identities: []Identity{{"email", "a@example.org"}}}
+	found, err := b.Preview(t.Context(), reader, asked)
 	if err != nil || len(found.Findings) != 1 || found.Findings[0].Source != "crm" || len(found.Roots) != 1 {
 		t.Errorf("expected what the source found, got %+v, %v", found, err)
+	}
+	narrow := asked
+	narrow.Fields = map[string]string{"branch": " Brno "}
+	if _, err := b.Preview(t.Context(), reader, narrow); err != nil || b.crm.asked["branch"] != "Brno" {
+		t.Errorf("expected the field to narrow the search, got %v, %v", b.crm.asked, err)
+	}
+	narrow.Fields = map[string]string{"brnch": "Brno"}
+	if _, err := b.Preview(t.Context(), reader, narrow); fields(err)["fields"] == "" {
+		t.Errorf("a field that the map does not know: expected a sentence about it, got %v", err)
 	}
 	if _, n, _ := b.List(t.Context(), operator, Filter{All: true}); n != 0 {
 		t.Error("expected a preview to leave no request behind")
 	}
-	if _, err := b.Preview(t.Context(), stranger, "bota", datamap.Access, "", ids); fields(err)["controller"] == "" {
+	if _, err := b.Preview(t.Context(), stranger, asked); fields(err)["controller"] == "" {
 		t.Errorf("preview of another's controller: expected a sentence about the controller, got %v", err)
 	}
 	b.crm.err = errors.New("value a@example.org is bad")
-	_, err = b.Preview(t.Context(), dpo, "bota", datamap.Access, "", ids)
+	_, err = b.Preview(t.Context(), dpo, asked)
 	if err == nil || !strings.Contains(err.Error(), "source crm") || strings.Contains(err.Error(), "a@example") {
 		t.Errorf("expected an error that names the source and not the identity, got %v", err)
 	}
 	b.crm.err = &pgconn.PgError{Code: "28P01", Message: "password of a@example.org"}
 	var notNow *NotNow
 	const sentence = "The source crm does not let Lethe in. Check its user and password in lethe.yaml."
-	if _, err = b.Preview(t.Context(), dpo, "bota", datamap.Access, "", ids); !errors.As(err, &notNow) || notNow.Sentence != sentence {
+	if _, err = b.Preview(t.Context(), dpo, asked); !errors.As(err, &notNow) || notNow.Sentence != sentence {
 		t.Errorf("expected %q, got %v", sentence, err)
 	}
 }

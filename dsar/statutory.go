@@ -20,14 +20,12 @@ func (s *Service) obliged(findings []source.Finding, ends map[string][]keptEnd) 
 			continue
 		}
 		sentence := plainName(f.Collection) + ": " + plural(f.Kept, "entry", "entries") + ", because the law obliges us (Article 17(3) GDPR)"
-		var laws []string
 		masked, coded := false, false
 		for _, k := range s.keepsOf(f.Collection) {
-			laws = append(laws, lawWords(k))
 			masked = masked || len(k.Mask) > 0
 			coded = coded || slices.ContainsFunc(k.Mask, func(m *datamap.Field) bool { return m.Masking != nil && m.Masking.Reversible() })
 		}
-		if len(laws) > 0 {
+		if laws := s.lawsOf(f.Collection); len(laws) > 0 {
 			sentence += ": " + strings.Join(laws, "; or ")
 		}
 		sentence += "."
@@ -108,6 +106,15 @@ func (s *Service) keepsOf(collection string) []datamap.Keep {
 		}
 	}
 	return nil
+}
+
+// lawsOf are the laws that keep rows of a collection: of one row nobody noted which
+// of several it was.
+func (s *Service) lawsOf(collection string) (laws []string) {
+	for _, k := range s.keepsOf(collection) {
+		laws = append(laws, lawWords(k))
+	}
+	return laws
 }
 
 // plainName is "order items (shop)" for "shop.order_items", as letters have it.

@@ -68,7 +68,7 @@ type intake struct {
 func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Submitted, error) {
 	var sums [][]byte // of proved identities
 	if in.Verified != "" {
-		sums = s.sumsOf(in.Controller, in.Identities)
+		sums = s.sumsOf(in.Controller, in.Identities, in.Fields)
 	}
 	id, numbers, steps, err := draw(ctx, tx, sums, len(in.Identities), len(s.sources))
 	if err != nil {

@@ -11,11 +11,12 @@ import (
 
 type findCmd struct {
 	identityFlags
-	Controller string `help:"Whose data; may be left out where there is one controller."`
-	Kind       string `enum:"access,export,erasure" default:"access" help:"As which kind of request would see it."`
-	Policy     string `help:"A policy of the configuration."`
-	Explain    bool   `help:"Tell each statement, how long it took, and how the planner goes about it."`
-	JSON       bool   `name:"json" help:"As JSON."`
+	Controller string   `help:"Whose data; may be left out where there is one controller."`
+	Kind       string   `enum:"access,export,erasure" default:"access" help:"As which kind of request would see it."`
+	Policy     string   `help:"A policy of the configuration."`
+	Field      []string `placeholder:"NAME=VALUE" sep:"none" help:"A custom_request_field of the data map: only rows that hold the value."`
+	Explain    bool     `help:"Tell each statement, how long it took, and how the planner goes about it."`
+	JSON       bool     `name:"json" help:"As JSON."`
 }
 
 // Help is the longer text of -h.
@@ -35,6 +36,10 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	if err != nil {
 		return err
 	}
+	fields, err := fieldsOf(c.Field)
+	if err != nil {
+		return err
+	}
 	a, err := quietApp(ctx, w, cli)
 	if err != nil {
 		return err
@@ -43,10 +48,11 @@ func (c *findCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	if c.Controller, err = a.controllerOr(c.Controller); err != nil {
 		return err
 	}
+	asked := dsar.Submission{Controller: c.Controller, Kind: datamap.Kind(c.Kind), Policy: c.Policy, Identities: ids, Fields: fields}
 	if c.Explain {
-		return c.explain(ctx, w, a, ids)
+		return c.explain(ctx, w, a, asked)
 	}
-	found, err := a.requests.Preview(ctx, operator, c.Controller, datamap.Kind(c.Kind), c.Policy, ids)
+	found, err := a.requests.Preview(ctx, operator, asked)
 	if invalid := (*dsar.Invalid)(nil); errors.As(err, &invalid) {
 		return wrongUse("this cannot be looked for:%s", fieldByField(invalid))
 	}

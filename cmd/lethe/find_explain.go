@@ -6,13 +6,12 @@ import (
 	"strings"
 
 	"github.com/lethe-dsr/lethe/dsar"
-	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
 
 // explain carries the search out on connections of its own and tells of each
 // statement. Neither values nor keys stand in what it prints.
-func (c *findCmd) explain(ctx context.Context, w *world, a *app, ids []dsar.Identity) error {
+func (c *findCmd) explain(ctx context.Context, w *world, a *app, asked dsar.Submission) error {
 	type statement struct {
 		SQL     string   `json:"sql"`
 		Seconds float64  `json:"seconds"`
@@ -35,7 +34,7 @@ func (c *findCmd) explain(ctx context.Context, w *world, a *app, ids []dsar.Iden
 		if len(s.Postgres) == 0 {
 			continue
 		}
-		walk, err := a.requests.PreviewWalk(ctx, operator, c.Controller, datamap.Kind(c.Kind), c.Policy, ids, s.Name)
+		walk, err := a.requests.PreviewWalk(ctx, operator, asked, s.Name)
 		if err != nil {
 			return asMisuse(err)
 		}

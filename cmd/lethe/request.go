@@ -33,6 +33,19 @@ type requestCmd struct {
 	Archive  requestArchiveCmd  `cmd:"" help:"Take the archive to hand it over, on the record."`
 }
 
+// fieldsOf reads --field.
+func fieldsOf(pairs []string) (map[string]string, error) {
+	fields := make(map[string]string, len(pairs))
+	for _, pair := range pairs {
+		name, value, ok := cut(pair, "=")
+		if !ok {
+			return nil, wrongUse("--field takes NAME=VALUE, such as tenant=bota")
+		}
+		fields[name] = value
+	}
+	return fields, nil
+}
+
 // identityFlags are how a person is named on the command line.
 type identityFlags struct {
 	Email    []string `placeholder:"ADDRESS" sep:"none" help:"Mail address."`

@@ -38,8 +38,8 @@ type taken struct {
 
 // many takes in a file of submissions. All lines are checked before the first
 // is taken in, because half a file is worse than none: whoever mends the other
-// half would send the first half again.
-func (c *requestSubmitCmd) many(ctx context.Context, w *world, cli *commands) error {
+// half would send the first half again. fields narrow each of them.
+func (c *requestSubmitCmd) many(ctx context.Context, w *world, cli *commands, fields map[string]string) error {
 	if len(c.Email)+len(c.Phone)+len(c.Visitor)+len(c.Identity)+len(c.Row)+len(c.Rows) > 0 {
 		return wrongUse("with --from the identities stand in the file")
 	}
@@ -54,6 +54,9 @@ func (c *requestSubmitCmd) many(ctx context.Context, w *world, cli *commands) er
 	}
 	defer a.close()
 	lines, wrong := c.read(a, in, name)
+	for i := range lines {
+		lines[i].sub.Fields = fields
+	}
 	for _, l := range lines {
 		if err := a.requests.Check(operator, l.sub); err != nil {
 			var invalid *dsar.Invalid

@@ -44,13 +44,17 @@ func (requestSubmitCmd) Help() string {
 
 The first line of a --from file names its columns: kind, controller, policy, received, verified, delivery, as, name, address and
 mandate, as the flags of the same names, and identity types of the data map (email, phone, visitor, …). Cells are parted by commas, or all by semicolons. A flag fills the
-cells that are empty. Every line is checked before the first is taken in: if one is wrong, nothing is done.`
+cells that are empty, and --field narrows every line. Every line is checked before the first is taken in: if one is wrong, nothing is done.`
 }
 
 // Run submits.
 func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) error {
+	fields, err := fieldsOf(c.Field)
+	if err != nil {
+		return err
+	}
 	if c.From != "" {
-		return c.many(ctx, w, cli)
+		return c.many(ctx, w, cli, fields)
 	}
 	ids, err := c.list()
 	if err != nil {
@@ -71,14 +75,7 @@ func (c *requestSubmitCmd) Run(ctx context.Context, w *world, cli *commands) err
 	defer a.close()
 	sub := dsar.Submission{
 		Controller: c.Controller, Kind: datamap.Kind(c.Kind), Policy: c.Policy, Identities: ids, Delivery: c.Delivery, Channel: "cli", Verified: c.Verified,
-		Requester: dsar.Requester{As: c.As, Name: c.Name, Address: c.Address, Mandate: c.Mandate}, Fields: map[string]string{},
-	}
-	for _, pair := range c.Field {
-		name, value, ok := cut(pair, "=")
-		if !ok {
-			return wrongUse("--field takes NAME=VALUE, such as tenant=bota")
-		}
-		sub.Fields[name] = value
+		Requester: dsar.Requester{As: c.As, Name: c.Name, Address: c.Address, Mandate: c.Mandate}, Fields: fields,
 	}
 	if sub.Controller, err = a.controllerOr(sub.Controller); err != nil {
 		return err

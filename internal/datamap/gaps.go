@@ -8,7 +8,7 @@ import (
 
 // Gaps lists what a map does not say and a letter under Art. 15(1) or an export
 // under Art. 20 needs: purposes (a), the source of the data (g), the legal
-// basis, what an export gives; and where it may say something else than is meant (mentions, several, secrets, namedByOthers, bothEnds). They are no
+// basis, what an export gives; and where it may say something else than is meant (mentions, copies, several, secrets, namedByOthers, bothEnds). They are no
 // errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
@@ -21,7 +21,7 @@ func Gaps(m *Map) []Problem {
 		}
 	}
 	g := newGraph(m)
-	return slices.Concat(list, nothingToExport(m), untargeted(m), several(g), secrets(m), namedByOthers(g), bothEnds(g))
+	return slices.Concat(list, nothingToExport(m), untargeted(m), copies(g), several(g), secrets(m), namedByOthers(g), bothEnds(g))
 }
 
 // unsaid lists what the collections of a dataset do not say and letters need;
@@ -119,6 +119,40 @@ func untargeted(m *Map) (list []Problem) {
 	return list
 }
 
+// copies lists the identities, and what repeats them at the other end of a
+// reference, that an erasure leaves in masked rows because keys and columns that
+// link collections are not masked by a category alone: the very address by which
+// a person was found. A key of random digits says nothing, see telling.
+func copies(g *graph) (list []Problem) {
+	erasure := Builtin(Erasure)
+	repeats := map[*Field]bool{}
+	for _, c := range g.all {
+		for _, f := range c.AllFields() {
+			for _, ref := range f.References {
+				repeats[f] = repeats[f] || ref.Target.Identity != ""
+				repeats[ref.Target] = repeats[ref.Target] || f.Identity != ""
+			}
+		}
+	}
+	for _, c := range g.all {
+		for _, f := range c.AllFields() {
+			if f.Identity == "" && !repeats[f] || c.Delete || c.Skip || f.ReadOnly || f.Masking != nil || !g.spared(erasure, f) || !slices.ContainsFunc(f.Categories, telling) {
+				continue
+			}
+			why := "it links collections; give it a masking_strategy_override"
+			if f.PrimaryKey {
+				why = "it is a primary key; give the collection strategy: delete"
+			}
+			what := "is an identity (" + f.Identity + ")"
+			if f.Identity == "" {
+				what = "repeats an identity"
+			}
+			list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " " + what + ", and an erasure leaves it as it is, because " + why})
+		}
+	}
+	return list
+}
+
 // secrets lists what opens an account (user.authorization) and an access request
 // would be given: it tells the person nothing, and whoever gets hold of the
 // archive everything.
@@ -174,19 +208,31 @@ func several(g *graph) (list []Problem) {
 
 // namedByOthers lists the references by which somebody else's row names a
 // person's own, where none leads back: that makes the person's row a shared one,
-// which an erasure leaves as it is, name and address and all.
+// which an erasure leaves as it is, name and address and all. A table of persons
+// that references itself leads on to somebody else, whose row goes with the first
+// one's: there shared: erase would take them all.
 func namedByOthers(g *graph) (list []Problem) {
 	for i, c := range g.all {
-		if c.Skip || c.SharedErase || !slices.ContainsFunc(c.AllFields(), func(f *Field) bool { return f.Identity != "" && anyPersonal(f.whole) }) {
+		if c.Skip || !slices.ContainsFunc(c.AllFields(), func(f *Field) bool { return f.Identity != "" && anyPersonal(f.whole) }) {
 			continue
 		}
 		for _, r := range g.referrer[i] {
 			back := slices.ContainsFunc(g.ways[i], func(w way) bool { return w.backOver(r) })
-			if back || r.From.Collection.Skip {
+			said := ""
+			switch {
+			case r.From.Collection == c:
+				said = "the reference of " + r.From.FullName() + " leads from one row of " + c.FullName() +
+					" to another, which is given and erased with it; where that is somebody else's (a manager, who recommended them), leave the reference out"
+				if !back {
+					said += ": it also makes whoever is named a shared row, which an erasure leaves as it is"
+				}
+			case back || c.SharedErase || r.From.Collection.Skip:
 				continue
+			default:
+				said = "a person's own row of " + c.FullName() + " that somebody else's " + r.From.FullName() +
+					" names is shared with them: an erasure leaves it as it is; where it is the person's all the same, say lethe: {shared: erase} on " + c.FullName()
 			}
-			list = append(list, Problem{Pos: r.From.Pos, Warning: true, Message: "a person's own row of " + c.FullName() + " that somebody else's " + r.From.FullName() +
-				" names is shared with them: an erasure leaves it as it is; where it is the person's all the same, say lethe: {shared: erase} on " + c.FullName()})
+			list = append(list, Problem{Pos: r.From.Pos, Warning: true, Message: said})
 		}
 	}
 	return list

@@ -196,9 +196,9 @@ func TestOwnRowsNamedByOthers(t *testing.T) {
 		direction string
 		told      bool
 	}{
-		"a manager":                {"", ", direction: to", true},
-		"erased all the same":      {"lethe: {shared: erase}", ", direction: to", false},
-		"the colleague is reached": {"", ", direction: from", false},
+		"a clerk":               {"", ", direction: to", true},
+		"erased all the same":   {"lethe: {shared: erase}", ", direction: to", false},
+		"the ticket is reached": {"", ", direction: from", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -212,12 +212,15 @@ dataset:
         fields:
           - {name: id, fides_meta: {primary_key: true}}
           - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
-          - name: manager_id
+      - name: tickets
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: clerk_id
             data_categories: [system.operations]
             fides_meta: {references: [{dataset: staff, field: people.id%s}]}
 `, c.people, c.direction))
 			said := fmt.Sprint(Gaps(m))
-			if told := strings.Contains(said, "somebody else's staff.people.manager_id names"); told != c.told {
+			if told := strings.Contains(said, "somebody else's staff.tickets.clerk_id names"); told != c.told {
 				t.Errorf("expected a warning: %t; got %s", c.told, said)
 			}
 		})
@@ -299,6 +302,94 @@ dataset:
 			said := fmt.Sprint(Gaps(m))
 			if told := strings.Contains(said, "somebody else's club.members."); told != c.told {
 				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+		})
+	}
+}
+
+// TestPersonsThatLeadToOthers: a reference of a table of persons to itself leads to
+// somebody else, whatever its direction; shared: erase would take them all.
+func TestPersonsThatLeadToOthers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		mail, direction string
+		told, shared    bool
+	}{
+		"a manager":                 {", fides_meta: {identity: email}", ", direction: to", true, true},
+		"the colleagues below":      {", fides_meta: {identity: email}", ", direction: from", true, false},
+		"nobody is recognised here": {"", ", direction: to", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mustParse(t, fmt.Sprintf(`
+dataset:
+  - fides_key: staff
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email]%s}
+          - {name: manager_id, fides_meta: {references: [{dataset: staff, field: people.id%s}]}}
+`, c.mail, c.direction))
+			said := fmt.Sprint(Gaps(m))
+			if told := strings.Contains(said, "the reference of staff.people.manager_id leads from one row of staff.people to another"); told != c.told {
+				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+			if shared := strings.Contains(said, "makes whoever is named a shared row"); shared != c.shared || strings.Contains(said, "shared: erase") {
+				t.Errorf("expected the shared row to be told: %t, and no advice to erase what is shared; got %s", c.shared, said)
+			}
+		})
+	}
+}
+
+// TestIdentitiesThatStayInLinks: the address by which a person was found stays where
+// it links collections or is a key, and so does its copy at the other end.
+func TestIdentitiesThatStayInLinks(t *testing.T) {
+	t.Parallel()
+	const file = `
+dataset:
+  - fides_key: shop
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email PEOPLE}}
+      - name: visits
+        fides_meta: {VISITS}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: who, data_categories: [user.contact.email], fides_meta: {references: [{dataset: shop, field: people.mail, direction: from}]}}
+      - name: browsers
+        fields:
+          - {name: token, data_categories: [user.device.cookie_id], fides_meta: {primary_key: true, identity: visitor}}
+          - {name: number, data_categories: [user.unique_id], fides_meta: {identity: number}}
+`
+	const mail, who = "shop.people.mail is an identity (email), and an erasure leaves it as it is, because it links", "shop.visits.who repeats an identity, and an erasure leaves it"
+	const token = "shop.browsers.token is an identity (visitor), and an erasure leaves it as it is, because it is a primary key"
+	for name, c := range map[string]struct {
+		people, visits string
+		want           []string
+	}{
+		"as it stands":     {"", "", []string{mail, who, token}},
+		"visits go":        {"", "masking_strategy_override: {strategy: delete}", []string{mail, token}},
+		"it is masked":     {", masking_strategy_override: {strategy: null_rewrite}", "", []string{who, token}},
+		"it is to be kept": {", read_only: true", "", []string{who, token}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var said []string
+			for _, p := range Gaps(mustParse(t, strings.NewReplacer("PEOPLE", c.people, "VISITS", c.visits).Replace(file))) {
+				if strings.Contains(p.Message, "an erasure leaves it as it is, because") {
+					said = append(said, p.Message)
+				}
+			}
+			if len(said) != len(c.want) {
+				t.Fatalf("expected %d warnings, got %q", len(c.want), said)
+			}
+			for i, want := range c.want {
+				if !strings.HasPrefix(said[i], want) {
+					t.Errorf("expected %q, got %q", want, said[i])
+				}
 			}
 		})
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/dsar"
-	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/retention"
 )
@@ -73,8 +72,8 @@ func (f *fakeRequests) Submit(_ context.Context, a dsar.Actor, sub dsar.Submissi
 	return dsar.Submitted{ID: 17, StatusToken: f.status, Joined: f.joined}, nil
 }
 
-func (f *fakeRequests) Preview(_ context.Context, a dsar.Actor, controller string, _ datamap.Kind, _ string, ids []dsar.Identity) (dsar.Previewed, error) {
-	if err := f.note("Preview", a, 0, ids); err != nil {
+func (f *fakeRequests) Preview(_ context.Context, a dsar.Actor, asked dsar.Submission) (dsar.Previewed, error) {
+	if err := f.note("Preview", a, 0, asked.Identities); err != nil {
 		return dsar.Previewed{}, err
 	}
 	return f.found, nil

@@ -63,7 +63,7 @@ func (s *server) requestSubmit(w http.ResponseWriter, r *http.Request, a dsar.Ac
 		return nil
 	}
 	if f.Value("do") == "preview" {
-		found, err := s.Requests.Preview(r.Context(), a, sub.Controller, sub.Kind, sub.Policy, sub.Identities)
+		found, err := s.Requests.Preview(r.Context(), a, sub)
 		if err != nil {
 			return s.requestProblem(w, r, a, f, sub, err)
 		}

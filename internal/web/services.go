@@ -5,7 +5,6 @@ import (
 	"io"
 
 	"github.com/lethe-dsr/lethe/dsar"
-	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/retention"
 )
@@ -53,7 +52,7 @@ type DeskAnswers interface {
 // Intake takes requests in.
 type Intake interface {
 	Submit(ctx context.Context, a dsar.Actor, sub dsar.Submission) (dsar.Submitted, error)
-	Preview(ctx context.Context, a dsar.Actor, controller string, kind datamap.Kind, policy string, ids []dsar.Identity) (dsar.Previewed, error)
+	Preview(ctx context.Context, a dsar.Actor, asked dsar.Submission) (dsar.Previewed, error)
 }
 
 // Register shows requests to staff.

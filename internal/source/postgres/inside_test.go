@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -567,4 +568,49 @@ dataset:
 			}
 		}
 	}
+}
+
+// NULL stays NULL, in a copy and in an erasure: an array that a row does not have is
+// no empty one, and a check may tell the two apart.
+func TestArraysThatAreNull(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE people (id int PRIMARY KEY, email text);
+			CREATE TABLE rooms (id int PRIMARY KEY, host int, guests int[] CHECK (cardinality(guests) > 0), tags text[] CHECK (cardinality(tags) > 0), topic text);
+			INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example');
+			INSERT INTO rooms VALUES (1, 1, NULL, NULL, 't'), (2, 2, '{1,2}', '{x}', 't'), (3, 1, '{2}', NULL, 't');`)
+		m := mapOf(t, `
+dataset:
+  - fides_key: inn
+    lethe: {source: inn}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: rooms
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: host, fides_meta: {references: [{dataset: inn, field: people.id, direction: from}]}}
+          - name: guests
+            data_categories: [user.unique_id]
+            fides_meta:
+              data_type: "integer[]"
+              references: [{dataset: inn, field: people.id, direction: from}]
+              masking_strategy_override: {strategy: null_rewrite}
+          - {name: tags, data_categories: [user.content], fides_meta: {data_type: "string[]", masking_strategy_override: {strategy: hash}}}
+          - {name: topic, data_categories: [user.content]}
+`)
+		s := sourceOf(t, pool, "inn", o)
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example"), Secret: bytes.Repeat([]byte{7}, 32)}
+		if _, err := s.Erase(t.Context(), walk, source.Holds{}, noNote); err != nil {
+			t.Fatal(err)
+		}
+		const want = "1 NULL NULL|2 {NULL,2} hash|3 {2} NULL"
+		if got := text(t, pool, `SELECT string_agg(concat_ws(' ', id, coalesce(guests::text, 'NULL'), CASE WHEN length(tags[1]) = 64 THEN 'hash' ELSE coalesce(tags::text, 'NULL') END), '|' ORDER BY id) FROM rooms`); got != want {
+			t.Errorf("expected %s, got %s", want, got)
+		}
+	})
 }

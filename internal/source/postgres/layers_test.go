@@ -126,3 +126,57 @@ func TestRulesBeneathViews(t *testing.T) {
 		}
 	}
 }
+
+// TestAViewBesideItsTable: a map that names a view and what it reads, or two views of
+// one table, changes rows twice: none of the changes may be lost.
+func TestAViewBesideItsTable(t *testing.T) {
+	t.Parallel()
+	for name, beside := range map[string]string{
+		"the table goes, the view is masked": `
+      - name: notes
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: body, data_categories: [user.content]}
+      - name: inner_notes
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: remark, data_categories: [user.content]}`,
+		"two views, each masked in part": `
+      - name: outer_notes
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: body, data_categories: [user.content]}
+      - name: inner_notes
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: remark, data_categories: [user.content]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, o postgres.Options) {
+				pool := pgtest.Empty(t)
+				pgtest.Exec(t, pool, `
+					CREATE TABLE people (id int PRIMARY KEY, email text);
+					CREATE TABLE notes (id int PRIMARY KEY, person int REFERENCES people, body text, remark text);
+					CREATE VIEW inner_notes AS SELECT id, person, remark FROM notes;
+					CREATE VIEW all_notes AS SELECT * FROM notes; CREATE VIEW outer_notes AS SELECT id, person, body FROM all_notes;
+					CREATE INDEX ON people (lower(email)); CREATE INDEX ON notes (person);
+					INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example');
+					INSERT INTO notes VALUES (1, 1, 'mine', 'hers'), (2, 2, 'other', 'other');`)
+				m := mapOf(t, strings.TrimSuffix(viewMap, "\n")+beside)
+				s := sourceOf(t, pool, "shop", o)
+				walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+				if _, err := s.Erase(t.Context(), walk, source.Holds{}, noNote); err != nil {
+					t.Fatal(err)
+				}
+				if left := number(t, pool, "SELECT count(*) FROM notes WHERE body IS NOT NULL OR remark IS NOT NULL"); left != 1 {
+					t.Errorf("expected the other person's note alone to hold anything, got %d", left)
+				}
+			})
+		})
+	}
+}

@@ -24,6 +24,8 @@ type program struct {
 	of     map[string]*stop   // by collection's full name
 	at     map[uint32][]*stop // by table
 	read   time.Time          // when the catalogue was read
+	// twice: stops whose rows an erasure changes through another, too, see beside.
+	twice map[*stop]bool
 	// always says why this plan is never run as one statement; "" when it may be.
 	always string
 	// order are the stops that lose rows, children before parents; stops in
@@ -160,6 +162,7 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 	for _, st := range p.stops {
 		p.at[st.t.oid] = append(p.at[st.t.oid], st)
 	}
+	p.beside()
 	for _, st := range p.stops {
 		p.carry(st)
 		st.place = p.plan.Kind == datamap.Erasure && p.byPlace(st)
@@ -398,6 +401,46 @@ func (p *program) on(oid uint32) []*stop {
 	return at
 }
 
+// beside notes the stops through which an erasure changes rows that it changes
+// through another, too: the map names a view beside what it reads.
+func (p *program) beside() {
+	if p.plan.Kind != datamap.Erasure || !slices.ContainsFunc(p.stops, func(s *stop) bool { return s.t.kind == "v" }) {
+		return
+	}
+	many := map[uint32]int{}
+	for _, s := range p.stops {
+		for _, oid := range p.changes(s) {
+			many[oid]++
+		}
+	}
+	p.twice = map[*stop]bool{}
+	for _, s := range p.stops {
+		if slices.ContainsFunc(p.changes(s), func(oid uint32) bool { return many[oid] > 1 }) {
+			p.twice[s] = true
+		}
+	}
+}
+
+// changes are the tables in which an erasure changes the stop's rows, and those
+// that they are parts of, each once.
+func (p *program) changes(s *stop) (all []uint32) {
+	change := 0
+	if s.visit.Delete {
+		change = deletable
+	}
+	if len(s.visit.Targets) > 0 {
+		change |= updatable
+	}
+	if change == 0 {
+		return nil
+	}
+	for _, t := range s.t.through(change) {
+		all = append(append(all, t.oid), p.cat.parts[t.oid]...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // arrange settles the order of deletion, and whether one statement may do it.
 func (p *program) arrange() {
 	if p.plan.Cyclic {
@@ -410,6 +453,9 @@ func (p *program) arrange() {
 	}
 	if p.plan.Kind != datamap.Erasure {
 		return
+	}
+	if len(p.twice) > 0 {
+		p.always = "the map names a view beside what it reads"
 	}
 	if p.encrypted() {
 		p.always = "values to be encrypted are read first"

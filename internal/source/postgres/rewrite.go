@@ -201,7 +201,7 @@ func elementwise(expr string, ends []end, become func(e string) string, ownOnly 
 	} else if len(ends) > 0 {
 		value = "CASE WHEN " + ours + " THEN " + value + " ELSE a.e END"
 	}
-	return "CASE WHEN cardinality(" + expr + ") = 0 THEN " + expr + " ELSE (SELECT coalesce(array_agg(" + value + " ORDER BY a.n)" + filter + ", '{}') FROM unnest(" + expr + ") WITH ORDINALITY AS a(e, n)) END"
+	return "CASE WHEN cardinality(" + expr + ") > 0 THEN (SELECT coalesce(array_agg(" + value + " ORDER BY a.n)" + filter + ", '{}') FROM unnest(" + expr + ") WITH ORDINALITY AS a(e, n)) ELSE " + expr + " END"
 }
 
 func toConditions(list []string) []condition {

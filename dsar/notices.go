@@ -164,7 +164,8 @@ func (s *Service) sendNotice(ctx context.Context, l Letter, m Mailer) (messageID
 	n, together := pg.Gather(ctx, reader{l.To, l.Recipient, l.Controller.Key, l.Language}, l, func(ctx context.Context, all []Letter) []noticed {
 		one := s.inOne(all)
 		err := m.Send(ctx, one)
-		if mail := (*MailError)(nil); err != nil && !(errors.As(err, &mail) && mail.Final) {
+		var mail *MailError
+		if final := errors.As(err, &mail) && mail.Final; err != nil && !final {
 			err = notTaken{err}
 		}
 		return slices.Repeat([]noticed{{one.MessageID, err}}, len(all))

@@ -177,7 +177,7 @@ func secrets(m *Map) (list []Problem) {
 // opens tells whether a field is what opens an account. A key that only has the
 // category of its whole collection is a row's number.
 func (f *Field) opens() bool {
-	return slices.ContainsFunc(f.whole, func(of string) bool { return CategoryMatches("user.authorization", of) }) && !(f.PrimaryKey && f.asItsRow())
+	return slices.ContainsFunc(f.whole, func(of string) bool { return CategoryMatches("user.authorization", of) }) && (!f.PrimaryKey || !f.asItsRow())
 }
 
 // asItsRow tells whether a field has the categories of its collection, its own or
@@ -218,7 +218,7 @@ func namedByOthers(g *graph) (list []Problem) {
 		}
 		for _, r := range g.referrer[i] {
 			back := slices.ContainsFunc(g.ways[i], func(w way) bool { return w.backOver(r) })
-			said := ""
+			var said string
 			switch {
 			case r.From.Collection == c:
 				said = "the reference of " + r.From.FullName() + " leads from one row of " + c.FullName() +

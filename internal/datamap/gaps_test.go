@@ -242,19 +242,19 @@ dataset:
           - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
       - name: sessions
         fields:
-          - {name: token, data_categories: [user.authorization.credentials], %[1]sfides_meta: {primary_key: true}}
+          - {name: token, data_categories: [user.authorization.credentials], %[1]s fides_meta: {primary_key: true}}
           - {name: user_id, fides_meta: {references: [{dataset: shop, field: users.id, direction: from}]}}
       - name: hits
         fields:
           - {name: id, fides_meta: {primary_key: true}}
-          - {name: session_token, %[1]sfides_meta: {references: [{dataset: shop, field: sessions.token, direction: from}]}}
+          - {name: session_token, %[1]s fides_meta: {references: [{dataset: shop, field: sessions.token, direction: from}]}}
       - name: keys
         data_categories: [user.authorization]
         fields:
           - {name: id, fides_meta: {primary_key: true}}
-          - {name: user_id, %[1]sfides_meta: {references: [{dataset: shop, field: users.id, direction: from}]}}
+          - {name: user_id, %[1]s fides_meta: {references: [{dataset: shop, field: users.id, direction: from}]}}
 `
-	for redact, want := range map[string][]string{"": {"shop.sessions.token is", "shop.hits.session_token holds shop.sessions.token", "shop.keys.user_id is"}, "lethe: {redact: true}, ": nil} {
+	for redact, want := range map[string][]string{"": {"shop.sessions.token is", "shop.hits.session_token holds shop.sessions.token", "shop.keys.user_id is"}, "lethe: {redact: true},": nil} {
 		var told []string
 		for _, p := range Gaps(mustParse(t, fmt.Sprintf(shop, redact))) {
 			if strings.Contains(p.Message, "a password, token or the like") {

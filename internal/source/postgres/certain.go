@@ -149,6 +149,16 @@ func (p *program) byPlace(s *stop) bool {
 		}
 	}
 	return !slices.ContainsFunc(p.stops, func(parent *stop) bool {
-		return slices.ContainsFunc(parent.t.children, func(k fkey) bool { return k.child == s.t.oid && k.takes() })
+		return slices.ContainsFunc(parent.t.children, func(k fkey) bool {
+			return k.child == s.t.oid && (k.takes() || parent.renames(k))
+		})
+	})
+}
+
+// renames tells whether masking a row of the stop changes what a foreign key
+// names it by: rows that name it may follow (ON UPDATE CASCADE).
+func (s *stop) renames(k fkey) bool {
+	return slices.ContainsFunc(slices.Concat(s.masks(), s.keepMasks()), func(m mask) bool {
+		return slices.ContainsFunc(k.references, func(name string) bool { return name == m.column.name || s.t.columns[name].generated })
 	})
 }

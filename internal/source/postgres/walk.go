@@ -262,7 +262,11 @@ func (w *writer) isIn(s *stop, columns []string, rel, filter string) string {
 	if len(columns) > 1 {
 		left = "(" + left + ")"
 	}
-	return left + " IN (SELECT " + strings.Join(s.fs("r", s.key), ", ") + " FROM " + rel + " r" + where + ")"
+	in := left + " IN (SELECT " + strings.Join(s.fs("r", s.key), ", ") + " FROM " + rel + " r" + where + ")"
+	if !s.t.real() { // nobody knows of a view whether its rows have a key: one that is NULL must not make "not in" NULL
+		return "(" + in + ") IS TRUE"
+	}
+	return in
 }
 
 // A condition on a reached row. Its values are bound when it is written, not before.

@@ -2,7 +2,9 @@ package dsar
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -48,6 +50,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		if err != nil {
 			return finish{}, err
 		}
+		began := holds
 		p, err := s.dossierOf(ctx, s.db, r.ID)
 		if err != nil {
 			return finish{}, err
@@ -68,7 +71,8 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		ours := concerns(w, st.Source)
 		nobody = nobody && !ours
 		if !committed && ours {
-			if note, err = s.pass(ctx, src, st, w, holds, note); err != nil {
+			held := func(ctx context.Context) error { return s.heldAsBefore(ctx, r, began) }
+			if note, err = s.pass(ctx, src, st, w, holds, note, held); err != nil {
 				return finish{}, err
 			}
 		}
@@ -162,8 +166,9 @@ func (s *Service) settle(ctx context.Context, src Source, st stepRow) (note eras
 }
 
 // pass runs the erasure once. Its note is in the control database before the
-// source commits; without it, the source rolls back.
-func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Walk, holds Holds, note eraseNote) (eraseNote, error) {
+// source commits; without it, the source rolls back. held says before each later
+// part of an erasure in several transactions whether the holds are still the same.
+func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Walk, holds Holds, note eraseNote, held func(context.Context) error) (eraseNote, error) {
 	before := whole(note.Now) // of a transaction whose outcome nobody knows
 	started := note.Done
 	known := func(n source.Note) source.Note {
@@ -174,6 +179,11 @@ func (s *Service) pass(ctx context.Context, src Source, st stepRow, w source.Wal
 	}
 	var unnoted error
 	done, err := eraseIn(ctx, src, w, holds, func(ctx context.Context, n source.Note) error {
+		if n.Part > 0 {
+			if unnoted = held(ctx); unnoted != nil {
+				return unnoted
+			}
+		}
 		if n = theirs(w.Plan, n); n.Part == 0 {
 			n = known(n)
 			note.Done = started // what other shards did stands in Before, their parts as well
@@ -253,6 +263,19 @@ func (s *Service) holds(ctx context.Context, r requestRow) (Holds, error) {
 		return Holds{}, fmt.Errorf("holds of controller %s: %w", r.Controller, a.err)
 	}
 	return a.holds, nil
+}
+
+// errHoldsChanged: a hold was placed or lifted between two parts of an erasure.
+var errHoldsChanged = errors.New("the legal holds have changed since the erasure began")
+
+// heldAsBefore tells whether the holds are those with which an erasure began. One in
+// many transactions may take long, and what is held meanwhile must stay.
+func (s *Service) heldAsBefore(ctx context.Context, r requestRow, began Holds) error {
+	now, err := s.holds(ctx, r)
+	if err == nil && !reflect.DeepEqual(now, began) {
+		err = errHoldsChanged
+	}
+	return err
 }
 
 // undecided are the rows, matched by a seed, about which nobody has decided:

@@ -72,6 +72,9 @@ func explain(err error) failure {
 		// The process stops; another one goes on. Nobody needs to be told.
 		return failure{code: "stopped", passing: true}
 	}
+	if errors.Is(err, errHoldsChanged) {
+		return failure{"holds_changed", "A legal hold was placed or lifted while very many rows were being erased. What went before it is gone; the rest is looked at anew, and " + byItself + ".", true}
+	}
 	if errors.Is(err, errLongCopy) {
 		return failure{"long_copy", "The copy takes longer to write than one job may take; nothing is lost, and " + byItself + ". If this stays, raise `job_limit` (and `rescue_after`) under `work` in lethe.yaml.", true}
 	}

@@ -195,13 +195,15 @@ func (s *Service) finishKept(ctx context.Context, st stepRow, r requestRow) (fin
 			if err != nil {
 				return finish{}, err
 			}
+			began := holds
 			if holds, err = s.fedHolds(ctx, holds, st.Source); err != nil {
 				return finish{}, err
 			}
 			// Also after a transaction known to have committed: more rows may have
 			// come due since, and the last pass says what stays.
 			note.Done.Kept = nil
-			if note, err = s.pass(ctx, src, st, w, holds, note); err != nil {
+			held := func(ctx context.Context) error { return s.heldAsBefore(ctx, r, began) }
+			if note, err = s.pass(ctx, src, st, w, holds, note, held); err != nil {
 				return finish{}, err
 			}
 			if err := s.eraseFiles(ctx, st, src); err != nil {

@@ -2,6 +2,7 @@ package dsar
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -14,10 +15,11 @@ import (
 // whose process dies at the note of a part.
 type sliced struct {
 	Source
-	parts    int
-	diesAt   int  // the part, from 1; 0: never
-	unnoted  bool // it dies before the note, not after it
-	restarts bool // the first note of the second part is given twice, as when rows moved under it
+	parts     int
+	diesAt    int  // the part, from 1; 0: never
+	unnoted   bool // it dies before the note, not after it
+	meanwhile func()
+	restarts  bool // the first note of the second part is given twice, as when rows moved under it
 }
 
 func (m *sliced) Erase(ctx context.Context, w source.Walk, h Holds, note func(context.Context, source.Note) error) (source.Note, error) {
@@ -33,6 +35,9 @@ func (m *sliced) Erase(ctx context.Context, w source.Walk, h Holds, note func(co
 			}
 		}
 		if err := note(ctx, n); err != nil || !dying {
+			if m.meanwhile != nil {
+				m.meanwhile()
+			}
 			return err
 		}
 		return errKilled
@@ -88,5 +93,37 @@ func TestErasureInSlicesCountsOnce(t *testing.T) {
 			}
 			expectNowhere(t, b.dump(t), "pavla@example.org", "Pavla Ng", "ring twice")
 		})
+	}
+}
+
+// A hold that is placed between two parts of an erasure covers what is left.
+func TestAHoldPlacedBetweenSlices(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, shopSchema)
+	real, err := postgres.New("shop", pool, postgres.Options{StagedAbove: -1, SliceAbove: 3, SliceRows: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds := &heldRows{}
+	m := &sliced{Source: real, meanwhile: func() {
+		holds.rows = []source.RowKey{{Collection: "shop.orders", Key: "10"}, {Collection: "shop.orders", Key: "11"}}
+	}}
+	b := newWorkOver(t, shopMap, map[string]Source{"shop": m})
+	b.c.Holds = holds
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	if errs := b.work(t); len(errs) != 1 || !errors.Is(errs[0], errHoldsChanged) {
+		t.Fatalf("expected the erasure to stop where the holds changed, got %v", errs)
+	}
+	if err := b.run(t, b.job(t, id, "erase", "shop")); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	q := b.expectStatus(t, id, Fulfilled)
+	if f := findingIn(t, q.Findings, "shop.orders"); f.Held != 2 || f.Erased != 0 {
+		t.Errorf("expected both orders to be held, got %+v", f)
+	}
+	if got, want := left(t, pool), "people 1 2 3, orders 10 11 12 13, lines 102 103"; got != want {
+		t.Errorf("expected %s to be left, got %s", want, got)
 	}
 }

@@ -256,7 +256,7 @@ func identityTypes(m *datamap.Map) []string {
 	var types []string
 	for _, d := range m.Datasets {
 		for _, c := range d.Collections {
-			for _, f := range c.Fields {
+			for _, f := range c.AllFields() {
 				if f.Identity != "" && !slices.Contains(types, f.Identity) {
 					types = append(types, f.Identity)
 				}

@@ -177,3 +177,16 @@ func TestAHoldPlacedDuringASweepCounts(t *testing.T) {
 		t.Errorf("%d rows should be left, got %d", 600-firstBatch, n)
 	}
 }
+
+// A person can be held by an identity that stands inside a document.
+func TestAHoldByAnIdentityInsideADocument(t *testing.T) {
+	t.Parallel()
+	w := small(t, `rules:
+  - {name: vid, collection: shop.tracks, keep: P1D, starts_at: made_at, then: delete, schedule: "0 3 * * *"}`, func(c *Config) {
+		c.Map = parseMap(t, strings.Replace(smallMap, "{name: words, data_categories: [user.content.private]}",
+			"{name: words, fields: [{name: handle, data_categories: [user.unique_id], fides_meta: {identity: handle}}]}", 1), "shop")
+	})
+	if _, err := w.AddHold(t.Context(), "staff:1", Hold{Controller: "one", Type: "handle", Value: "dora", Reason: "a claim"}); err != nil {
+		t.Errorf("expected the hold to be placed, got %v", err)
+	}
+}

@@ -323,7 +323,7 @@ func (w *writer) notOfWalk(oid uint32, deletes bool) string {
 	sql := ""
 	for _, at := range w.p.on(oid) {
 		if !deletes || at.visit.Delete {
-			sql += " AND NOT (" + strings.Join(cols("d", at.key), ", ") + ", k.r) IN (SELECT " + strings.Join(at.fs("r", at.key), ", ") + ", r.r FROM " + reachedIn(at) + " r)"
+			sql += " AND ((" + strings.Join(cols("d", at.key), ", ") + ", k.r) IN (SELECT " + strings.Join(at.fs("r", at.key), ", ") + ", r.r FROM " + reachedIn(at) + " r)) IS NOT TRUE"
 		}
 	}
 	return sql

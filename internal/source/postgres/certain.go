@@ -16,26 +16,36 @@ import (
 // s) in field from are all reached as soon as the row of s is: its link is the
 // referrer turned round, and nothing narrows it. nil where that is not certain.
 func (p *program) leadsAll(s *stop, from, to *datamap.Field, v variant) *stop {
-	at := p.of[from.Collection.FullName()]
-	if at == nil || at.narrowed(v) || from.Parent != nil || to.Parent != nil || from.Array || to.Array {
+	at, l := p.leadsBack(s, from, to)
+	if at == nil || at.narrowed(v) || at.c.Owner != "" && at.c.Owner != l.To.Name {
 		return nil
+	}
+	return at
+}
+
+// leadsBack returns that stop, with its link, though something may narrow it: all
+// of these rows are reached that its conditions admit.
+func (p *program) leadsBack(s *stop, from, to *datamap.Field) (*stop, datamap.Link) {
+	at := p.of[from.Collection.FullName()]
+	if at == nil || from.Parent != nil || to.Parent != nil || from.Array || to.Array {
+		return nil, datamap.Link{}
 	}
 	a, b := p.columnOf(from), p.columnOf(to)
 	if a.class != b.class || a.typ != b.typ || a.place != nil || b.place != nil || a.class.textual() && declaredForm(from) != "" ||
 		(a.loose || b.loose) && a.collation != b.collation {
-		return nil
+		return nil, datamap.Link{}
 	}
 	covers := func(l datamap.Link) bool {
 		if p.strands(l)[0].loose {
 			return false // a value may be braked
 		}
-		return l.From.Collection == s.c && len(l.And) == 0 && l.From == to && l.To == from &&
-			(at.c.Owner == "" || at.c.Owner == l.To.Name)
+		return l.From.Collection == s.c && len(l.And) == 0 && l.From == to && l.To == from
 	}
-	if !slices.ContainsFunc(at.links, covers) {
-		return nil
+	i := slices.IndexFunc(at.links, covers)
+	if i < 0 {
+		return nil, datamap.Link{}
 	}
-	return at
+	return at, at.links[i]
 }
 
 // narrowed tells whether rows of the stop may be left out though a link leads
@@ -149,6 +159,16 @@ func (p *program) byPlace(s *stop) bool {
 		}
 	}
 	return !slices.ContainsFunc(p.stops, func(parent *stop) bool {
-		return slices.ContainsFunc(parent.t.children, func(k fkey) bool { return k.child == s.t.oid && k.takes() })
+		return slices.ContainsFunc(parent.t.children, func(k fkey) bool {
+			return k.child == s.t.oid && (k.takes() || parent.renames(k))
+		})
+	})
+}
+
+// renames tells whether masking a row of the stop changes what a foreign key
+// names it by: rows that name it may follow (ON UPDATE CASCADE).
+func (s *stop) renames(k fkey) bool {
+	return slices.ContainsFunc(slices.Concat(s.masks(), s.keepMasks()), func(m mask) bool {
+		return slices.ContainsFunc(k.references, func(name string) bool { return name == m.column.name || s.t.columns[name].generated })
 	})
 }

@@ -184,7 +184,7 @@ func (w *writer) marks(cte func(name, body string), v variant) {
 		if w.plain(s, v) {
 			continue
 		}
-		cte(sharedIn(s), "SELECT k.*, "+either(w.sharedBy(s, v, reachedIn))+" AS shared FROM "+reachedIn(s)+" k WHERE NOT (SELECT yes FROM big)")
+		cte(sharedIn(s), "SELECT k.*, coalesce("+either(w.sharedBy(s, v, reachedIn))+", false) AS shared FROM "+reachedIn(s)+" k WHERE NOT (SELECT yes FROM big)")
 	}
 	for _, s := range w.p.stops {
 		if w.plain(s, v) {
@@ -192,7 +192,7 @@ func (w *writer) marks(cte func(name, body string), v variant) {
 		}
 		held := "false"
 		if v.held {
-			held = w.isHeld(s, s.fs("k", s.ids()))
+			held = "coalesce(" + w.isHeld(s, s.fs("k", s.ids())) + ", false)" // of a view's row without a key nobody says so
 		}
 		mine := "NOT k.shared AND coalesce(" + either(w.ownedBy(s, v, mineIn)) + ", false)"
 		if w.certain[s.i].mine {

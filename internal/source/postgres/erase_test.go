@@ -346,3 +346,53 @@ dataset:
 		}
 	}
 }
+
+// TestRowsThatFollowAMaskedKey: a foreign key carries a masked value on to the rows
+// that name it (ON UPDATE CASCADE), so that they no longer stand where they were found.
+func TestRowsThatFollowAMaskedKey(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		for _, code := range []string{"code text", "given text, code text GENERATED ALWAYS AS (given || '-') STORED"} {
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `
+				CREATE TABLE customers (id int PRIMARY KEY, email text, `+code+`, UNIQUE (code));
+				CREATE INDEX ON customers (lower(email));
+				CREATE TABLE orders (id int PRIMARY KEY, code text REFERENCES customers (code) ON UPDATE CASCADE, note text);
+				CREATE INDEX ON orders (code);
+				INSERT INTO customers VALUES (1, 'a@x.example', 'A1'), (2, 'b@x.example', 'B2');
+				INSERT INTO orders SELECT n, (SELECT code FROM customers WHERE id = (n + 2) / 3), 'n' FROM generate_series(1, 6) n;`)
+			masked, more := "code", ""
+			if strings.HasPrefix(code, "given") {
+				masked, more = "given", "          - {name: code}\n"
+			}
+			m := mapOf(t, `
+dataset:
+  - fides_key: d
+    lethe: {source: d, basis: b}
+    collections:
+      - name: customers
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+`+more+`          - {name: `+masked+`, data_categories: [user.unique_id], fides_meta: {masking_strategy_override: {strategy: random_string_rewrite}}}
+      - name: orders
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: code, fides_meta: {references: [{dataset: d, field: customers.code, direction: from}]}}
+          - {name: note, data_categories: [user.content]}
+`)
+			s := sourceOf(t, pool, "d", o)
+			w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+			done, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+			if err != nil {
+				t.Fatal(err)
+			}
+			expect(t, by(done.Findings)["customers"], 1, 0, 0, 1)
+			expect(t, by(done.Findings)["orders"], 3, 0, 3, 0)
+			if n := number(t, pool, "SELECT count(*) FROM orders"); n != 3 {
+				t.Errorf("%s: expected the other customer's 3 orders to be left, got %d", masked, n)
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -479,6 +480,97 @@ func TestKeysOfArraysAndRows(t *testing.T) {
 		look(0)
 		if n := number(t, pool, "SELECT (SELECT count(*) FROM boxes) * 100 + (SELECT count(*) FROM paths) * 10 + (SELECT count(*) FROM spots)"); n != 111 {
 			t.Errorf("expected the other person's rows to stay, got %d", n)
+		}
+	})
+}
+
+// TestViewsWithRowsThatHaveNoKey: a reached row of a view whose key is NULL must not
+// hide that rows of others name the same row.
+func TestViewsWithRowsThatHaveNoKey(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TABLE addresses (id int PRIMARY KEY, street text);
+			CREATE TABLE members (id int, email text, address_id int);
+			CREATE INDEX ON members (lower(email));
+			CREATE INDEX ON members (address_id);
+			CREATE VIEW people AS SELECT * FROM members;
+			INSERT INTO addresses VALUES (1, 'x'), (2, 'y');
+			INSERT INTO members VALUES (NULL, 'a@x.example', 1), (2, 'b@x.example', 1), (NULL, 'c@x.example', 2), (4, 'd@x.example', 2);`)
+		m := mapOf(t, `
+dataset:
+  - fides_key: d
+    lethe: {source: d, basis: b}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email, masking_strategy_override: {strategy: preserve}}}
+          - {name: address_id, fides_meta: {references: [{dataset: d, field: addresses.id, direction: to}]}}
+      - name: addresses
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: street, data_categories: [user.contact.address.street]}
+`)
+		s := sourceOf(t, pool, "d", o)
+		w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+		done, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, by(done.Findings)["addresses"], 0, 1, 0, 0)
+		other := source.Walk{Plan: w.Plan, Seeds: seeds("email", "c@x.example")}
+		for i, e := range s.EraseBatch(t.Context(), []source.Walk{w, other}, source.Holds{}, func(context.Context, []int, []source.Note) error { return nil }) {
+			if e.Err != nil {
+				t.Fatal(e.Err)
+			}
+			if f := by(e.Note.Findings)["addresses"]; f.Shared != 1 || f.Erased != 0 {
+				t.Errorf("walk %d: expected the shared address to stay, got %+v", i, f)
+			}
+		}
+		if n := number(t, pool, "SELECT count(*) FROM addresses"); n != 2 {
+			t.Errorf("expected both addresses to stay, got %d", n)
+		}
+	})
+}
+
+// TestAHoldBesideRowsThatHaveNoKey: what cannot be erased, because it has no key, is told
+// also where other rows are held.
+func TestAHoldBesideRowsThatHaveNoKey(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TABLE members (id int, email text, name text);
+			CREATE VIEW people AS SELECT * FROM members;
+			INSERT INTO members VALUES (NULL, 'a@x.example', 'x'), (2, 'b@x.example', 'y');`)
+		m := mapOf(t, `
+dataset:
+  - fides_key: d
+    lethe: {source: d, basis: b}
+    collections:
+      - name: people
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: name, data_categories: [user.name]}
+`)
+		s := sourceOf(t, pool, "d", o)
+		h := source.Holds{Rows: []source.RowKey{{Collection: "d.people", Key: "2"}}}
+		w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+		done, err := s.Erase(t.Context(), w, h, noNote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left, err := s.Look(t.Context(), w, h, done.Keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := by(left.Findings)["people"].Rows; n != 1 {
+			t.Errorf("expected the second look to find the row that is left, got %d", n)
 		}
 	})
 }

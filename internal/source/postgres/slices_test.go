@@ -163,3 +163,59 @@ func TestALargeErasureEndsThoughATriggerUndoesIt(t *testing.T) {
 		})
 	}
 }
+
+// TestPartsOfAControllersRows: where rows are one controller's, or an owner's, a part
+// tells that a row is the person's alone though it has read few of those that name it.
+func TestPartsOfAControllersRows(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, firm int, email text);
+		CREATE TABLE orders (id int PRIMARY KEY, firm int, person int REFERENCES people, note text);
+		CREATE INDEX ON people (lower(email));
+		CREATE INDEX ON orders (person);
+		INSERT INTO people VALUES (1, 1, 'a@x.example'), (2, 1, 'b@x.example'), (3, 1, 'c@x.example');
+		INSERT INTO orders SELECT n, 1, 1 + n % 2, 'n' FROM generate_series(1, 60) n;
+		INSERT INTO orders SELECT 100 + n, 1, 3, 'n' FROM generate_series(1, 30) n;
+		INSERT INTO orders VALUES (200, 2, 3, 'another firm''s');`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: d
+    lethe: {source: d, basis: b}
+    collections:
+      - name: people
+        lethe: {controller: firm}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: orders
+        lethe: {controller: firm, owner: person}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: d, field: people.id, direction: from}]}}
+          - {name: note, data_categories: [user.content]}
+`)
+	s := sourceOf(t, pool, "d", postgres.Options{StagedAbove: -1, SliceAbove: 10, SliceRows: 7})
+	for address, want := range map[string][]int64{
+		"a@x.example": {7, 7, 7, 7, 2, 1}, // the last part takes the person
+		"c@x.example": {0},             // shared with another firm's order
+	} {
+		var parts []int64
+		w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Scope: "1", Seeds: seeds("email", address)}
+		done, err := s.Erase(t.Context(), w, source.Holds{}, func(_ context.Context, n source.Note) error {
+			parts = append(parts, erased(n.Findings))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(parts, want) {
+			t.Errorf("%s: expected parts of %v rows, got %v (%+v)", address, want, parts, done.Findings)
+		}
+	}
+	if n := number(t, pool, "SELECT (SELECT count(*) FROM people) * 100 + (SELECT count(*) FROM orders)"); n != 261 {
+		t.Errorf("expected 2 people and 61 orders to be left, got %d", n)
+	}
+}

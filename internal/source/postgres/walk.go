@@ -262,7 +262,11 @@ func (w *writer) isIn(s *stop, columns []string, rel, filter string) string {
 	if len(columns) > 1 {
 		left = "(" + left + ")"
 	}
-	return left + " IN (SELECT " + strings.Join(s.fs("r", s.key), ", ") + " FROM " + rel + " r" + where + ")"
+	in := left + " IN (SELECT " + strings.Join(s.fs("r", s.key), ", ") + " FROM " + rel + " r" + where + ")"
+	if !s.t.real() { // nobody knows of a view whether its rows have a key: one that is NULL must not make "not in" NULL
+		return "(" + in + ") IS TRUE"
+	}
+	return in
 }
 
 // A condition on a reached row. Its values are bound when it is written, not before.
@@ -304,9 +308,12 @@ func (w *writer) sharedBy(s *stop, v variant, rel relation) []condition {
 				leads = append(leads, t.leads(values[i]))
 				values[i] = convert(t.from, t.to, values[i])
 			}
-			sql := "SELECT 1 FROM " + holder.ident() + " d WHERE " + w.equals(holder, ties, "d", values)
+			sql := "SELECT 1 FROM " + holder.ident() + " t WHERE " + w.equals(holder, ties, "t", values)
 			for _, at := range w.p.on(holder.oid) {
-				sql += " AND NOT " + w.isIn(at, cols("d", at.key), rel(at), "")
+				sql += " AND NOT " + w.isIn(at, cols("t", at.key), rel(at), "")
+			}
+			if at, by := w.p.leadsBack(s, l.From, l.To); w.slicing && len(l.And) == 0 && at != nil { // a part need not have read what it will reach
+				sql += " AND (true" + w.scope(at) + w.owned(at, by, "t", col) + w.unlisted(at, v) + ") IS NOT TRUE"
 			}
 			condition := strings.Join(leads, " AND ") + " AND EXISTS (" + fencedFor(ties, sql+apart(holder, ties)) + ")"
 			if more == "" {

@@ -137,7 +137,7 @@ func explainSource(name string, err error) failure {
 	case code == "3D000":
 		return failure{"source_database", at + "has no database of the name in lethe.yaml. Correct it" + then, false}
 	case code == "42501":
-		return failure{"source_rights", at + "does not give Lethe the rights it needs on " + table + ". Grant them (`lethe grants` prints them), or let its row-level security allow the change (`lethe check`)" + then, false}
+		return failure{"source_rights", at + "does not give Lethe the rights it needs on " + table + ". Grant them (`lethe grants` prints all but what triggers write by its rights), or let its row-level security allow the change (`lethe check` says more)" + then, false}
 	case code == "42P01", code == "3F000":
 		return failure{"source_table", at + "lacks " + table + " that the data map names. Correct the map or the database (`lethe check` shows where)" + then, false}
 	case code == "42703":

@@ -36,7 +36,7 @@ func TestOneSourceFails(t *testing.T) {
 		t.Errorf("expected the other source to be done, it is %s", st.Status)
 	}
 	st := b.step(t, id, "erase", "web")
-	if st.Status != "failed" || !strings.Contains(st.Message, "Grant them") {
+	if st.Status != "failed" || !strings.Contains(st.Message, "Grant them") || !strings.Contains(st.Message, "trigger") {
 		t.Errorf("expected a sentence that says what to do, got %s: %q", st.Status, st.Message)
 	}
 	b.expectStatus(t, id, Running)

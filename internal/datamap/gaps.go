@@ -21,7 +21,7 @@ func Gaps(m *Map) []Problem {
 		}
 	}
 	g := newGraph(m)
-	return slices.Concat(list, nothingToExport(m), untargeted(m), copies(g), several(g), secrets(m), namedByOthers(g), bothEnds(g))
+	return slices.Concat(list, nothingToExport(m), untargeted(m), unmasked(m), copies(g), several(g), secrets(m), namedByOthers(g), bothEnds(g))
 }
 
 // unsaid lists what the collections of a dataset do not say and letters need;
@@ -148,6 +148,20 @@ func copies(g *graph) (list []Problem) {
 				what = "repeats an identity"
 			}
 			list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " " + what + ", and an erasure leaves it as it is, because " + why})
+		}
+	}
+	return list
+}
+
+// unmasked lists maskings that are never carried out: what has no category, no
+// policy targets.
+func unmasked(m *Map) (list []Problem) {
+	for _, c := range m.collections() {
+		for _, f := range c.AllFields() {
+			if f.Masking == nil || f.Masking.Strategy == strategyPreserve || c.Skip || f.ReadOnly || len(f.whole) > 0 {
+				continue
+			}
+			list = append(list, Problem{Pos: f.Pos, Warning: true, Message: f.FullName() + " has a masking and no category, which policies go by: it is not carried out; give it data_categories, such as user.unique_id"})
 		}
 	}
 	return list

@@ -187,6 +187,39 @@ dataset:
 	}
 }
 
+// TestMaskingsWithoutACategory: a masking of a field that has no category is never
+// carried out, since no policy targets it.
+func TestMaskingsWithoutACategory(t *testing.T) {
+	t.Parallel()
+	m := mustParse(t, `
+dataset:
+  - fides_key: shop
+    collections:
+      - name: users
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: nick, fides_meta: {masking_strategy_override: {strategy: null_rewrite}}}
+          - {name: code, fides_meta: {masking_strategy_override: {strategy: preserve}}}
+          - {name: lang, data_categories: [system.operations], fides_meta: {masking_strategy_override: {strategy: null_rewrite}}}
+      - name: tickets
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: creator
+            fides_meta: {references: [{dataset: shop, field: users.id, direction: from}], masking_strategy_override: {strategy: null_rewrite}}
+          - {name: subject, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: null_rewrite}}}
+`)
+	var told []string
+	for _, p := range Gaps(m) {
+		if strings.Contains(p.Message, "is not carried out") {
+			told = append(told, p.Message)
+		}
+	}
+	if len(told) != 2 || !strings.HasPrefix(told[0], "shop.users.nick has a masking and no category") || !strings.HasPrefix(told[1], "shop.tickets.creator ") {
+		t.Errorf("expected the two maskings that do nothing, got %q", told)
+	}
+}
+
 // TestOwnRowsNamedByOthers: a colleague's row that names a person's own makes that
 // one a shared row, which an erasure leaves; check says so where nothing leads back.
 func TestOwnRowsNamedByOthers(t *testing.T) {

@@ -36,7 +36,7 @@ func meanings() []meaning {
 		m("user.contact.email", text, "email, e mail, mail, emailaddress, mailadresse, mail adresse, email address, e mailova adresa, courriel, adresse mail, normalized email, to address"),
 		m("user.contact.fax_number", num, "fax, telefax, faxnummer"),
 		m("user.contact.phone_number", num, `phone, telephone, mobile, msisdn, phone number, phonenumber, mobile number, cellphone, telefon, telefonnummer, handy,
-			handynummer, mobil, telefonni cislo, mobilni, portable, numero de telephone, tel, rufnummer`),
+			handynummer, mobil, telefonni cislo, mobilni, portable, homephone, workphone, mobilephone, numero de telephone, tel, rufnummer`),
 		m("user.financial.bank_account", num, "iban, bank account, account number, kontonummer, bankverbindung, cislo uctu, rib, bic, swift, sort code, routing number"),
 		m("user.financial.credit_card", num, "card number, credit card, cc number, pan, last digits, last four, last 4, last4, kreditkarte, cislo karty, carte bancaire, card holder, cardholder, cc last, first digits"),
 		m("user.government_id.national_identification_number", num, `ssn, social security, national id, national identification, rodne cislo, steuernummer, steuer id, tax id, sozialversicherungsnummer,
@@ -94,7 +94,10 @@ type judgement struct {
 func judge(c *Column, about bool) (judgement, bool) {
 	named, ok := byName(c, about)
 	content, told := byContents(c, about)
+	mails, held := holdsMails(c)
 	switch {
+	case held && !ok:
+		return mails, true
 	case told && (!ok || !under(named.category, content.category) && content.sure):
 		return content, true
 	case told && ok && content.category == named.category:
@@ -104,9 +107,22 @@ func judge(c *Column, about bool) (judgement, bool) {
 		if c.Contents.most(c.Contents.URL, 0.9) && strings.HasPrefix(named.category, "user.name") {
 			return judgement{}, false
 		}
+		if held && under(named.category, mails.category) {
+			named.why, named.sure = named.why+", and "+mails.why, true
+		}
 		return named, true
 	}
 	return judgement{}, false
+}
+
+// holdsMails judges a column of texts in which addresses stand: headers of mails,
+// calendars, quoted threads. Whatever it is called, it is about persons.
+func holdsMails(c *Column) (judgement, bool) {
+	n := c.Contents
+	if c.Class != Text || c.holdsDocuments() || n.HoldsMail <= n.Mail || !n.most(n.HoldsMail, 0.3) {
+		return judgement{}, false
+	}
+	return judgement{"user.content.private", fmt.Sprintf("mail addresses stand in %d of %d sampled values", n.HoldsMail, n.Seen), true}, true
 }
 
 // opens judges a column that holds the secrets of a table of secrets without being

@@ -30,14 +30,14 @@ type Contents struct {
 	Birthday  int // dates 5 to 110 years back, given as a date alone
 	Name      int // two or three capitalised words
 	Prose     int // texts of eight words or more
-	HoldsMail int // longer texts or documents in which an address stands
+	HoldsMail int // texts or documents in which an address stands beside something else
 	// Counted beside the others:
 	Object int // JSON objects, which may be cut off
 	List   int // JSON arrays
 }
 
 var (
-	mailForm  = regexp.MustCompile(`^[^\s@<>"',;]+@[^\s@<>"',;]+\.[^\s@<>"',;.]{2,}$`)
+	mailForm  = regexp.MustCompile(`^[^\s@<>"',;:]+@[^\s@<>"',;:/]+\.[^\s@<>"',;:/.]{2,}$`) // neither mailto:… nor the …/phone of a chat's address
 	mailIn    = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`)
 	uuidForm  = regexp.MustCompile(`(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$`)
 	ibanForm  = regexp.MustCompile(`^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$`)

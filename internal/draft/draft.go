@@ -288,6 +288,7 @@ func (d *drafting) walk() {
 // keep finds the tables whose rows are masked rather than deleted.
 func (d *drafting) keep() {
 	deleted := func(t *Table) bool { c := d.known.collection(t); return c != nil && c.Delete }
+	var shared []*Table
 	for _, t := range d.order {
 		if c := d.known.collection(t); c != nil {
 			if !c.Delete {
@@ -295,12 +296,10 @@ func (d *drafting) keep() {
 			}
 			continue
 		}
-		subjects := map[*Table]bool{}
 		n := 0
 		for _, l := range d.links[t] {
 			if l.owner && l.from && !d.restated(l) {
 				n++
-				subjects[l.parent] = true
 			}
 		}
 		switch {
@@ -309,8 +308,10 @@ func (d *drafting) keep() {
 			d.kept[t] = "laws on books and taxes may want such rows kept, see lethe: {keep: …}"
 		case n > 1:
 			d.kept[t] = "several persons may have a share in one row"
+			shared = append(shared, t)
 		}
 	}
+	d.keepBeneath(shared)
 	for _, c := range d.db.Tables {
 		for _, l := range d.links[c] {
 			if p := l.parent; p != c && d.reached[p] && !deleted(p) && d.kept[p] == "" && !l.to && (!d.reached[c] || !l.from) {
@@ -328,6 +329,27 @@ func (d *drafting) keep() {
 				if p := l.parent; p != c && d.reached[p] && !deleted(p) && d.kept[p] == "" {
 					d.kept[p], changed = "rows of "+c.Name+" are kept and point here", true
 				}
+			}
+		}
+	}
+}
+
+// keepBeneath masks what hangs on rows in which several persons may have a share:
+// the files of a ticket are as much the other's. What names its own person goes
+// with that one alone.
+func (d *drafting) keepBeneath(shared []*Table) {
+	for len(shared) > 0 {
+		p := shared[0]
+		shared = shared[1:]
+		for _, c := range d.order {
+			hangs, own := false, false
+			for _, l := range d.links[c] {
+				hangs = hangs || l.parent == p && l.from
+				own = own || l.owner && l.from
+			}
+			if hangs && !own && d.kept[c] == "" && d.known.collection(c) == nil {
+				d.kept[c] = "they hang on rows of " + p.Name + ", in which several persons may have a share"
+				shared = append(shared, c)
 			}
 		}
 	}

@@ -1,8 +1,11 @@
 package draft
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 // What stands in a comment where only a person knows; it says what to write.
@@ -10,6 +13,7 @@ const (
 	mayBeIdentity = "may be an identity: where it is the address of whom the row is about, write fides_meta: {identity: email}"
 	mayNameFile   = "may name a file: where it does, write lethe: {object: NAME}, of the source that holds the files, so that the file is given and erased with the row"
 	typed         = "typed by the person, it seems"
+	notBare       = "%d of %d sampled values hold more than one bare address, by which no request finds them"
 )
 
 // hint says of a column what a draft does not decide.
@@ -21,6 +25,9 @@ func (d *drafting) hint(t *Table, f *Field) {
 		f.Why = append(f.Why, mayBeIdentity)
 	case namesFile(name):
 		f.Why = append(f.Why, mayNameFile)
+	}
+	if n := f.Column.Contents; f.Identity == datamap.Email && n.HoldsMail > 0 {
+		f.Why = append(f.Why, fmt.Sprintf(notBare, n.HoldsMail, n.Seen))
 	}
 	if (d.about[t] || hasAny(name, "shipping", "billing", "delivery")) && !hasAny(name, deskWords()...) {
 		f.provide()

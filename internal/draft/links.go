@@ -308,7 +308,7 @@ func (l *link) crosses(k *link) bool {
 }
 
 // actor tells whether a link names whom the row is not about. With a subject
-// beside it, a creator or sender may be staff; alone, they are the subject.
+// beside it, a creator, sender or whoever logged it may be staff; alone, they are the subject.
 func (d *drafting) actor(l *link, beside bool) bool {
 	if len(l.columns) != 1 {
 		return false
@@ -317,7 +317,7 @@ func (d *drafting) actor(l *link, beside bool) bool {
 	if hasAny(w, actorWords()...) && !slices.Contains(d.called[l.parent], strings.Join(w[:max(1, len(w)-1)], "")) {
 		return true
 	}
-	return beside && hasAny(w, "creator", "created", "canceler")
+	return beside && hasAny(w, "creator", "created", "canceler", "logged")
 }
 
 // sameOne tells whether two rows that hold addresses of their own may be one

@@ -155,6 +155,8 @@ func (d *Draft) said(c *Collection) []string {
 	}
 	said = append(said, rows(c.Table.Rows))
 	switch {
+	case c.Delete && c.Owner != "" && slices.ContainsFunc(c.Fields, func(f *Field) bool { return f.Identity != "" }):
+		said = append(said, "An erasure deletes the rows: the person's, and those that hold their address, whoever "+c.Owner+" names (an address book's: take identity away where they are their owner's alone)")
 	case c.Delete:
 		said = append(said, "An erasure deletes the rows: only the person's")
 	case c.Reached:

@@ -3,6 +3,7 @@ package draft_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/draft"
@@ -134,6 +135,100 @@ func TestDraftOfKeysSaidTwice(t *testing.T) {
 	}
 	if want := "# An erasure deletes the rows: only the person's.\n      - name: members\n"; !strings.Contains(string(data), want) {
 		t.Errorf("expected the draft to say %q\n%s", want, data)
+	}
+}
+
+// A ticket that two persons share is masked, and so is what hangs on it: what the one
+// wrote goes with the one alone, and a watch or a file of the ticket with neither.
+func TestDraftOfWhatHangsOnSharedRows(t *testing.T) {
+	t.Parallel()
+	users, tickets := table("users", "id integer", "email text"), table("tickets", "id integer", "requester_id integer", "contact_id integer", "subject text")
+	files, pieces := table("files", "id integer", "ticket_id integer", "note text"), table("pieces", "id integer", "file_id integer", "note text")
+	replies, settings := table("replies", "id integer", "ticket_id integer", "author_id integer", "body text"), table("user_settings", "id integer", "user_id integer", "value text")
+	calls := table("calls", "id integer", "user_no integer", "logged_user integer", "note text")
+	marks := table("marks", "id integer", "changed_by integer", "value text")
+	link := func(of *draft.Table, column, to string) {
+		of.Links = append(of.Links, draft.ForeignKey{Columns: []string{column}, Schema: "public", Table: to, References: []string{"id"}})
+	}
+	link(tickets, "requester_id", "users")
+	link(tickets, "contact_id", "users")
+	link(files, "ticket_id", "tickets")
+	link(pieces, "file_id", "files")
+	link(replies, "ticket_id", "tickets")
+	link(replies, "author_id", "users")
+	link(settings, "user_id", "users")
+	link(calls, "user_no", "users")
+	link(calls, "logged_user", "users")
+	link(marks, "changed_by", "users")
+	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{users, tickets, files, pieces, replies, settings, calls, marks}}, draft.Options{Source: "desk"}).Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"# An erasure masks the rows: several persons may have a share in one row.\n      - name: tickets\n",
+		"# An erasure masks the rows: they hang on rows of tickets, in which several persons may have a share.\n      - name: files\n",
+		"# An erasure masks the rows: they hang on rows of files, in which several persons may have a share.\n      - name: pieces\n",
+		"# An erasure deletes the rows: only the person's.\n      - name: replies\n", "lethe: {owner: author_id}",
+		"# An erasure deletes the rows: only the person's.\n      - name: user_settings\n",
+		"# An erasure deletes the rows: only the person's.\n      - name: calls\n",
+		"# No identity leads here.\n      - name: marks\n", // who changed a row last is not whom it is about
+	} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("expected the draft to say %q\n%s", want, data)
+		}
+	}
+}
+
+// In an address book stand others than its owner: a request of theirs finds the row
+// by their address, and the comment does not say that it is one person's.
+func TestDraftOfAddressBooks(t *testing.T) {
+	t.Parallel()
+	users, book := table("users", "id integer", "email text"), table("collected_addresses", "id integer", "user_id integer", "email text")
+	book.Links = []draft.ForeignKey{{Columns: []string{"user_id"}, Schema: "public", Table: "users", References: []string{"id"}}}
+	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{users, book}}, draft.Options{Source: "mail"}).Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "# An erasure deletes the rows: the person's, and those that hold their address, whoever user_id names (an address book's: take identity away where they are their owner's alone).\n      - name: collected_addresses\n"
+	if !strings.Contains(string(data), want) {
+		t.Errorf("expected the draft to say %q\n%s", want, data)
+	}
+}
+
+// Text in which addresses stand is personal, whatever its column is called, and a
+// table of such texts is told where nothing leads to it. An address with something
+// before or behind it is no identity, since no request would find it.
+func TestDraftOfTextThatHoldsAddresses(t *testing.T) {
+	t.Parallel()
+	today := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	look := func(values ...string) draft.Contents { return draft.Look(values, today) }
+	users, events, mails := table("users", "id integer", "email text", "homephone text"), table("events", "id integer", "user_id integer", "ical text", "attendee text", "colour text"),
+		table("mails", "id integer", "headers text", "content text")
+	users.Columns[1].Contents = look("a@x.example", "b@x.example, c@x.example", "d@x.example")
+	events.Links = []draft.ForeignKey{{Columns: []string{"user_id"}, Schema: "public", Table: "users", References: []string{"id"}}}
+	events.Columns[2].Contents = look("BEGIN:VEVENT\nORGANIZER:mailto:a@x.example", "BEGIN:VEVENT\nATTENDEE:mailto:b@x.example", "BEGIN:VEVENT")
+	events.Columns[3].Contents = look("mailto:a@x.example", "mailto:b@x.example", "c@chat.example/phone")
+	events.Columns[4].Contents = look("red", "green", "blue")
+	mails.Columns[1].Contents = look("From: a@x.example", "From: b@x.example", "Subject: none")
+	d := draft.Make(&draft.Database{Tables: []*draft.Table{users, events, mails}}, draft.Options{Source: "desk"})
+	data, err := d.Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"- name: ical  # mail addresses stand in 2 of 3 sampled values\n            data_categories: [user.content.private]\n",
+		"- name: attendee  # mail addresses stand in 3 of 3 sampled values\n            data_categories: [user.content.private]\n",
+		"- name: colour\n            data_categories: [system.operations]\n",
+		"1 of 3 sampled values hold more than one bare address, by which no request finds them",
+		"- name: homephone  # by its name",
+		"# Looks personal, and nothing leads here: give it an identity or a reference, and take skip_processing away.\n      - name: mails\n",
+	} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("expected the draft to say %q\n%s", want, data)
+		}
+	}
+	if len(d.Unreached) != 1 || d.Unreached[0] != "public.mails" {
+		t.Errorf("expected the mails to be told, got %q", d.Unreached)
 	}
 }
 

@@ -134,7 +134,7 @@ func houseWords() []string {
 // actorWords are roles of staff: whom the row names is not whom it is about.
 func actorWords() []string {
 	return strings.Fields(`assignee assigned approver approved canceler canceller canceled cancelled reviewer reviewed moderator moderated
-		editor edited deleted updated locked closed resolved granted grantor invited inviter agent agree handler verified verifier
+		editor edited changed deleted updated locked closed resolved granted grantor invited inviter agent agree handler verified verifier
 		accepted rejected rejecter suspended silenced staff admin manager modified processed refunded published
 		acting impersonator last reply replied bearbeiter genehmigt schvalil upravil modifie valide`)
 }

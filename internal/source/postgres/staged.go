@@ -410,13 +410,11 @@ func (g *stage) leave(ctx context.Context, tx pgx.Tx, r *run, s *stop) (more boo
 }
 
 // change masks and deletes: masks first, so that a table that the map names
-// twice keeps no row that is to go; then children before parents.
+// twice keeps no row that is to go; then children before parents; then the masks
+// that may move keys.
 func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) error {
-	// What leads to a row may be masked, too: later stops go first.
-	for _, s := range slices.Backward(g.p.stops) {
-		if err := g.mask(ctx, tx, r, res, s); err != nil {
-			return err
-		}
+	if err := g.maskAll(ctx, tx, r, res, false); err != nil {
+		return err
 	}
 	for _, group := range g.p.order {
 		if !slices.ContainsFunc(group, func(s *stop) bool { return r.rows[s.i] > 0 }) {
@@ -432,15 +430,42 @@ func (g *stage) change(ctx context.Context, tx pgx.Tx, r *run, res *result) erro
 			return err
 		}
 	}
+	return g.maskAll(ctx, tx, r, res, true)
+}
+
+// maskAll masks the rows of all stops, those before or those after the deletions.
+func (g *stage) maskAll(ctx context.Context, tx pgx.Tx, r *run, res *result, late bool) error {
+	// What leads to a row may be masked, too: later stops go first.
+	for _, s := range slices.Backward(g.p.stops) {
+		if r.rows[s.i] == 0 || g.late(s) != late {
+			continue
+		}
+		if err := g.mask(ctx, tx, r, res, s); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// late tells whether a stop is masked after the deletions, because its mask may
+// move keys by which the rows that go were found: by a trigger, or by ON UPDATE
+// CASCADE. Not where it lets go of a row that goes or asks such rows whose elements
+// are whose, nor where the map names its table twice.
+func (g *stage) late(s *stop) bool {
+	masks := s.masks()
+	masked := func(column string) bool {
+		return slices.ContainsFunc(masks, func(m mask) bool { return m.column.name == column })
+	}
+	moves := len(s.t.triggers) > 0 || slices.ContainsFunc(s.t.children, func(k fkey) bool { return k.follows && slices.ContainsFunc(k.references, masked) })
+	return moves && !slices.ContainsFunc(masks, func(m mask) bool { return m.column.class == classJSON || m.column.class == classArray }) &&
+		!slices.ContainsFunc(g.p.stops, func(o *stop) bool {
+			return o != s && o.t == s.t || slices.ContainsFunc(o.t.children, func(k fkey) bool { return k.child == s.t.oid && slices.ContainsFunc(k.columns, masked) })
+		})
 }
 
 // mask masks the rows of one stop: those that stay, and what may be masked of
 // those that a law keeps.
 func (g *stage) mask(ctx context.Context, tx pgx.Tx, r *run, res *result, s *stop) error {
-	if r.rows[s.i] == 0 {
-		return nil
-	}
 	one := func(name string, write func(*writer) string) error {
 		return g.collect(ctx, tx, r, res, []*stop{s}, masked, name, func(w *writer) []string {
 			return []string{write(w) + g.returning(s)}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -149,11 +148,12 @@ type noticed struct {
 	err       error
 }
 
-// notTaken is a mail of several notices that the server would not take for now:
-// they go again together, with their carrier's job.
-type notTaken struct{ error }
+// sameMail is why a notice is not on the record as sent: for want of the server's
+// yes, or of ours. The server may have the mail, so it goes again as it was, with
+// the carrier's job; notices that parted would be others, with numbers of their own.
+type sameMail struct{ error }
 
-func (e notTaken) Unwrap() error { return e.error }
+func (e sameMail) Unwrap() error { return e.error }
 
 // sendNotice sends a notice in one mail with those that its company has for the
 // same reader from the same controller: who is given everybody's data would be
@@ -164,9 +164,6 @@ func (s *Service) sendNotice(ctx context.Context, l Letter, m Mailer) (messageID
 	n, together := pg.Gather(ctx, reader{l.To, l.Recipient, l.Controller.Key, l.Language}, l, func(ctx context.Context, all []Letter) []noticed {
 		one := s.inOne(all)
 		err := m.Send(ctx, one)
-		if mail := (*MailError)(nil); err != nil && !(errors.As(err, &mail) && mail.Final) {
-			err = notTaken{err}
-		}
 		return slices.Repeat([]noticed{{one.MessageID, err}}, len(all))
 	})
 	if !together {

@@ -394,16 +394,15 @@ func TestNoticesRefused(t *testing.T) {
 // and no other company's.
 func TestNoticesMessageID(t *testing.T) {
 	t.Parallel()
-	b := newWork(t)
 	notice := func(id int64) Letter {
 		return Letter{ID: id, RequestID: id, MessageID: fmt.Sprintf("<%d.notice@shop.example>", id), Notices: []Notice{{RequestID: id}}}
 	}
-	one, again := b.inOne([]Letter{notice(1), notice(2)}), b.inOne([]Letter{notice(2), notice(1)})
-	more := b.inOne([]Letter{notice(1), notice(2), notice(3)})
+	one, again := inOne([]Letter{notice(1), notice(2)}), inOne([]Letter{notice(2), notice(1)})
+	more := inOne([]Letter{notice(1), notice(2), notice(3)})
 	if one.MessageID != again.MessageID || one.MessageID == more.MessageID || !strings.HasSuffix(one.MessageID, "@shop.example>") {
 		t.Errorf("expected one number for the same notices and another for others, got %s, %s, %s", one.MessageID, again.MessageID, more.MessageID)
 	}
-	if got := b.inOne([]Letter{notice(7)}).MessageID; got != "<7.notice@shop.example>" {
+	if got := inOne([]Letter{notice(7)}).MessageID; got != "<7.notice@shop.example>" {
 		t.Errorf("expected a notice alone to keep its own, got %s", got)
 	}
 }

@@ -3,6 +3,7 @@ package dsar
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"iter"
@@ -162,7 +163,7 @@ func (e sameMail) Unwrap() error { return e.error }
 func (s *Service) sendNotice(ctx context.Context, l Letter, m Mailer) (messageID string, err error) {
 	type reader struct{ to, name, controller, language string }
 	n, together := pg.Gather(ctx, reader{l.To, l.Recipient, l.Controller.Key, l.Language}, l, func(ctx context.Context, all []Letter) []noticed {
-		one := s.inOne(all)
+		one := inOne(all)
 		err := m.Send(ctx, one)
 		return slices.Repeat([]noticed{{one.MessageID, err}}, len(all))
 	})
@@ -174,19 +175,20 @@ func (s *Service) sendNotice(ctx context.Context, l Letter, m Mailer) (messageID
 
 // inOne is the letter that holds several notices to one reader. Its Message-ID
 // stands for just these: made again with the same it is the same letter, and with
-// others one that no mail program may take for a copy.
-func (s *Service) inOne(all []Letter) Letter {
+// others one that no mail program may take for a copy. Theirs are keyed already,
+// and stay what they are when the keys are changed.
+func inOne(all []Letter) Letter {
 	if len(all) == 1 {
 		return all[0]
 	}
 	all = slices.SortedFunc(slices.Values(all), func(a, b Letter) int { return cmp.Compare(a.RequestID, b.RequestID) })
-	one, ids := all[0], []string{"message-id"}
+	one, sum := all[0], sha256.New()
 	one.Notices = nil
 	for _, l := range all {
 		one.Notices = append(one.Notices, l.Notices...)
-		ids = append(ids, l.MessageID)
+		sum.Write([]byte(l.MessageID))
 	}
 	_, host, _ := strings.Cut(one.MessageID, "@")
-	one.MessageID = fmt.Sprintf("<notices.%d.%s@%s", len(all), hex.EncodeToString(s.c.Keys.MAC(ids...).Sum[:16]), host)
+	one.MessageID = fmt.Sprintf("<notices.%d.%s@%s", len(all), hex.EncodeToString(sum.Sum(nil)[:16]), host)
 	return one
 }

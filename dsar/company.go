@@ -79,7 +79,13 @@ func (s *Service) SendLetter(ctx context.Context, id int64, run int, m Mailer) e
 		return err
 	}
 	m = inTurn{m, make(chan struct{}, lettersAtOnce)}
-	return workInCompany(ctx, s, own, found, append([]letterRow{l}, others...), func(ctx context.Context, l letterRow) error { return s.sendLetter(ctx, l, m) })
+	return workInCompany(ctx, s, own, found, append([]letterRow{l}, others...), func(ctx context.Context, l letterRow) error {
+		err := s.sendLetter(ctx, l, m)
+		if err != nil && l.Kind == "notice" && !errors.As(err, new(*Permanent)) {
+			return sameMail{err}
+		}
+		return err
+	})
 }
 
 // workInCompany carries out a job's own work, which comes first and may not have
@@ -118,14 +124,15 @@ func (g group) most() int {
 // what is alike and waits for its first attempt, with all that this would carry:
 // else its job, which comes later, had a small company of its own.
 var companions = map[string]string{
-	"step": companionsOf("steps", "t.stage = @stage AND t.source = @source AND t.finished_at IS NULL", "'waiting', 'running'", "running",
+	"step": companionsOf("steps", "t.stage = @stage AND t.source = @source AND t.finished_at IS NULL", "'waiting', 'running'", "o.status = 'running'",
 		"status = 'running', started_at = @now, finished_at = NULL, attempts = attempts + 1", stepColumns),
-	"letter": companionsOf("letters", "t.kind = @stage AND t.recipient = @source", "'waiting'", "waiting",
+	// At a later attempt none is added: the mail that an earlier one may have sent has to be made again (sameMail).
+	"letter": companionsOf("letters", "t.kind = @stage AND t.recipient = @source", "'waiting'", "o.status = 'waiting' AND o.attempts = 1",
 		"attempts = attempts + 1", letterColumns),
 }
 
 // companionsOf writes the statement: what is alike, in which states it is still
-// to be done, in which one the job's own is, and what claims it.
+// to be done, when the job's own may take others along, and what claims it.
 func companionsOf(table, alike, open, own, claim, columns string) string {
 	return strings.NewReplacer("TABLE", table, "ALIKE", alike, "OPEN", open, "OWN", own, "CLAIM", claim, "COLUMNS", columns).Replace(`
 		WITH carried AS (
@@ -133,7 +140,7 @@ func companionsOf(table, alike, open, own, claim, columns string) string {
 		free AS (
 			SELECT t.id, t.run FROM TABLE t
 			WHERE ALIKE AND t.status = 'waiting' AND t.carrier IS NULL AND t.attempts = 0 AND t.id <> @id
-			  AND EXISTS (SELECT FROM TABLE o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND coalesce(o.status, '') = 'OWN')
+			  AND EXISTS (SELECT FROM TABLE o WHERE o.id = @id AND o.run = @run AND o.carrier IS NULL AND OWN)
 			ORDER BY t.id LIMIT @most - (SELECT count(*) FROM carried) FOR UPDATE OF t SKIP LOCKED),
 		led AS (
 			SELECT f.id, ARRAY(SELECT o.id FROM TABLE o WHERE o.carrier = f.id AND o.carrier_run = f.run AND coalesce(o.status, '') = 'waiting') AS others FROM free f),
@@ -195,9 +202,10 @@ func company[row any](ctx context.Context, s *Service, w Work, stage, source str
 // parted gives those of a company that still wait jobs of their own, and
 // returns what the carrier's job has to be told. A step that panicked in company
 // is tried alone, too, before it is given up: it may have been another's fault.
+// Notices that are to go in the same mail again stay with the carrier's job.
 func (s *Service) parted(ctx context.Context, by Work, others []int64, errs []error) error {
-	if errors.As(errs[0], new(notTaken)) { // the job runs again, for all of them
-		return errs[0]
+	if i := slices.IndexFunc(errs, func(err error) bool { return errors.As(err, new(sameMail)) }); i >= 0 {
+		return errs[i] // the job runs again, for all that wait
 	}
 	shared := by.Kind == "step" && len(others) > 0 && errors.Is(errs[0], pg.ErrPanic)
 	if len(others) > 0 && (shared || slices.ContainsFunc(errs[1:], func(err error) bool { return err != nil })) {

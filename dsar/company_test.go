@@ -259,6 +259,107 @@ func TestNoticesTogether(t *testing.T) {
 	b.mail.one(t, "notice")
 }
 
+// What the server took without our knowing goes again as the same mail, whatever
+// has come to wait meanwhile, and whoever else is written to beside.
+func TestNoticesAgain(t *testing.T) {
+	t.Parallel()
+	unheard := func(context.Context, *workBundle) error { return &MailError{Doing: "sending"} }
+	for name, trouble := range map[string]struct {
+		fails    func(context.Context, *workBundle) error // once the mail is accepted
+		language string                                   // of every other request
+	}{
+		"unheard":     {fails: unheard},
+		"two readers": {fails: unheard, language: "cs"},
+		"not noted": {fails: func(ctx context.Context, b *workBundle) error {
+			_, err := b.pool.Exec(ctx, `ALTER TABLE notices ADD CHECK (told_at IS NULL)`)
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, _ := crowdOf(t, 10)
+			ids := b.reviewed(t, 10)
+			if trouble.language != "" {
+				pgtest.Exec(t, b.pool, `UPDATE requests SET language = 'cs' WHERE id % 2 = 0`)
+			}
+			var mu sync.Mutex
+			failed, mails := false, map[int64][]string{}
+			b.mail.refuse = func(l Letter) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if l.Kind != "notice" {
+					return nil
+				}
+				for _, n := range l.Notices {
+					if !slices.Contains(mails[n.RequestID], l.MessageID) {
+						mails[n.RequestID] = append(mails[n.RequestID], l.MessageID)
+					}
+				}
+				if failed || trouble.language != "" && l.Language != trouble.language {
+					return nil
+				}
+				failed = true
+				return trouble.fails(t.Context(), b)
+			}
+			if err := errors.Join(b.ApproveMany(t.Context(), dpo, ids[:6])...); err != nil {
+				t.Fatal(err)
+			}
+			first := b.workBut(t, "letter")
+			for _, w := range first {
+				_ = b.run(t, w) // that of the notices fails
+			}
+			pgtest.Exec(t, b.pool, `ALTER TABLE notices DROP CONSTRAINT IF EXISTS notices_told_at_check`)
+			if err := errors.Join(b.ApproveMany(t.Context(), dpo, ids[6:])...); err != nil {
+				t.Fatal(err)
+			}
+			more := b.workBut(t, "letter")
+			for _, w := range append(first, more...) {
+				if err := b.run(t, w); err != nil {
+					t.Error(err)
+				}
+			}
+			b.worked(t)
+			for _, id := range ids {
+				if l := b.letterState(t, id, "notice"); l.Status != "sent" || len(mails[id]) != 1 {
+					t.Errorf("expected request %d to be told of under one Message-ID, got %s under %q", id, l.Status, mails[id])
+				}
+			}
+		})
+	}
+}
+
+// workBut plays the workers, and returns the jobs of a kind that are queued meanwhile.
+func (b *workBundle) workBut(t *testing.T, kind string) (left []Work) {
+	t.Helper()
+	for {
+		jobs := b.queued(t)
+		if len(jobs) == 0 {
+			return left
+		}
+		for _, w := range jobs {
+			if w.Kind == kind {
+				left = append(left, w)
+			} else if err := b.run(t, w); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// queued takes all jobs out of the queue.
+func (b *workBundle) queued(t *testing.T) []Work {
+	t.Helper()
+	rows, err := b.pool.Query(t.Context(), `WITH gone AS (DELETE FROM test_queue RETURNING *) SELECT kind, id, run FROM gone ORDER BY n`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (w Work, err error) { return w, row.Scan(&w.Kind, &w.ID, &w.Run) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jobs
+}
+
 // A refusal for good is each notice's own, for the DPO to see.
 func TestNoticesRefused(t *testing.T) {
 	t.Parallel()
@@ -293,16 +394,15 @@ func TestNoticesRefused(t *testing.T) {
 // and no other company's.
 func TestNoticesMessageID(t *testing.T) {
 	t.Parallel()
-	b := newWork(t)
 	notice := func(id int64) Letter {
 		return Letter{ID: id, RequestID: id, MessageID: fmt.Sprintf("<%d.notice@shop.example>", id), Notices: []Notice{{RequestID: id}}}
 	}
-	one, again := b.inOne([]Letter{notice(1), notice(2)}), b.inOne([]Letter{notice(2), notice(1)})
-	more := b.inOne([]Letter{notice(1), notice(2), notice(3)})
+	one, again := inOne([]Letter{notice(1), notice(2)}), inOne([]Letter{notice(2), notice(1)})
+	more := inOne([]Letter{notice(1), notice(2), notice(3)})
 	if one.MessageID != again.MessageID || one.MessageID == more.MessageID || !strings.HasSuffix(one.MessageID, "@shop.example>") {
 		t.Errorf("expected one number for the same notices and another for others, got %s, %s, %s", one.MessageID, again.MessageID, more.MessageID)
 	}
-	if got := b.inOne([]Letter{notice(7)}).MessageID; got != "<7.notice@shop.example>" {
+	if got := inOne([]Letter{notice(7)}).MessageID; got != "<7.notice@shop.example>" {
 		t.Errorf("expected a notice alone to keep its own, got %s", got)
 	}
 }

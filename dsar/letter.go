@@ -226,16 +226,13 @@ func (s *Service) notSent(ctx context.Context, l letterRow, c sentContent, cause
 		err := pg.AtLast(ctx, s.db, noteLimit, func(ctx context.Context, tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx, `UPDATE letters SET smtp_code = nullif($3, 0), trouble = $4 WHERE id = $1 AND run = $2 AND status = 'waiting'`,
 				l.ID, l.Run, mail.Code, mail.Doing)
-			if err != nil || tag.RowsAffected() == 0 || l.Carrier == nil || errors.As(cause, new(notTaken)) {
+			if err != nil || tag.RowsAffected() == 0 || l.Carrier == nil || l.Kind == "notice" {
 				return err
 			}
 			return s.ownJob(ctx, tx, Work{Kind: "letter", ID: l.ID, Run: l.Run})
 		})
 		if err != nil {
 			return fmt.Errorf("note the failure of letter %d: %w", l.ID, pg.Clean(err))
-		}
-		if off := (notTaken{}); errors.As(cause, &off) {
-			return fmt.Errorf("letter %d: %w", l.ID, notTaken{mail})
 		}
 		return fmt.Errorf("letter %d: %w", l.ID, mail)
 	}

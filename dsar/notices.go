@@ -3,8 +3,8 @@ package dsar
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -149,11 +149,12 @@ type noticed struct {
 	err       error
 }
 
-// notTaken is a mail of several notices that the server would not take for now:
-// they go again together, with their carrier's job.
-type notTaken struct{ error }
+// sameMail is why a notice is not on the record as sent: for want of the server's
+// yes, or of ours. The server may have the mail, so it goes again as it was, with
+// the carrier's job; notices that parted would be others, with numbers of their own.
+type sameMail struct{ error }
 
-func (e notTaken) Unwrap() error { return e.error }
+func (e sameMail) Unwrap() error { return e.error }
 
 // sendNotice sends a notice in one mail with those that its company has for the
 // same reader from the same controller: who is given everybody's data would be
@@ -162,12 +163,8 @@ func (e notTaken) Unwrap() error { return e.error }
 func (s *Service) sendNotice(ctx context.Context, l Letter, m Mailer) (messageID string, err error) {
 	type reader struct{ to, name, controller, language string }
 	n, together := pg.Gather(ctx, reader{l.To, l.Recipient, l.Controller.Key, l.Language}, l, func(ctx context.Context, all []Letter) []noticed {
-		one := s.inOne(all)
+		one := inOne(all)
 		err := m.Send(ctx, one)
-		var mail *MailError
-		if final := errors.As(err, &mail) && mail.Final; err != nil && !final {
-			err = notTaken{err}
-		}
 		return slices.Repeat([]noticed{{one.MessageID, err}}, len(all))
 	})
 	if !together {
@@ -178,19 +175,20 @@ func (s *Service) sendNotice(ctx context.Context, l Letter, m Mailer) (messageID
 
 // inOne is the letter that holds several notices to one reader. Its Message-ID
 // stands for just these: made again with the same it is the same letter, and with
-// others one that no mail program may take for a copy.
-func (s *Service) inOne(all []Letter) Letter {
+// others one that no mail program may take for a copy. Theirs are keyed already,
+// and stay what they are when the keys are changed.
+func inOne(all []Letter) Letter {
 	if len(all) == 1 {
 		return all[0]
 	}
 	all = slices.SortedFunc(slices.Values(all), func(a, b Letter) int { return cmp.Compare(a.RequestID, b.RequestID) })
-	one, ids := all[0], []string{"message-id"}
+	one, sum := all[0], sha256.New()
 	one.Notices = nil
 	for _, l := range all {
 		one.Notices = append(one.Notices, l.Notices...)
-		ids = append(ids, l.MessageID)
+		sum.Write([]byte(l.MessageID))
 	}
 	_, host, _ := strings.Cut(one.MessageID, "@")
-	one.MessageID = fmt.Sprintf("<notices.%d.%s@%s", len(all), hex.EncodeToString(s.c.Keys.MAC(ids...).Sum[:16]), host)
+	one.MessageID = fmt.Sprintf("<notices.%d.%s@%s", len(all), hex.EncodeToString(sum.Sum(nil)[:16]), host)
 	return one
 }

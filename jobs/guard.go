@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
@@ -87,6 +89,8 @@ func keep(err error) error {
 		return errors.New(database.Error())
 	case errors.As(err, &told):
 		return errors.New(told.Told())
+	case errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, pgx.ErrTxClosed):
+		return errors.New("the connection to a database broke, or its transaction had ended")
 	}
 	if code := pg.Code(err); code != "" {
 		return errors.New("SQLSTATE " + code)

@@ -205,6 +205,7 @@ func TestFailuresHoldNoPersonalData(t *testing.T) {
 		"mail":      {func() error { return &dsar.MailError{Code: 451, Doing: "sending"} }, false, "the mail server answered 451 while sending"},
 		"time":      {func() error { return fmt.Errorf("%s: %w", secret, context.DeadlineExceeded) }, false, "took longer than its limit"},
 		"a store":   {func() error { return fmt.Errorf("%s: %w", secret, full{}) }, false, "no space left"},
+		"broken":    {func() error { return fmt.Errorf("%s: %w", secret, pg.Clean(pgx.ErrTxClosed)) }, false, "the connection to a database broke"},
 		"SQLSTATEs": {func() error { return fmt.Errorf("%s: %w", secret, &pg.Error{Code: "40001"}) }, false, "40001"},
 	} {
 		t.Run(name, func(t *testing.T) {

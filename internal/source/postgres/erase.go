@@ -24,7 +24,7 @@ const restarts = 5
 //
 // After an error at or after the commit nobody knows here whether it happened:
 // ask Outcome with the XID noted. Rows that move underneath (SQLSTATE 40001,
-// 40P01, and 23503 for rows that came meanwhile) restart it; note may so be
+// 40P01, and 23503 for rows that came meanwhile) and tables that went restart it; note may so be
 // called more than once, the last one counts. A lock that could not be had in
 // time (55P03) does not: it was waited for already, and may be held for long.
 func (s *Source) Erase(ctx context.Context, w source.Walk, h source.Holds, note func(context.Context, source.Note) error) (done source.Note, err error) {
@@ -71,7 +71,7 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, h
 			return err
 		}
 		c.sliceAbove, c.slice = of.sliceAbove, of.slice
-		return c.do(ctx, conn, how, toErase, func(tx pg.DB, res *result) error {
+		err = c.do(ctx, conn, how, toErase, func(tx pg.DB, res *result) error {
 			// Constraints that wait for the commit are checked now: the note
 			// says what will stand, and a commit has then little left to fail of.
 			if c.p.defers() {
@@ -88,6 +88,10 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, h
 			}
 			return note(ctx, done)
 		})
+		if outdated(err) {
+			s.forget()
+		}
+		return err
 	})
 	return done, err
 }
@@ -104,13 +108,21 @@ func (p *program) defers() bool {
 	return false
 }
 
-// restarting tells whether rows moved under the transaction: it was rolled back whole.
+// restarting tells whether rows or tables moved under the transaction: it was rolled back whole.
 func restarting(err error) bool {
 	switch pg.Code(err) {
 	case "40001", "40P01", "55P03", "23503":
 		return true
 	}
-	return false
+	return outdated(err)
+}
+
+// outdated tells whether a table or column has gone that was there when the
+// catalogue was read: one that the map knows nothing of, too, if it has a foreign
+// key to what is erased.
+func outdated(err error) bool {
+	code := pg.Code(err)
+	return code == "42P01" || code == "42703"
 }
 
 // locked tells whether a lock could not be had in time.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -92,6 +93,37 @@ func TestBeyondTheMap(t *testing.T) {
 		}
 		if n := number(t, pool, "SELECT (SELECT count(*) FROM orders) * 10 + (SELECT count(*) FROM invoices)"); n != 33 {
 			t.Errorf("expected nothing changed, got %d", n)
+		}
+	})
+}
+
+// A table outside the map that goes while a walk still rests on it is no reason to
+// stop, alone or among many.
+func TestUnmappedTableGoes(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION")+`
+			CREATE TABLE likes (id int PRIMARY KEY, customer bigint REFERENCES "Kunden" ON DELETE CASCADE);
+			INSERT INTO likes VALUES (1, 1);`)
+		o.Now = func() time.Time { return time.Unix(0, 0) }
+		alone, many := sourceOf(t, pool, "shop", o), sourceOf(t, pool, "shop", o)
+		w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "o'neil@x.example")}
+		nobody := source.Walk{Plan: w.Plan, Seeds: seeds("email", "nobody@x.example")}
+		other := source.Walk{Plan: w.Plan, Seeds: seeds("email", "nobody.else@x.example")}
+		var beyond *postgres.Beyond
+		for _, s := range []*postgres.Source{alone, many} {
+			if _, err := s.Erase(t.Context(), w, source.Holds{}, noNote); !errors.As(err, &beyond) {
+				t.Fatalf("expected the erasure refused for a row of likes, got %v", err)
+			}
+		}
+		pgtest.Exec(t, pool, "DROP TABLE likes")
+		for i, d := range many.EraseMany(t.Context(), []source.Walk{nobody, other}, source.Holds{}, func(context.Context, []int, []source.Note) error { return nil }) {
+			if d != nil && d.Err != nil {
+				t.Errorf("expected erasure %d of many to go by the tables as they are now, got %v", i, d.Err)
+			}
+		}
+		if done, err := alone.Erase(t.Context(), w, source.Holds{}, noNote); err != nil || len(done.Findings) == 0 {
+			t.Errorf("expected the erasure to go by the tables as they are now, got %v", err)
 		}
 	})
 }

@@ -123,6 +123,13 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 	return p, nil
 }
 
+// forget has the catalogue read again for whatever comes next.
+func (s *Source) forget() {
+	s.mu.Lock()
+	clear(s.programs)
+	s.mu.Unlock()
+}
+
 // holds tells whether a collection lies in this source. A plan names the
 // collections of all sources.
 func (s *Source) holds(c *datamap.Collection) bool {

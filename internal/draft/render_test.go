@@ -206,7 +206,7 @@ func TestDraftOfTextThatHoldsAddresses(t *testing.T) {
 		table("mails", "id integer", "headers text", "content text")
 	users.Columns[1].Contents = look("a@x.example", "b@x.example, c@x.example", "d@x.example")
 	events.Links = []draft.ForeignKey{{Columns: []string{"user_id"}, Schema: "public", Table: "users", References: []string{"id"}}}
-	events.Columns[2].Contents = look("BEGIN:VEVENT\nORGANIZER:mailto:a@x.example", "BEGIN:VEVENT\nATTENDEE:mailto:b@x.example", "BEGIN:VEVENT")
+	events.Columns[2].Contents = look("BEGIN:VEVENT\nOWNER:mailto:a@x.example", "BEGIN:VEVENT\nATTENDEE:mailto:b@x.example", "BEGIN:VEVENT")
 	events.Columns[3].Contents = look("mailto:a@x.example", "mailto:b@x.example", "c@chat.example/phone")
 	events.Columns[4].Contents = look("red", "green", "blue")
 	mails.Columns[1].Contents = look("From: a@x.example", "From: b@x.example", "Subject: none")

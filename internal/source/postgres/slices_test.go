@@ -200,7 +200,7 @@ dataset:
 	s := sourceOf(t, pool, "d", postgres.Options{StagedAbove: -1, SliceAbove: 10, SliceRows: 7})
 	for address, want := range map[string][]int64{
 		"a@x.example": {7, 7, 7, 7, 2, 1}, // the last part takes the person
-		"c@x.example": {0},             // shared with another firm's order
+		"c@x.example": {0},                // shared with another firm's order
 	} {
 		var parts []int64
 		w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Scope: "1", Seeds: seeds("email", address)}

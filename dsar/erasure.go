@@ -51,15 +51,8 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 			return finish{}, err
 		}
 		began := holds
-		p, err := s.dossierOf(ctx, s.db, r.ID)
+		p, w, err := s.approvedWalk(ctx, r, st.Source)
 		if err != nil {
-			return finish{}, err
-		}
-		w, err := s.tickedWalk(r, p, st.Source, false)
-		if err != nil {
-			return finish{}, err
-		}
-		if err := s.asApproved(ctx, r, w.Plan, st.Source); err != nil {
 			return finish{}, err
 		}
 		if len(w.Roots) > 0 {
@@ -104,19 +97,24 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		passes, st.Source, strings.Join(left, ", "))}
 }
 
+// approvedWalk is the walk of an erasure in one source from the rows ticked, as
+// long as its plan is the one approved.
+func (s *Service) approvedWalk(ctx context.Context, r requestRow, src string) (p dossier, w source.Walk, err error) {
+	if p, err = s.dossierOf(ctx, s.db, r.ID); err != nil {
+		return p, w, err
+	}
+	if w, err = s.tickedWalk(r, p, src, false); err != nil {
+		return p, w, err
+	}
+	return p, w, s.asApproved(ctx, r, w.Plan, src)
+}
+
 // eraseNoMore ends the erasure in a source that has left lethe.yaml, where nothing
 // of the plan approved was there, or the DPO had the rest go on without it (goOn).
 // What was found there counts as left.
 func (s *Service) eraseNoMore(ctx context.Context, st stepRow, r requestRow, gone error) (finish, error) {
-	p, err := s.dossierOf(ctx, s.db, r.ID)
+	_, w, err := s.approvedWalk(ctx, r, st.Source)
 	if err != nil {
-		return finish{}, err
-	}
-	w, err := s.tickedWalk(r, p, st.Source, false)
-	if err != nil {
-		return finish{}, err
-	}
-	if err := s.asApproved(ctx, r, w.Plan, st.Source); err != nil {
 		return finish{}, err
 	}
 	if r.Plan[st.Source] != nothing {

@@ -23,7 +23,8 @@ demo: postgres build ## a shop, its data, the whole service and a mailbox; ONCE=
 
 .PHONY: test
 test: postgres cc ## every test, with the race detector; needs nothing started by hand
-	CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
+	CGO_ENABLED=1 $(GO) build -race ./... # first, so that compiling takes no test's time
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
 	CGO_ENABLED=1 $(GO) test -C internal/integration -race -timeout 5m ./...
 
 .PHONY: lint

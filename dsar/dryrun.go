@@ -93,7 +93,7 @@ func (s *Service) then(r requestRow, plan *datamap.Plan, would []source.Finding)
 		}
 		for _, field := range v.Collection.AllFields() {
 			if field.Object != "" && takesFrom(v, field) {
-				sentences = append(sentences, fmt.Sprintf("Files in %s that these rows of %s name go with them, save those that other people's rows name, too.", field.Object, v.Collection.FullName()))
+				sentences = append(sentences, fmt.Sprintf("Files in the store %s that these rows of %s name go with them, save those that other people's rows name, too.", field.Object, v.Collection.FullName()))
 			}
 		}
 	}

@@ -88,7 +88,7 @@ func TestDryRunSaysWhatFollows(t *testing.T) {
 		email string
 		want  []string
 	}{
-		{d.workBundle, "pavla@example.org", []string{"Files in attic that these rows of shop.papers name go with them, save those that other people's rows name, too.", told}},
+		{d.workBundle, "pavla@example.org", []string{"Files in the store attic that these rows of shop.papers name go with them, save those that other people's rows name, too.", told}},
 		{d.workBundle, "nobody@example.org", nil},
 		{b, "karel@example.org", []string{"HR desk is asked to erase by hand what lies in paper.", told}},
 	} {

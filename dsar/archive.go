@@ -43,10 +43,8 @@ var errLongCopy = errors.New("the copy takes longer than one job may take")
 // from consistent snapshots and streamed, encrypted, into storage.
 func (s *Service) seal(ctx context.Context, st stepRow, r requestRow) (finish, error) {
 	var note archiveNote
-	if st.NoteCipher != nil {
-		if err := s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note); err != nil {
-			return finish{}, err
-		}
+	if err := s.openNote(st, &note); err != nil {
+		return finish{}, err
 	}
 	for _, object := range note.Objects {
 		var err error

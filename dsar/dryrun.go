@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -86,15 +85,9 @@ func (s *Service) dryRun(ctx context.Context, a Actor, id int64, rows []string) 
 
 // then says what would follow these changes.
 func (s *Service) then(r requestRow, plan *datamap.Plan, would []source.Finding) (sentences []string) {
-	for _, v := range plan.Visits {
-		i := slices.IndexFunc(would, func(f source.Finding) bool { return f.Collection == v.Collection.FullName() })
-		if i < 0 || would[i].Erased+would[i].Masked == 0 {
-			continue
-		}
-		for _, field := range v.Collection.AllFields() {
-			if field.Object != "" && takesFrom(v, field) {
-				sentences = append(sentences, fmt.Sprintf("Files in the store %s that these rows of %s name go with them, save those that other people's rows name, too.", field.Object, v.Collection.FullName()))
-			}
+	for _, field := range taken(plan, would) {
+		if field.Object != "" {
+			sentences = append(sentences, fmt.Sprintf("Files in the store %s that these rows of %s name go with them, save those that other people's rows name, too.", field.Object, field.Collection.FullName()))
 		}
 	}
 	for _, name := range s.desksOf(r.Controller) {
@@ -103,8 +96,10 @@ func (s *Service) then(r requestRow, plan *datamap.Plan, would []source.Finding)
 	if len(s.texts) > 0 {
 		sentences = append(sentences, fmt.Sprintf("Other people's text is searched for this person (%s); what is found waits for your word.", plural(int64(len(s.texts)), "column", "columns")))
 	}
-	for _, to := range s.toTell(plan, would) {
-		sentences = append(sentences, to.Name+" is told of the erasure (Art. 19).")
+	if changed(would) > 0 {
+		for _, key := range s.toTell(plan, would) {
+			sentences = append(sentences, s.c.Notify[key].Name+" is told of the erasure (Art. 19).")
+		}
 	}
 	return sentences
 }

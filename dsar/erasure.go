@@ -120,26 +120,26 @@ func (s *Service) eraseNoMore(ctx context.Context, st stepRow, r requestRow, gon
 	if r.Plan[st.Source] != nothing {
 		return finish{}, gone // an earlier build noted no plan
 	}
-	note, err := s.noteOf(st)
-	if err != nil {
+	var note eraseNote
+	if err := s.openNote(st, &note); err != nil {
 		return finish{}, err
 	}
 	return s.erased(st, w.Plan, note.Done, false, false, nil), nil
 }
 
-// noteOf opens what an erasure noted so far.
-func (s *Service) noteOf(st stepRow) (note eraseNote, err error) {
-	if st.NoteCipher != nil {
-		err = s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note)
+// openNote opens what a step noted so far, if anything.
+func (s *Service) openNote(st stepRow, note any) error {
+	if st.NoteCipher == nil {
+		return nil
 	}
-	return note, err
+	return s.openJSON(place(stepOf, st.ID), st.NoteCipher, note)
 }
 
 // settle asks the source what became of the transaction noted earlier. unknown
 // is too long ago to be remembered: erasing again does no harm, and if it finds
 // nothing to erase, the noted counts were true.
 func (s *Service) settle(ctx context.Context, src Source, st stepRow) (note eraseNote, committed bool, err error) {
-	if note, err = s.noteOf(st); err != nil || st.NoteXID == nil {
+	if err := s.openNote(st, &note); err != nil || st.NoteXID == nil {
 		return note, false, err
 	}
 	var outcome source.Outcome

@@ -226,10 +226,8 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 		return finish{}, err
 	}
 	var note mentionNote
-	if st.NoteCipher != nil {
-		if err := s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note); err != nil {
-			return finish{}, err
-		}
+	if err := s.openNote(st, &note); err != nil {
+		return finish{}, err
 	}
 	waiting, err := s.undecidedIn(ctx, s.db, r.ID, st.Source)
 	if err != nil {
@@ -305,10 +303,8 @@ func (s *Service) searchNoMore(ctx context.Context, st stepRow, r requestRow, go
 		return finish{}, gone
 	}
 	var note mentionNote
-	if st.NoteCipher != nil {
-		if err := s.openJSON(place(stepOf, st.ID), st.NoteCipher, &note); err != nil {
-			return finish{}, err
-		}
+	if err := s.openNote(st, &note); err != nil {
+		return finish{}, err
 	}
 	note.Over = true
 	note.Skipped = append(note.Skipped, fmt.Sprintf("The source %s has left lethe.yaml: other people's text there was not searched to its end.", st.Source))

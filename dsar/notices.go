@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -22,7 +21,7 @@ import (
 // erased and who can be told (Art. 19): each learns the identities by which
 // they can find the person, and nothing else. told: there was somebody.
 func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p dossier, findings []source.Finding) (told bool, err error) {
-	if len(s.c.Notify) == 0 {
+	if changed(findings) == 0 || len(s.c.Notify) == 0 {
 		return false, nil
 	}
 	w, err := s.walk(r, s.seeds(p.ids, true))
@@ -30,7 +29,8 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p
 		return false, err
 	}
 	about := s.namedTo(p)
-	for key, to := range s.toTell(w.Plan, findings) {
+	for _, key := range s.toTell(w.Plan, findings) {
+		to := s.c.Notify[key]
 		// Every erasure names the same few recipients: a row written each time
 		// would make all erasures take turns, each until its commit.
 		err = pg.Put(ctx, tx, `
@@ -63,20 +63,14 @@ func (s *Service) gets(name string, categories []string) bool {
 	return true
 }
 
-// toTell are those who were given data of the categories changed and can be told
-// of it, by key, in its order.
-func (s *Service) toTell(plan *datamap.Plan, findings []source.Finding) iter.Seq2[string, Notify] {
-	return func(yield func(string, Notify) bool) {
-		if changed(findings) == 0 {
-			return
-		}
-		touched := touchedCategories(plan, findings)
-		for _, key := range slices.Sorted(maps.Keys(s.c.Notify)) {
-			if to := s.c.Notify[key]; to.Address != "" && s.gets(to.Name, touched) && !yield(key, to) {
-				return
-			}
-		}
-	}
+// toTell are the keys of those who were given data of the categories changed, and
+// can be told of it. The findings are of an erasure that changed something.
+func (s *Service) toTell(plan *datamap.Plan, findings []source.Finding) []string {
+	touched := touchedCategories(plan, findings)
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(s.c.Notify)), func(key string) bool {
+		to := s.c.Notify[key]
+		return to.Address == "" || !s.gets(to.Name, touched)
+	})
 }
 
 // namedTo are the identities by which a recipient can find the person. The key
@@ -117,30 +111,31 @@ func overlap(a, b []string) bool {
 }
 
 // touchedCategories are those of the fields that an erasure changed.
-func touchedCategories(plan *datamap.Plan, findings []source.Finding) []string {
+func touchedCategories(plan *datamap.Plan, findings []source.Finding) (categories []string) {
+	for _, field := range taken(plan, findings) {
+		categories = append(categories, field.Categories...)
+	}
+	slices.Sort(categories)
+	return slices.Compact(categories)
+}
+
+// taken are the fields whose values an erasure took or masked.
+func taken(plan *datamap.Plan, findings []source.Finding) (fields []*datamap.Field) {
 	did := map[string]bool{}
 	for _, f := range findings {
 		did[f.Collection] = f.Erased+f.Masked > 0
 	}
-	seen := map[string]bool{}
 	for _, v := range plan.Visits {
 		if !did[v.Collection.FullName()] {
 			continue
 		}
 		for _, field := range v.Collection.AllFields() {
-			if takesFrom(v, field) {
-				for _, c := range field.Categories {
-					seen[c] = true
-				}
+			if v.Delete || slices.ContainsFunc(v.Targets, func(t datamap.Target) bool { return t.Field == field }) {
+				fields = append(fields, field)
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(seen))
-}
-
-// takesFrom tells whether an erasure that changes a collection's rows takes a field's value.
-func takesFrom(v *datamap.Visit, field *datamap.Field) bool {
-	return v.Delete || slices.ContainsFunc(v.Targets, func(t datamap.Target) bool { return t.Field == field })
+	return fields
 }
 
 // noticed is how a notice fared.

@@ -150,7 +150,7 @@ func (s *stop) nobody(k fkey, alias string) string {
 // same transaction: an index need not be asked for it again. Not where the row
 // may move under the erasure's own hands, nor where a place says too little.
 func (p *program) byPlace(s *stop) bool {
-	if s.t.kind != "r" || s.t.heirs || len(p.on(s.t.oid)) > 1 || p.twice[s] {
+	if s.t.kind != "r" || s.t.heirs || len(p.on(s.t.oid)) > 1 || s.twice {
 		return false
 	}
 	for _, other := range p.stops {

@@ -24,8 +24,6 @@ type program struct {
 	of     map[string]*stop   // by collection's full name
 	at     map[uint32][]*stop // by table
 	read   time.Time          // when the catalogue was read
-	// twice: stops whose rows an erasure changes through another, too, see beside.
-	twice map[*stop]bool
 	// always says why this plan is never run as one statement; "" when it may be.
 	always string
 	// order are the stops that lose rows, children before parents; stops in
@@ -55,6 +53,7 @@ type stop struct {
 	carried   []string // columns that a reached row carries along: keys, links, owner
 	nameless  bool     // nothing names its rows but where they stand, see findKey
 	place     bool     // it carries its place (ctid), too, by which it is changed
+	twice     bool     // an erasure changes its rows through another stop, too, see beside
 }
 
 // f is the name under which a reached row carries a column.
@@ -420,11 +419,8 @@ func (p *program) beside() {
 			many[oid]++
 		}
 	}
-	p.twice = map[*stop]bool{}
 	for _, s := range p.stops {
-		if slices.ContainsFunc(p.changes(s), func(oid uint32) bool { return many[oid] > 1 }) {
-			p.twice[s] = true
-		}
+		s.twice = slices.ContainsFunc(p.changes(s), func(oid uint32) bool { return many[oid] > 1 })
 	}
 }
 
@@ -461,7 +457,7 @@ func (p *program) arrange() {
 	if p.plan.Kind != datamap.Erasure {
 		return
 	}
-	if len(p.twice) > 0 {
+	if slices.ContainsFunc(p.stops, func(s *stop) bool { return s.twice }) {
 		p.always = "the map names a view beside what it reads"
 	}
 	if p.encrypted() {

@@ -126,8 +126,8 @@ func New(c Config) (*Client, error) {
 	conf.Queues = map[string]river.QueueConfig{
 		queueSteps:   {MaxWorkers: c.Concurrency},
 		queueLetters: {MaxWorkers: max(1, c.Concurrency/2)},
-		queueSweeps:  {MaxWorkers: 1},
-		queueMinute:  {MaxWorkers: 1},
+		queueSweeps:  {MaxWorkers: 1, FetchPollInterval: unhurried},
+		queueMinute:  {MaxWorkers: 1, FetchPollInterval: unhurried},
 	}
 	conf.JobTimeout = c.JobLimit
 	conf.RescueStuckJobsAfter = c.RescueAfter
@@ -154,9 +154,17 @@ func common(schema string, log *slog.Logger) *river.Config {
 		Schema:            schema,
 		Logger:            newCalm(log),
 		FetchCooldown:     time.Millisecond,
-		FetchPollInterval: 50 * time.Millisecond,
+		FetchPollInterval: pollEvery,
 	}
 }
+
+// How often workers look for jobs that nobody told them of: because many came at
+// once (notifyEvery), or a pooler lets no notifications through. Each look is a
+// statement on the control database, also in a process that has nothing to do.
+const (
+	pollEvery = 200 * time.Millisecond
+	unhurried = time.Second // for what nobody waits for
+)
 
 // Start sets the workers to work; they go on until Stop, not until ctx ends.
 func (c *Client) Start(ctx context.Context) error {

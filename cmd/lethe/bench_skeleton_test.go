@@ -122,7 +122,7 @@ func (t *track) bare(b *testing.B, r product, smtp *url.URL, n int) (took time.D
 	river.AddWorker(workers, &skeletonWorker{pool: pool, smtp: smtp, done: &done})
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: migrations.Schema, Logger: r.app.log, Workers: workers,
-		FetchCooldown: time.Millisecond, FetchPollInterval: 50 * time.Millisecond, // as package jobs has them
+		FetchCooldown: time.Millisecond, FetchPollInterval: 200 * time.Millisecond, // as package jobs has them
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: max(8, r.app.cfg.Work.Concurrency)}},
 	})
 	if err != nil {

@@ -23,7 +23,12 @@ import (
 const asCommand = "LETHE_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asCommand) != "" {
+	switch os.Getenv(asCommand) {
+	case "":
+	case asShell:
+		serveShell()
+		return
+	default:
 		main()
 		return
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
-	"errors"
+	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,64 +45,135 @@ func TestScripts(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("there should be scripts: %v", err)
 	}
-	isShop := func(file string) bool { return strings.HasPrefix(filepath.Base(file), "shop-") }
-	setup := func(e *testscript.Env) {
-		e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-		for _, pair := range commandEnv() {
-			name, value, _ := strings.Cut(pair, "=")
-			e.Setenv(name, value)
-		}
-	}
-	for _, file := range slices.DeleteFunc(slices.Clone(files), func(f string) bool { return !isShop(f) }) {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := setStageWith(t, mailbox.Options{}, func(ctx context.Context, shop *pgxpool.Pool) error {
-				_, err := shop.Exec(ctx, shopRows)
-				return err
-			})
-			log := &safeBuffer{}
-			s.start(t, log, "work")
-			testscript.Run(t, testscript.Params{
-				Files: []string{file},
-				Cmds:  map[string]func(*testscript.TestScript, bool, []string){"ends": ends, "shop": s.shopCommand},
-				Setup: func(e *testscript.Env) error {
-					setup(e)
-					for _, pair := range s.env {
-						name, value, _ := strings.Cut(pair, "=")
-						e.Setenv(name, value)
+			env := commandEnv()
+			commands := map[string]func(*testscript.TestScript, bool, []string){"ends": ends}
+			if strings.HasPrefix(name, "shop-") {
+				s := setStageWith(t, mailbox.Options{}, func(ctx context.Context, shop *pgxpool.Pool) error {
+					_, err := shop.Exec(ctx, shopRows)
+					return err
+				})
+				log := &safeBuffer{}
+				s.start(t, log, "work")
+				t.Cleanup(func() {
+					if t.Failed() {
+						t.Log(log.String())
 					}
-					return nil
-				},
-			})
-			if t.Failed() {
-				t.Log(log.String())
+				})
+				env, commands["shop"] = s.env, s.shopCommand
 			}
+			testscript.Run(t, testscript.Params{Files: []string{file}, Cmds: commands, Setup: func(e *testscript.Env) error {
+				e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+				for _, pair := range env {
+					name, value, _ := strings.Cut(pair, "=")
+					e.Setenv(name, value)
+				}
+				return openShell(e, self)
+			}})
 		})
 	}
-	testscript.Run(t, testscript.Params{
-		Files: slices.DeleteFunc(files, isShop),
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"ends": ends},
-		Setup: func(e *testscript.Env) error { setup(e); return nil },
-	})
 }
 
-// ends is "ends STATUS COMMAND …": exec with the exit status that is expected.
+// A shell is a process that carries out one command line after the other in the
+// script's folder: for each a process of its own would spend most of the test's
+// time on being started, under the race detector a second of two cores.
+type shell struct {
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *json.Decoder
+	errors bytes.Buffer
+	names  []string // of the environment's variables
+}
+
+// asShell makes the test binary one.
+const asShell = "shell"
+
+type (
+	shellLine struct {
+		Args []string
+		Env  map[string]string
+	}
+	shellAnswer struct {
+		Status   int
+		Out, Err string
+	}
+)
+
+// serveShell is the process itself.
+func serveShell() {
+	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
+	for {
+		var line shellLine
+		if err := in.Decode(&line); err != nil {
+			return // the script has ended
+		}
+		for name, value := range line.Env {
+			_ = os.Setenv(name, value)
+		}
+		var said, complained bytes.Buffer
+		status := run(context.Background(), line.Args, &world{
+			in: strings.NewReader(""), out: &said, err: &complained, env: os.LookupEnv, now: time.Now,
+		})
+		_ = out.Encode(shellAnswer{status, said.String(), complained.String()})
+	}
+}
+
+func openShell(e *testscript.Env, self string) error {
+	sh := &shell{cmd: exec.Command(self)}
+	for _, pair := range e.Vars {
+		name, _, _ := strings.Cut(pair, "=")
+		sh.names = append(sh.names, name)
+	}
+	sh.cmd.Dir, sh.cmd.Env, sh.cmd.Stderr = e.Cd, append(slices.Clone(e.Vars), asCommand+"="+asShell), &sh.errors
+	var err error
+	if sh.in, err = sh.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := sh.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	sh.out = json.NewDecoder(out)
+	if err := sh.cmd.Start(); err != nil {
+		return err
+	}
+	e.Values["shell"] = sh
+	e.Defer(func() {
+		_ = sh.in.Close()
+		if err := sh.cmd.Wait(); err != nil {
+			panic(fmt.Sprintf("the commands' process: %v\n%s", err, &sh.errors))
+		}
+	})
+	return nil
+}
+
+// ends is "ends STATUS lethe …": a command line with the exit status that is
+// expected. What reads its input, or a variable that the script made, is exec's.
 func ends(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: ends STATUS COMMAND …")
+	if neg || len(args) < 2 || args[1] != "lethe" {
+		ts.Fatalf("usage: ends STATUS lethe …")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	got := 0
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
-			ts.Fatalf("%s: %v", args[1], err)
+	sh := ts.Value("shell").(*shell)
+	line := shellLine{Args: args[2:], Env: map[string]string{}}
+	for _, name := range sh.names {
+		if name != asCommand {
+			line.Env[name] = ts.Getenv(name)
 		}
-		got = exit.ExitCode()
 	}
-	if got != want {
-		ts.Fatalf("%s should end with status %d, it ends with %d", strings.Join(args[1:], " "), want, got)
+	ts.Check(json.NewEncoder(sh.in).Encode(line))
+	var answer shellAnswer
+	if err := sh.out.Decode(&answer); err != nil {
+		ts.Fatalf("the commands' process: %v\n%s", err, &sh.errors)
+	}
+	_, _ = io.WriteString(ts.Stdout(), answer.Out)
+	_, _ = io.WriteString(ts.Stderr(), answer.Err)
+	if answer.Status != want {
+		ts.Fatalf("%s should end with status %d, it ends with %d", strings.Join(args[1:], " "), want, answer.Status)
 	}
 }
 

@@ -24,6 +24,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -186,25 +188,35 @@ func (s *Server) URL(database string) string {
 // CreateDatabase makes a database as a copy of template ("" for an empty one).
 // Nobody may be connected to the template meanwhile.
 func (s *Server) CreateDatabase(ctx context.Context, name, template string) error {
-	sql := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize()
-	if template != "" {
-		sql += " TEMPLATE " + pgx.Identifier{template}.Sanitize()
-	}
-	return s.admin(ctx, sql)
+	return s.admin(ctx, func(version string) string {
+		sql := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize()
+		if template != "" {
+			sql += " TEMPLATE " + pgx.Identifier{template}.Sanitize()
+		}
+		// By default Postgres 15 and later copy page by page, over the log: for a
+		// small database that takes two and a half times as long as its files do.
+		if major, _, _ := strings.Cut(version, "."); !slices.Contains([]string{"12", "13", "14"}, major) {
+			sql += " STRATEGY file_copy"
+		}
+		return sql
+	})
 }
 
 // DropDatabase removes a database, and whoever is connected to it.
 func (s *Server) DropDatabase(ctx context.Context, name string) error {
-	return s.admin(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
+	return s.admin(ctx, func(string) string {
+		return "DROP DATABASE IF EXISTS " + pgx.Identifier{name}.Sanitize() + " WITH (FORCE)"
+	})
 }
 
-func (s *Server) admin(ctx context.Context, sql string) error {
+// admin runs one statement, which may depend on the server's version ("15.4 (Debian …)").
+func (s *Server) admin(ctx context.Context, statement func(version string) string) error {
 	c, err := pgx.Connect(ctx, s.URL("postgres"))
 	if err != nil {
 		return fmt.Errorf("private Postgres: %w", pg.Clean(err))
 	}
 	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
-	if _, err := c.Exec(ctx, sql); err != nil {
+	if _, err := c.Exec(ctx, statement(c.PgConn().ParameterStatus("server_version"))); err != nil {
 		return fmt.Errorf("private Postgres: create or drop a database: %w", pg.Clean(err))
 	}
 	return nil

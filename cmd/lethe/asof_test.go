@@ -72,7 +72,7 @@ func TestSweepAsOf(t *testing.T) {
 			compare(t, picture0, picture(t, s.shop), nil, nil)
 			s.forecast(t, before, byName)
 
-			if o := s.run(t, asOf, "rules", "approve", "--all"); o.status != done {
+			if o := s.on(t, asOf, "rules", "approve", "--all"); o.status != done {
 				t.Fatalf("the rules should be approved: %s%s", o.out, o.err)
 			}
 			for _, r := range s.sweep(t) {
@@ -167,7 +167,7 @@ func names(t *testing.T, shop *pgxpool.Pool) map[string]int64 {
 // sweep runs every rule, as of the day.
 func (s *stage) sweep(t *testing.T) []sweepJSON {
 	t.Helper()
-	o := s.run(t, asOf, "sweep", "--json")
+	o := s.on(t, asOf, "sweep", "--json")
 	if o.status != done {
 		t.Fatalf("the sweep should end with status 0, it ends with %d:\n%s%s", o.status, o.out, o.err)
 	}
@@ -184,7 +184,7 @@ func (s *stage) sweep(t *testing.T) []sweepJSON {
 // go now, and, of those that never will, why.
 func (s *stage) forecast(t *testing.T, there, gone map[string]int64) {
 	t.Helper()
-	o := s.run(t, asOf, "forecast", "--json")
+	o := s.on(t, asOf, "forecast", "--json")
 	if o.status != done {
 		t.Fatalf("the forecast should end with status 0: %s", o.err)
 	}

@@ -131,6 +131,7 @@ func TestMailServersThatDoNotTakeLetters(t *testing.T) {
 		}
 	}
 	f.mend()
+	s.hurry(t)
 	for i, c := range cases {
 		if c.code == 550 {
 			s.must(t, done, "request", "retry", fmt.Sprint(ids[i]))
@@ -168,6 +169,7 @@ func TestMailServersThatAreNotThere(t *testing.T) {
 		{"away", "smtp://" + freePort(t), `The mail server cannot be reached for the letter "archive"` + thenAgain, "connecting"},
 	} {
 		s.set("MAIL_URL", c.url)
+		s.hurry(t)
 		w := s.start(t, log, "work")
 		if number(t, s.control(t), `SELECT count(*) FROM requests`) == 0 {
 			s.submit(t, done, "access", p, "--approve")
@@ -191,6 +193,7 @@ func TestMailServersThatAreNotThere(t *testing.T) {
 		t.Error("no mail should go out before the server is right")
 	}
 	s.set("MAIL_URL", plain)
+	s.hurry(t)
 	s.start(t, log, "work")
 	s.finished(t, 1)
 	if n := len(s.box.Messages()); n != 1 {

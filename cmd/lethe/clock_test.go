@@ -37,7 +37,7 @@ func TestTwoWorkersMissNoTickAndDoubleNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := s.control(t)
-	if o := s.run(t, time.Now(), "rules", "approve", "smartlook", "ssupp-visits"); o.status != done {
+	if o := s.lethe(t, "rules", "approve", "smartlook", "ssupp-visits"); o.status != done {
 		t.Fatalf("the rules should be approved: %s%s", o.out, o.err)
 	}
 	if n := number(t, db, `SELECT count(*) FROM sweeps WHERE due_at IS NOT NULL`); n != 0 {

@@ -22,6 +22,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/mailbox"
 	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/sample"
 )
 
@@ -109,10 +110,21 @@ type outcome struct {
 // than most commands do.
 func (s *stage) lethe(t testing.TB, args ...string) outcome {
 	t.Helper()
+	return s.clocked(t, time.Now, args...)
+}
+
+// on is lethe on another day.
+func (s *stage) on(t testing.TB, day time.Time, args ...string) outcome {
+	t.Helper()
+	return s.clocked(t, func() time.Time { return day }, args...)
+}
+
+func (s *stage) clocked(t testing.TB, now func() time.Time, args ...string) outcome {
+	t.Helper()
 	var out, errs bytes.Buffer
 	file, _ := s.lookup("LETHE_CONFIG")
 	status := run(t.Context(), append([]string{"-c", file}, args...), &world{
-		in: strings.NewReader(""), out: &out, err: &errs, env: s.lookup, now: time.Now,
+		in: strings.NewReader(""), out: &out, err: &errs, env: s.lookup, now: now,
 	})
 	return outcome{out.String(), errs.String(), status}
 }
@@ -136,6 +148,13 @@ func (s *stage) command(t testing.TB, args ...string) *exec.Cmd {
 	cmd := exec.Command(self, args...)
 	cmd.Env = append(os.Environ(), s.env...)
 	return cmd
+}
+
+// hurry makes what rests after a failure due now: the rest doubles, and how often
+// something was tried while the test looked on depends on the machine.
+func (s *stage) hurry(t testing.TB) {
+	t.Helper()
+	pgtest.Exec(t, s.control(t), `UPDATE lethe.river_job SET scheduled_at = now() WHERE state IN ('retryable', 'scheduled') AND scheduled_at > now()`)
 }
 
 // A process is a running lethe.
@@ -185,16 +204,15 @@ func pagesAt(t testing.TB, log *safeBuffer) string {
 // rescued job alone waits for two rounds of the queue's rescuer.
 const patience = 2 * time.Minute
 
-// eventually polls until something is so.
+// eventually polls until something is so, less often the longer it takes: to ask
+// takes time that what is waited for could have.
 func eventually(t testing.TB, expected string, so func() bool) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
-	for !so() {
+	for rest := 10 * time.Millisecond; !so(); rest = min(rest*5/4, 300*time.Millisecond) {
 		select {
-		case <-tick.C:
+		case <-time.After(rest):
 		case <-deadline.C:
 			t.Fatalf("after %s: %s", patience, expected)
 		case <-t.Context().Done():
@@ -350,17 +368,6 @@ func press(t testing.TB, v *visitor, path string) []byte {
 		t.Fatalf("the link's button should work: %v", err)
 	}
 	return body
-}
-
-// run runs one command in this process, on a day of the test's choice.
-func (s *stage) run(t testing.TB, now time.Time, args ...string) outcome {
-	t.Helper()
-	var out, errs bytes.Buffer
-	status := run(t.Context(), append([]string{"-c", s.file("lethe.yaml")}, args...), &world{
-		in: strings.NewReader(""), out: &out, err: &errs, now: func() time.Time { return now },
-		env: s.lookup,
-	})
-	return outcome{out.String(), errs.String(), status}
 }
 
 // file is a path in the stage's folder.

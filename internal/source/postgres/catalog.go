@@ -469,6 +469,14 @@ func (c *catalogue) readTriggers(ctx context.Context, db pg.DB, oids []uint32) e
 // follow is refused where nothing, no replica identity, tells them which row it
 // is of. Those of parts of a table count, too.
 func (c *catalogue) readPublished(ctx context.Context, db pg.DB, oids []uint32) error {
+	// Most databases publish nothing, and to plan what follows takes milliseconds.
+	var some bool
+	if err := db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_publication WHERE pubupdate OR pubdelete)`).Scan(&some); err != nil {
+		return fmt.Errorf("read the catalogue's publications: %w", err)
+	}
+	if !some {
+		return nil
+	}
 	rows, err := db.Query(ctx, `
 		WITH nameless AS MATERIALIZED (
 			SELECT c.oid FROM pg_class c
@@ -479,7 +487,7 @@ func (c *catalogue) readPublished(ctx context.Context, db pg.DB, oids []uint32) 
 			SELECT r.oid, bit_or(CASE WHEN p.pubupdate THEN 4 ELSE 0 END | CASE WHEN p.pubdelete THEN 16 ELSE 0 END) AS changes
 			FROM pg_publication p JOIN pg_publication_tables t ON t.pubname = p.pubname
 			JOIN pg_namespace s ON s.nspname = t.schemaname JOIN pg_class r ON r.relnamespace = s.oid AND r.relname = t.tablename
-			WHERE (p.pubupdate OR p.pubdelete) AND EXISTS (SELECT FROM nameless) GROUP BY r.oid)
+			WHERE EXISTS (SELECT FROM nameless) GROUP BY r.oid)
 		SELECT n.oid, bit_or(p.changes) FROM nameless n
 		CROSS JOIN LATERAL (SELECT n.oid UNION SELECT relid FROM pg_partition_ancestors(n.oid)) a
 		JOIN published p ON p.oid = a.oid

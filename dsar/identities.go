@@ -118,9 +118,6 @@ func (s *Service) walk(r requestRow, seeds []source.Seed) (source.Walk, error) {
 		types = append(types, seed.Type)
 	}
 	plan, err := s.plan(r.Kind, r.Policy, types)
-	if err != nil && r.ID == 0 { // a preview: there is no request yet
-		return source.Walk{}, err
-	}
 	if err != nil {
 		return source.Walk{}, fmt.Errorf("plan of request %d: %w", r.ID, err)
 	}

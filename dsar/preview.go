@@ -107,6 +107,10 @@ func (s *Service) previewWalk(a Actor, asked Submission) (w source.Walk, err err
 		seeds = append(seeds, s.seed(id))
 	}
 	w, err = s.walk(requestRow{Controller: in.Controller, Kind: in.Kind, Policy: in.Policy}, seeds)
+	var lost *Permanent
+	if errors.As(err, &lost) { // there is no request yet of which to speak
+		return w, &NotNow{"The data map does not serve this: " + lost.Err.Error() + "."}
+	}
 	w.Fields = in.Fields
 	return w, err
 }

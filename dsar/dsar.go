@@ -57,6 +57,8 @@ type Work struct {
 // Queue inserts work in the transaction of the change that needs it.
 type Queue interface {
 	Insert(ctx context.Context, tx pgx.Tx, work ...Work) error
+	// Hurry makes due now what rests before it is tried again, and tells how many did.
+	Hurry(ctx context.Context, tx pgx.Tx, work ...Work) (int, error)
 }
 
 // HoldFinder says which holds touch a controller's rows. retention is one.

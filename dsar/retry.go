@@ -34,12 +34,53 @@ func (s *Service) Retry(ctx context.Context, a Actor, id int64) error {
 				return err
 			}
 		}
-		if steps+letters == 0 {
-			return &NotNow{fmt.Sprintf("Nothing of request %d has failed.", id)}
+		resting, hurried, err := s.hurry(ctx, tx, r)
+		if err != nil {
+			return err
 		}
-		return s.note(ctx, tx, "request.retried", id, a.Name, map[string]any{"steps": steps, "letters": letters})
+		switch {
+		case steps+letters+hurried > 0:
+		case resting > 0:
+			return &NotNow{fmt.Sprintf("What waited of request %d is being tried just now.", id)}
+		default:
+			return &NotNow{fmt.Sprintf("Nothing of request %d has failed, and nothing waits to be tried again.", id)}
+		}
+		about := map[string]any{"steps": steps, "letters": letters}
+		if hurried > 0 {
+			about["hurried"] = hurried
+		}
+		return s.note(ctx, tx, "request.retried", id, a.Name, about)
 	})
 	return fault(fmt.Sprintf("retry request %d", id), err)
+}
+
+// hurry has what rests after a failure that passes by itself tried at once: whoever
+// has mended what was down need not wait until Lethe looks. It returns how much
+// rests, and how much of it does no more; the rest is at work. Where another's
+// job carries something, that job is hurried.
+func (s *Service) hurry(ctx context.Context, tx pgx.Tx, r requestRow) (resting, hurried int, err error) {
+	rows, err := tx.Query(ctx, `
+		SELECT 'step' AS kind, coalesce(carrier, id) AS id, coalesce(carrier_run, run) AS run FROM steps
+		WHERE request_id = $1 AND status = 'waiting' AND error IS NOT NULL
+		UNION
+		SELECT 'letter', coalesce(carrier, id), coalesce(carrier_run, run) FROM letters
+		WHERE request_id = $1 AND status = 'waiting' AND trouble IS NOT NULL`, r.ID)
+	if err != nil {
+		return 0, 0, fmt.Errorf("what rests: %w", err)
+	}
+	work, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (w Work, err error) {
+		return w, row.Scan(&w.Kind, &w.ID, &w.Run)
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("what rests: %w", err)
+	}
+	if len(work) == 0 {
+		return 0, 0, nil
+	}
+	if hurried, err = s.c.Queue.Hurry(ctx, tx, work...); err != nil {
+		return 0, 0, fmt.Errorf("hurry what rests: %w", err)
+	}
+	return len(work), hurried, nil
 }
 
 func (s *Service) retrySteps(ctx context.Context, tx pgx.Tx, r requestRow, a Actor) (int, error) {

@@ -52,6 +52,45 @@ func TestOneSourceFails(t *testing.T) {
 	expectNotNow(t, b.Retry(t.Context(), dpo, id), "has failed")
 }
 
+// What is down is tried again by itself; whoever has mended it need not wait for
+// that. What only waits for its turn is none of theirs.
+func TestRetryOfWhatRests(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	b.people.set(func() { b.people.fail = &pgconn.PgError{Code: "57P03"} })
+	id := b.submit(t, dpo, verified(ask(datamap.Access, "email", "karel@example.org"))).ID
+	expectNotNow(t, b.Retry(t.Context(), dpo, id), "nothing waits to be tried again")
+	if errs := b.work(t); len(errs) == 0 {
+		t.Fatal("expected a source that is down to be an error for the queue")
+	}
+	if st := b.step(t, id, "discover", "crm"); st.Status != "waiting" || st.Error == "" {
+		t.Fatalf("expected the step to wait for its next try, it is %s (%s)", st.Status, st.Error)
+	}
+	b.people.set(func() { b.people.fail = nil })
+	b.take(t)
+	if err := b.Retry(t.Context(), dpo, id); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	if err := b.Approve(t.Context(), dpo, id, Approval{}); err != nil {
+		t.Fatal(err)
+	}
+	b.mail.refuse = answering(451)
+	if errs := b.work(t); len(errs) == 0 {
+		t.Fatal("expected a letter that was put off to be an error for the queue")
+	}
+	b.mail.refuse = nil
+	if err := b.Retry(t.Context(), dpo, id); err != nil {
+		t.Fatal(err)
+	}
+	b.expectQueued(t, "letter archive")
+	if err := b.run(t, b.letterJob(t, id, "archive")); err != nil {
+		t.Fatal(err)
+	}
+	b.mail.one(t, "archive")
+	expectNotNow(t, b.Retry(t.Context(), dpo, id), "has failed")
+}
+
 // A source that is down is tried again; when the queue gives up, the DPO is told.
 func TestGiveUp(t *testing.T) {
 	t.Parallel()

@@ -250,6 +250,34 @@ func (q *Inserter) Insert(ctx context.Context, tx pgx.Tx, work ...dsar.Work) err
 	return nil
 }
 
+// Hurry makes jobs due that wait for their next try, and returns how many there
+// were. What is at work just now, or done, is left as it is. It is dsar.Queue.
+func (q *Inserter) Hurry(ctx context.Context, tx pgx.Tx, work ...dsar.Work) (int, error) {
+	var kinds []string
+	var ids []int64
+	var runs []int
+	for _, w := range work {
+		kinds, ids, runs = append(kinds, w.Kind), append(ids, w.ID), append(runs, w.Run)
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT j.id FROM unnest($1::text[], $2::bigint[], $3::int[]) AS w (kind, id, run)
+		JOIN `+table(q.schema, "river_job")+` j ON j.kind = w.kind AND j.args @> jsonb_build_object('id', w.id, 'run', w.run)
+		WHERE j.state IN ('retryable', 'scheduled')`, kinds, ids, runs)
+	if err != nil {
+		return 0, fmt.Errorf("jobs: hurry %d: %w", len(work), pg.Clean(err))
+	}
+	resting, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return 0, fmt.Errorf("jobs: hurry %d: %w", len(work), pg.Clean(err))
+	}
+	for _, id := range resting {
+		if _, err := q.river.JobRetryTx(ctx, tx, id); err != nil {
+			return 0, fmt.Errorf("jobs: hurry job %d: %w", id, err)
+		}
+	}
+	return len(resting), nil
+}
+
 // InsertSweep queues a sweep. It is retention.Queue.
 func (q *Inserter) InsertSweep(ctx context.Context, tx pgx.Tx, work retention.Work) error {
 	_, err := q.river.InsertTx(ctx, tx, sweepArgs{ID: work.ID, Run: work.Run}, &river.InsertOpts{ScheduledAt: work.At})

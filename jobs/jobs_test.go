@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -318,6 +319,53 @@ func TestLockedStepsAreNotCounted(t *testing.T) {
 	}
 	if log := b.log.String(); !strings.Contains(log, "on table orders") || strings.Contains(log, secret) {
 		t.Errorf("the log should name the table and nobody, it says %s", log)
+	}
+}
+
+// What rests after a failure is done at once where somebody asks for it; what is
+// not due for another reason, done or unknown is left alone.
+func TestHurry(t *testing.T) {
+	t.Parallel()
+	tried := make(chan int64, 10)
+	var mended atomic.Bool
+	f := &fake{step: func(_ context.Context, id int64, _ int) error {
+		tried <- id
+		if mended.Load() {
+			return nil
+		}
+		return &dsar.Locked{Times: 10, Err: errors.New("locked")}
+	}}
+	b := setup(t, f)
+	rests := dsar.Work{Kind: "step", ID: 3, Run: 2}
+	b.insert(t, rests, dsar.Work{Kind: "step", ID: 4, Run: 1, At: time.Now().Add(time.Hour)})
+	await(t, tried, "the step fails")
+	hurried := 0
+	ask := func(work ...dsar.Work) {
+		t.Helper()
+		if err := pg.InTx(t.Context(), b.pool, pgx.TxOptions{}, func(tx pgx.Tx) (err error) {
+			hurried, err = b.queue.Hurry(t.Context(), tx, work...)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mended.Store(true)
+	for tick := time.NewTicker(10 * time.Millisecond); hurried == 0; <-tick.C { // the queue notes the failure in its own time
+		ask(rests, dsar.Work{Kind: "step", ID: 3, Run: 1}, dsar.Work{Kind: "letter", ID: 3, Run: 2}, dsar.Work{Kind: "step", ID: 99, Run: 1})
+	}
+	if id := await(t, tried, "the step is tried again"); id != 3 || hurried != 1 {
+		t.Errorf("step 3 alone should be tried again, step %d was, of %d", id, hurried)
+	}
+	if err := b.client.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if ask(rests); hurried != 0 {
+		t.Errorf("what is done should not be hurried, %d were", hurried)
+	}
+	select {
+	case id := <-tried:
+		t.Errorf("step %d should wait for its time", id)
+	default:
 	}
 }
 

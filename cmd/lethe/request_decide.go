@@ -164,7 +164,12 @@ type requestRetryCmd struct {
 }
 
 // Help is the longer text of -h.
-func (requestRetryCmd) Help() string { return "Example:\n  lethe request retry 17 --wait" }
+func (requestRetryCmd) Help() string {
+	return `What has failed for good, and what waits to be tried again by itself because a source or the mail server was down, is tried now.
+
+Example:
+  lethe request retry 17 --wait`
+}
 
 // Run retries.
 func (c *requestRetryCmd) Run(ctx context.Context, w *world, cli *commands) error {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -22,7 +23,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/mailbox"
 	"github.com/lethe-dsr/lethe/internal/pg"
-	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/internal/sample"
 )
 
@@ -150,11 +150,13 @@ func (s *stage) command(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// hurry makes what rests after a failure due now: the rest doubles, and how often
+// retry has what failed, or rests, tried at once: a rest doubles, and how often
 // something was tried while the test looked on depends on the machine.
-func (s *stage) hurry(t testing.TB) {
+func (s *stage) retry(t testing.TB, id int64) {
 	t.Helper()
-	pgtest.Exec(t, s.control(t), `UPDATE lethe.river_job SET scheduled_at = now() WHERE state IN ('retryable', 'scheduled') AND scheduled_at > now()`)
+	eventually(t, fmt.Sprintf("request %d should not be at work", id), func() bool {
+		return !strings.Contains(s.lethe(t, "request", "retry", fmt.Sprint(id)).err, "just now")
+	})
 }
 
 // A process is a running lethe.

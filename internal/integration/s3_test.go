@@ -337,6 +337,10 @@ func (q queue) Insert(ctx context.Context, tx pgx.Tx, work ...dsar.Work) error {
 	return nil
 }
 
+func (q queue) Hurry(ctx context.Context, tx pgx.Tx, work ...dsar.Work) (int, error) {
+	return len(work), q.Insert(ctx, tx, work...)
+}
+
 // post keeps letters.
 type post struct{ sent []dsar.Letter }
 

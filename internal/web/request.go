@@ -64,8 +64,10 @@ func actionsOf(r dsar.Request, a dsar.Actor) can {
 	}
 	early := r.Status == dsar.Received || r.Status == dsar.InReview
 	open := early || r.Status == dsar.Running
-	failed := slices.ContainsFunc(r.Steps, func(s dsar.Step) bool { return s.Status == "failed" }) ||
-		slices.ContainsFunc(r.Letters, func(l dsar.LetterState) bool { return l.Status == "failed" })
+	failed := slices.ContainsFunc(r.Steps, func(s dsar.Step) bool { return s.Status == "failed" || s.Status == "waiting" && s.Error != "" }) ||
+		slices.ContainsFunc(r.Letters, func(l dsar.LetterState) bool {
+			return l.Status == "failed" || l.Status == "waiting" && l.Message != ""
+		})
 	return can{
 		Verify:   early,
 		Approve:  r.Status == dsar.InReview && r.ApprovedAt.IsZero(),

@@ -151,6 +151,6 @@ func (s *server) requestWithdraw(w http.ResponseWriter, r *http.Request, a dsar.
 
 func (s *server) requestRetry(w http.ResponseWriter, r *http.Request, a dsar.Actor) error {
 	return s.act(w, r, a, always(""), func(id int64, _ *form) (string, error) {
-		return "What had failed is tried again.", s.Requests.Retry(r.Context(), a, id)
+		return "What had failed is tried again now.", s.Requests.Retry(r.Context(), a, id)
 	})
 }

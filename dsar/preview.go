@@ -107,6 +107,9 @@ func (s *Service) previewWalk(a Actor, asked Submission) (w source.Walk, err err
 		seeds = append(seeds, s.seed(id))
 	}
 	w, err = s.walk(requestRow{Controller: in.Controller, Kind: in.Kind, Policy: in.Policy}, seeds)
+	if err == nil {
+		err = narrows(w.Plan, in.Fields)
+	}
 	w.Fields = in.Fields
 	return w, err
 }

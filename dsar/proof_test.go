@@ -160,7 +160,50 @@ func TestRequestsOfOtherFieldsAreNotJoined(t *testing.T) {
 	if _, err := b.Confirm(t.Context(), b.confirmLink(t, out.ID, 0)); err != nil {
 		t.Fatal(err)
 	}
-	b.expectStatus(t, out.ID, InReview)
+	if q := b.expectStatus(t, out.ID, InReview); q.Fields["branch"] != "Zlín" {
+		t.Errorf("expected staff to see what narrows the request, got %d fields", len(q.Fields))
+	}
+	if err := b.Withdraw(t.Context(), dpo, out.ID); err != nil {
+		t.Fatal(err)
+	}
+	if q := b.expectStatus(t, out.ID, Withdrawn); len(q.Fields) != 0 {
+		t.Errorf("expected the value to be forgotten with the request's end, got %d fields", len(q.Fields))
+	}
+}
+
+// A subject would narrow by guesswork, and learn from the answer whether a guess is right.
+func TestSubjectsNarrowNothing(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	sub := ask(datamap.Access, "email", "pavla@example.org")
+	sub.Fields, sub.Channel = map[string]string{"branch": "Brno"}, "form"
+	for _, a := range []Actor{{Name: "subject", Controllers: []string{"bota"}}, dpo} { // staff, too, where they fill in the public form
+		if _, err := b.Submit(t.Context(), a, sub); fields(err)["fields"] == "" {
+			t.Errorf("%s by the public form: expected a sentence about the fields, got %v", a.Name, err)
+		}
+	}
+	sub.Channel, sub.Fields["branch"] = "console", "Brno\x00"
+	if _, err := b.Submit(t.Context(), dpo, sub); fields(err)["fields.branch"] == "" {
+		t.Errorf("a value that is no text: expected a sentence about the one field, got %v", err)
+	}
+}
+
+// A field that is passed over would erase all where a part was asked for.
+func TestFieldsThatNarrowNothingAreRefused(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	sub := verified(ask(datamap.Erasure, "visitor", "v-1"))
+	sub.Fields = map[string]string{"branch": "Brno"}
+	if _, err := b.Submit(t.Context(), dpo, sub); fields(err)["fields.branch"] == "" {
+		t.Errorf("a visitor leads to no branch: expected a sentence about the field, got %v", err)
+	}
+	asked := sub
+	asked.Kind = datamap.Access
+	if _, err := b.Preview(t.Context(), dpo, asked); fields(err)["fields.branch"] == "" {
+		t.Errorf("a preview of it: expected a sentence about the field, got %v", err)
+	}
+	sub.Identities = append(sub.Identities, Identity{"email", "pavla@example.org"})
+	b.submit(t, dpo, sub)
 }
 
 // A new key does not tear apart what belongs together.

@@ -202,8 +202,38 @@ func TestFieldsThatNarrowNothingAreRefused(t *testing.T) {
 	if _, err := b.Preview(t.Context(), dpo, asked); fields(err)["fields.branch"] == "" {
 		t.Errorf("a preview of it: expected a sentence about the field, got %v", err)
 	}
-	sub.Identities = append(sub.Identities, Identity{"email", "pavla@example.org"})
-	b.submit(t, dpo, sub)
+}
+
+// The identity that leads to what a field narrows may be the one that nobody proves.
+func TestNothingIsFoundWhereAFieldNarrowsNothing(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	sub := ask(datamap.Erasure, "visitor", "v1", "email", "karel@example.org")
+	sub.Fields = map[string]string{"branch": "Brno"}
+	id := b.submit(t, dpo, sub).ID
+	b.worked(t)
+	verify := func(typ string) {
+		for _, one := range b.get(t, id).Identities {
+			if one.Type == typ {
+				if err := b.Verify(t.Context(), dpo, id, one.ID, "called back"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	verify("visitor")
+	b.work(t)
+	if q := b.get(t, id); !strings.Contains(q.Waiting, "narrowed by a field") || len(q.Findings) != 0 {
+		t.Errorf("expected the search to stop and say why, it says %q and found %d collections", q.Waiting, len(q.Findings))
+	}
+	if err := b.Approve(t.Context(), dpo, id, Approval{Rows: []string{"all"}}); err == nil {
+		t.Error("expected no approval of a search that was not narrowed")
+	}
+	verify("email")
+	b.worked(t)
+	if q := b.get(t, id); len(q.Findings) == 0 {
+		t.Errorf("expected the search to go on once the other identity is proved, it says %q", q.Waiting)
+	}
 }
 
 // A new key does not tear apart what belongs together.

@@ -3,7 +3,6 @@ package dsar
 import (
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -61,24 +60,12 @@ func (s *Service) fieldsOf(r requestRow) (map[string]string, error) {
 	return c.Fields, err
 }
 
-// requestFields are the names that custom_request_field has in the map, sorted.
-func requestFields(m *datamap.Map) []string {
-	names := map[string]bool{}
-	for _, d := range m.Datasets {
-		for _, c := range d.Collections {
-			for _, f := range c.AllFields() {
-				if f.Request != "" {
-					names[f.Request] = true
-				}
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
-}
-
 // checkFields knows each field that a request brings, by the map.
 func (s *Service) checkFields(in *intake, problems map[string]string) {
-	known := requestFields(s.c.Map)
+	var known []string
+	for _, f := range datamap.RequestFields(s.c.Map) {
+		known = append(known, f.Name)
+	}
 	given := in.Fields
 	in.Fields = nil
 	for name, value := range given {
@@ -89,9 +76,9 @@ func (s *Service) checkFields(in *intake, problems map[string]string) {
 		case !slices.Contains(known, name):
 			problems["fields"] = "The data map knows no such field of a request: known are " + strings.Join(known, ", ") + "."
 		case value == "":
-			problems["fields"] = "A field without a value narrows nothing: leave it away."
+			problems["fields."+name] = "A field without a value narrows nothing: leave it away."
 		case problem != "":
-			problems["fields"] = problem
+			problems["fields."+name] = problem
 		default:
 			if in.Fields == nil {
 				in.Fields = map[string]string{}
@@ -99,4 +86,20 @@ func (s *Service) checkFields(in *intake, problems map[string]string) {
 			in.Fields[name] = value
 		}
 	}
+}
+
+// narrows refuses a field that narrows nothing where these identities lead: passed
+// over, an erasure of one order would be one of all that is the person's.
+func narrows(p *datamap.Plan, fields map[string]string) error {
+	problems := map[string]string{}
+	for name := range fields {
+		of := func(f *datamap.Field) bool { return f.Request == name }
+		if !slices.ContainsFunc(p.Visits, func(v *datamap.Visit) bool { return slices.ContainsFunc(v.Collection.AllFields(), of) }) {
+			problems["fields."+name] = "Nothing that this field narrows is reached by these identities: leave it away, or give an identity that leads there."
+		}
+	}
+	if len(problems) > 0 {
+		return &Invalid{problems}
+	}
+	return nil
 }

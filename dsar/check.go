@@ -30,9 +30,10 @@ var languageTag = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 // check goes through a submission field by field and returns it normalised,
 // with defaults filled in, or *Invalid with a sentence for each field that is
 // wrong. Fields are named kind, controller, policy, delivery, language,
-// channel, fields, received_at, requester, requester_name, requester_address, mandate,
-// verified, identities (the set as a whole) and, for each identity, by its
-// type: email, phone, visitor. No sentence repeats what was typed.
+// channel, fields (as a whole; fields.order_number is the value of one), received_at,
+// requester, requester_name, requester_address, mandate, verified, identities (the set
+// as a whole) and, for each identity, by its type: email, phone, visitor. No sentence
+// repeats what was typed.
 func (s *Service) check(a Actor, sub Submission) (intake, error) {
 	problems := map[string]string{}
 	c, known := s.c.Controllers[sub.Controller]
@@ -51,10 +52,13 @@ func (s *Service) check(a Actor, sub Submission) (intake, error) {
 	if len(problems) > 0 {
 		return intake{}, &Invalid{problems}
 	}
-	if _, err := s.plan(in.Kind, in.Policy, s.typesOf(in.Identities)); err != nil {
+	p, err := s.plan(in.Kind, in.Policy, s.typesOf(in.Identities))
+	if err == nil {
+		err = narrows(p, in.Fields)
+	}
+	if err != nil {
 		return intake{}, err
 	}
-	var err error
 	in.due, in.derivation, err = Deadline(in.ReceivedAt, c, false)
 	return in, err
 }
@@ -216,6 +220,10 @@ func (s *Service) checkForm(in *intake, a Actor, c Controller, problems map[stri
 	}
 	in.ReceivedAt = in.ReceivedAt.UTC().Truncate(time.Microsecond)
 	in.Verified = strings.TrimSpace(in.Verified)
+	if len(in.Fields) > 0 && !staff {
+		// A wrong guess would be answered with "we hold nothing", and a right one tell that it is right.
+		problems["fields"] = "Only the organisation itself narrows a request: leave the fields away."
+	}
 	if slices.ContainsFunc(in.Identities, func(id Identity) bool { return id.Type == datamap.Row }) && (!staff || in.Verified == "") {
 		// Nobody can prove a key: somebody who has seen the person takes it upon them.
 		problems[datamap.Row] = "Only the organisation itself picks rows, and says how it verified that they are the person's."

@@ -3,6 +3,7 @@ package dsar
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -29,6 +30,10 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 		w, err := s.walk(r, seeds)
 		if err != nil {
 			return finish{}, err
+		}
+		if narrows(w.Plan, w.Fields) != nil { // identities that led there are not proved, or the map has changed
+			return finish{}, &Permanent{Code: "not_narrowed", Err: errors.New(
+				"the request is narrowed by a field of the data map, and what is proved leads to nothing that the field narrows: all would be taken where a part was asked for. Prove the other identities, or withdraw the request and enter it anew")}
 		}
 		note.Plan, note.Types = s.planIn(r, w.Plan, st.Source), w.Plan.Identities
 		if src != nil {

@@ -216,6 +216,7 @@ type Request struct {
 	Requester     Requester
 	MandateBy     string
 	Identities    []ProvedIdentity
+	Fields        map[string]string // custom request fields that came with it; forgotten at its end
 	Roots         []RootRow
 	Disagree      bool // root rows disagree on the person, and nobody ticked yet
 	Findings      []source.Finding

@@ -111,6 +111,9 @@ func (s *Service) previewWalk(a Actor, asked Submission) (w source.Walk, err err
 	if errors.As(err, &lost) { // there is no request yet of which to speak
 		return w, &NotNow{"The data map does not serve this: " + lost.Err.Error() + "."}
 	}
+	if err == nil {
+		err = narrows(w.Plan, in.Fields)
+	}
 	w.Fields = in.Fields
 	return w, err
 }

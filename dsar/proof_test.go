@@ -160,7 +160,80 @@ func TestRequestsOfOtherFieldsAreNotJoined(t *testing.T) {
 	if _, err := b.Confirm(t.Context(), b.confirmLink(t, out.ID, 0)); err != nil {
 		t.Fatal(err)
 	}
-	b.expectStatus(t, out.ID, InReview)
+	if q := b.expectStatus(t, out.ID, InReview); q.Fields["branch"] != "Zlín" {
+		t.Errorf("expected staff to see what narrows the request, got %d fields", len(q.Fields))
+	}
+	if err := b.Withdraw(t.Context(), dpo, out.ID); err != nil {
+		t.Fatal(err)
+	}
+	if q := b.expectStatus(t, out.ID, Withdrawn); len(q.Fields) != 0 {
+		t.Errorf("expected the value to be forgotten with the request's end, got %d fields", len(q.Fields))
+	}
+}
+
+// A subject would narrow by guesswork, and learn from the answer whether a guess is right.
+func TestSubjectsNarrowNothing(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	sub := ask(datamap.Access, "email", "pavla@example.org")
+	sub.Fields, sub.Channel = map[string]string{"branch": "Brno"}, "form"
+	for _, a := range []Actor{{Name: "subject", Controllers: []string{"bota"}}, dpo} { // staff, too, where they fill in the public form
+		if _, err := b.Submit(t.Context(), a, sub); fields(err)["fields"] == "" {
+			t.Errorf("%s by the public form: expected a sentence about the fields, got %v", a.Name, err)
+		}
+	}
+	sub.Channel, sub.Fields["branch"] = "console", "Brno\x00"
+	if _, err := b.Submit(t.Context(), dpo, sub); fields(err)["fields.branch"] == "" {
+		t.Errorf("a value that is no text: expected a sentence about the one field, got %v", err)
+	}
+}
+
+// A field that is passed over would erase all where a part was asked for.
+func TestFieldsThatNarrowNothingAreRefused(t *testing.T) {
+	t.Parallel()
+	b := newIntake(t)
+	sub := verified(ask(datamap.Erasure, "visitor", "v-1"))
+	sub.Fields = map[string]string{"branch": "Brno"}
+	if _, err := b.Submit(t.Context(), dpo, sub); fields(err)["fields.branch"] == "" {
+		t.Errorf("a visitor leads to no branch: expected a sentence about the field, got %v", err)
+	}
+	asked := sub
+	asked.Kind = datamap.Access
+	if _, err := b.Preview(t.Context(), dpo, asked); fields(err)["fields.branch"] == "" {
+		t.Errorf("a preview of it: expected a sentence about the field, got %v", err)
+	}
+}
+
+// The identity that leads to what a field narrows may be the one that nobody proves.
+func TestNothingIsFoundWhereAFieldNarrowsNothing(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	sub := ask(datamap.Erasure, "visitor", "v1", "email", "karel@example.org")
+	sub.Fields = map[string]string{"branch": "Brno"}
+	id := b.submit(t, dpo, sub).ID
+	b.worked(t)
+	verify := func(typ string) {
+		for _, one := range b.get(t, id).Identities {
+			if one.Type == typ {
+				if err := b.Verify(t.Context(), dpo, id, one.ID, "called back"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	verify("visitor")
+	b.work(t)
+	if q := b.get(t, id); !strings.Contains(q.Waiting, "narrowed by a field") || len(q.Findings) != 0 {
+		t.Errorf("expected the search to stop and say why, it says %q and found %d collections", q.Waiting, len(q.Findings))
+	}
+	if err := b.Approve(t.Context(), dpo, id, Approval{Rows: []string{"all"}}); err == nil {
+		t.Error("expected no approval of a search that was not narrowed")
+	}
+	verify("email")
+	b.worked(t)
+	if q := b.get(t, id); len(q.Findings) == 0 {
+		t.Errorf("expected the search to go on once the other identity is proved, it says %q", q.Waiting)
+	}
 }
 
 // A new key does not tear apart what belongs together.

@@ -58,6 +58,9 @@ func (s *Service) fill(ctx context.Context, tx pgx.Tx, r requestRow, q *Request)
 	if q.Identities, err = s.identitiesOf(ctx, tx, r.ID); err != nil {
 		return err
 	}
+	if q.Fields, err = s.fieldsOf(r); err != nil {
+		return err
+	}
 	if q.Roots, _, err = s.rootsOf(ctx, tx, r.ID); err != nil {
 		return err
 	}

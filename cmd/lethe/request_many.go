@@ -38,7 +38,7 @@ type taken struct {
 
 // many takes in a file of submissions. All lines are checked before the first
 // is taken in, because half a file is worse than none: whoever mends the other
-// half would send the first half again. fields narrow each of them.
+// half would send the first half again. fields narrow each that says nothing else.
 func (c *requestSubmitCmd) many(ctx context.Context, w *world, cli *commands, fields map[string]string) error {
 	if len(c.Email)+len(c.Phone)+len(c.Visitor)+len(c.Identity)+len(c.Row)+len(c.Rows) > 0 {
 		return wrongUse("with --from the identities stand in the file")
@@ -54,8 +54,12 @@ func (c *requestSubmitCmd) many(ctx context.Context, w *world, cli *commands, fi
 	}
 	defer a.close()
 	lines, wrong := c.read(a, in, name)
-	for i := range lines {
-		lines[i].sub.Fields = fields
+	for _, l := range lines {
+		for field, value := range fields {
+			if l.sub.Fields[field] == "" {
+				l.sub.Fields[field] = value
+			}
+		}
 	}
 	for _, l := range lines {
 		if err := a.requests.Check(operator, l.sub); err != nil {
@@ -113,10 +117,24 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string) (lines []line
 		return nil, wrong
 	}
 	types := datamap.IdentityTypes(a.datamap)
+	known := slices.Concat(submissionColumns, types)
+	for _, f := range datamap.RequestFields(a.datamap) {
+		known = append(known, fieldColumn+f.Name)
+	}
 	for i := range header {
-		header[i] = columnName(header[i], types)
-		if !slices.Contains(submissionColumns, header[i]) && !slices.Contains(types, header[i]) {
-			say(1, "unknown column %q; known are %s", header[i], strings.Join(slices.Concat(submissionColumns, types), ", "))
+		header[i] = columnName(header[i], known)
+	}
+	if !slices.ContainsFunc(header, func(h string) bool { return slices.Contains(known, h) }) {
+		// It is the first person's line, and not for an error.
+		say(1, "the first line names the columns; known are %s", strings.Join(known, ", "))
+		return nil, wrong
+	}
+	for i := range header {
+		switch {
+		case !slices.Contains(known, header[i]):
+			say(1, "unknown column %q; known are %s", header[i], strings.Join(known, ", "))
+		case strings.HasPrefix(header[i], fieldColumn) && slices.Contains(header[:i], header[i]):
+			say(1, "the column %s stands there twice: a line is narrowed by one value", header[i])
 		}
 	}
 	if !slices.ContainsFunc(header, func(h string) bool { return slices.Contains(types, h) }) {
@@ -160,12 +178,19 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string) (lines []line
 // submissionColumns are the columns of a --from file beside the identities.
 var submissionColumns = []string{"kind", "controller", "policy", "received", "verified", "delivery", "as", "name", "address", "mandate"}
 
-// columnName is a column as the map and the flags spell it; case does not count.
-func columnName(written string, types []string) string {
+// fieldColumn begins the name of a column that holds a field of the request.
+const fieldColumn = "field:"
+
+// columnName is a column as the map and the flags spell it; case does not count,
+// unless the map has two names that differ in nothing else.
+func columnName(written string, known []string) string {
 	name := strings.TrimSpace(written)
-	for _, typ := range types {
-		if strings.EqualFold(name, typ) {
-			return typ
+	if slices.Contains(known, name) {
+		return name
+	}
+	for _, one := range known {
+		if strings.EqualFold(name, one) {
+			return one
 		}
 	}
 	return datamap.IdentityType(strings.ToLower(name))
@@ -177,10 +202,14 @@ func (c *requestSubmitCmd) submission(a *app, header, cells, types []string) (su
 		"kind": c.Kind, "controller": c.Controller, "policy": c.Policy, "received": c.Received, "verified": c.Verified,
 		"delivery": c.Delivery, "as": c.As, "name": c.Name, "address": c.Address, "mandate": c.Mandate,
 	}
+	sub.Fields = map[string]string{}
 	for i, cell := range cells {
 		cell = strings.TrimSpace(cell)
+		field, isField := strings.CutPrefix(header[i], fieldColumn)
 		switch {
 		case cell == "":
+		case isField:
+			sub.Fields[field] = cell
 		case slices.Contains(types, header[i]):
 			sub.Identities = append(sub.Identities, dsar.Identity{Type: header[i], Value: cell})
 		default:

@@ -36,6 +36,7 @@ type requestJSON struct {
 	Findings   []findingJSON  `json:"findings,omitzero"`
 	Steps      []stepJSON     `json:"steps,omitzero"`
 	Identities []identityJSON `json:"identities,omitzero"`
+	Fields     []string       `json:"fields,omitempty"` // names of those that narrow it; values stay out, as identities' do
 	Rows       []rootJSON     `json:"root_rows,omitzero"`
 	Letters    []letterJSON   `json:"letters,omitzero"`
 	Asks       []askJSON      `json:"asks,omitzero"`
@@ -160,6 +161,7 @@ func requestToJSON(q dsar.Request) requestJSON {
 	for _, i := range q.Identities {
 		j.Identities = append(j.Identities, identityJSON{i.ID, i.Type, !i.ProvedAt.IsZero(), i.How})
 	}
+	j.Fields = slices.Sorted(maps.Keys(q.Fields))
 	for _, r := range q.Roots {
 		j.Rows = append(j.Rows, rootJSON{r.Source, r.Collection, r.Key, r.Types, r.Ticked})
 	}
@@ -211,6 +213,9 @@ func (a *app) printRequest(ctx context.Context, w *world, id int64, asJSON bool)
 			t.row(i.ID, i.Type, i.Value, proved)
 		}
 		t.flush()
+	}
+	if len(q.Fields) > 0 {
+		fmt.Fprintf(out, "\nNarrowed to rows with %s.\n", printable(personWords(q.Fields)))
 	}
 	printRoots(out, q)
 	printFindings(out, q.Findings, false)
@@ -294,7 +299,7 @@ func matchedBy(types []string) string {
 	return strings.Join(list, ", ")
 }
 
-// personWords are the values by which people are told apart, by field.
+// personWords are values by field: those by which people are told apart, or a request is narrowed.
 func personWords(person map[string]string) string {
 	var list []string
 	for _, field := range slices.Sorted(maps.Keys(person)) {

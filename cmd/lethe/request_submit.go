@@ -43,8 +43,9 @@ func (requestSubmitCmd) Help() string {
   lethe request submit --from inbox.csv --kind erasure --controller bota --verified "signed letters, seen by J. Novak" --approve
 
 The first line of a --from file names its columns: kind, controller, policy, received, verified, delivery, as, name, address and
-mandate, as the flags of the same names, and identity types of the data map (email, phone, visitor, …). Cells are parted by commas, or all by semicolons. A flag fills the
-cells that are empty, and --field narrows every line. Every line is checked before the first is taken in: if one is wrong, nothing is done.`
+mandate, as the flags of the same names, identity types of the data map (email, phone, visitor, …), and field:NAME for each custom_request_field of
+the map that narrows a line. Cells are parted by commas, or all by semicolons. A flag fills the cells that are empty, --field NAME=VALUE those of
+field:NAME, and of every line where there is no such column. Every line is checked before the first is taken in: if one is wrong, nothing is done.`
 }
 
 // Run submits.

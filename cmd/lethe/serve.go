@@ -173,7 +173,7 @@ func (a *app) pages(ctx context.Context, client *jobs.Client, s serving) (http.H
 	conf := web.Config{
 		Requests: a.requests, Retention: a.retention, Staff: web.NewStaff(a.pool), Controllers: a.controllersInOrder(),
 		Identities: datamap.IdentityTypes(a.datamap), PublicURL: a.cfg.PublicURL, Proxies: a.cfg.Proxies, Now: a.now, Rand: rand.Reader, Log: a.log, Demo: s.demo,
-		Words: a.sender.Words,
+		Words: a.sender.Words, Fields: datamap.RequestFields(a.datamap),
 	}
 	for _, p := range a.cfg.Policies {
 		conf.Policies = append(conf.Policies, web.Policy{Name: p.Name, Kind: datamap.Kind(p.Kind)})

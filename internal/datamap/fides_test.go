@@ -1,6 +1,7 @@
 package datamap
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -133,5 +134,31 @@ func TestCategoriesOfEarlierTaxonomies(t *testing.T) {
 	_, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, onField("data_categories: [user.gender]"))
 	if !strings.Contains(strings.Join(problems, "\n"), `category "user.gender" is not in the taxonomy; did you mean "user.demographic.gender"?`) {
 		t.Errorf("expected the category that took its place, got %q", problems)
+	}
+}
+
+// A value narrows whatever names it, also inside an object; what is never visited is
+// narrowed by nothing.
+func TestRequestFields(t *testing.T) {
+	t.Parallel()
+	m := mustParse(t, `
+dataset:
+- fides_key: shop
+  collections:
+  - name: orders
+    fields:
+    - {name: id, fides_meta: {primary_key: true}}
+    - {name: number, fides_meta: {custom_request_field: order_number}}
+    - {name: old_number, fides_meta: {custom_request_field: order_number}}
+    - {name: till, fides_meta: {data_type: object}, fields: [{name: branch, fides_meta: {custom_request_field: Branch}}]}
+  - name: bills
+    fields: [{name: order, fides_meta: {custom_request_field: order_number}}]
+  - name: log
+    fides_meta: {skip_processing: true}
+    fields: [{name: day, fides_meta: {custom_request_field: day}}]
+`)
+	want := []RequestField{{"Branch", []string{"shop.orders"}}, {"order_number", []string{"shop.orders", "shop.bills"}}}
+	if got := RequestFields(m); !reflect.DeepEqual(got, want) {
+		t.Errorf("expected %v, got %v", want, got)
 	}
 }

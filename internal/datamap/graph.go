@@ -200,6 +200,32 @@ func IdentityTypes(m *Map) []string {
 	return slices.Sorted(maps.Keys(newGraph(m).seeds))
 }
 
+// A RequestField is a value that may come with a request (custom_request_field).
+type RequestField struct {
+	Name        string
+	Collections []string // that it narrows: full names, in the map's order
+}
+
+// RequestFields lists those of a map by name. What stands in a collection that is
+// never visited narrows nothing, and is left out.
+func RequestFields(m *Map) []RequestField {
+	at := map[string][]string{}
+	for _, d := range m.Datasets {
+		for _, c := range d.Collections {
+			for _, f := range c.AllFields() {
+				if f.Request != "" && !c.Skip && !slices.Contains(at[f.Request], c.FullName()) {
+					at[f.Request] = append(at[f.Request], c.FullName())
+				}
+			}
+		}
+	}
+	var list []RequestField
+	for _, name := range slices.Sorted(maps.Keys(at)) {
+		list = append(list, RequestField{name, at[name]})
+	}
+	return list
+}
+
 // Reach tells which collections each identity type reaches by itself, by full
 // name in the map's order, for `lethe datamap check`.
 func Reach(m *Map) map[string][]string {

@@ -73,7 +73,7 @@ func (f *fakeRequests) Submit(_ context.Context, a dsar.Actor, sub dsar.Submissi
 }
 
 func (f *fakeRequests) Preview(_ context.Context, a dsar.Actor, asked dsar.Submission) (dsar.Previewed, error) {
-	if err := f.note("Preview", a, 0, asked.Identities); err != nil {
+	if err := f.note("Preview", a, 0, asked); err != nil {
 		return dsar.Previewed{}, err
 	}
 	return f.found, nil

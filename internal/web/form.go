@@ -120,8 +120,12 @@ func (f *form) Problems() []problem {
 	return list
 }
 
-// fieldID is the id of a field's element.
+// fieldID is the id of a field's element. Names of the data map may differ in
+// nothing but a dot or a dash.
 func fieldID(name string) string {
+	if strings.HasPrefix(name, narrowField) {
+		return "f-" + name
+	}
 	return "f-" + strings.NewReplacer(".", "-", "_", "-").Replace(name)
 }
 

@@ -13,6 +13,9 @@ import (
 // identityField is the name of the field of an identity type.
 const identityField = "identity."
 
+// narrowField begins the name of the field of a custom_request_field.
+const narrowField = "field."
+
 // The choices of the forms for requests.
 var (
 	kindOptions = []option{
@@ -41,7 +44,11 @@ func (s *server) requestFields() []string {
 	for _, t := range s.Identities {
 		names = append(names, identityField+t)
 	}
-	return append(names, "rows", "requester", "requester_name", "requester_address", "mandate", "received", "delivery", "verified")
+	names = append(names, "rows")
+	for _, n := range s.Fields {
+		names = append(names, narrowField+n.Name)
+	}
+	return append(names, "requester", "requester_name", "requester_address", "mandate", "received", "delivery", "verified")
 }
 
 // askFields are those of a subject's form.
@@ -103,6 +110,7 @@ func (s *server) staffSubmission(f *form, own []dsar.Controller) dsar.Submission
 	sub.Delivery = f.text("delivery")
 	sub.Verified = f.text("verified")
 	f.atMost("verified", 300)
+	sub.Fields = s.narrowed(f)
 	if day := f.text("received"); day != "" {
 		sub.ReceivedAt = s.receivedOn(f, day, c)
 	}
@@ -139,6 +147,9 @@ func (s *server) receivedOn(f *form, typed string, c *dsar.Controller) time.Time
 // "identities.email" or "email" that of its type.
 func (s *server) renames(sub dsar.Submission) func(string) string {
 	return func(name string) string {
+		if rest, ok := strings.CutPrefix(name, "fields."); ok {
+			return narrowField + rest
+		}
 		name = strings.NewReplacer("[", ".", "]", "", "-", "_").Replace(strings.ToLower(name))
 		for _, prefix := range []string{"identities.", "identity."} {
 			rest, ok := strings.CutPrefix(name, prefix)

@@ -17,6 +17,8 @@ type requestNewView struct {
 	Identities                                 []field
 	Rows                                       *field // none: rows cannot be picked
 	Pickable                                   []string
+	Narrow                                     []field           // none: the data map has no field of a request
+	Narrowed                                   map[string]string // what was found is, by these
 	Found                                      *dsar.Previewed
 	Keeps                                      []keptView
 }
@@ -38,12 +40,14 @@ func (s *server) requestForm(w http.ResponseWriter, r *http.Request, a dsar.Acto
 		title = "Problem: " + title
 	}
 	var keeps []keptView
+	var narrowed map[string]string
 	if found != nil {
-		keeps = s.keptOf(found.Findings)
+		keeps, narrowed = s.keptOf(found.Findings), s.narrowed(f)
 	}
 	s.render(w, r, status, "request_new", page{Title: title, Section: "new", Form: f, Flash: s.flash(r), Data: requestNewView{
 		Controllers: controllerOptions(s.controllersOf(a)), Kinds: kindOptions, Requesters: requesterOptions, Deliveries: deliveryOptions,
-		Policies: s.policyOptions(), Identities: s.identityInputs(f), Rows: s.rowsInput(f), Pickable: s.Pickable, Found: found, Keeps: keeps,
+		Policies: s.policyOptions(), Identities: s.identityInputs(f), Rows: s.rowsInput(f), Pickable: s.Pickable,
+		Narrow: s.narrowInputs(f), Narrowed: narrowed, Found: found, Keeps: keeps,
 	}})
 }
 

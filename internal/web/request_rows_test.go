@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,81 @@ func TestPolicyIsChosen(t *testing.T) {
 	plain.get("/requests/new").count("#f-policy", 0).count("#f-rows", 0)
 }
 
+// What narrows a request is the DPO's to type, beside a word on what it narrows.
+func TestFieldsNarrow(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(c *Config) {
+		c.Fields = []datamap.RequestField{{Name: "a.b", Collections: []string{"shop.bills"}}, {Name: "a_b", Collections: []string{"shop.bills", "shop.orders"}},
+			{Name: "order_number", Collections: []string{"shop.orders"}}, {Name: "Tenant", Collections: []string{"t.a", "t.b", "t.c", "t.d", "t.e"}}}
+	})
+	s.addStaff("dana@bota.example", RoleProcessor)
+	b := s.signedIn("dana@bota.example")
+	const order = "[name='field.order_number']"
+	p := b.get("/requests/new").status(http.StatusOK).count("input[name^='field.']", 4).
+		has("label:contains(order_number)", "order_number optional").has("body", "Of shop.orders only the rows with this value.").
+		has("body", "Of shop.bills and shop.orders only").has("body", "Of t.a, t.b, t.c and 2 other collections only")
+	for _, name := range []string{"a.b", "a_b", "order_number", "Tenant"} {
+		id := p.doc.Find("input[name='field."+name+"']").AttrOr("id", "")
+		p.count("[id='"+id+"']", 1).has("label[for='"+id+"']", name)
+		if hint := p.doc.Find("[id='"+id+"']").AttrOr("aria-describedby", ""); p.text("[id='"+hint+"']") == "" {
+			t.Errorf("expected the field %s to be described by its hint, got %q", name, hint)
+		}
+	}
+
+	form := url.Values{"controller": {"bota"}, "kind": {"erasure"}, "identity.email": {"a@b.example"}, "requester": {"self"},
+		"field.order_number": {" A-11 "}, "field.Tenant": {"  "}, "do": {"preview"}}
+	b.post("/requests/new", form).status(http.StatusOK).has("#found .narrowed", "Narrowed to rows with order_number A-11")
+	form.Set("do", "submit")
+	b.post("/requests/new", form).to("/requests/17")
+	for _, name := range []string{"Preview", "Submit"} {
+		if got := s.requests.named(name)[0].arg.(dsar.Submission).Fields; len(got) != 1 || got["order_number"] != "A-11" {
+			t.Errorf("%s: expected what was typed and nothing else, got %d fields", name, len(got))
+		}
+	}
+
+	// What the service says of one stands beside it, and what was typed stays.
+	s.requests.fail = &dsar.Invalid{Fields: map[string]string{"fields.order_number": "No such <text>."}}
+	p = b.post("/requests/new", form).status(http.StatusUnprocessableEntity)
+	at, _ := p.doc.Find(".problems a").Attr("href")
+	p.has(".problems a", "No such <text>.").has("[id='"+strings.TrimPrefix(at, "#")+"-problem']", "No such <text>.").
+		count("[id='"+strings.TrimPrefix(at, "#")+"']"+order+"[aria-invalid=true]", 1)
+	if got := p.doc.Find(order).AttrOr("value", ""); got != " A-11 " {
+		t.Errorf("expected the value to be kept as typed, got %q", got)
+	}
+	s.requests.fail = nil
+	before := len(s.requests.named("Submit"))
+	form.Set("field.order_number", strings.Repeat("A", 301))
+	b.post("/requests/new", form).status(http.StatusUnprocessableEntity).has(".problems", "too long")
+	// A page older than the map would narrow nothing by a field that is gone.
+	form.Set("field.order_number", "A-11")
+	form.Set("field.order_no", "A-11")
+	b.post("/requests/new", form).status(http.StatusUnprocessableEntity).has(".problems", "no longer has a field")
+	if n := len(s.requests.named("Submit")); n != before {
+		t.Errorf("expected nothing to be taken in, got %d more", n-before)
+	}
+	if strings.Contains(s.log.String(), "A-11") {
+		t.Error("expected no value in the log")
+	}
+
+	// The public form has none, and takes none.
+	s.browser().get("/c/bota").status(http.StatusOK).count("input[name^='field.']", 0)
+	s.browser().post("/c/bota", form)
+	all := s.requests.named("Submit")
+	if got := all[len(all)-1].arg.(dsar.Submission); got.Channel != "form" || len(got.Fields) != 0 {
+		t.Errorf("expected the public form to narrow nothing, got %d fields by %s", len(got.Fields), got.Channel)
+	}
+	// The request's page shows what narrows it, until it is forgotten.
+	r := inReview()
+	r.Fields = map[string]string{"order_number": "A-11"}
+	s.requests.requests[17] = r
+	b.get("/requests/17").has(".narrowed", "Narrowed to rows with order_number A-11")
+	s.requests.requests[9] = fulfilled()
+	b.get("/requests/9").count(".narrowed", 0)
+	// Where the map has none, none is asked for.
+	_, plain := console(t)
+	plain.get("/requests/new").count("input[name^='field.']", 0).count("#narrow-hint", 0)
+}
+
 func TestRowsArePicked(t *testing.T) {
 	t.Parallel()
 	s, b := withChoices(t)
@@ -62,7 +138,7 @@ func TestRowsArePicked(t *testing.T) {
 		Braked: []source.Brake{{Source: "crm", From: "crm.people.token", To: "crm.visits.token", Values: 1}}}
 	b.post("/requests/new", form).status(http.StatusOK).has("#found", "crm.people").has("#found .note.warn", "crm.people.token to crm.visits.token in crm: 1 value")
 	want := []dsar.Identity{{Type: datamap.Row, Value: "crm.people:1"}, {Type: datamap.Row, Value: "crm.Visits:(4,b:c)"}}
-	if got := s.requests.named("Preview")[0].arg.([]dsar.Identity); !slices.Equal(got, want) {
+	if got := s.requests.named("Preview")[0].arg.(dsar.Submission).Identities; !slices.Equal(got, want) {
 		t.Errorf("expected both rows as identities, got %d", len(got))
 	}
 

@@ -142,6 +142,7 @@ func hostileRequest() dsar.Request {
 	r.Requester = dsar.Requester{As: hostile, Name: hostile, Address: hostile, Mandate: hostile}
 	r.Identities = []dsar.ProvedIdentity{{ID: 1, Type: hostile, Value: hostile}, {ID: 2, Type: hostile, Value: hostile, ProvedAt: r.ReceivedAt, How: hostile, By: hostile}}
 	r.Roots = []dsar.RootRow{{Source: hostile, RowKey: source.RowKey{Collection: hostile, Key: hostile}, Types: []string{hostile}, Proved: true, Person: map[string]string{hostile: hostile}}}
+	r.Fields = map[string]string{hostile: hostile}
 	r.Findings = []source.Finding{{Source: hostile, Collection: hostile, Rows: 1, Shared: 1}}
 	r.Steps = []dsar.Step{{ID: 1, Stage: hostile, Source: hostile, Status: hostile, Error: hostile, Message: hostile}}
 	r.Letters = []dsar.LetterState{{ID: 1, Kind: hostile, To: hostile, Status: hostile, Message: hostile}}

@@ -26,6 +26,9 @@ type Config struct {
 	// Identities are the identity types that the data map knows (email, phone,
 	// visitor, …): one field each on the forms. Empty: email and phone.
 	Identities []string
+	// Fields are those of a request by which the data map narrows collections, for
+	// the DPO's form. Empty: nothing narrows.
+	Fields []datamap.RequestField
 	// Collections are the full names of the data map's collections, for the
 	// form of holds. Empty: the name is typed.
 	Collections []string

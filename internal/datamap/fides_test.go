@@ -8,7 +8,10 @@ import (
 // Truth as Fides' reader takes it, which follows YAML 1.1.
 func TestTruthAsFidesReadsIt(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]bool{"true": true, "True": true, "yes": true, "On": true, `"true"`: true, "false": false, "No": false, "off": false, "~": false} {
+	for text, want := range map[string]bool{
+		"true": true, "True": true, "yes": true, "On": true, `"true"`: true, "false": false, "No": false, "off": false, "~": false,
+		"1": true, "0": false, "y": true, "N": false, "T": true, "f": false, `"1"`: true,
+	} {
 		m := mustParse(t, onField("fides_meta: {read_only: "+text+"}"))
 		if got := theField(m).ReadOnly; got != want {
 			t.Errorf("read_only: %s: expected %t, got %t", text, want, got)
@@ -16,6 +19,39 @@ func TestTruthAsFidesReadsIt(t *testing.T) {
 	}
 	if _, problems := parseText(t, ParseOptions{}, onField("fides_meta: {read_only: perhaps}")); !strings.Contains(strings.Join(problems, ""), "read_only must be true or false") {
 		t.Errorf("expected perhaps to be neither, got %q", problems)
+	}
+}
+
+// Fides writes and takes a dataset without collections and a collection without fields.
+// A list that is not there is a mistake to both.
+func TestEmptyListsAsFidesWritesThem(t *testing.T) {
+	t.Parallel()
+	m, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, onField("read_only: true")+`
+- fides_key: unused
+  lethe: {source: shop}
+  collections: []
+- fides_key: half
+  lethe: {source: shop}
+  collections:
+  - {name: none, fields: []}
+  - {name: missing_no_more, fides_meta: {erase_after: [half.none]}, fields: [{name: id, fides_meta: {primary_key: true}}]}
+`)
+	said := strings.Join(problems, "\n")
+	if m == nil || !strings.Contains(said, `dataset "unused" has no collections: nothing of it is found, given or erased`) ||
+		!strings.Contains(said, `collection "none" has no fields: nothing of it`) {
+		t.Fatalf("expected two warnings and a map, got %q", said)
+	}
+	if _, err := KeptRow(m, "half.none"); err == nil {
+		t.Error("expected no row of a collection without fields to be looked for")
+	}
+	for text, want := range map[string]string{
+		"dataset: [{fides_key: shop}]":                                      `dataset "shop" has no collections`,
+		"dataset: [{fides_key: shop, collections: ~}]":                      `dataset "shop" has no collections`,
+		"dataset: [{fides_key: shop, collections: [{name: c, fields: ~}]}]": `collection "c" has no fields`,
+	} {
+		if m, problems := parseText(t, ParseOptions{}, text); m != nil || !strings.Contains(strings.Join(problems, "\n"), want) {
+			t.Errorf("%s: expected the error %s, got %q", text, want, problems)
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package datamap
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Truth as Fides' reader takes it, which follows YAML 1.1.
@@ -169,5 +171,15 @@ func TestCategoriesOfEarlierTaxonomies(t *testing.T) {
 	_, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, onField("data_categories: [user.gender]"))
 	if !strings.Contains(strings.Join(problems, "\n"), `category "user.gender" is not in the taxonomy; did you mean "user.demographic.gender"?`) {
 		t.Errorf("expected the category that took its place, got %q", problems)
+	}
+}
+
+// A line that names YAML's version is none of the map's, and moves no other.
+func TestADirective(t *testing.T) {
+	t.Parallel()
+	m, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, "%YAML 1.1\n---\n"+onField("fides_metta: {}"))
+	_, plain := parseText(t, ParseOptions{Sources: []string{"shop"}}, "\n\n"+onField("fides_metta: {}"))
+	if diff := cmp.Diff(plain, problems); m == nil || diff != "" || len(plain) == 0 {
+		t.Errorf("expected the map without its first line (-want +got):\n%s", diff)
 	}
 }

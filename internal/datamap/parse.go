@@ -114,8 +114,8 @@ func (p *mapReader) file(f File) {
 	r := &reader{file: f.Name, out: p.out}
 	said := false
 	for _, doc := range tree.Docs {
-		if isNull(doc.Body) {
-			continue
+		if _, directive := doc.Body.(*ast.DirectiveNode); directive || isNull(doc.Body) {
+			continue // %YAML 1.1 stands before its document as one of its own
 		}
 		said = true
 		body := pair{key: "the file", pos: Pos{f.Name, r.pos(doc.Body).Line, 1}, value: doc.Body}

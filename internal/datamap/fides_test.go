@@ -151,6 +151,18 @@ func TestNamesOfIdentities(t *testing.T) {
 	}
 }
 
+// Capitals make another type, as in Fides: whoever wrote Email beside email would
+// have an address by which nobody is found.
+func TestIdentitiesInCapitals(t *testing.T) {
+	t.Parallel()
+	for name, known := range map[string]string{"Email": "email", "PHONE": "phone", "Phone_Number": "phone", "phone_number": "", "email": "", "readerID": ""} {
+		m, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, onField("fides_meta: {identity: "+name+"}"))
+		if said := strings.Join(problems, "\n"); m == nil || strings.Contains(said, "did you mean \""+known+"\"?") != (known != "") {
+			t.Errorf("%s: expected the type %q to be named, got %q", name, known, said)
+		}
+	}
+}
+
 // Categories of earlier taxonomies are told with those that took their place.
 func TestCategoriesOfEarlierTaxonomies(t *testing.T) {
 	t.Parallel()

@@ -50,11 +50,21 @@ func (p *mapReader) dataset(r *reader, item pair, among List) {
 	d.Items = r.listOf(collections.value)
 	items, ok := r.list(collections)
 	if ok && len(items) == 0 {
-		r.out.fail(d.Pos, "dataset %q has no collections", d.Key)
+		p.nothingIn(r, collections, d.Pos, "dataset %q has no collections", d.Key)
 	}
 	for _, c := range items {
 		p.collection(r, pair{key: "collection", pos: r.pos(first(c)), value: c}, d)
 	}
+}
+
+// nothingIn tells of a list without items. One that says so, [], is what Fides writes
+// of a schema without tables, and takes; a list that is not there is a mistake to both.
+func (p *mapReader) nothingIn(r *reader, list pair, at Pos, what, name string) {
+	if isNull(list.value) {
+		r.out.fail(at, what, name)
+		return
+	}
+	r.out.warn(at, what+": nothing of it is found, given or erased", name)
 }
 
 func (p *mapReader) datasetMeta(r *reader, meta pair, d *Dataset) {
@@ -167,7 +177,7 @@ func (p *mapReader) collection(r *reader, item pair, d *Dataset) {
 	c.Items = r.listOf(fields.value)
 	items, ok := r.list(fields)
 	if ok && len(items) == 0 {
-		r.out.fail(c.Pos, "collection %q has no fields", c.Name)
+		p.nothingIn(r, fields, c.Pos, "collection %q has no fields", c.Name)
 	}
 	for _, f := range items {
 		p.field(r, pair{key: "field", pos: r.pos(first(f)), value: f}, c, nil)

@@ -4,12 +4,17 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Truth as Fides' reader takes it, which follows YAML 1.1.
 func TestTruthAsFidesReadsIt(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]bool{"true": true, "True": true, "yes": true, "On": true, `"true"`: true, "false": false, "No": false, "off": false, "~": false} {
+	for text, want := range map[string]bool{
+		"true": true, "True": true, "yes": true, "On": true, `"true"`: true, "false": false, "No": false, "off": false, "~": false,
+		"1": true, "0": false, "y": true, "N": false, "T": true, "f": false, `"1"`: true,
+	} {
 		m := mustParse(t, onField("fides_meta: {read_only: "+text+"}"))
 		if got := theField(m).ReadOnly; got != want {
 			t.Errorf("read_only: %s: expected %t, got %t", text, want, got)
@@ -17,6 +22,39 @@ func TestTruthAsFidesReadsIt(t *testing.T) {
 	}
 	if _, problems := parseText(t, ParseOptions{}, onField("fides_meta: {read_only: perhaps}")); !strings.Contains(strings.Join(problems, ""), "read_only must be true or false") {
 		t.Errorf("expected perhaps to be neither, got %q", problems)
+	}
+}
+
+// Fides writes and takes a dataset without collections and a collection without fields.
+// A list that is not there is a mistake to both.
+func TestEmptyListsAsFidesWritesThem(t *testing.T) {
+	t.Parallel()
+	m, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, onField("read_only: true")+`
+- fides_key: unused
+  lethe: {source: shop}
+  collections: []
+- fides_key: half
+  lethe: {source: shop}
+  collections:
+  - {name: none, fields: []}
+  - {name: missing_no_more, fides_meta: {erase_after: [half.none]}, fields: [{name: id, fides_meta: {primary_key: true}}]}
+`)
+	said := strings.Join(problems, "\n")
+	if m == nil || !strings.Contains(said, `dataset "unused" has no collections: nothing of it is found, given or erased`) ||
+		!strings.Contains(said, `collection "none" has no fields: nothing of it`) {
+		t.Fatalf("expected two warnings and a map, got %q", said)
+	}
+	if _, err := KeptRow(m, "half.none"); err == nil {
+		t.Error("expected no row of a collection without fields to be looked for")
+	}
+	for text, want := range map[string]string{
+		"dataset: [{fides_key: shop}]":                                      `dataset "shop" has no collections`,
+		"dataset: [{fides_key: shop, collections: ~}]":                      `dataset "shop" has no collections`,
+		"dataset: [{fides_key: shop, collections: [{name: c, fields: ~}]}]": `collection "c" has no fields`,
+	} {
+		if m, problems := parseText(t, ParseOptions{}, text); m != nil || !strings.Contains(strings.Join(problems, "\n"), want) {
+			t.Errorf("%s: expected the error %s, got %q", text, want, problems)
+		}
 	}
 }
 
@@ -114,6 +152,18 @@ func TestNamesOfIdentities(t *testing.T) {
 	}
 }
 
+// Capitals make another type, as in Fides: whoever wrote Email beside email would
+// have an address by which nobody is found.
+func TestIdentitiesInCapitals(t *testing.T) {
+	t.Parallel()
+	for name, known := range map[string]string{"Email": "email", "PHONE": "phone", "Phone_Number": "phone", "phone_number": "", "email": "", "readerID": ""} {
+		m, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, onField("fides_meta: {identity: "+name+"}"))
+		if said := strings.Join(problems, "\n"); m == nil || strings.Contains(said, "did you mean \""+known+"\"?") != (known != "") {
+			t.Errorf("%s: expected the type %q to be named, got %q", name, known, said)
+		}
+	}
+}
+
 // Categories of earlier taxonomies are told with those that took their place.
 func TestCategoriesOfEarlierTaxonomies(t *testing.T) {
 	t.Parallel()
@@ -160,5 +210,15 @@ dataset:
 	want := []RequestField{{"Branch", []string{"shop.orders"}}, {"order_number", []string{"shop.orders", "shop.bills"}}}
 	if got := RequestFields(m); !reflect.DeepEqual(got, want) {
 		t.Errorf("expected %v, got %v", want, got)
+	}
+}
+
+// A line that names YAML's version is none of the map's, and moves no other.
+func TestADirective(t *testing.T) {
+	t.Parallel()
+	m, problems := parseText(t, ParseOptions{Sources: []string{"shop"}}, "%YAML 1.1\n---\n"+onField("fides_metta: {}"))
+	_, plain := parseText(t, ParseOptions{Sources: []string{"shop"}}, "\n\n"+onField("fides_metta: {}"))
+	if diff := cmp.Diff(plain, problems); m == nil || diff != "" || len(plain) == 0 {
+		t.Errorf("expected the map without its first line (-want +got):\n%s", diff)
 	}
 }

@@ -38,6 +38,9 @@ func (p *mapReader) fieldMeta(r *reader, meta pair, f *Field) (said metaPlaces) 
 				r.out.fail(q.pos, "an identity cannot be called row, which is what rows are called that the DPO picks; choose another name")
 				f.Identity = ""
 			}
+			if known := IdentityType(strings.ToLower(f.Identity)); known != f.Identity && (known == Email || known == Phone) {
+				r.out.warn(q.pos, "identity %s is a type of its own, and a request by %s does not look here; did you mean %q?", f.Identity, known, known)
+			}
 		case "primary_key":
 			said.primary = q
 			f.PrimaryKey = r.flag(q)

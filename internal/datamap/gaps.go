@@ -8,7 +8,7 @@ import (
 
 // Gaps lists what a map does not say and a letter under Art. 15(1) or an export
 // under Art. 20 needs: purposes (a), the source of the data (g), the legal
-// basis, what an export gives; and where it may say something else than is meant (mentions, copies, several, secrets, namedByOthers, bothEnds). They are no
+// basis, what an export gives; and where it may say something else than is meant (mentions, copies, several, secrets, namedByOthers, namedBySkipped, bothEnds). They are no
 // errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
@@ -21,7 +21,7 @@ func Gaps(m *Map) []Problem {
 		}
 	}
 	g := newGraph(m)
-	return slices.Concat(list, nothingToExport(m), untargeted(m), unmasked(m), copies(g), several(g), secrets(m), namedByOthers(g), bothEnds(g))
+	return slices.Concat(list, nothingToExport(m), untargeted(m), unmasked(m), copies(g), several(g), secrets(m), namedByOthers(g), namedBySkipped(g), bothEnds(g))
 }
 
 // unsaid lists what the collections of a dataset do not say and letters need;
@@ -247,6 +247,25 @@ func namedByOthers(g *graph) (list []Problem) {
 					" names is shared with them: an erasure leaves it as it is; where it is the person's all the same, say lethe: {shared: erase} on " + c.FullName()
 			}
 			list = append(list, Problem{Pos: r.From.Pos, Warning: true, Message: said})
+		}
+	}
+	return list
+}
+
+// namedBySkipped lists the references by which a collection that skip_processing
+// takes out names rows of one that an erasure changes. No walk reaches what would
+// tell whose the naming rows are, so that they share what they name, and it stays.
+func namedBySkipped(g *graph) (list []Problem) {
+	erasure := Builtin(Erasure)
+	for i, c := range g.all {
+		if c.SharedErase || !erasure.asks(c) {
+			continue
+		}
+		for _, r := range g.referrer[i] {
+			if by := r.From.Collection; by.Skip {
+				list = append(list, Problem{Pos: r.From.Pos, Warning: true, Message: fmt.Sprintf("%s is not visited (skip_processing), and its %s makes each row of %s that it names a shared one, which an erasure leaves as it is; if they are the person's all the same, say lethe: {shared: erase} on %s, or leave the reference out",
+					by.FullName(), r.From.LocalName(), c.FullName(), c.FullName())})
+			}
 		}
 	}
 	return list

@@ -487,3 +487,40 @@ dataset:
 		}
 	}
 }
+
+// TestNamedBySkipped: a collection that is not visited keeps what it names from an
+// erasure, which looks like a mistake of Lethe's where nobody says so.
+func TestNamedBySkipped(t *testing.T) {
+	t.Parallel()
+	for lethe, told := range map[string]bool{"{}": true, "{shared: erase}": false} {
+		m := mustParse(t, `
+dataset:
+- fides_key: shop
+  lethe: {source: shop}
+  collections:
+  - name: people
+    lethe: `+lethe+`
+    fields:
+    - {name: id, fides_meta: {primary_key: true}}
+    - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+  - name: orders
+    fides_meta: {skip_processing: true}
+    fields:
+    - {name: id, fides_meta: {primary_key: true}}
+    - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+    - {name: kind, fides_meta: {references: [{dataset: shop, field: kinds.id, direction: to}]}}
+  - name: kinds
+    fields: [{name: id, fides_meta: {primary_key: true}}, {name: label, data_categories: [system.operations]}]
+`)
+		said := ""
+		for _, p := range Gaps(m) {
+			if strings.Contains(p.Message, "skip_processing") {
+				said += p.String() + "\n"
+			}
+		}
+		want := "map.yaml:15:8: shop.orders is not visited (skip_processing), and its person makes each row of shop.people that it names a shared one"
+		if told != strings.HasPrefix(said, want) || strings.Count(said, "\n") > 1 {
+			t.Errorf("%s: expected the reference to be told: %t, got %q", lethe, told, said)
+		}
+	}
+}

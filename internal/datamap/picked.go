@@ -48,6 +48,8 @@ func rowCollection(m *Map, name string) (*Collection, error) {
 		case c.FullName() != name:
 		case c.Skip:
 			return nil, fmt.Errorf("%s is skipped (skip_processing): no request reaches its rows", name)
+		case len(c.Fields) == 0:
+			return nil, fmt.Errorf("%s has no fields in the data map: no request reaches its rows", name)
 		default:
 			return c, nil
 		}

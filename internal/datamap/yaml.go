@@ -195,17 +195,17 @@ func texts(list []word) []string {
 	return out
 }
 
-// flag reads true or false, also as YAML 1.1 spells them and in quotes: Fides'
-// reader takes yes, on and "true" for true, and its files load here unchanged.
+// flag reads true or false, also as YAML 1.1 spells them, in quotes and as 1 or 0: Fides'
+// reader takes yes, on, y and "true" for true, and its files load here unchanged.
 func (r *reader) flag(p pair) bool {
 	if isNull(p.value) {
 		return false
 	}
 	s, _ := scalar(p.value)
 	switch strings.ToLower(s) {
-	case "true", "yes", "on":
+	case "true", "yes", "on", "t", "y", "1":
 		return true
-	case "false", "no", "off":
+	case "false", "no", "off", "f", "n", "0":
 		return false
 	}
 	r.out.misshapen(p.pos, "%s must be true or false", p.key)

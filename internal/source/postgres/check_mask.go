@@ -119,11 +119,21 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 		do := "give the field a masking_strategy_override that fits, or change the column"
 		if slices.Contains(t.key, m.column.name) && m.field.Masking == nil {
 			// Maps made for Fides need not name the key.
-			do = "it is part of the table's primary key: fides_meta: {primary_key: true} leaves it as it is; or give the field a masking_strategy_override that fits"
+			do = "it is part of the table's primary key: " + marked(t.key) + " leaves it as it is; or give the field a masking_strategy_override that fits"
 		}
 		all = append(all, Misfit{m.field, Doubt{level, m.field.FullName(), erasure + " cannot mask it" + more + ": " + why, do}})
 	}
 	return all, nil
+}
+
+// marked is how a map names a key: of several columns all have to be, since half of
+// a key names no row.
+func marked(key []string) string {
+	on := ""
+	if len(key) > 1 {
+		on = " on each of " + strings.Join(key, ", ")
+	}
+	return "fides_meta: {primary_key: true}" + on
 }
 
 // refused says why a column cannot hold its masked value, or "".

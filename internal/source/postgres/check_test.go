@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -451,6 +452,35 @@ dataset:
 	}
 	if len(told) != 4 || !strings.Contains(told["shop.c.land"], "no partition of public.c takes") || !strings.Contains(told["shop.o.v"], "NOT NULL in o2") || !strings.Contains(told["shop.o.w"], "o1_w_check") || !strings.Contains(told["shop.base.y"], "NOT NULL in kid") {
 		t.Errorf("expected four columns that cannot be masked everywhere, got %v", told)
+	}
+}
+
+// TestHalfAKey: of a key of several columns the whole is named to whoever may take
+// the advice and mark one of them.
+func TestHalfAKey(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE visits (email text, seen date, PRIMARY KEY (email, seen))`)
+	for meta, want := range map[string]string{
+		"{identity: email}":                    "primary key: fides_meta: {primary_key: true} on each of email, seen leaves it as it is",
+		"{identity: email, primary_key: true}": "no unique index covers them; the table's own key is email, seen",
+	} {
+		doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: visits
+        fields:
+          - {name: email, data_categories: [user.contact.email], fides_meta: `+meta+`}
+          - {name: seen, data_categories: [system.operations]}
+`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := fmt.Sprint(doubts); !strings.Contains(said, want) {
+			t.Errorf("%s: expected to read %q, got %s", meta, want, said)
+		}
 	}
 }
 

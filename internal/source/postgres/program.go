@@ -278,7 +278,11 @@ func (s *stop) findKey() (why string) {
 	}
 	switch {
 	case len(s.key) > 0 && s.t.real() && !s.t.isKey(s.key):
-		return fmt.Sprintf("the primary_key fields of %s do not identify a row: no unique index covers them", s.c.FullName())
+		why = fmt.Sprintf("the primary_key fields of %s do not identify a row: no unique index covers them", s.c.FullName())
+		if len(s.t.key) > 0 {
+			why += "; the table's own key is " + strings.Join(s.t.key, ", ")
+		}
+		return why
 	case len(s.key) > 0 && s.t.real() && slices.ContainsFunc(s.key, s.t.mayBeNull):
 		return fmt.Sprintf("the primary_key fields of %s do not identify a row: they may be NULL, and an erasure would pass such rows over", s.c.FullName())
 	case len(s.key) > 0:

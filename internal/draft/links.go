@@ -245,6 +245,9 @@ func (d *drafting) direct() {
 		for _, l := range d.links[t] {
 			l.owner = d.root[l.parent] && d.isPerson(l.parent) || d.root[l.parent] && !d.isHouse(l.parent)
 		}
+	}
+	for _, t := range d.db.Tables {
+		d.byStandIns(t)
 		subject := 0
 		for _, l := range d.links[t] {
 			if l.owner && !d.actor(l, false) {
@@ -267,7 +270,7 @@ func (d *drafting) direct() {
 				l.owner, l.why = false, "names who dealt with the row, not whom it is about"
 			case d.root[t] && d.isPerson(t) && d.root[l.parent] && d.isPerson(l.parent) && !d.sameOne(l):
 				l.owner, l.why = false, "names somebody else than the person whom the row is (who treats or teaches them)"
-			case !d.root[l.parent] && d.isDetail(l.parent):
+			case !d.root[l.parent] && d.isDetail(l.parent) && !l.owner:
 				l.to, l.why = true, "points to what describes the person"
 			case d.satellite(l):
 				l.from, l.to, l.why = true, true, "holds the person's address: leads to the person, and from there to all of theirs"
@@ -276,6 +279,35 @@ func (d *drafting) direct() {
 			}
 		}
 	}
+}
+
+// byStandIns marks as an owner what stands for a person where a table names no
+// person themselves: the profile or principal of which each has one. A share in
+// somebody's folder is its own owner's, and goes with that one alone.
+func (d *drafting) byStandIns(t *Table) {
+	if d.root[t] || slices.ContainsFunc(d.links[t], func(l *link) bool { return l.owner }) {
+		return
+	}
+	for _, l := range d.links[t] {
+		l.owner = l.parent != t && len(l.columns) == 1 && !d.isHouse(l.parent) && (d.isPerson(l.parent) || !d.isDetail(l.parent)) && d.standsFor(l.parent)
+	}
+}
+
+// standsFor tells whether a table has one row for each person: its only link to
+// persons is unique.
+func (d *drafting) standsFor(t *Table) bool {
+	if d.root[t] {
+		return false
+	}
+	persons, one := 0, false
+	for _, l := range d.links[t] {
+		if !d.root[l.parent] || d.isHouse(l.parent) || d.actor(l, false) {
+			continue
+		}
+		persons++
+		one = len(l.columns) == 1 && slices.ContainsFunc(append([][]string{t.Key}, t.Unique...), func(u []string) bool { return slices.Equal(u, l.columns) })
+	}
+	return persons == 1 && one
 }
 
 // uncross leaves one of two links of a pair of tables that share a column and lead

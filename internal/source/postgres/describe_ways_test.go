@@ -7,6 +7,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
 
@@ -84,5 +85,33 @@ func TestDraftFindsTheWay(t *testing.T) {
 				t.Errorf("expected devices.user_id to say why it points nowhere\n%s", yaml)
 			}
 		})
+	}
+}
+
+// A profile that each person has once stands for them: what hangs on it is theirs,
+// and what hangs on somebody else's as well (another's mount of one's folder) goes
+// with its own.
+func TestDraftOfStandIns(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL);
+		CREATE TABLE profiles (id int PRIMARY KEY, user_id int NOT NULL UNIQUE REFERENCES users, bio text);
+		CREATE TABLE folders (id int PRIMARY KEY, profile_id int NOT NULL REFERENCES profiles, title text);
+		CREATE TABLE mounts (id int PRIMARY KEY, profile_id int NOT NULL REFERENCES profiles, folder_id int REFERENCES folders);
+		INSERT INTO users VALUES (1, 'ann@x.example'), (2, 'ben@x.example');
+		INSERT INTO profiles VALUES (11, 1, 'a'), (12, 2, 'b');
+		INSERT INTO folders VALUES (21, 11, 'Ann'), (22, 12, 'Ben');
+		INSERT INTO mounts VALUES (31, 11, 21), (32, 12, 21), (33, 12, 22);`)
+	s := sourceOf(t, pool, "disk", postgres.Options{})
+	yaml := string(drafted(t, s, "disk", postgres.Describing{}).YAML())
+	found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, mapOf(t, yaml), datamap.Erasure, "email"), Seeds: seeds("email", "ann@x.example")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"profiles", "folders", "mounts"} {
+		if f := by(found.Findings)[table]; f.Rows+f.Shared != 1 {
+			t.Errorf("expected Ann's row of %s alone, got %+v\n%s", table, f, yaml)
+		}
 	}
 }

@@ -316,6 +316,9 @@ func (d *drafting) keep() {
 		for _, l := range d.links[c] {
 			if p := l.parent; p != c && d.reached[p] && !deleted(p) && d.kept[p] == "" && !l.to && (!d.reached[c] || !l.from) {
 				d.kept[p] = "rows of " + c.Name + " point here and are not the person's"
+				if !d.reached[c] {
+					d.kept[p] = "rows of " + c.Name + " point here and are not walked"
+				}
 			}
 		}
 	}
@@ -388,14 +391,20 @@ func (d *drafting) collection(t *Table) *Collection {
 	case t.Kind != "table":
 		c.Why = "a " + t.Kind + ": what it shows lies in tables"
 	case d.keyless(t):
-		c.Why = "a person's, and no key names its rows: give the table one, or mark columns that name a row as primary_key, and take skip_processing away"
+		c.Why = "a person's, and no key names its rows: give the table one, or mark columns that name a row as primary_key, and take skip_processing away (without either, rows are known by all that they hold)"
 	case !c.Reached && d.looksPersonal(t):
 		c.Why = "looks personal, and nothing leads here: give it an identity or a reference, and take skip_processing away"
+		if column, person := d.creator(t); column != "" {
+			c.Why = "looks personal, and nothing leads here, but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and take skip_processing away"
+		}
 		if names := d.namedBy(t); names != "" {
 			c.Why = "looks personal, and nothing leads here, but " + names + " names its rows: where they describe the person, give that column a reference with direction: to, and take skip_processing away"
 		}
 	case !c.Reached:
 		c.Why = "no identity leads here"
+		if column, person := d.creator(t); column != "" {
+			c.Why += ", but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and take skip_processing away"
+		}
 	case d.kept[t] != "":
 		c.Why = d.kept[t]
 	default:

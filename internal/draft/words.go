@@ -145,6 +145,13 @@ func ownerWords() []string {
 		kunde benutzer nutzer autor absender zakaznik uzivatel utilisateur auteur expediteur submitter requester reporter commenter uploader`)
 }
 
+// authorWords name a person without saying id, where they are the whole name of a
+// number: a deleted or an updated alone is a mark or a time.
+func authorWords() []string {
+	return strings.Fields(`creator author owner sender poster submitter requester reporter commenter uploader autor absender auteur expediteur
+		createdby postedby uploadedby submittedby requestedby reportedby ownedby sentby writtenby authoredby`)
+}
+
 // logWords name tables that tell of what was done: sent, asked, tried.
 func logWords() []string {
 	return strings.Fields(`log logs history event events audit message messages sent outbox queue job jobs notification notifications delivery deliveries

@@ -115,3 +115,27 @@ func TestDraftOfStandIns(t *testing.T) {
 		}
 	}
 }
+
+// A person named by a bare number (creator) leads nowhere by itself, since staff
+// create rows, too; but the draft says so, and does not delete whom rows name.
+func TestDraftOfCreators(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE users (id int PRIMARY KEY, emailaddress text, authtoken text);
+		CREATE TABLE tickets (id int PRIMARY KEY, owner int NOT NULL, creator int NOT NULL, subject text, smtp_pass text);
+		INSERT INTO users VALUES (1, 'ann@x.example'), (2, 'ben@x.example'), (3, 'cyd@x.example');
+		INSERT INTO tickets VALUES (1, 2, 1, 'a'), (2, 1, 2, 'b'), (3, 1, 3, 'c');`)
+	yaml := string(drafted(t, sourceOf(t, pool, "desk", postgres.Options{}), "desk", postgres.Describing{}).YAML())
+	for _, want := range []string{
+		"An erasure masks the rows: rows of tickets point here and are not walked",
+		"but owner names users: where these are whose rows they are, give that column a reference to them with direction: from",
+		"- name: authtoken  # by its name; a secret: it is erased, and not given",
+		"- name: smtp_pass  # by its name; a secret: it is erased, and not given",
+	} {
+		if !strings.Contains(yaml, want) {
+			t.Errorf("expected the draft to say %q:\n%s", want, yaml)
+		}
+	}
+	mapOf(t, yaml)
+}

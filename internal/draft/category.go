@@ -80,7 +80,7 @@ func meanings() []meaning {
 		in(m("user.content.self_image", nil, "avatar, photo, picture, profile picture, avatar url, bild, fotka, image")),
 		m("user.privacy_preferences", nil, `consent, opt in, opt out, optin, accepts marketing, gdpr, newsletter, terms accepted, unsubscribe, subscribed, accept marketing, souhlas, einwilligung`),
 		m("user.content.private", text, `message, body, text, comment, comments, content, note, notes, bio, about, description, subject, raw, cooked, remark, remarks, feedback, review, question, answer,
-			nachricht, bemerkung, notiz, kommentar, poznamka, zprava, komentar, remarque, commentaire, bio raw, special instructions, staff notes, customer note, gift message, title, signature, excerpt`),
+			nachricht, bemerkung, notiz, kommentar, poznamka, zprava, komentar, remarque, commentaire, bio raw, special instructions, staff notes, customer note, gift message, title, summary, signature, excerpt`),
 	}
 }
 
@@ -176,7 +176,8 @@ func byNameOf(c *Column, about bool, admitted func(meaning) bool) (judgement, bo
 			if m.category == "user.contact.email" && !strings.HasSuffix(whole, strings.ReplaceAll(p, " ", "")) && c.Contents.noMail() {
 				continue // email_subject, mail_server, email_hash: what is meant is the last word
 			}
-			if has(name, p) && !m.whole || whole == strings.ReplaceAll(p, " ", "") || endsSecret(name, p) {
+			joined := strings.ReplaceAll(p, " ", "") // dav_displayname: camelCase that Postgres folded
+			if !m.whole && (has(name, p) || slices.Contains(name, joined)) || whole == joined || endsSecret(name, p) {
 				return judgement{category: m.category, why: "by its name", sure: !m.context && telling(m.category)}, true
 			}
 		}

@@ -122,7 +122,7 @@ func TestDraftOfCreators(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Empty(t)
 	pgtest.Exec(t, pool, `
-		CREATE TABLE users (id int PRIMARY KEY, emailaddress text, authtoken text);
+		CREATE TABLE users (id int PRIMARY KEY, emailaddress text, authtoken text, dav_displayname text, summary text);
 		CREATE TABLE tickets (id int PRIMARY KEY, owner int NOT NULL, creator int NOT NULL, subject text, smtp_pass text);
 		INSERT INTO users VALUES (1, 'ann@x.example'), (2, 'ben@x.example'), (3, 'cyd@x.example');
 		INSERT INTO tickets VALUES (1, 2, 1, 'a'), (2, 1, 2, 'b'), (3, 1, 3, 'c');`)
@@ -130,6 +130,8 @@ func TestDraftOfCreators(t *testing.T) {
 	for _, want := range []string{
 		"An erasure masks the rows: rows of tickets point here and are not walked",
 		"but owner names users: where these are whose rows they are, give that column a reference to them with direction: from",
+		"- name: dav_displayname  # by its name; typed by the person, it seems\n            data_categories: [user.name]",
+		"- name: summary  # by its name\n            data_categories: [user.content.private]",
 		"- name: authtoken  # by its name; a secret: it is erased, and not given",
 		"- name: smtp_pass  # by its name; a secret: it is erased, and not given",
 	} {

@@ -136,7 +136,7 @@ func actorWords() []string {
 	return strings.Fields(`assignee assigned approver approved canceler canceller canceled cancelled reviewer reviewed moderator moderated
 		editor edited changed deleted updated locked closed resolved granted grantor invited inviter agent agree handler verified verifier
 		accepted rejected rejecter suspended silenced staff admin manager modified processed refunded published
-		acting impersonator last reply replied bearbeiter genehmigt schvalil upravil modifie valide`)
+		acting impersonator last max min reply replied bearbeiter genehmigt schvalil upravil modifie valide`)
 }
 
 // ownerWords are roles of the person whom a row belongs to.

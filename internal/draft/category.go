@@ -29,7 +29,9 @@ func meanings() []meaning {
 	in := func(x meaning) meaning { x.context = true; return x }
 	whole := func(x meaning) meaning { x.whole = true; return x }
 	return []meaning{
-		m("user.authorization.password", text, "password, passwort, heslo, mot de passe, passwd, pwd, password hash, encrypted password, crypted password, password digest, password salt, kennwort"),
+		m("user.authorization.password", text, `password, passwort, heslo, mot de passe, passwd, pwd, password hash, encrypted password, crypted password, password digest, password salt, kennwort,
+			auth pass, user pass, login pass, account pass, admin pass, smtp pass, imap pass, mail pass, proxy pass, ldap pass, ftp pass, http pass, db pass, passphrase`),
+		whole(m("user.authorization.password", text, "pass")),
 		m("user.authorization.credentials", text, `token, api key, secret, otp, mfa secret, recovery codes, backup codes, session key, access key,
 			private key, reset key, salt, authentication token, persistence, perishable, remember`),
 		m("user.device.ip_address", []Class{Text, Inet, Other}, "ip, ip address, ipaddr, ipaddress, remote addr, remote ip, last ip, ip adresse, adresse ip, ip adresa, sign in ip, client ip"),
@@ -78,7 +80,7 @@ func meanings() []meaning {
 		in(m("user.content.self_image", nil, "avatar, photo, picture, profile picture, avatar url, bild, fotka, image")),
 		m("user.privacy_preferences", nil, `consent, opt in, opt out, optin, accepts marketing, gdpr, newsletter, terms accepted, unsubscribe, subscribed, accept marketing, souhlas, einwilligung`),
 		m("user.content.private", text, `message, body, text, comment, comments, content, note, notes, bio, about, description, subject, raw, cooked, remark, remarks, feedback, review, question, answer,
-			nachricht, bemerkung, notiz, kommentar, poznamka, zprava, komentar, remarque, commentaire, bio raw, special instructions, staff notes, customer note, gift message, title, signature, excerpt`),
+			nachricht, bemerkung, notiz, kommentar, poznamka, zprava, komentar, remarque, commentaire, bio raw, special instructions, staff notes, customer note, gift message, title, summary, signature, excerpt`),
 	}
 }
 
@@ -174,12 +176,20 @@ func byNameOf(c *Column, about bool, admitted func(meaning) bool) (judgement, bo
 			if m.category == "user.contact.email" && !strings.HasSuffix(whole, strings.ReplaceAll(p, " ", "")) && c.Contents.noMail() {
 				continue // email_subject, mail_server, email_hash: what is meant is the last word
 			}
-			if has(name, p) && !m.whole || whole == strings.ReplaceAll(p, " ", "") {
+			joined := strings.ReplaceAll(p, " ", "") // dav_displayname: camelCase that Postgres folded
+			if !m.whole && (has(name, p) || slices.Contains(name, joined)) || whole == joined || endsSecret(name, p) {
 				return judgement{category: m.category, why: "by its name", sure: !m.context && telling(m.category)}, true
 			}
 		}
 	}
 	return judgement{}, false
+}
+
+// endsSecret tells whether a word of a name ends in one for a secret: authtoken and
+// userpassword, as camelCase is left where Postgres folds it.
+func endsSecret(name []string, phrase string) bool {
+	return slices.Contains([]string{"password", "passwd", "passphrase", "token", "secret", "api key", "access key", "private key"}, phrase) &&
+		slices.ContainsFunc(name, func(w string) bool { return strings.HasSuffix(w, strings.ReplaceAll(phrase, " ", "")) })
 }
 
 // telling tells whether a category by itself makes a table look personal: texts

@@ -19,8 +19,7 @@ type Options struct {
 type Draft struct {
 	Source      string
 	Collections []*Collection // those that an identity reaches first, in the order of the walk
-	// Unreached are tables that look personal and that nothing leads to, or whose
-	// rows no key names.
+	// Unreached are tables that look personal and that nothing leads to.
 	Unreached []string
 	// Left are tables that no map can name, each with the reason.
 	Left []string
@@ -135,7 +134,7 @@ func Make(db *Database, o Options) *Draft {
 			continue
 		}
 		out.Collections = append(out.Collections, d.collection(t))
-		if d.known.collection(t) == nil && (d.looksPersonal(t) || d.keyless(t)) {
+		if d.known.collection(t) == nil && d.looksPersonal(t) {
 			out.Unreached = append(out.Unreached, t.FullName())
 		}
 	}
@@ -249,7 +248,7 @@ func (d *drafting) walk() {
 	var queue []*Table
 	add := func(t *Table) {
 		known := d.known.collection(t)
-		if !d.reached[t] && (known != nil && !known.Skip || known == nil && t.Kind == "table" && len(keyOf(t)) > 0) {
+		if !d.reached[t] && (known != nil && !known.Skip || known == nil && t.Kind == "table") {
 			d.reached[t] = true
 			queue = append(queue, t)
 		}
@@ -316,6 +315,9 @@ func (d *drafting) keep() {
 		for _, l := range d.links[c] {
 			if p := l.parent; p != c && d.reached[p] && !deleted(p) && d.kept[p] == "" && !l.to && (!d.reached[c] || !l.from) {
 				d.kept[p] = "rows of " + c.Name + " point here and are not the person's"
+				if !d.reached[c] {
+					d.kept[p] = "rows of " + c.Name + " point here and are not walked"
+				}
 			}
 		}
 	}
@@ -387,15 +389,19 @@ func (d *drafting) collection(t *Table) *Collection {
 		c.Reached = !known.Skip
 	case t.Kind != "table":
 		c.Why = "a " + t.Kind + ": what it shows lies in tables"
-	case d.keyless(t):
-		c.Why = "a person's, and no key names its rows: give the table one, or mark columns that name a row as primary_key, and take skip_processing away"
 	case !c.Reached && d.looksPersonal(t):
 		c.Why = "looks personal, and nothing leads here: give it an identity or a reference, and take skip_processing away"
+		if column, person := d.creator(t); column != "" {
+			c.Why = "looks personal, and nothing leads here, but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and take skip_processing away"
+		}
 		if names := d.namedBy(t); names != "" {
 			c.Why = "looks personal, and nothing leads here, but " + names + " names its rows: where they describe the person, give that column a reference with direction: to, and take skip_processing away"
 		}
 	case !c.Reached:
 		c.Why = "no identity leads here"
+		if column, person := d.creator(t); column != "" {
+			c.Why += ", but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and take skip_processing away"
+		}
 	case d.kept[t] != "":
 		c.Why = d.kept[t]
 	default:
@@ -443,9 +449,4 @@ func keyOf(t *Table) []string {
 		}
 	}
 	return key
-}
-
-// keyless tells that a table would be reached, had it a key.
-func (d *drafting) keyless(t *Table) bool {
-	return t.Kind == "table" && len(keyOf(t)) == 0 && (d.root[t] || slices.ContainsFunc(d.links[t], func(l *link) bool { return l.from && d.reached[l.parent] }))
 }

@@ -110,6 +110,14 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 		if p := d.tableCalled(t, name[0]); p != t && p != nil && (prefixed || d.isPerson(p)) {
 			return p
 		}
+		if slices.Contains(authorWords(), name[0]) {
+			return d.onlyPerson()
+		}
+		return nil
+	case len(name) > 1 && name[len(name)-1] == "by" && (c.Class == Number || c.Class == UUID):
+		if slices.Contains(authorWords(), strings.Join(name, "")) || hasAny(name, actorWords()...) {
+			return d.onlyPerson()
+		}
 		return nil
 	default:
 		return nil
@@ -245,6 +253,9 @@ func (d *drafting) direct() {
 		for _, l := range d.links[t] {
 			l.owner = d.root[l.parent] && d.isPerson(l.parent) || d.root[l.parent] && !d.isHouse(l.parent)
 		}
+	}
+	for _, t := range d.db.Tables {
+		d.byStandIns(t)
 		subject := 0
 		for _, l := range d.links[t] {
 			if l.owner && !d.actor(l, false) {
@@ -265,9 +276,11 @@ func (d *drafting) direct() {
 				}
 			case l.owner && d.actor(l, subject > 0):
 				l.owner, l.why = false, "names who dealt with the row, not whom it is about"
+			case l.owner && l.guessed && d.besideCreator(l):
+				l.owner, l.why = false, "names whose row it is, or who deals with it: where it is the former, give it direction: from"
 			case d.root[t] && d.isPerson(t) && d.root[l.parent] && d.isPerson(l.parent) && !d.sameOne(l):
 				l.owner, l.why = false, "names somebody else than the person whom the row is (who treats or teaches them)"
-			case !d.root[l.parent] && d.isDetail(l.parent):
+			case !d.root[l.parent] && d.isDetail(l.parent) && !l.owner:
 				l.to, l.why = true, "points to what describes the person"
 			case d.satellite(l):
 				l.from, l.to, l.why = true, true, "holds the person's address: leads to the person, and from there to all of theirs"
@@ -276,6 +289,35 @@ func (d *drafting) direct() {
 			}
 		}
 	}
+}
+
+// byStandIns marks as an owner what stands for a person where a table names no
+// person themselves: the profile or principal of which each has one. A share in
+// somebody's folder is its own owner's, and goes with that one alone.
+func (d *drafting) byStandIns(t *Table) {
+	if d.root[t] || slices.ContainsFunc(d.links[t], func(l *link) bool { return l.owner }) {
+		return
+	}
+	for _, l := range d.links[t] {
+		l.owner = l.parent != t && len(l.columns) == 1 && !d.isHouse(l.parent) && (d.isPerson(l.parent) || !d.isDetail(l.parent)) && d.standsFor(l.parent)
+	}
+}
+
+// standsFor tells whether a table has one row for each person: its only link to
+// persons is unique.
+func (d *drafting) standsFor(t *Table) bool {
+	if d.root[t] {
+		return false
+	}
+	persons, one := 0, false
+	for _, l := range d.links[t] {
+		if !d.root[l.parent] || d.isHouse(l.parent) || d.actor(l, false) {
+			continue
+		}
+		persons++
+		one = len(l.columns) == 1 && slices.ContainsFunc(append([][]string{t.Key}, t.Unique...), func(u []string) bool { return slices.Equal(u, l.columns) })
+	}
+	return persons == 1 && one
 }
 
 // uncross leaves one of two links of a pair of tables that share a column and lead
@@ -307,8 +349,27 @@ func (l *link) crosses(k *link) bool {
 		(both(l.columns, k.references) || both(l.references, k.columns))
 }
 
-// actor tells whether a link names whom the row is not about. With a subject
-// beside it, a creator, sender or whoever logged it may be staff; alone, they are the subject.
+// besideCreator tells whether a link is an owner's, and a creator stands beside it:
+// the owner of a ticket is whoever deals with it, that of a file is its creator's heir.
+func (d *drafting) besideCreator(l *link) bool {
+	return has(words(l.columns[0]), "owner") && slices.ContainsFunc(d.links[l.child], func(k *link) bool {
+		return k != l && k.parent == l.parent && hasAny(words(k.columns[0]), "creator", "created", "createdby", "reporter", "requester", "submitter")
+	})
+}
+
+// creator is a column of a table that nothing leads to in which whoever made its
+// rows is named: they may be theirs, or staff's.
+func (d *drafting) creator(t *Table) (column, person string) {
+	for _, l := range d.links[t] {
+		if d.reached[l.parent] && d.root[l.parent] && d.isPerson(l.parent) && l.why != "" && l.parent != t && len(l.columns) == 1 && !d.actor(l, false) {
+			return l.columns[0], l.parent.Name
+		}
+	}
+	return "", ""
+}
+
+// actor tells whether a link names whom the row is not about. Where somebody has to
+// be the subject, whoever created or logged it may be staff.
 func (d *drafting) actor(l *link, beside bool) bool {
 	if len(l.columns) != 1 {
 		return false

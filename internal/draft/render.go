@@ -164,6 +164,9 @@ func (d *Draft) said(c *Collection) []string {
 	default:
 		said = append(said, upper(c.Why))
 	}
+	if c.Reached && c.Written == nil && len(keyOf(c.Table)) == 0 {
+		said = append(said, "No key names its rows: equal ones count as one, and one that is to be held is known by all that it holds; give the table a key, or mark columns that name a row as primary_key")
+	}
 	for i := range said {
 		said[i] = oneLine(said[i])
 	}

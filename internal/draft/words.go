@@ -136,13 +136,20 @@ func actorWords() []string {
 	return strings.Fields(`assignee assigned approver approved canceler canceller canceled cancelled reviewer reviewed moderator moderated
 		editor edited changed deleted updated locked closed resolved granted grantor invited inviter agent agree handler verified verifier
 		accepted rejected rejecter suspended silenced staff admin manager modified processed refunded published
-		acting impersonator last reply replied bearbeiter genehmigt schvalil upravil modifie valide`)
+		acting impersonator last max min reply replied bearbeiter genehmigt schvalil upravil modifie valide`)
 }
 
 // ownerWords are roles of the person whom a row belongs to.
 func ownerWords() []string {
 	return strings.Fields(`user customer owner author creator created sender poster buyer member contact person client account
 		kunde benutzer nutzer autor absender zakaznik uzivatel utilisateur auteur expediteur submitter requester reporter commenter uploader`)
+}
+
+// authorWords name a person without saying id, where they are the whole name of a
+// number: a deleted or an updated alone is a mark or a time.
+func authorWords() []string {
+	return strings.Fields(`creator author owner sender poster submitter requester reporter commenter uploader autor absender auteur expediteur
+		createdby postedby uploadedby submittedby requestedby reportedby ownedby sentby writtenby authoredby`)
 }
 
 // logWords name tables that tell of what was done: sent, asked, tried.

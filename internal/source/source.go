@@ -88,8 +88,9 @@ type Root struct {
 	// Stored are the bytes of the identity fields by type ("email" ->
 	// "PNG1@EXAMPLE.ORG"): letters go to these, never to what was typed.
 	Stored map[string]string
-	// Person are the row's values of names, telephones and identities by field,
-	// by which the DPO tells people apart. Empty values are left out.
+	// Person are the row's values of names, telephones, identities and of the fields
+	// that name whose it is, by field: by these the DPO tells people apart. Empty
+	// values are left out.
 	Person map[string]string
 }
 

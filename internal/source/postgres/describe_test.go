@@ -45,8 +45,9 @@ func TestDraftOfKnownProducts(t *testing.T) {
 		"forum": {16, 14, 26, 24, 0, 2, 0}, "shop": {17, 10, 27, 24, 1, 2, 0}, "chat": {16, 11, 18, 17, 4, 1, 0},
 		// Held out: the first run, after which no rule was corrected. One that another
 		// product's tables taught (secrets by their table's name) made one column of
-		// the second right.
-		"newsletter": {11, 3, 3, 2, 4, 1, 8}, "booking": {18, 16, 39, 24, 4, 15, 7},
+		// the second right; what others taught (tables without a key, the highest number
+		// sent to) took the first one's eight lines of edits away.
+		"newsletter": {11, 4, 3, 2, 4, 1, 0}, "booking": {18, 16, 39, 24, 4, 15, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -240,8 +241,8 @@ func TestDraftOfStrangeNames(t *testing.T) {
 	if !slices.ContainsFunc(d.Left, func(l string) bool { return strings.HasPrefix(l, "public.punkt.tabelle") }) {
 		t.Errorf("expected the table with a point in its name to be told: %v", d.Left)
 	}
-	if !slices.Equal(d.Unreached, []string{"public.besuche"}) {
-		t.Errorf("expected the table without a key to be told: %v", d.Unreached)
+	if len(d.Unreached) > 0 || !strings.Contains(string(d.YAML()), "No key names its rows") {
+		t.Errorf("expected the table without a key to be walked and told, not reached are %v", d.Unreached)
 	}
 	m := mapOf(t, string(d.YAML()))
 	found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")})

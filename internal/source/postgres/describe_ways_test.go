@@ -7,6 +7,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
 
@@ -85,4 +86,58 @@ func TestDraftFindsTheWay(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A profile that each person has once stands for them: what hangs on it is theirs,
+// and what hangs on somebody else's as well (another's mount of one's folder) goes
+// with its own.
+func TestDraftOfStandIns(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL);
+		CREATE TABLE profiles (id int PRIMARY KEY, user_id int NOT NULL UNIQUE REFERENCES users, bio text);
+		CREATE TABLE folders (id int PRIMARY KEY, profile_id int NOT NULL REFERENCES profiles, title text);
+		CREATE TABLE mounts (id int PRIMARY KEY, profile_id int NOT NULL REFERENCES profiles, folder_id int REFERENCES folders);
+		INSERT INTO users VALUES (1, 'ann@x.example'), (2, 'ben@x.example');
+		INSERT INTO profiles VALUES (11, 1, 'a'), (12, 2, 'b');
+		INSERT INTO folders VALUES (21, 11, 'Ann'), (22, 12, 'Ben');
+		INSERT INTO mounts VALUES (31, 11, 21), (32, 12, 21), (33, 12, 22);`)
+	s := sourceOf(t, pool, "disk", postgres.Options{})
+	yaml := string(drafted(t, s, "disk", postgres.Describing{}).YAML())
+	found, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, mapOf(t, yaml), datamap.Erasure, "email"), Seeds: seeds("email", "ann@x.example")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"profiles", "folders", "mounts"} {
+		if f := by(found.Findings)[table]; f.Rows+f.Shared != 1 {
+			t.Errorf("expected Ann's row of %s alone, got %+v\n%s", table, f, yaml)
+		}
+	}
+}
+
+// A person named by a bare number (creator) leads nowhere by itself, since staff
+// create rows, too; but the draft says so, and does not delete whom rows name.
+func TestDraftOfCreators(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE users (id int PRIMARY KEY, emailaddress text, authtoken text, dav_displayname text, summary text);
+		CREATE TABLE tickets (id int PRIMARY KEY, owner int NOT NULL, creator int NOT NULL, subject text, smtp_pass text);
+		INSERT INTO users VALUES (1, 'ann@x.example'), (2, 'ben@x.example'), (3, 'cyd@x.example');
+		INSERT INTO tickets VALUES (1, 2, 1, 'a'), (2, 1, 2, 'b'), (3, 1, 3, 'c');`)
+	yaml := string(drafted(t, sourceOf(t, pool, "desk", postgres.Options{}), "desk", postgres.Describing{}).YAML())
+	for _, want := range []string{
+		"An erasure masks the rows: rows of tickets point here and are not walked",
+		"but owner names users: where these are whose rows they are, give that column a reference to them with direction: from",
+		"- name: dav_displayname  # by its name; typed by the person, it seems\n            data_categories: [user.name]",
+		"- name: summary  # by its name\n            data_categories: [user.content.private]",
+		"- name: authtoken  # by its name; a secret: it is erased, and not given",
+		"- name: smtp_pass  # by its name; a secret: it is erased, and not given",
+	} {
+		if !strings.Contains(yaml, want) {
+			t.Errorf("expected the draft to say %q:\n%s", want, yaml)
+		}
+	}
+	mapOf(t, yaml)
 }

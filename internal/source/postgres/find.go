@@ -57,7 +57,7 @@ func (c *carriage) roots(ctx context.Context, tx pg.DB, v variant) ([]source.Roo
 // is told from another; they are shown to the DPO, and letters go to them. Equal
 // rows of a table without a key have one name, and are one root.
 func (c *carriage) rootsOf(ctx context.Context, tx pg.DB, at *stop, v variant) ([]source.Root, error) {
-	shown := personal(at)
+	shown := c.p.personal(at)
 	st := c.p.statement(fmt.Sprintf("roots %d%s", at.i, v.name()), func() *statement {
 		w := &writer{p: c.p}
 		var matched, values []string
@@ -119,18 +119,33 @@ func (c *carriage) root(at *stop, key string, matched []bool, shown []*datamap.F
 }
 
 // personal are the fields by which the DPO tells people apart: names,
-// telephones and identities.
-func personal(at *stop) []*datamap.Field {
+// telephones, identities, and the persons whom rows name.
+func (p *program) personal(at *stop) []*datamap.Field {
 	var fields []*datamap.Field
 	for _, f := range at.c.AllFields() {
 		tells := f.Identity != "" || slices.ContainsFunc(f.Categories, func(c string) bool {
 			return datamap.CategoryMatches("user.name", c) || datamap.CategoryMatches("user.contact.phone_number", c)
 		})
-		if tells && at.t.at(f) != nil && len(f.Fields) == 0 {
+		if (tells || p.namesOwner(at, f)) && at.t.at(f) != nil && len(f.Fields) == 0 {
 			fields = append(fields, f)
 		}
 	}
 	return fields
+}
+
+// namesOwner tells whether a field of a stop names whose the row is, as user_id does
+// in a table of addresses: it points to a row from which the walk goes on. Two
+// people may have written down one address (their team's), and nothing else in
+// those rows tells that there are two. What describes a person, as a postal address
+// does, leads nowhere; and where the field is the row's own key, rows differ in
+// it as customers do in their numbers.
+func (p *program) namesOwner(at *stop, f *datamap.Field) bool {
+	return f.Parent == nil && !f.Array && !slices.Equal(at.key, []string{f.Name}) && slices.ContainsFunc(p.stops, func(owner *stop) bool {
+		return owner != at && slices.ContainsFunc(owner.links, func(l datamap.Link) bool { return l.Own && l.From == f && len(l.And) == 0 }) &&
+			slices.ContainsFunc(p.stops, func(next *stop) bool {
+				return slices.ContainsFunc(next.links, func(l datamap.Link) bool { return l.From.Collection == owner.c })
+			})
+	})
 }
 
 // shown is what row t, which a seed matched, holds of such a field. Of arrays it

@@ -43,11 +43,12 @@ func TestDraftOfKnownProducts(t *testing.T) {
 	}
 	for name, want := range map[string]draftTally{
 		"forum": {16, 14, 26, 24, 0, 2, 0}, "shop": {17, 10, 27, 24, 1, 2, 0}, "chat": {16, 11, 18, 17, 4, 1, 0},
-		// Held out: the first run, after which no rule was corrected. One that another
-		// product's tables taught (secrets by their table's name) made one column of
-		// the second right; what others taught (tables without a key, the highest number
-		// sent to) took the first one's eight lines of edits away.
-		"newsletter": {11, 4, 3, 2, 4, 1, 0}, "booking": {18, 16, 39, 24, 4, 15, 7},
+		// Held out at first: {11, 3, 3, 2, 4, 1, 8}. Tables without a key, which others
+		// taught to walk, and its own highest number sent to took the eight lines away.
+		"newsletter": {11, 4, 3, 2, 4, 1, 0},
+		// Held out: no rule was corrected after its first run. One that another product's
+		// tables taught (secrets by their table's name) made one column right.
+		"booking": {18, 16, 39, 24, 4, 15, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

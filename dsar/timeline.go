@@ -105,6 +105,9 @@ func eventText(e ledger.Entry) string {
 	case "rows.left":
 		return fmt.Sprintf("Left as not theirs: %s that came up in %s.", count(e, "rows", "row", "rows"), words(e, "source"))
 	case "request.retried":
+		if number(e, "steps")+number(e, "letters") == 0 {
+			return "Tried again at once, without waiting for the next try."
+		}
 		return fmt.Sprintf("Put back to work: %s, %s.", count(e, "steps", "step", "steps"), count(e, "letters", "letter", "letters"))
 	case "mentions.searched":
 		text := fmt.Sprintf("Searched other people's text in %s: %s found", words(e, "source"), count(e, "mentions", "mention", "mentions"))

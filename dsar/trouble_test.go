@@ -3,6 +3,7 @@ package dsar
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,6 +85,9 @@ func TestRetryOfWhatRests(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.expectQueued(t, "letter archive")
+	if line := b.get(t, id).Timeline; !slices.ContainsFunc(line, func(e Event) bool { return strings.HasPrefix(e.Text, "Tried again at once") }) {
+		t.Errorf("expected the time line to say so, it has %v", line)
+	}
 	if err := b.run(t, b.letterJob(t, id, "archive")); err != nil {
 		t.Fatal(err)
 	}

@@ -53,14 +53,7 @@ func (c *requestSubmitCmd) many(ctx context.Context, w *world, cli *commands, fi
 		return err
 	}
 	defer a.close()
-	lines, wrong := c.read(a, in, name)
-	for _, l := range lines {
-		for field, value := range fields {
-			if l.sub.Fields[field] == "" {
-				l.sub.Fields[field] = value
-			}
-		}
-	}
+	lines, wrong := c.read(a, in, name, fields)
 	for _, l := range lines {
 		if err := a.requests.Check(operator, l.sub); err != nil {
 			var invalid *dsar.Invalid
@@ -100,8 +93,8 @@ type lineProblem struct {
 // String is "file:line: what".
 func (p lineProblem) String() string { return fmt.Sprintf("%s:%d: %s", p.file, p.line, p.what) }
 
-// read makes submissions of the lines after --after.
-func (c *requestSubmitCmd) read(a *app, in io.Reader, name string) (lines []line, wrong []lineProblem) {
+// read makes submissions of the lines after --after. fields are those of --field.
+func (c *requestSubmitCmd) read(a *app, in io.Reader, name string, fields map[string]string) (lines []line, wrong []lineProblem) {
 	say := func(at int, format string, args ...any) {
 		wrong = append(wrong, lineProblem{name, at, fmt.Sprintf(format, args...)})
 	}
@@ -166,7 +159,7 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string) (lines []line
 		case at <= c.After:
 			continue
 		}
-		sub, problem := c.submission(a, header, cells, types)
+		sub, problem := c.submission(a, header, cells, types, fields)
 		if problem != "" {
 			say(at, "%s", problem)
 			continue
@@ -197,12 +190,13 @@ func columnName(written string, known []string) string {
 }
 
 // submission puts one line together; flags fill what it leaves empty.
-func (c *requestSubmitCmd) submission(a *app, header, cells, types []string) (sub dsar.Submission, problem string) {
+func (c *requestSubmitCmd) submission(a *app, header, cells, types []string, fields map[string]string) (sub dsar.Submission, problem string) {
 	value := map[string]string{
 		"kind": c.Kind, "controller": c.Controller, "policy": c.Policy, "received": c.Received, "verified": c.Verified,
 		"delivery": c.Delivery, "as": c.As, "name": c.Name, "address": c.Address, "mandate": c.Mandate,
 	}
 	sub.Fields = map[string]string{}
+	maps.Copy(sub.Fields, fields)
 	for i, cell := range cells {
 		cell = strings.TrimSpace(cell)
 		field, isField := strings.CutPrefix(header[i], fieldColumn)

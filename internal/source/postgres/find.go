@@ -57,7 +57,7 @@ func (c *carriage) roots(ctx context.Context, tx pg.DB, v variant) ([]source.Roo
 // is told from another; they are shown to the DPO, and letters go to them. Equal
 // rows of a table without a key have one name, and are one root.
 func (c *carriage) rootsOf(ctx context.Context, tx pg.DB, at *stop, v variant) ([]source.Root, error) {
-	shown := c.p.personal(at)
+	shown := c.p.shownOf(at)
 	st := c.p.statement(fmt.Sprintf("roots %d%s", at.i, v.name()), func() *statement {
 		w := &writer{p: c.p}
 		var matched, values []string
@@ -118,8 +118,12 @@ func (c *carriage) root(at *stop, key string, matched []bool, shown []*datamap.F
 	return root
 }
 
-// personal are the fields by which the DPO tells people apart: names,
-// telephones, identities, and the persons whom rows name.
+// shownOf are the fields by which the DPO tells people apart: names, telephones,
+// identities, and the persons whom rows name.
+func (p *program) shownOf(at *stop) []*datamap.Field {
+	return remember(p, shownKey{at.i}, func() []*datamap.Field { return p.personal(at) })
+}
+
 func (p *program) personal(at *stop) []*datamap.Field {
 	var fields []*datamap.Field
 	for _, f := range at.c.AllFields() {

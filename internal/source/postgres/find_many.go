@@ -151,7 +151,7 @@ func (c *carriage) rootsOfMany(ctx context.Context, conn *pgxpool.Conn, v varian
 }
 
 func (c *carriage) rootsOfManyAt(ctx context.Context, conn *pgxpool.Conn, at *stop, v variant, all [][]source.Root) error {
-	shown := c.p.personal(at)
+	shown := c.p.shownOf(at)
 	st := c.p.statement(fmt.Sprintf("roots of many %d%s", at.i, v.name()), func() *statement {
 		w := &writer{p: c.p}
 		values := make([]string, len(shown))

@@ -24,6 +24,7 @@ type (
 		v variant
 	}
 	bearingKey struct{ stop int }
+	shownKey   struct{ stop int }
 	apartKey   struct{}
 	filesKey   struct{}
 	secretKey  struct{}

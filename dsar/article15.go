@@ -40,6 +40,9 @@ func (s *Service) letter(ctx context.Context, db pg.DB, r requestRow, fs []sourc
 		}
 	}
 	out.Retention = slices.Concat(out.Retention, statutory(visits), criteria(visits, out.Retention))
+	if out.Narrowed, err = s.narrowing(r); err != nil {
+		return out, err
+	}
 	out.NotIncluded, err = s.notIncluded(ctx, db, r, ids)
 	out.NotIncluded = slices.Concat(withheld(visits), out.NotIncluded)
 	return out, err

@@ -56,10 +56,12 @@ type AskView struct {
 	Kind       datamap.Kind
 	Controller Controller
 	ReceivedAt time.Time
+	Part       bool // not everything is asked for
 	// Identities, proved ones only, and Names as the records have them, are of
-	// the person. LookAsk leaves them out.
+	// the person; Narrowed is the part that is asked for, in sentences. LookAsk leaves them out.
 	Identities []Identity
 	Names      []string
+	Narrowed   []string
 }
 
 // Open tells whether an answer is awaited.
@@ -71,7 +73,9 @@ func (s *Service) LookAsk(ctx context.Context, token string) (AskView, error) {
 	if err != nil {
 		return AskView{}, fault("look at a link", err)
 	}
-	return s.askView(r, a), nil
+	v, err := s.askView(r, a)
+	v.Narrowed = nil
+	return v, err
 }
 
 // OpenAsk shows the owner whom it is about. That it was opened first is on the record.
@@ -102,20 +106,25 @@ func (s *Service) OpenAsk(ctx context.Context, token string) (AskView, error) {
 }
 
 // askView is what can be said without opening anything.
-func (s *Service) askView(r requestRow, a askRow) AskView {
+func (s *Service) askView(r requestRow, a askRow) (AskView, error) {
 	desk := s.c.Desks[a.Source]
+	narrowed, err := s.narrowing(r)
 	return AskView{
 		Ask: Ask{
 			Source: a.Source, Owner: a.Owner, Holds: desk.Holds, Status: a.Status, AskedAt: a.AskedAt.UTC(), DueOn: a.DueOn, Reminders: a.Reminders,
 			Limit: desk.Limit, OpenedAt: orNever(a.OpenedAt), Answer: a.Answer, AnsweredAt: orNever(a.AnsweredAt), AnsweredBy: a.AnsweredBy,
 		},
 		RequestID: r.ID, Kind: r.Kind, Controller: s.c.Controllers[r.Controller], ReceivedAt: r.ReceivedAt.UTC(),
-	}
+		Part: len(narrowed) > 0, Narrowed: narrowed,
+	}, err
 }
 
 // openAsk adds the words and the files.
 func (s *Service) openAsk(ctx context.Context, db pg.DB, r requestRow, a askRow) (AskView, error) {
-	v := s.askView(r, a)
+	v, err := s.askView(r, a)
+	if err != nil {
+		return v, err
+	}
 	c, err := s.askWords(a)
 	if err != nil {
 		return v, err

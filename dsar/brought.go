@@ -60,6 +60,28 @@ func (s *Service) fieldsOf(r requestRow) (map[string]string, error) {
 	return c.Fields, err
 }
 
+// narrowing says, in sentences, which part a request asks for; nothing for one that
+// asks for everything. It quotes values: for the person's letters and those who work on it.
+func (s *Service) narrowing(r requestRow) ([]string, error) {
+	fields, err := s.fieldsOf(r)
+	if len(fields) == 0 {
+		return nil, err
+	}
+	var out []string
+	for _, f := range datamap.RequestFields(s.c.Map) {
+		value, given := fields[f.Name]
+		if !given {
+			continue
+		}
+		names := make([]string, len(f.Collections))
+		for i, c := range f.Collections {
+			names[i] = plainName(c)
+		}
+		out = append(out, strings.Join(names, ", ")+": only entries with "+strings.ReplaceAll(f.Name, "_", " ")+" “"+value+"”")
+	}
+	return out, nil
+}
+
 // checkFields knows each field that a request brings, by the map.
 func (s *Service) checkFields(in *intake, problems map[string]string) {
 	if len(in.Fields) == 0 { // as nearly always: the map need not be gone through

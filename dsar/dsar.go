@@ -103,9 +103,11 @@ type Letter struct {
 	Coded       map[string]bool     // erased: the collections in whose masked rows something is pseudonymised only
 	Remains     map[string][]string // erased: by collection, the fields that stay as they are in masked rows
 	Kept        []string            // sentences
+	Narrowed    []string            // archive, erased, nothing: the part that was asked for
 	Recipient   string              // notice: name of the recipient told; ask: the desk
 	Notices     []Notice            // notice: what they are told of, by number
 	Holds       string              // ask: what lies there, in words
+	Part        bool                // ask: not everything is asked for
 	Late        bool                // ask_again: the day is over by which an answer was due
 	ByHand      []string            // erased: what people erased by hand
 	Mentions    []string            // erased: what was taken out of other people's text

@@ -134,7 +134,7 @@ func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentCon
 		ID: l.ID, Kind: l.Kind, MessageID: l.MessageID, To: c.To, Language: r.Language,
 		Controller: s.c.Controllers[r.Controller], RequestID: r.ID, RequestKind: r.Kind,
 		ReceivedAt: r.ReceivedAt, DueOn: r.DueOn, Link: c.Link, StatusLink: c.StatusLink, ExpiresAt: c.ExpiresAt,
-		Reason: c.Reason, Kept: c.Kept, ByHand: c.ByHand, Mentions: c.Mentions, Told: c.Told, Recipient: c.Name,
+		Reason: c.Reason, Kept: c.Kept, ByHand: c.ByHand, Mentions: c.Mentions, Told: c.Told, Recipient: c.Name, Narrowed: c.Narrowed,
 	}
 	switch l.Kind {
 	case "confirm", "remind":

@@ -28,7 +28,11 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p
 	if err != nil {
 		return false, err
 	}
-	about := s.namedTo(p)
+	narrowed, err := s.narrowing(r)
+	if err != nil {
+		return false, err
+	}
+	about := append(s.namedTo(p), narrowed...)
 	for _, key := range s.toTell(w.Plan, findings) {
 		to := s.c.Notify[key]
 		// Every erasure names the same few recipients: a row written each time

@@ -28,6 +28,7 @@ type letterContent struct {
 	Mentions   []string  `json:"mentions,omitempty"`    // erased: sentences
 	Told       bool      `json:"told,omitempty"`        // erased: recipients are written to
 	Attach     bool      `json:"attach,omitempty"`      // archive: the file goes along
+	Narrowed   []string  `json:"narrowed,omitempty"`    // archive, erased, nothing: the part that was asked for
 }
 
 // A newLetter is a letter to be written.
@@ -68,6 +69,11 @@ func (s *Service) addLetter(ctx context.Context, tx pgx.Tx, r requestRow, kind, 
 	}
 	if sent {
 		return nil
+	}
+	if answers(kind) {
+		if c.Narrowed, err = s.narrowing(r); err != nil {
+			return err
+		}
 	}
 	if l.cipher, err = s.sealJSON(place(letterOf, l.ID), c); err != nil {
 		return err

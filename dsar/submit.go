@@ -3,6 +3,8 @@ package dsar
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,11 +113,14 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, a Actor, in intake) (Sub
 	if err := s.addIdentities(ctx, tx, r, ids); err != nil {
 		return Submitted{}, err
 	}
-	err = s.note(ctx, tx, "request.submitted", id, a.Name, map[string]any{
+	said := map[string]any{
 		"kind": string(in.Kind), "policy": in.Policy, "channel": in.Channel, "identities": len(in.Identities),
 		"requester": in.Requester.As, "due_on": in.due.Format(time.DateOnly),
-	})
-	if err != nil {
+	}
+	if len(in.Fields) > 0 { // by what it is narrowed, without the values: what stays once these are gone
+		said["fields"] = strings.Join(slices.Sorted(maps.Keys(in.Fields)), ", ")
+	}
+	if err := s.note(ctx, tx, "request.submitted", id, a.Name, said); err != nil {
 		return Submitted{}, err
 	}
 	token, err := s.statusToken(ctx, tx, r, nil)

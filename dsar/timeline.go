@@ -37,8 +37,12 @@ func eventText(e ledger.Entry) string {
 	}
 	switch e.Type {
 	case "request.submitted":
-		return fmt.Sprintf("Received %s: %s, %s; due on %s.", channelWords(words(e, "channel")), words(e, "kind"),
-			count(e, "identities", "identity", "identities"), words(e, "due_on"))
+		narrowed := ""
+		if by := words(e, "fields"); by != "" {
+			narrowed = ", narrowed by " + by
+		}
+		return fmt.Sprintf("Received %s: %s, %s%s; due on %s.", channelWords(words(e, "channel")), words(e, "kind"),
+			count(e, "identities", "identity", "identities"), narrowed, words(e, "due_on"))
 	case "request.confirmed":
 		return fmt.Sprintf("Confirmed by the link: %s proved.", count(e, "identities", "identity", "identities"))
 	case "request.verified":

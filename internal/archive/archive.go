@@ -38,6 +38,7 @@ type Letter struct {
 	Sources     []string // origins, Art. 15(1)(g)
 	Authority   string   // where to complain
 	Automated   string   // Art. 15(1)(h)
+	Narrowed    []string // the part that was asked for, where it was not everything
 	NotIncluded []string // sentences: what was left out and why
 }
 

@@ -55,6 +55,14 @@ func day(t time.Time) string { return t.Format("2 January 2006") }
 
 // Opening is who, what and when.
 func (d document) Opening() []string {
+	said := d.opening()
+	if len(d.Narrowed) > 0 {
+		said = append(said, "You asked for a part of it. "+strings.Join(d.Narrowed, "; ")+".")
+	}
+	return said
+}
+
+func (d document) opening() []string {
 	asked := fmt.Sprintf("On %s you asked %s ", day(d.ReceivedAt), d.controller())
 	if d.export() {
 		return []string{
@@ -363,8 +371,11 @@ func (d document) leftOut() section {
 	for _, t := range d.Tables {
 		// Rows in which nothing stands that is given are not there either, and are nobody else's.
 		if left := min(t.Shared, t.Found-t.Rows); left > 0 {
-			s.Items = append(s.Items, item{Term: t.Heading(), Text: counted(left, "entry that other people use, too, was", "entries that other people use, too, were") +
-				" left out, to protect the rights of others (Article 15(4)). If you think that this is yours, write to " + d.contact() + "."})
+			text := counted(left, "entry that other people use, too, was", "entries that other people use, too, were") + " left out, to protect the rights of others (Article 15(4))."
+			if len(d.Narrowed) > 0 {
+				text = counted(left, "entry that what you did not ask for uses, too, or that other people use, was", "entries that what you did not ask for uses, too, or that other people use, were") + " left out."
+			}
+			s.Items = append(s.Items, item{Term: t.Heading(), Text: text + " If you think that this is yours, write to " + d.contact() + "."})
 		}
 		if t.Missing > 0 {
 			s.Items = append(s.Items, item{Term: t.Heading(), Text: counted(t.Missing, "file that an entry names was", "files that entries name were") +

@@ -100,8 +100,9 @@ type view struct {
 	Controller             dsar.Controller
 	RequestID              int64
 	Link, StatusLink       string
-	Late                   bool
+	Late, Part             bool
 	Kept, ByHand, Mentions []string
+	Narrowed               []string
 
 	Subject  string
 	Access   bool
@@ -165,7 +166,7 @@ func newView(l dsar.Letter) view {
 	}
 	v := view{
 		Kind: l.Kind, Recipient: l.Recipient, Holds: l.Holds, Controller: l.Controller, RequestID: l.RequestID, Link: l.Link, StatusLink: l.StatusLink,
-		Late: l.Late, Kept: l.Kept, ByHand: l.ByHand, Mentions: l.Mentions, Told: l.Told,
+		Late: l.Late, Kept: l.Kept, ByHand: l.ByHand, Mentions: l.Mentions, Narrowed: l.Narrowed, Part: l.Part, Told: l.Told,
 		Access: l.RequestKind == datamap.Access, Export: l.RequestKind == datamap.Export, Erasure: l.RequestKind == datamap.Erasure,
 		DPO: l.Controller.DPO, Attached: l.Attachment != nil, Owner: l.Kind == "ask" || l.Kind == "ask_again",
 	}

@@ -335,3 +335,32 @@ func TestFill(t *testing.T) {
 		t.Errorf("no two empty lines in a row, and none at the start, were expected:\n%q", got)
 	}
 }
+
+// Of a part that was asked for the letter claims nothing about the rest.
+func TestAPartIsCalledAPart(t *testing.T) {
+	t.Parallel()
+	for kind, w := range map[string]string{
+		"erased":  "visits (livechat): 4 entries: they are used, too, by what you did not ask to have erased, or by other people, and were left.",
+		"archive": "here is the answer",
+		"nothing": "We hold nothing of what you asked for, so there is nothing to erase.",
+	} {
+		l := letter(kind)
+		l.Narrowed = []string{`orders (shop): only entries with number “<b>”`}
+		_, flat, page := rendering(t, l)
+		for _, form := range []string{flat, oneLine(page.Find("body").Text())} {
+			if !strings.Contains(form, "You asked for a part only:") || !strings.Contains(form, l.Narrowed[0]) || !strings.Contains(form, w) {
+				t.Errorf("%s: expected the part to be named, and %q, in:\n%s", kind, w, form)
+			}
+			if strings.Contains(form, "nothing about you") || strings.Contains(form, "other people use") {
+				t.Errorf("%s: expected nothing to be said of what was not asked for, got:\n%s", kind, form)
+			}
+		}
+	}
+	for _, kind := range []string{"ask", "ask_again"} {
+		l := letter(kind)
+		l.Part = true
+		if _, flat, _ := rendering(t, l); !strings.Contains(flat, "a part of what is held about them (your page says which)") {
+			t.Errorf("%s: expected it to ask for a part, got:\n%s", kind, flat)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package dsar
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
+)
+
+// narrowShop is the shop whose orders a request's field narrows, with a desk.
+func narrowShop(t *testing.T) *workBundle {
+	t.Helper()
+	b := overPostgres(t, strings.Replace(shopMap, "{name: note, data_categories: [user.content]}",
+		"{name: note, data_categories: [user.content], fides_meta: {custom_request_field: order_note}}", 1), shopSchema)
+	b.c.Desks = map[string]Desk{"paper": {Owner: "HR desk", Mail: "hr@bota.example", Holds: "paper files", Days: 10, Limit: 10_000}}
+	return b
+}
+
+// narrowed is an approved request of Pavla's for what belongs to one order.
+func (b *workBundle) narrowed(t *testing.T, kind datamap.Kind) int64 {
+	t.Helper()
+	sub := verified(ask(kind, "email", "pavla@example.org"))
+	sub.Fields = map[string]string{"order_note": "ring twice"}
+	id := b.submit(t, dpo, sub).ID
+	b.worked(t)
+	if err := b.Approve(t.Context(), dpo, id, Approval{}); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	return id
+}
+
+const narrowedWords = "orders (shop): only entries with order note “ring twice”"
+
+// Whoever asked for a part is told that the answer is of a part; so are the owner
+// of a desk, who would give or destroy everything, and those to whom data were passed on.
+func TestAPartIsCalledAPart(t *testing.T) {
+	t.Parallel()
+	b := narrowShop(t)
+	id := b.narrowed(t, datamap.Erasure)
+	if l := b.mail.one(t, letterAsk); !l.Part || len(l.Narrowed) > 0 {
+		t.Errorf("expected the desk's mail to speak of a part, and not to name it; part: %v, named: %v", l.Part, len(l.Narrowed) > 0)
+	}
+	ref := b.linkOf(t, "hr@bota.example")
+	if v, err := b.LookAsk(t.Context(), ref.Token); err != nil || !v.Part || len(v.Narrowed) > 0 {
+		t.Errorf("expected the desk's page to speak of a part before it is opened, got %+v, %v", v, err)
+	}
+	if v, err := b.OpenAsk(t.Context(), ref.Token); err != nil || len(v.Narrowed) != 1 || v.Narrowed[0] != narrowedWords {
+		t.Errorf("expected the desk's page to say which part, got %q, %v", v.Narrowed, err)
+	}
+	b.answer(t, ref, AnsweredDone, "Eva", "shredded")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	if l := b.mail.one(t, "erased"); len(l.Narrowed) != 1 || l.Narrowed[0] != narrowedWords {
+		t.Errorf("expected the letter to say which part was asked for, got %q", l.Narrowed)
+	}
+	for _, l := range b.mail.letters("notice") {
+		if !strings.Contains(l.Notices[0].Named, narrowedWords) {
+			t.Errorf("expected recipients to be told of the part, got %q", l.Notices[0].Named)
+		}
+	}
+	// What it was narrowed by stays on the record; the value does not.
+	if q := b.get(t, id); !strings.Contains(q.Timeline[0].Text, "narrowed by order_note") {
+		t.Errorf("expected the time line to name the field, got %q", q.Timeline[0].Text)
+	}
+	expectNowhere(t, b.dump(t), "ring twice")
+}
+
+func TestAnArchiveOfAPartSaysSo(t *testing.T) {
+	t.Parallel()
+	b := narrowShop(t)
+	b.narrowed(t, datamap.Access)
+	b.answer(t, b.linkOf(t, "hr@bota.example"), AnsweredNothing)
+	b.worked(t)
+	l := b.mail.one(t, "archive")
+	data, err := b.download(t, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	letter := strings.Join(strings.Fields(unzip(t, data)["letter.txt"]), " ")
+	if len(l.Narrowed) != 1 || !strings.Contains(letter, "You asked for a part of it. "+narrowedWords+".") {
+		t.Errorf("expected mail and letter to say which part was asked for, got %q and:\n%s", l.Narrowed, letter)
+	}
+}

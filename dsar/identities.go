@@ -281,26 +281,12 @@ func matchedAddress(roots []RootRow, ids []ProvedIdentity) string {
 // reached are the distinct addresses that the discover steps of all sources
 // reached though no identity matched them.
 func (s *Service) reached(ctx context.Context, db pg.DB, requestID int64) ([]string, error) {
-	rows, err := pg.Each(ctx, db, `
-		SELECT e.n, id, note_cipher FROM unnest($1::bigint[]) WITH ORDINALITY AS e (number, n) JOIN steps s ON s.request_id = e.number
-		WHERE stage = 'discover' AND note_cipher IS NOT NULL ORDER BY source`, requestID)
+	notes, err := notesOf[discoverNote](ctx, s, db, requestID, stageDiscover)
 	if err != nil {
-		return nil, fmt.Errorf("addresses reached by request %d: %w", requestID, err)
-	}
-	type row struct {
-		ID         int64
-		NoteCipher []byte
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
-	if err != nil {
-		return nil, fmt.Errorf("addresses reached by request %d: %w", requestID, err)
+		return nil, err
 	}
 	var all []string
-	for _, x := range list {
-		var note discoverNote
-		if err := s.openJSON(place(stepOf, x.ID), x.NoteCipher, &note); err != nil {
-			return nil, err
-		}
+	for _, note := range notes {
 		all = append(all, note.Reached...)
 	}
 	slices.Sort(all)

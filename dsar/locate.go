@@ -178,26 +178,12 @@ func (s *Service) confirmations(ctx context.Context, db pg.DB, requestID int64) 
 
 // sightings gathers what the locate steps of all sources saw, by identity.
 func (s *Service) sightings(ctx context.Context, db pg.DB, requestID int64) (map[int64]sighting, error) {
-	rows, err := db.Query(ctx, `
-		SELECT id, note_cipher FROM steps
-		WHERE request_id = $1 AND stage = 'locate' AND note_cipher IS NOT NULL ORDER BY source`, requestID)
+	notes, err := notesOf[locateNote](ctx, s, db, requestID, stageLocate)
 	if err != nil {
-		return nil, fmt.Errorf("sightings of request %d: %w", requestID, err)
-	}
-	type row struct {
-		ID         int64
-		NoteCipher []byte
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
-	if err != nil {
-		return nil, fmt.Errorf("sightings of request %d: %w", requestID, err)
+		return nil, err
 	}
 	all := map[int64]sighting{}
-	for _, x := range list {
-		var note locateNote
-		if err := s.openJSON(place(stepOf, x.ID), x.NoteCipher, &note); err != nil {
-			return nil, err
-		}
+	for _, note := range notes {
 		for _, si := range note.Sightings {
 			sum := all[si.Identity]
 			sum.Identity, sum.Matched, sum.Mixed = si.Identity, sum.Matched || si.Matched, sum.Mixed || si.Mixed

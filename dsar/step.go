@@ -115,6 +115,31 @@ func wanted(st stepRow, status Status) bool {
 
 const stepColumns = "id, request_id, stage, source, run, attempts, carrier, note_xid, note_cipher"
 
+// notesOf are what the steps of one stage of a request have noted, in the order of their sources.
+func notesOf[T any](ctx context.Context, s *Service, db pg.DB, requestID int64, stage string) ([]T, error) {
+	type row struct {
+		ID         int64
+		NoteCipher []byte
+	}
+	rows, err := pg.Each(ctx, db, `
+		SELECT e.n, id, note_cipher FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS e (number, stage, n) JOIN steps s ON s.request_id = e.number
+		WHERE s.stage = e.stage AND note_cipher IS NOT NULL ORDER BY source`, requestID, stage)
+	var list []row
+	if err == nil {
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("notes of request %d (%s): %w", requestID, stage, err)
+	}
+	notes := make([]T, len(list))
+	for i, x := range list {
+		if err := s.openJSON(place(stepOf, x.ID), x.NoteCipher, &notes[i]); err != nil {
+			return nil, err
+		}
+	}
+	return notes, nil
+}
+
 // claimStep marks a step with a job of its own as running. A step that is running
 // already is claimed too: the queue runs a job twice only when it has given the
 // first one up.

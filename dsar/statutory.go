@@ -22,7 +22,7 @@ func (s *Service) obliged(findings []source.Finding, ends map[string][]keptEnd) 
 		sentence := plainName(f.Collection) + ": " + plural(f.Kept, "entry", "entries") + ", because the law obliges us (Article 17(3) GDPR)"
 		masked, coded := false, false
 		for _, k := range s.keepsOf(f.Collection) {
-			masked = masked || len(k.Mask) > 0
+			masked = masked || len(k.Mask) > 0 && f.Masked > 0
 			coded = coded || slices.ContainsFunc(k.Mask, func(m *datamap.Field) bool { return m.Masking != nil && m.Masking.Reversible() })
 		}
 		if laws := s.lawsOf(f.Collection); len(laws) > 0 {
@@ -30,7 +30,7 @@ func (s *Service) obliged(findings []source.Finding, ends map[string][]keptEnd) 
 		}
 		sentence += "."
 		switch {
-		case coded:
+		case masked && coded:
 			sentence += " What the law does not ask for was removed from them or replaced by a code (pseudonymised, Article 4(5) GDPR)."
 		case masked:
 			sentence += " What the law does not ask for was removed from them."

@@ -239,8 +239,8 @@ func (c *comparison) collection(p Policy, was, is *Collection) {
 	}
 	if p.Kind == Erasure {
 		for _, k := range is.Keeps {
-			if !slices.ContainsFunc(was.Keeps, func(o Keep) bool { return o.words() == k.words() }) {
-				c.say(false, at, "would %s", strings.TrimPrefix(k.words(), "but "))
+			if !slices.ContainsFunc(was.Keeps, func(o Keep) bool { return o.words(o.Mask) == k.words(k.Mask) }) {
+				c.say(false, at, "would %s", strings.TrimPrefix(k.words(k.Mask), "but "))
 			}
 		}
 	}

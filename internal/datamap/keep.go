@@ -146,6 +146,44 @@ func (p *mapReader) keepMask(r *reader, q pair, c *Collection, at Pos) {
 			r.out.fail(w.pos, "%s stands twice in mask", w.text)
 		default:
 			c.Keeps[i].Mask = append(c.Keeps[i].Mask, f)
+			p.kept = append(p.kept, keptMask{c: c, field: f, pos: w.pos})
+		}
+	}
+}
+
+// A keptMask is a field that a keep masks, to be looked at once all is read.
+type keptMask struct {
+	c     *Collection
+	field *Field
+	pos   Pos
+}
+
+// keptMasks refuses to mask what tells that a law keeps a row: masked once, the
+// row would no longer be kept, nor would those that are kept with it.
+func (p *mapReader) keptMasks() {
+	if len(p.kept) == 0 {
+		return
+	}
+	telling := map[*Field]bool{}
+	for _, d := range p.m.Datasets {
+		for _, c := range d.Collections {
+			for _, k := range c.Keeps {
+				if len(k.With) == 0 {
+					telling[c.Field(k.From)] = true
+					for column := range k.Where {
+						telling[c.Field(column)] = true
+					}
+					continue
+				}
+				for _, pair := range k.With[0].Pairs() {
+					telling[pair.From], telling[pair.To] = true, true
+				}
+			}
+		}
+	}
+	for _, m := range p.kept {
+		if telling[m.field.Column()] {
+			p.out.fail(m.pos, "%s tells which rows are kept, so it cannot be masked in them: masked once, they would be kept no more", m.field.LocalName())
 		}
 	}
 }

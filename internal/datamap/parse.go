@@ -101,6 +101,7 @@ type mapReader struct {
 	after    []func()        // checks that need every file read
 	pending  []pendingReference
 	withs    []saidWith
+	kept     []keptMask
 }
 
 // atEnd runs a check once every file has been read.

@@ -191,7 +191,19 @@ func TestParseRefuses(t *testing.T) {
 				"  - {name: p, fields: [{name: id, fides_meta: {primary_key: true}}]}\n",
 			"because stands beside with",
 		},
-		"keep that masks its key": {collection("    lethe: {keep: {because: x, mask: [id]}}\n", ""), "id is a primary key, which is never masked"},
+		"keep that masks its key":         {collection("    lethe: {keep: {because: x, mask: [id]}}\n", ""), "id is a primary key, which is never masked"},
+		"keep that masks where":           {collection("    lethe: {keep: {because: x, where: {r: [paid]}, mask: [r]}}\n", "    - {name: r}\n"), "r tells which rows are kept, so it cannot be masked in them"},
+		"keep that masks another's start": {collection("    lethe: {keep: [{because: x, for: P1Y, from: r}, {because: y, mask: [r]}]}\n", "    - {name: r}\n"), "r tells which rows are kept"},
+		"keep that masks its link": {
+			collection("    lethe: {keep: {with: r, mask: [r]}}\n", "    - {name: r, fides_meta: {references: [{dataset: shop, field: p.id, direction: from}]}}\n") +
+				"  - {name: p, lethe: {keep: {because: x}}, fields: [{name: id, fides_meta: {primary_key: true}}]}\n",
+			"r tells which rows are kept",
+		},
+		"keep that masks what others name": {
+			collection("    lethe: {keep: {with: r}}\n", "    - {name: r, fides_meta: {references: [{dataset: shop, field: p.mail, direction: from}]}}\n") +
+				"  - {name: p, lethe: {keep: {because: x, mask: [mail]}}, fields: [{name: id, fides_meta: {primary_key: true}}, {name: mail}]}\n",
+			"mail tells which rows are kept",
+		},
 		"object of nobody":        {collection("", "    - {name: r, lethe: {object: shpo}}\n"), `unknown source "shpo"; did you mean "shop"?`},
 		"mentions in a number":    {collection("", "    - {name: r, fides_meta: {data_type: integer}, lethe: {mentions: true}}\n"), "mentions are searched in a column of text"},
 		"an algorithm of its own": {collection("", "    - {name: r, fides_meta: {masking_strategy_override: {strategy: hash, configuration: {algorithm: MD5}}}}\n"), "algorithm must be SHA-256 or SHA-512"},

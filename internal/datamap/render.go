@@ -125,7 +125,11 @@ func (v *Visit) done(k Kind) []string {
 	}
 	if k == Erasure {
 		for _, kept := range v.Collection.Keeps {
-			list = append(list, kept.words())
+			var masked []*Field
+			for _, t := range v.KeptTargets(kept) {
+				masked = append(masked, t.Field)
+			}
+			list = append(list, kept.words(masked))
 		}
 		if l := v.beyond(); l != nil {
 			list = append(list, fmt.Sprintf("also those of kept rows of %s (keep: {with: %s} keeps them)", l.From.Collection.FullName(), l.To.LocalName()))
@@ -148,8 +152,8 @@ func (v *Visit) beyond() *Link {
 	return nil
 }
 
-// words say which rows stay, for how long, and why.
-func (k Keep) words() string {
+// words say which rows stay, for how long, and why, and what is masked in them.
+func (k Keep) words(masked []*Field) string {
 	what := "but keep all"
 	if len(k.With) > 0 {
 		what = "but keep with the rows of " + k.keeper().FullName()
@@ -161,12 +165,8 @@ func (k Keep) words() string {
 		what += fmt.Sprintf(", %s from %s", k.For, k.From)
 	}
 	what += ": " + k.Because
-	if len(k.Mask) > 0 {
-		var fields []string
-		for _, f := range k.Mask {
-			fields = append(fields, f.LocalName())
-		}
-		what += " (masked all the same: " + strings.Join(fields, ", ") + ")"
+	if len(masked) > 0 {
+		what += " (masked all the same: " + strings.Join(localNames(masked), ", ") + ")"
 	}
 	return what
 }
@@ -293,7 +293,10 @@ func (p *Plan) visitJSON(v *Visit) visitJSON {
 		return one
 	}
 	for _, k := range v.Collection.Keeps {
-		kept := keepJSON{Where: k.Where, For: k.For, From: k.From, Because: k.Because, Mask: localNames(k.Mask)}
+		kept := keepJSON{Where: k.Where, For: k.For, From: k.From, Because: k.Because}
+		for _, t := range v.KeptTargets(k) {
+			kept.Mask = append(kept.Mask, t.Field.LocalName())
+		}
 		if len(k.With) > 0 {
 			kept.With = k.keeper().FullName()
 		}

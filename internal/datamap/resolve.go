@@ -31,6 +31,7 @@ func (p *mapReader) resolve() {
 	}
 	p.checkAllOf()
 	p.keepWiths()
+	p.keptMasks()
 	p.checkCategories()
 	p.checkKeys()
 	p.checkEraseOrder()

@@ -329,6 +329,30 @@ type Visit struct {
 	Referrers []Link
 }
 
+// KeptTargets are the fields that a keep masks in the rows it holds, as the policy
+// masks them. What would have gone with its row alone is masked by its own masking,
+// else emptied (Masking nil); what the policy would not have touched stays.
+func (v *Visit) KeptTargets(k Keep) []Target {
+	var masked []Target
+next:
+	for _, f := range k.Mask {
+		within := v.Delete
+		for _, t := range v.Targets {
+			if t.Field == f {
+				masked = append(masked, t)
+				continue next
+			}
+			for up := f.Parent; up != nil; up = up.Parent {
+				within = within || t.Field == up
+			}
+		}
+		if within {
+			masked = append(masked, Target{Field: f, Masking: f.Masking})
+		}
+	}
+	return masked
+}
+
 // A PlanSeed starts at a field when the request brings that identity.
 type PlanSeed struct {
 	Field    *Field

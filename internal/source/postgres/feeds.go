@@ -403,7 +403,7 @@ func (s *Source) Trace(ctx context.Context, w source.Walk, h source.Holds) (trac
 		if err != nil || len(c.p.ties) == 0 {
 			return err
 		}
-		if w.Plan.Kind == datamap.Erasure && slices.ContainsFunc(w.Feeds, func(f source.Feed) bool { return len(f.Keys) > 0 }) {
+		if w.Plan.Kind == datamap.Erasure && w.Restricted && slices.ContainsFunc(w.Feeds, func(f source.Feed) bool { return len(f.Keys) > 0 }) {
 			// What an erasure has masked here no identity matches any more, and it
 			// would pass for a stranger's: who names a key is asked with the ticked
 			// rows reached by their own keys.

@@ -234,15 +234,14 @@ func (p *program) today(w source.Walk) error {
 	return nil
 }
 
-// keepMasks are the masks of kept rows: of each field that a keep masks, by its
-// own masking, else emptied.
+// keepMasks are the masks of kept rows.
 func (s *stop) keepMasks() (masks []mask) {
 	for _, k := range s.c.Keeps {
-		for _, f := range k.Mask {
-			if slices.ContainsFunc(masks, func(m mask) bool { return m.field == f }) {
+		for _, t := range s.visit.KeptTargets(k) {
+			if slices.ContainsFunc(masks, func(m mask) bool { return m.field == t.Field }) {
 				continue
 			}
-			if m, ok := s.mask(datamap.Target{Field: f, Masking: f.Masking}); ok && !m.column.fixed() {
+			if m, ok := s.mask(t); ok && !m.column.fixed() {
 				masks = append(masks, m)
 			}
 		}

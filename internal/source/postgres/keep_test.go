@@ -124,6 +124,36 @@ func TestKeep(t *testing.T) {
 	})
 }
 
+// What a policy leaves alone, it leaves alone in kept rows, too.
+func TestKeptRowsAreMaskedByThePolicy(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, officeSchema)
+		s := sourceOf(t, pool, "office", o)
+		const invoices = "SELECT string_agg(concat_ws(' ', id, street, memo), '|' ORDER BY id) FROM invoices WHERE id IN (10, 11, 17)"
+		before := text(t, pool, invoices)
+		erase := func(categories ...string) string {
+			t.Helper()
+			plan, err := datamap.Compile(mapOf(t, officeMap), datamap.Policy{Name: "narrow", Kind: datamap.Erasure, Rules: []datamap.PolicyRule{{Categories: categories}}}, []string{"email"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			walk := source.Walk{Plan: plan, Seeds: seeds("email", "a@x.example"), Today: midnight("2026-11-23")}
+			if _, err := s.Erase(t.Context(), walk, source.Holds{}, noNote); err != nil {
+				t.Fatal(err)
+			}
+			return text(t, pool, invoices)
+		}
+		if got := erase("user.name"); got != before {
+			t.Errorf("expected an erasure of names to leave invoices as they are\n%s, got\n%s", before, got)
+		}
+		if got, want := erase("user.name", "user.content"), strings.ReplaceAll(before, " m", " gone"); got != want {
+			t.Errorf("expected the memo to be masked, and the street to be left\n%s, got\n%s", want, got)
+		}
+	})
+}
+
 // TestKeepWith: an invoice's lines, and what hangs on them, say nothing of how
 // long a law keeps them. They stay with their invoice, and go with it.
 func TestKeepWith(t *testing.T) {

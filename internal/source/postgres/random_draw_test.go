@@ -64,6 +64,7 @@ func (d drawer) scheme(name string) *scheme {
 			}
 		}
 	}
+	s.lawful()
 	return s
 }
 

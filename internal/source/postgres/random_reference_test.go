@@ -184,7 +184,7 @@ func (v view) admitted(at rowID) bool {
 	if t.controller >= 0 && (v.w.Scope == "" || r[t.controller] != v.w.Scope) {
 		return false
 	}
-	return !v.w.Restricted || len(v.seeded(at)) == 0 || v.listed(at)
+	return !v.narrowed(at) && (!v.w.Restricted || len(v.seeded(at)) == 0 || v.listed(at))
 }
 
 func (v view) roots() map[rowID][]string {
@@ -349,7 +349,8 @@ func (v view) erase(p datamap.Policy, holds source.Holds, by []view) answer {
 			a.held[at] = true
 		}
 	}
-	taken := func(at rowID) bool { return a.all[at] && !a.held[at] && (a.mine[at] || v.s.tables[at.t].sharedErase) }
+	ours := func(at rowID) bool { return a.all[at] && (a.mine[at] || v.s.tables[at.t].sharedErase) }
+	taken := func(at rowID) bool { return ours(at) && !a.held[at] && !v.kept(at) }
 	gone := map[rowID]bool{}
 	for at := range a.all {
 		gone[at] = taken(at) && v.s.tables[at.t].loses(p)
@@ -368,8 +369,14 @@ func (v view) erase(p datamap.Policy, holds source.Holds, by []view) answer {
 		f, counted := a.findings["d."+t.name]
 		for j, r := range v.c[i] {
 			at := rowID{i, j}
-			if a.all[at] && a.held[at] && (a.mine[at] || t.sharedErase) {
+			law := false
+			switch {
+			case !ours(at):
+			case a.held[at]:
 				f.Held++
+			case v.kept(at):
+				law = true
+				f.Kept++
 			}
 			if gone[at] {
 				f.Erased++
@@ -378,7 +385,11 @@ func (v view) erase(p datamap.Policy, holds source.Holds, by []view) answer {
 			next := slices.Clone(r)
 			changed := false
 			for c := range t.columns {
-				if m := t.maskOf(p, c, v.s.linking(spot{i, c})); m != nil && taken(at) {
+				m := t.maskOf(p, c, v.s.linking(spot{i, c}))
+				if law {
+					m = v.keptMask(p, at, c)
+				}
+				if m != nil && (law || taken(at)) {
 					to, change := masked(m, t.columns[c], r[c], t.name+" "+t.key(r)+" "+t.columns[c].name)
 					next[c] = to
 					changed = changed || change

@@ -189,6 +189,9 @@ func (d drawer) value(t *sTable, i int, c *sColumn, who int) string {
 		}
 		return v
 	}
+	if c.dated {
+		return d.dated(c.typ)
+	}
 	if !c.plain { // a reference that nothing will fill
 		switch {
 		case c.notNull && c.typ == "uuid":
@@ -226,6 +229,7 @@ func (d drawer) demand(s *scheme, c contents, types []string) demand {
 	who := d.somebody(s, c, types)
 	q.walk.Seeds = append(d.seeds(s, types, who), d.picks(s, c, types)...)
 	q.walk.Scope, q.walk.Secret = "1", make([]byte, 32) // a secret that nobody need guess
+	q.walk.Today, q.walk.Fields = keptToday, d.fields(s)
 	if d.one(10) {
 		q.walk.Scope = of(d, "2", "2", "", "x")
 	}

@@ -35,6 +35,7 @@ type sTable struct {
 	place             bool // in calm schemes: what others point to
 	indexed           []int
 	parted            bool // the table has two partitions
+	keeps             []sKeep
 }
 
 type sColumn struct {
@@ -48,6 +49,8 @@ type sColumn struct {
 	length     int
 	mask       *sMask // masking_strategy_override
 	plain      bool   // holds contents, not keys or references
+	dated      bool   // holds the start of what a law keeps
+	request    string // custom_request_field
 }
 
 type sMask struct {
@@ -148,6 +151,13 @@ func (s *scheme) yaml() string {
 				composites = append(composites, fmt.Sprintf("[%q, %q]", t.columns[r.on.c].name, t.columns[r.and.on.c].name))
 			}
 		}
+		if len(t.keeps) > 0 {
+			list := make([]string, len(t.keeps))
+			for i, k := range t.keeps {
+				list[i] = t.keepYAML(k)
+			}
+			own = append(own, "keep: ["+strings.Join(list, ", ")+"]")
+		}
 		if len(composites) > 0 {
 			own = append(own, "all_of: ["+strings.Join(composites, ", ")+"]")
 		}
@@ -186,6 +196,9 @@ func (s *scheme) field(t *sTable, i int, c *sColumn) string {
 	}
 	if c.identity != "" {
 		meta = append(meta, "identity: "+c.identity)
+	}
+	if c.request != "" {
+		meta = append(meta, fmt.Sprintf("custom_request_field: %q", c.request))
 	}
 	if c.readOnly {
 		meta = append(meta, "read_only: true")

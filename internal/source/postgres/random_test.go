@@ -262,7 +262,11 @@ func (x *trial) finds(ctx context.Context, way *postgres.Source, v view, w sourc
 			values := make(record, len(r.Values))
 			for i, v := range r.Values {
 				values[i] = none
-				if v != nil {
+				switch v := v.(type) {
+				case nil:
+				case time.Time:
+					values[i] = v.Format(time.DateTime)
+				default:
 					values[i] = fmt.Sprint(v)
 				}
 			}

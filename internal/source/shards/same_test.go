@@ -29,14 +29,16 @@ func TestPropertyTheSameAsOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ways := waysOf(t, postgres.Options{StagedAbove: above, Now: func() time.Time { return time.Unix(0, 0) }})
-			from, to := 0, 4
+			seeds := []int{0, 1, 2, 3, 4, 57} // 57: rows listed, though the walk is not restricted to them
 			if os.Getenv("LETHE_SOAK") != "" {
-				to = 399
+				for n := 5; n < 400; n++ {
+					seeds = append(seeds, n)
+				}
 			}
 			if at, err := strconv.Atoi(os.Getenv("LETHE_SEED")); err == nil {
-				from, to = at, at
+				seeds = []int{at}
 			}
-			for seed := from; seed <= to; seed++ {
+			for _, seed := range seeds {
 				same(t, ways, rand.New(rand.NewPCG(uint64(seed), 1)), fmt.Sprintf("LETHE_SEED=%d, %s", seed, name))
 			}
 		})

@@ -231,7 +231,8 @@ func namedByOthers(g *graph) (list []Problem) {
 			continue
 		}
 		for _, r := range g.referrer[i] {
-			back := slices.ContainsFunc(g.ways[i], func(w way) bool { return w.backOver(r) })
+			others := g.twoOf(c, r)
+			back := !others && slices.ContainsFunc(g.ways[i], func(w way) bool { return w.backOver(r) })
 			var said string
 			switch {
 			case r.From.Collection == c:
@@ -245,11 +246,27 @@ func namedByOthers(g *graph) (list []Problem) {
 			default:
 				said = "a person's own row of " + c.FullName() + " that somebody else's " + r.From.FullName() +
 					" names is shared with them: an erasure leaves it as it is; where it is the person's all the same, say lethe: {shared: erase} on " + c.FullName()
+				if others {
+					said += ", or leave the reference out: it leads to rows without an owner only"
+				}
 			}
 			list = append(list, Problem{Pos: r.From.Pos, Warning: true, Message: said})
 		}
 	}
 	return list
+}
+
+// twoOf tells whether a row names two of one collection, of whom its owner is the
+// one and a link the other (who is rated, beside who rates): the link leads to rows
+// without an owner only. A browser beside the contact who owns a conversation is
+// no second contact; that it is shared is what owner is for.
+func (g *graph) twoOf(c *Collection, l Link) bool {
+	owner := l.From.Collection.Owner
+	held := func(p Pair) bool { return p.From.Parent == nil && p.From.Name == owner }
+	return owner != "" && !slices.ContainsFunc(l.Pairs(), held) &&
+		slices.ContainsFunc(g.referrer[g.number[c]], func(k Link) bool {
+			return k.From.Collection == l.From.Collection && slices.ContainsFunc(k.Pairs(), held)
+		})
 }
 
 // namedBySkipped lists the references by which a collection that skip_processing

@@ -340,6 +340,48 @@ dataset:
 	}
 }
 
+// TestOwnRowsBesideAnOwner: a row that is its owner's and names a second person makes
+// that one's own row a shared one, though a reference leads back; a browser is no
+// second person.
+func TestOwnRowsBesideAnOwner(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		owner, to string
+		told      bool
+	}{
+		"who is rated":          {"lethe: {owner: rater_id}", "people", true},
+		"the one who is named":  {"lethe: {owner: rated_id}", "people", false},
+		"both have their share": {"", "people", false},
+		"a browser":             {"lethe: {owner: rater_id}", "browsers", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mustParse(t, fmt.Sprintf(`
+dataset:
+  - fides_key: desk
+    lethe: {source: shop}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: browsers
+        fields:
+          - {name: id, data_categories: [user.device.cookie_id], fides_meta: {primary_key: true, identity: visitor}}
+      - name: ratings
+        %s
+        fields:
+          - {name: rater_id, fides_meta: {references: [{dataset: desk, field: people.id, direction: from}]}}
+          - {name: rated_id, fides_meta: {references: [{dataset: desk, field: %s.id, direction: from}]}}
+`, c.owner, c.to))
+			said := fmt.Sprint(Gaps(m))
+			if told := strings.Contains(said, "somebody else's desk.ratings.rated_id names"); told != c.told || strings.Contains(said, "rater_id names") != (name == "the one who is named") {
+				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+		})
+	}
+}
+
 // TestPersonsThatLeadToOthers: a reference of a table of persons to itself leads to
 // somebody else, whatever its direction; shared: erase would take them all.
 func TestPersonsThatLeadToOthers(t *testing.T) {

@@ -160,6 +160,44 @@ func TestRightsNameTheRole(t *testing.T) {
 	}
 }
 
+// TestCheckOfWhatNobodyReaches: what only a skipped collection leads to is not read, so
+// that no right to read it is asked for, as grants prints none, and no index.
+func TestCheckOfWhatNobodyReaches(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, email text); CREATE INDEX ON people (lower(email));
+		CREATE TABLE channels (id int PRIMARY KEY);
+		CREATE TABLE events (id int PRIMARY KEY, channel int, note text);`)
+	s := sourceOf(t, asRole(t, pool, "GRANT USAGE ON SCHEMA public TO ROLE; GRANT SELECT ON people TO ROLE"), "w", postgres.Options{})
+	doubts, err := s.Check(t.Context(), mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: channels
+        skip_processing: true
+        fields: [{name: id, fides_meta: {primary_key: true}}]
+      - name: events
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: channel, fides_meta: {references: [{dataset: w, field: channels.id, direction: from}]}}
+          - {name: note, data_categories: [user.content.private]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range doubts {
+		if strings.HasPrefix(d.Subject, "w.events") {
+			t.Errorf("expected nothing to be asked for what nobody reaches, got %+v", d)
+		}
+	}
+}
+
 // A foreign key and the map may name the same columns in two orders: one index serves both.
 func TestCheckAsksForOneIndexOverTheSameColumns(t *testing.T) {
 	t.Parallel()

@@ -136,6 +136,8 @@ func explainSource(name string, err error) failure {
 		return failure{"source_signin", at + "does not let Lethe in. Check its user and password in lethe.yaml" + then, false}
 	case code == "3D000":
 		return failure{"source_database", at + "has no database of the name in lethe.yaml. Correct it" + then, false}
+	case code == "42501" && detail != nil && detail.Connecting():
+		return failure{"source_signin", at + "does not let Lethe in: its user may not connect to the database. Grant it that (GRANT CONNECT ON DATABASE)" + then, false}
 	case code == "42501":
 		return failure{"source_rights", at + "does not give Lethe the rights it needs on " + table + ". Grant them (`lethe grants` prints all but what triggers write by its rights), or let its row-level security allow the change (`lethe check` says more)" + then, false}
 	case code == "42P01", code == "3F000":

@@ -227,11 +227,15 @@ func several(g *graph) (list []Problem) {
 // one's: there shared: erase would take them all.
 func namedByOthers(g *graph) (list []Problem) {
 	for i, c := range g.all {
-		if c.Skip || !slices.ContainsFunc(c.AllFields(), func(f *Field) bool { return f.Identity != "" && anyPersonal(f.whole) }) {
+		if c.Skip {
 			continue
 		}
+		persons := g.persons(i)
 		for _, r := range g.referrer[i] {
 			others := g.twoOf(c, r)
+			if !persons && !others {
+				continue
+			}
 			back := !others && slices.ContainsFunc(g.ways[i], func(w way) bool { return w.backOver(r) })
 			var said string
 			switch {
@@ -254,6 +258,18 @@ func namedByOthers(g *graph) (list []Problem) {
 		}
 	}
 	return list
+}
+
+// persons tells whether people are recognised in a collection, or in one that holds
+// nothing but their addresses: it leads there, and is led to from there.
+func (g *graph) persons(i int) bool {
+	recognised := func(c *Collection) bool {
+		return slices.ContainsFunc(c.AllFields(), func(f *Field) bool { return f.Identity != "" && anyPersonal(f.whole) })
+	}
+	return recognised(g.all[i]) || slices.ContainsFunc(g.referrer[i], func(r Link) bool {
+		return !r.From.Collection.Skip && recognised(r.From.Collection) && slices.ContainsFunc(g.ways[i], func(w way) bool { return w.backOver(r) }) &&
+			slices.ContainsFunc(g.ways[g.number[r.From.Collection]], func(w way) bool { return w.from == r.From && w.to == r.To })
+	})
 }
 
 // twoOf tells whether a row names two of one collection, of whom its owner is the

@@ -340,6 +340,44 @@ dataset:
 	}
 }
 
+// TestOwnRowsOfAHub: people whose addresses lie in a table of their own are told of as
+// those are who have them beside their names.
+func TestOwnRowsOfAHub(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		back string // how the addresses hang on the person
+		told bool
+	}{
+		"addresses of one person": {", direction: from}", true},
+		"a log that names people": {", direction: to}", false}, // nothing leads back to it
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mustParse(t, fmt.Sprintf(`
+dataset:
+  - fides_key: desk
+    lethe: {source: shop}
+    collections:
+      - name: people
+        fields: [{name: id, fides_meta: {primary_key: true}}]
+      - name: addresses
+        fields:
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - name: person_id
+            fides_meta: {references: [{dataset: desk, field: people.id, direction: to}, {dataset: desk, field: people.id%s]}
+      - name: tickets
+        fields:
+          - {name: person_id, fides_meta: {references: [{dataset: desk, field: people.id, direction: from}]}}
+          - {name: clerk_id, fides_meta: {references: [{dataset: desk, field: people.id, direction: to}]}}
+`, c.back))
+			said := fmt.Sprint(Gaps(m))
+			if told := strings.Contains(said, "somebody else's desk.tickets.clerk_id names"); told != c.told {
+				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+		})
+	}
+}
+
 // TestOwnRowsBesideAnOwner: a row that is its owner's and names a second person makes
 // that one's own row a shared one, though a reference leads back; a browser is no
 // second person.

@@ -73,6 +73,7 @@ type drafting struct {
 	known   *known
 	links   map[*Table][]*link
 	called  map[*Table][]string
+	byName  map[string]*Table
 	judged  map[*Column]judgement
 	inside  map[*Column][]*Field
 	root    map[*Table]bool // an identity is matched here, or one step away (satellite)
@@ -145,7 +146,7 @@ func Make(db *Database, o Options) *Draft {
 }
 
 func newDrafting(db *Database, k *known) *drafting {
-	return &drafting{db: db, known: k, links: map[*Table][]*link{}, called: map[*Table][]string{}, judged: map[*Column]judgement{},
+	return &drafting{db: db, known: k, links: map[*Table][]*link{}, called: map[*Table][]string{}, byName: map[string]*Table{}, judged: map[*Column]judgement{},
 		inside: map[*Column][]*Field{}, root: map[*Table]bool{}, about: map[*Table]bool{}, reached: map[*Table]bool{}, kept: map[*Table]string{}}
 }
 
@@ -170,7 +171,7 @@ func (d *drafting) judgeAll() {
 				tied[c] = true
 			}
 		}
-		d.about[t] = !d.isHouse(t) && (d.isPerson(t) || d.isDetail(t))
+		d.about[t] = !d.isHouse(t) && (d.isPerson(t) || d.isDetail(t) || reachable(t))
 		if !d.about[t] && !d.isHouse(t) {
 			for _, c := range t.Columns { // what is called otherwise and has names, a password or a bank account is a person's
 				if j, ok := byName(c, false); ok && j.category != "user.name" && (under(j.category, "user.name.first") ||
@@ -193,10 +194,22 @@ func (d *drafting) judgeAll() {
 	}
 }
 
+// reachable tells whether a table, whatever it is called, has an address and a
+// telephone, a street or a birthday beside it: its rows are whom these are of (res_partner).
+func reachable(t *Table) bool {
+	mail, more := false, false
+	for _, c := range t.Columns {
+		j, _ := byName(c, false)
+		mail = mail || j.category == "user.contact.email" && !hasAny(words(c.Name), offices()...)
+		more = more || slices.Contains([]string{"user.contact.phone_number", "user.contact.address.street", "user.demographic.date_of_birth"}, j.category)
+	}
+	return mail && more
+}
+
 // offices are words before an address by which it may be a desk's or another's,
 // and is no identity.
 func offices() []string {
-	return append(deskWords(), "reply to", "sender", "from", "cc", "bcc", "forward to", "invited by", "inviter")
+	return append(deskWords(), "reply to", "sender", "from", "cc", "bcc", "forward to", "invited by", "inviter", "emergency", "next of kin", "spouse")
 }
 
 // deskWords are words before an address that make it a desk's, not a person's.

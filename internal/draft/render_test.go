@@ -219,7 +219,7 @@ func TestDraftOfTextThatHoldsAddresses(t *testing.T) {
 		"- name: ical  # mail addresses stand in 2 of 3 sampled values\n            data_categories: [user.content.private]\n",
 		"- name: attendee  # mail addresses stand in 3 of 3 sampled values\n            data_categories: [user.content.private]\n",
 		"- name: colour\n            data_categories: [system.operations]\n",
-		"1 of 3 sampled values hold more than one bare address, by which no request finds them",
+		"1 of 3 sampled values hold more than a bare address (a name, a second address), and no request finds them by it",
 		"- name: homephone  # by its name",
 		"# Looks personal, and nothing leads here: give it an identity or a reference, and take skip_processing away.\n      - name: mails\n",
 	} {

@@ -96,7 +96,10 @@ func (d *drafting) tieChild(l *link, c *Collection, byColumn map[string]*Field) 
 		if i > 0 {
 			continue
 		}
-		if l.guessed {
+		switch {
+		case l.guessed && d.declared(l.child, f.Column) == l.parent:
+			f.Why = append(f.Why, "no foreign key, "+l.parent.Name+" as other tables declare it")
+		case l.guessed:
 			f.Why = append(f.Why, "no foreign key, "+l.parent.Name+" by its name")
 		}
 		if l.why != "" {

@@ -39,23 +39,28 @@ func (d *drafting) hint(t *Table, f *Field) {
 	}
 }
 
-// kindOf is the column beside a number that tells of which table it names rows:
-// sender_type of sender_id, res_model of res_id, and content_type_id of object_id
-// (Django). nil where there is none.
+// kindOf is the column that tells of which table another names rows; nil where there is none.
 func kindOf(t *Table, c *Column) *Column {
-	base := strings.TrimSuffix(strings.TrimSuffix(c.Name, "id"), "Id")
-	if base == c.Name || strings.Trim(base, "_") == "" {
-		return nil
+	return t.Column(KindBeside(c.Name, func(name string) bool { return t.Column(name) != nil }))
+}
+
+// KindBeside is the name of the column that tells of which table a column names
+// rows: sender_type of sender_id, res_model of res_id, and content_type_id of
+// object_id (Django). "" where a table has none.
+func KindBeside(name string, has func(string) bool) string {
+	base := strings.TrimSuffix(strings.TrimSuffix(name, "id"), "Id")
+	if base == name || strings.Trim(base, "_") == "" {
+		return ""
 	}
-	for _, kind := range []string{"type", "Type", "model"} {
-		if k := t.Column(base + kind); k != nil {
-			return k
+	for _, kind := range []string{base + "type", base + "Type", base + "model"} {
+		if has(kind) {
+			return kind
 		}
 	}
-	if c.Name == "object_id" {
-		return t.Column("content_type_id")
+	if name == "object_id" && has("content_type_id") {
+		return "content_type_id"
 	}
-	return nil
+	return ""
 }
 
 // namesFile tells whether a column's name is one of a file's path or key.

@@ -50,6 +50,9 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.
 			if err := k.heirs(ctx, conn, c); err != nil {
 				return err
 			}
+			if err := k.kinds(ctx, conn, c); err != nil {
+				return err
+			}
 		}
 		misfits, err := k.masks(ctx, conn, policies)
 		if err != nil {

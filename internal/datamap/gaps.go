@@ -8,7 +8,7 @@ import (
 
 // Gaps lists what a map does not say and a letter under Art. 15(1) or an export
 // under Art. 20 needs: purposes (a), the source of the data (g), the legal
-// basis, what an export gives; and where it may say something else than is meant (mentions, copies, several, secrets, namedByOthers, namedBySkipped, bothEnds). They are no
+// basis, what an export gives; and where it may say something else than is meant (mentions, copies, several, secrets, namedByOthers, namedBySkipped, leadsToOthers, bothEnds). They are no
 // errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
@@ -21,7 +21,7 @@ func Gaps(m *Map) []Problem {
 		}
 	}
 	g := newGraph(m)
-	return slices.Concat(list, nothingToExport(m), untargeted(m), unmasked(m), copies(g), several(g), secrets(m), namedByOthers(g), namedBySkipped(g), bothEnds(g))
+	return slices.Concat(list, nothingToExport(m), untargeted(m), unmasked(m), copies(g), several(g), secrets(m), namedByOthers(g), namedBySkipped(g), leadsToOthers(g), bothEnds(g))
 }
 
 // unsaid lists what the collections of a dataset do not say and letters need;
@@ -302,6 +302,36 @@ func namedBySkipped(g *graph) (list []Problem) {
 		}
 	}
 	return list
+}
+
+// leadsToOthers lists the references by which a person's own row names what is
+// another person's, where both are followed from the key to whoever names it: from
+// somebody to their invitations, and on to everybody whom they invited.
+func leadsToOthers(g *graph) (list []Problem) {
+	for i, c := range g.all {
+		if c.Skip || !g.persons(i) {
+			continue
+		}
+		for _, there := range g.ways[i] { // from a person to what is theirs
+			p := there.to.Collection
+			if p == c || p.Skip || !g.holds(there.to, there.from) {
+				continue
+			}
+			for _, back := range g.ways[there.node] {
+				if back.to.Collection != c || back.from == there.to || !g.holds(back.to, back.from) || c.Owner != "" && c.Owner != back.to.Name {
+					continue
+				}
+				list = append(list, Problem{Pos: back.to.Pos, Warning: true, Message: fmt.Sprintf("the reference of %s leads from a person, over %s, to whoever names a row of theirs there (whom they invited): these people's rows are given and erased, too; leave it out, unless they are the same person",
+					back.to.FullName(), p.FullName())})
+			}
+		}
+	}
+	return list
+}
+
+// holds tells whether a field holds the key that another is.
+func (g *graph) holds(f, key *Field) bool {
+	return slices.ContainsFunc(g.referrer[g.number[key.Collection]], func(r Link) bool { return r.From == f && r.To == key })
 }
 
 // bothEnds lists the references without a direction between two collections in

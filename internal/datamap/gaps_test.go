@@ -340,6 +340,42 @@ dataset:
 	}
 }
 
+// TestPersonsWhomOthersInvited: from somebody to their invitations, and on to whoever
+// came by them, is a way to other people.
+func TestPersonsWhomOthersInvited(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		invite, user string
+		told         bool
+	}{
+		"whom they invited": {"from", "from", true},
+		"what they came by": {"to", "from", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mustParse(t, fmt.Sprintf(`
+dataset:
+  - fides_key: club
+    lethe: {source: shop}
+    collections:
+      - name: users
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: invite_id, fides_meta: {references: [{dataset: club, field: invites.id, direction: %s}]}}
+      - name: invites
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: user_id, fides_meta: {references: [{dataset: club, field: users.id, direction: %s}]}}
+`, c.invite, c.user))
+			said := fmt.Sprint(Gaps(m))
+			if told := strings.Contains(said, "the reference of club.users.invite_id leads from a person, over club.invites"); told != c.told {
+				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+		})
+	}
+}
+
 // TestOwnRowsOfAHub: people whose addresses lie in a table of their own are told of as
 // those are who have them beside their names.
 func TestOwnRowsOfAHub(t *testing.T) {

@@ -220,7 +220,7 @@ func deskWords() []string {
 // identity is the type of identity that a column holds, or "".
 func (d *drafting) identity(t *Table, c *Column) string {
 	j := d.judged[c]
-	if t.Kind != "table" || d.isHouse(t) || hasAny(words(c.Name), offices()...) || c.Class != Text && c.Class != Other {
+	if t.Kind != "table" || d.isHouse(t) || hasAny(words(c.Name), offices()...) || hashed(words(c.Name)) || c.Class != Text && c.Class != Other {
 		return ""
 	}
 	switch j.category {
@@ -235,6 +235,9 @@ func (d *drafting) identity(t *Table, c *Column) string {
 	return ""
 }
 
+// hashed tells whether a column holds what was made of a value, by which nobody is found.
+func hashed(name []string) bool { return hasAny(name, "hash", "digest", "md 5", "sha") }
+
 func (d *drafting) identityOf(t *Table) bool {
 	return slices.ContainsFunc(t.Columns, func(c *Column) bool { return d.identity(t, c) == datamap.Email })
 }
@@ -248,11 +251,22 @@ func (d *drafting) findRoots() {
 	}
 	for _, t := range d.db.Tables {
 		for _, l := range d.links[t] {
-			if d.satellite(l) {
+			if d.satellite(l) || d.letIn(l) {
 				d.root[l.parent] = true
 			}
 		}
 	}
+}
+
+// letIn tells whether the map leads from persons to a table in which they have their
+// names, as from Mastodon's users to their accounts: what hangs there is theirs.
+func (d *drafting) letIn(l *link) bool {
+	if d.known.collection(l.parent) == nil || d.known.skipped(l.parent) || !d.root[l.child] || !d.isPerson(l.child) || d.isDetail(l.parent) || d.isHouse(l.parent) ||
+		!d.known.hasAll(l.child, l.columns) || !d.known.hasAll(l.parent, l.references) {
+		return false
+	}
+	_, to := d.known.follows(l)
+	return to && d.looksPersonal(l.parent)
 }
 
 // walk reaches what the identities reach, in the order of a map that people read:
@@ -326,7 +340,8 @@ func (d *drafting) keep() {
 	d.keepBeneath(shared)
 	for _, c := range d.db.Tables {
 		for _, l := range d.links[c] {
-			if p := l.parent; p != c && d.reached[p] && !deleted(p) && d.kept[p] == "" && !l.to && (!d.reached[c] || !l.from) {
+			mark := l.guessed && tellsHowFar(l) // holds no row: there is no foreign key
+			if p := l.parent; p != c && d.reached[p] && !deleted(p) && d.kept[p] == "" && !l.to && (!d.reached[c] || !l.from) && !mark {
 				d.kept[p] = "rows of " + c.Name + " point here and are not the person's"
 				if !d.reached[c] {
 					d.kept[p] = "rows of " + c.Name + " point here and are not walked"

@@ -26,7 +26,7 @@ func (d *drafting) hint(t *Table, f *Field) {
 	}
 	switch {
 	case f.Column.Class != Text || f.Key || len(f.References) > 0:
-	case f.Category == "user.contact.email" && f.Identity == "" && !d.isHouse(t) && !hasAny(name, deskWords()...):
+	case f.Category == "user.contact.email" && f.Identity == "" && !d.isHouse(t) && !hasAny(name, deskWords()...) && !hashed(name):
 		f.Why = append(f.Why, mayBeIdentity)
 	case namesFile(name):
 		f.Why = append(f.Why, mayNameFile)

@@ -137,7 +137,7 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 			return nil
 		}
 	}
-	if p == nil && (slices.Contains(ownerWords(), stem) || hasAny(name, actorWords()...)) {
+	if p == nil && (slices.Contains(ownerWords(), stem) || hasAny(name, actorWords()...) && !hasAny(name, markWords()...)) {
 		p = d.onlyPerson()
 	}
 	if p == nil && (stem == "parent" || stem == "root") {
@@ -312,6 +312,8 @@ func (d *drafting) direct() {
 				l.why = "names in whose house the row is, and it names whom it is about itself"
 			case !d.root[l.parent] && d.isDetail(l.parent) && !l.owner:
 				l.to, l.why = true, "points to what describes the person"
+			case len(l.columns) == 1 && d.root[t] && !d.root[l.parent] && d.hangsOn(l.parent, t):
+				l.why = "names something that is a person's (an invitation), and leads from them to others"
 			case d.satellite(l):
 				l.from, l.to, l.why = true, true, "holds the person's address: leads to the person, and from there to all of theirs"
 			default:
@@ -342,6 +344,12 @@ func isOrganisation(t *Table) bool {
 	return slices.ContainsFunc(singulars(w[len(w)-1]), func(s string) bool {
 		return slices.Contains([]string{"company", "organization", "organisation", "tenant", "firma", "unternehmen", "entreprise", "societe"}, s)
 	})
+}
+
+// hangsOn tells whether rows of a table are those of persons of another, as
+// invitations are the inviter's.
+func (d *drafting) hangsOn(t, persons *Table) bool {
+	return slices.ContainsFunc(d.links[t], func(l *link) bool { return l.parent == persons && !d.actor(l, false) })
 }
 
 // tellsHowFar tells whether a link of somebody's row only marks a place among rows

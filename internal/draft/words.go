@@ -139,6 +139,10 @@ func actorWords() []string {
 		acting impersonator last max min reply replied write update modify updater modifier operator salesman salesperson bearbeiter genehmigt schvalil upravil modifie valide`)
 }
 
+// markWords are those of actorWords that by themselves name no person: a
+// last_read_id or update_id is a place in a list.
+func markWords() []string { return strings.Fields("last max min write update modify") }
+
 // ownerWords are roles of the person whom a row belongs to.
 func ownerWords() []string {
 	return strings.Fields(`user customer owner author creator created sender poster buyer member contact person client account

@@ -38,6 +38,7 @@ type Collection struct {
 	Delete  bool
 	Why     string // why it is deleted or masked, or why it is left out
 	Owner   string
+	Shared  []string // tables whose rows name these, and are their own persons'
 	AllOf   [][]string
 	Fields  []*Field
 	Written *datamap.Collection // of an update: the map has it already, and Fields are those that it has not
@@ -458,6 +459,7 @@ func (d *drafting) collection(t *Table) *Collection {
 		}
 	}
 	if c.Reached {
+		c.Shared = d.sharedWith(t)
 		d.tie(t, c, byColumn)
 		for _, f := range c.Fields {
 			d.finish(t, f)

@@ -165,7 +165,7 @@ func TestDraftOfWhatHangsOnSharedRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"# An erasure masks the rows: several persons may have a share in one row.\n      # Those that rows of others in replies name are shared and stay: lethe: {shared: erase} takes them, too.\n      - name: tickets\n",
+		"# An erasure masks the rows: several persons may have a share in one row.\n      # Those that rows of others in replies name are shared and stay: lethe: {shared: erase} takes them, too, and without strategy: delete masks them.\n      - name: tickets\n",
 		"# An erasure masks the rows: they hang on rows of tickets, in which several persons may have a share.\n      - name: files\n",
 		"# An erasure masks the rows: they hang on rows of files, in which several persons may have a share.\n      - name: pieces\n",
 		"# An erasure deletes the rows: only the person's.\n      - name: replies\n", "lethe: {owner: author_id}",

@@ -39,11 +39,11 @@ func meanings() []meaning {
 		m("user.contact.fax_number", num, "fax, telefax, faxnummer"),
 		m("user.contact.phone_number", num, `phone, telephone, mobile, msisdn, phone number, phonenumber, mobile number, cellphone, telefon, telefonnummer, handy,
 			handynummer, mobil, telefonni cislo, mobilni, portable, homephone, workphone, mobilephone, numero de telephone, tel, rufnummer`),
-		m("user.financial.bank_account", num, "iban, bank account, account number, kontonummer, bankverbindung, cislo uctu, rib, bic, swift, sort code, routing number"),
+		m("user.financial.bank_account", num, "iban, bank account, account number, acc number, kontonummer, bankverbindung, cislo uctu, rib, bic, swift, sort code, routing number"),
 		m("user.financial.credit_card", num, "card number, credit card, cc number, pan, last digits, last four, last 4, last4, kreditkarte, cislo karty, carte bancaire, card holder, cardholder, cc last, first digits"),
-		m("user.government_id.national_identification_number", num, `ssn, social security, national id, national identification, rodne cislo, steuernummer, steuer id, tax id, sozialversicherungsnummer,
+		m("user.government_id.national_identification_number", num, `ssn, ssnid, identification id, social security, national id, national identification, rodne cislo, steuernummer, steuer id, tax id, sozialversicherungsnummer,
 			numero de securite sociale, nir, personal number, personnummer, vat number, dic`),
-		m("user.government_id.passport_number", num, "passport, passport number, reisepass, cislo pasu, passeport"),
+		m("user.government_id.passport_number", num, "passport, passport number, passport id, reisepass, cislo pasu, passeport"),
 		m("user.government_id.drivers_license_number", num, "driving licence, drivers license, driver license, fuhrerschein, ridicsky prukaz, permis de conduire"),
 		m("user.demographic.date_of_birth", []Class{Text, Date, Moment}, `birthday, birth date, birthdate, date of birth, dob, born, born on, geburtsdatum, geburtstag, geboren, datum narozeni, narozeni, date de naissance,
 			naissance`),
@@ -55,7 +55,7 @@ func meanings() []meaning {
 		m("user.name.first", text, "first name, firstname, given name, givenname, forename, vorname, jmeno, krestni jmeno, prenom"),
 		m("user.name.last", text, "last name, lastname, surname, family name, familyname, nachname, familienname, zuname, prijmeni, nom de famille, second name"),
 		m("user.account.username", text, "username, user name, login, nickname, nick, screen name, handle, benutzername, prihlasovaci jmeno, uzivatelske jmeno, identifiant, pseudo, display username"),
-		m("user.name", text, `full name, fullname, complete name, display name, real name, realname, middle name, contact name, customer name, name on card, recipient name, jmeno a prijmeni, nom complet, author name, user full name, billing name, billed name, shipping name, legal name, original name, alternative name,
+		m("user.name", text, `full name, fullname, complete name, display name, real name, realname, middle name, contact name, customer name, name on card, recipient name, jmeno a prijmeni, nom complet, author name, user full name, emergency contact, signed by, billing name, billed name, shipping name, legal name, original name, alternative name,
 			payer name, payee name, buyer name, holder name, account holder, receiver name, beneficiary name, guest name, passenger name, patient name, member name, employee name,
 			kontoinhaber, zahlername, empfangername, jmeno platce, jmeno prijemce, titulaire du compte, nom du titulaire`),
 		whole(m("user.name", text, "payer, payee, recipient, buyer, holder, receiver, beneficiary, consignee, inhaber, zahler, empfanger, kaufer, platce, prijemce, kupujici, titulaire, destinataire, payeur, acheteur, beneficiaire")),
@@ -158,7 +158,7 @@ func byName(c *Column, about bool) (judgement, bool) {
 	}
 	name := words(c.Name)
 	if len(name) > 1 && slices.Contains([]string{"id", "count", "type", "status", "enabled", "verified", "confirmed", "template", "format", "method", "digits_count", "version", "cost", "layout", "theme", "xmlid"}, name[len(name)-1]) &&
-		!hasAny(name, "cookie id", "visitor id", "device id", "tax id", "national id", "steuer id", "tracking id", "anonymous id", "google id") {
+		!hasAny(name, "cookie id", "visitor id", "device id", "tax id", "national id", "passport id", "identification id", "steuer id", "tracking id", "anonymous id", "google id") {
 		return judgement{}, false
 	}
 	return byNameOf(c, about, func(m meaning) bool {

@@ -105,11 +105,11 @@ func TestDraftOfInvitations(t *testing.T) {
 }
 
 // Whom to call if something happens is somebody else, and so is a spouse: no
-// request of theirs is one for all that hangs on the employee.
+// request of theirs is one for all that hangs on the employee, with whom their names go.
 func TestDraftOfOthersNumbers(t *testing.T) {
 	t.Parallel()
-	expectDraft(t, []*draft.Table{table("employees", "id integer", "work_email text", "emergency_phone text", "spouse_email text", "email_layout text", "login_theme text")},
-		[]string{"- name: emergency_phone  # by its name", "- name: email_layout\n", "- name: login_theme\n"},
+	expectDraft(t, []*draft.Table{table("employees", "id integer", "work_email text", "emergency_phone text", "emergency_contact text", "passport_id text", "acc_number text", "spouse_email text", "email_layout text", "login_theme text")},
+		[]string{"- name: emergency_phone  # by its name", "- name: emergency_contact  # by its name", "- name: passport_id  # by its name", "- name: acc_number  # by its name", "- name: email_layout\n", "- name: login_theme\n"},
 		[]string{"identity: phone"})
 }
 

@@ -136,6 +136,8 @@ func explainSource(name string, err error) failure {
 		return failure{"source_signin", at + "does not let Lethe in. Check its user and password in lethe.yaml" + then, false}
 	case code == "3D000":
 		return failure{"source_database", at + "has no database of the name in lethe.yaml. Correct it" + then, false}
+	case code == "42501" && detail != nil && detail.Connecting():
+		return failure{"source_signin", at + "does not let Lethe in: its user may not connect to the database. Grant it that (GRANT CONNECT ON DATABASE)" + then, false}
 	case code == "42501":
 		return failure{"source_rights", at + "does not give Lethe the rights it needs on " + table + ". Grant them (`lethe grants` prints all but what triggers write by its rights), or let its row-level security allow the change (`lethe check` says more)" + then, false}
 	case code == "42P01", code == "3F000":
@@ -146,6 +148,8 @@ func explainSource(name string, err error) failure {
 		return failure{"source_read_only", at + "is read-only: nothing was changed there." + again + " If this stays, point lethe.yaml to its primary server, or tell those who run it.", true}
 	case code == "23503":
 		return failure{"source_constraint", at + "kept adding rows to " + table + " that need what is erased, and nothing was changed there." + again, true}
+	case code == "23502" && detail != nil && detail.Column != "" && detail.Table != "":
+		return failure{"source_constraint", at + "refuses the change: " + column + " of " + table + " may not be NULL, and nothing was changed there. Give it a masking_strategy_override that fits in the data map (`lethe check` names all such columns)" + then, false}
 	case strings.HasPrefix(code, "23"), code == "44000":
 		return failure{"source_constraint", at + "refuses the change: a rule of " + table + " forbids it, and nothing was changed there. Look at the data map (`lethe check`)" + then, false}
 	case strings.HasPrefix(code, "P0"): // PL/pgSQL's own, RAISE above all

@@ -151,6 +151,7 @@ func TestExplain(t *testing.T) {
 		{&pgconn.PgError{Code: "53300"}, "source_full", "no connection", true},
 		{&pgconn.PgError{Code: "57P01"}, "source_down", "cannot be reached", true},
 		{&pgconn.PgError{Code: "23503", TableName: "orders"}, "source_constraint", "the table orders", true},
+		{&pgconn.PgError{Code: "23502", TableName: "users", ColumnName: "login"}, "source_constraint", "the column login of the table users may not be NULL", false},
 		{&pgconn.PgError{Code: "P0001", Message: "secret"}, "P0001", "one of its triggers raised", false},
 		{&pgconn.PgError{Code: "XX001", Message: "secret"}, "XX001", "XX001", false},
 		{errors.New("dial tcp: secret"), "source_down", "cannot be reached", true},

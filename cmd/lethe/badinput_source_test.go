@@ -138,6 +138,24 @@ func TestSourcesInTrouble(t *testing.T) {
 			says: "The source livechat does not let Lethe in. Check its user and password in lethe.yaml" + others,
 		},
 		{
+			name: "may not connect", stage: "discover", code: "source_signin",
+			trouble: func(t testing.TB, s *stage, shop string) (string, func()) {
+				u, err := url.Parse(shop)
+				if err != nil {
+					t.Fatal(err)
+				}
+				database := pgx.Identifier{strings.TrimPrefix(u.Path, "/")}.Sanitize()
+				role := fmt.Sprintf("stranger_%d", number(t, s.shop, `SELECT oid::bigint FROM pg_database WHERE datname = current_database()`))
+				pgtest.Exec(t, s.shop, "CREATE ROLE "+role+" LOGIN; REVOKE CONNECT ON DATABASE "+database+" FROM public")
+				t.Cleanup(func() {
+					pgtest.Exec(t, s.shop, "GRANT CONNECT ON DATABASE "+database+" TO public; DROP ROLE "+role)
+				})
+				u.User = url.User(role)
+				return u.String(), nil
+			},
+			says: "The source livechat does not let Lethe in: its user may not connect to the database. Grant it that (GRANT CONNECT ON DATABASE)" + others,
+		},
+		{
 			name: "no such database", stage: "discover", code: "source_database",
 			trouble: func(t testing.TB, _ *stage, shop string) (string, func()) {
 				u, err := url.Parse(shop)

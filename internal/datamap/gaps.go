@@ -8,7 +8,7 @@ import (
 
 // Gaps lists what a map does not say and a letter under Art. 15(1) or an export
 // under Art. 20 needs: purposes (a), the source of the data (g), the legal
-// basis, what an export gives; and where it may say something else than is meant (mentions, copies, several, secrets, namedByOthers, namedBySkipped, bothEnds). They are no
+// basis, what an export gives; and where it may say something else than is meant (mentions, copies, several, secrets, namedByOthers, namedBySkipped, leadsToOthers, bothEnds). They are no
 // errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
@@ -21,7 +21,7 @@ func Gaps(m *Map) []Problem {
 		}
 	}
 	g := newGraph(m)
-	return slices.Concat(list, nothingToExport(m), untargeted(m), unmasked(m), copies(g), several(g), secrets(m), namedByOthers(g), namedBySkipped(g), bothEnds(g))
+	return slices.Concat(list, nothingToExport(m), untargeted(m), unmasked(m), copies(g), several(g), secrets(m), namedByOthers(g), namedBySkipped(g), leadsToOthers(g), bothEnds(g))
 }
 
 // unsaid lists what the collections of a dataset do not say and letters need;
@@ -227,11 +227,16 @@ func several(g *graph) (list []Problem) {
 // one's: there shared: erase would take them all.
 func namedByOthers(g *graph) (list []Problem) {
 	for i, c := range g.all {
-		if c.Skip || !slices.ContainsFunc(c.AllFields(), func(f *Field) bool { return f.Identity != "" && anyPersonal(f.whole) }) {
+		if c.Skip {
 			continue
 		}
+		persons := g.persons(i)
 		for _, r := range g.referrer[i] {
-			back := slices.ContainsFunc(g.ways[i], func(w way) bool { return w.backOver(r) })
+			others := g.twoOf(c, r)
+			if !persons && !others {
+				continue
+			}
+			back := !others && slices.ContainsFunc(g.ways[i], func(w way) bool { return w.backOver(r) })
 			var said string
 			switch {
 			case r.From.Collection == c:
@@ -245,11 +250,39 @@ func namedByOthers(g *graph) (list []Problem) {
 			default:
 				said = "a person's own row of " + c.FullName() + " that somebody else's " + r.From.FullName() +
 					" names is shared with them: an erasure leaves it as it is; where it is the person's all the same, say lethe: {shared: erase} on " + c.FullName()
+				if others {
+					said += ", or leave the reference out: it leads to rows without an owner only"
+				}
 			}
 			list = append(list, Problem{Pos: r.From.Pos, Warning: true, Message: said})
 		}
 	}
 	return list
+}
+
+// persons tells whether people are recognised in a collection, or in one that holds
+// nothing but their addresses: it leads there, and is led to from there.
+func (g *graph) persons(i int) bool {
+	recognised := func(c *Collection) bool {
+		return slices.ContainsFunc(c.AllFields(), func(f *Field) bool { return f.Identity != "" && anyPersonal(f.whole) })
+	}
+	return recognised(g.all[i]) || slices.ContainsFunc(g.referrer[i], func(r Link) bool {
+		return !r.From.Collection.Skip && recognised(r.From.Collection) && slices.ContainsFunc(g.ways[i], func(w way) bool { return w.backOver(r) }) &&
+			slices.ContainsFunc(g.ways[g.number[r.From.Collection]], func(w way) bool { return w.from == r.From && w.to == r.To })
+	})
+}
+
+// twoOf tells whether a row names two of one collection, of whom its owner is the
+// one and a link the other (who is rated, beside who rates): the link leads to rows
+// without an owner only. A browser beside the contact who owns a conversation is
+// no second contact; that it is shared is what owner is for.
+func (g *graph) twoOf(c *Collection, l Link) bool {
+	owner := l.From.Collection.Owner
+	held := func(p Pair) bool { return p.From.Parent == nil && p.From.Name == owner }
+	return owner != "" && !slices.ContainsFunc(l.Pairs(), held) &&
+		slices.ContainsFunc(g.referrer[g.number[c]], func(k Link) bool {
+			return k.From.Collection == l.From.Collection && slices.ContainsFunc(k.Pairs(), held)
+		})
 }
 
 // namedBySkipped lists the references by which a collection that skip_processing
@@ -269,6 +302,36 @@ func namedBySkipped(g *graph) (list []Problem) {
 		}
 	}
 	return list
+}
+
+// leadsToOthers lists the references by which a person's own row names what is
+// another person's, where both are followed from the key to whoever names it: from
+// somebody to their invitations, and on to everybody whom they invited.
+func leadsToOthers(g *graph) (list []Problem) {
+	for i, c := range g.all {
+		if c.Skip || !g.persons(i) {
+			continue
+		}
+		for _, there := range g.ways[i] { // from a person to what is theirs
+			p := there.to.Collection
+			if p == c || p.Skip || !g.holds(there.to, there.from) {
+				continue
+			}
+			for _, back := range g.ways[there.node] {
+				if back.to.Collection != c || back.from == there.to || !g.holds(back.to, back.from) || c.Owner != "" && c.Owner != back.to.Name {
+					continue
+				}
+				list = append(list, Problem{Pos: back.to.Pos, Warning: true, Message: fmt.Sprintf("the reference of %s leads from a person, over %s, to whoever names a row of theirs there (whom they invited): these people's rows are given and erased, too; leave it out, unless they are the same person",
+					back.to.FullName(), p.FullName())})
+			}
+		}
+	}
+	return list
+}
+
+// holds tells whether a field holds the key that another is.
+func (g *graph) holds(f, key *Field) bool {
+	return slices.ContainsFunc(g.referrer[g.number[key.Collection]], func(r Link) bool { return r.From == f && r.To == key })
 }
 
 // bothEnds lists the references without a direction between two collections in

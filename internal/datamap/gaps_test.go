@@ -340,6 +340,122 @@ dataset:
 	}
 }
 
+// TestPersonsWhomOthersInvited: from somebody to their invitations, and on to whoever
+// came by them, is a way to other people.
+func TestPersonsWhomOthersInvited(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		invite, user string
+		told         bool
+	}{
+		"whom they invited": {"from", "from", true},
+		"what they came by": {"to", "from", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mustParse(t, fmt.Sprintf(`
+dataset:
+  - fides_key: club
+    lethe: {source: shop}
+    collections:
+      - name: users
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: invite_id, fides_meta: {references: [{dataset: club, field: invites.id, direction: %s}]}}
+      - name: invites
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: user_id, fides_meta: {references: [{dataset: club, field: users.id, direction: %s}]}}
+`, c.invite, c.user))
+			said := fmt.Sprint(Gaps(m))
+			if told := strings.Contains(said, "the reference of club.users.invite_id leads from a person, over club.invites"); told != c.told {
+				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+		})
+	}
+}
+
+// TestOwnRowsOfAHub: people whose addresses lie in a table of their own are told of as
+// those are who have them beside their names.
+func TestOwnRowsOfAHub(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		back string // how the addresses hang on the person
+		told bool
+	}{
+		"addresses of one person": {", direction: from}", true},
+		"a log that names people": {", direction: to}", false}, // nothing leads back to it
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mustParse(t, fmt.Sprintf(`
+dataset:
+  - fides_key: desk
+    lethe: {source: shop}
+    collections:
+      - name: people
+        fields: [{name: id, fides_meta: {primary_key: true}}]
+      - name: addresses
+        fields:
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - name: person_id
+            fides_meta: {references: [{dataset: desk, field: people.id, direction: to}, {dataset: desk, field: people.id%s]}
+      - name: tickets
+        fields:
+          - {name: person_id, fides_meta: {references: [{dataset: desk, field: people.id, direction: from}]}}
+          - {name: clerk_id, fides_meta: {references: [{dataset: desk, field: people.id, direction: to}]}}
+`, c.back))
+			said := fmt.Sprint(Gaps(m))
+			if told := strings.Contains(said, "somebody else's desk.tickets.clerk_id names"); told != c.told {
+				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+		})
+	}
+}
+
+// TestOwnRowsBesideAnOwner: a row that is its owner's and names a second person makes
+// that one's own row a shared one, though a reference leads back; a browser is no
+// second person.
+func TestOwnRowsBesideAnOwner(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		owner, to string
+		told      bool
+	}{
+		"who is rated":          {"lethe: {owner: rater_id}", "people", true},
+		"the one who is named":  {"lethe: {owner: rated_id}", "people", false},
+		"both have their share": {"", "people", false},
+		"a browser":             {"lethe: {owner: rater_id}", "browsers", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mustParse(t, fmt.Sprintf(`
+dataset:
+  - fides_key: desk
+    lethe: {source: shop}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: browsers
+        fields:
+          - {name: id, data_categories: [user.device.cookie_id], fides_meta: {primary_key: true, identity: visitor}}
+      - name: ratings
+        %s
+        fields:
+          - {name: rater_id, fides_meta: {references: [{dataset: desk, field: people.id, direction: from}]}}
+          - {name: rated_id, fides_meta: {references: [{dataset: desk, field: %s.id, direction: from}]}}
+`, c.owner, c.to))
+			said := fmt.Sprint(Gaps(m))
+			if told := strings.Contains(said, "somebody else's desk.ratings.rated_id names"); told != c.told || strings.Contains(said, "rater_id names") != (name == "the one who is named") {
+				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+		})
+	}
+}
+
 // TestPersonsThatLeadToOthers: a reference of a table of persons to itself leads to
 // somebody else, whatever its direction; shared: erase would take them all.
 func TestPersonsThatLeadToOthers(t *testing.T) {

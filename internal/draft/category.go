@@ -39,11 +39,11 @@ func meanings() []meaning {
 		m("user.contact.fax_number", num, "fax, telefax, faxnummer"),
 		m("user.contact.phone_number", num, `phone, telephone, mobile, msisdn, phone number, phonenumber, mobile number, cellphone, telefon, telefonnummer, handy,
 			handynummer, mobil, telefonni cislo, mobilni, portable, homephone, workphone, mobilephone, numero de telephone, tel, rufnummer`),
-		m("user.financial.bank_account", num, "iban, bank account, account number, kontonummer, bankverbindung, cislo uctu, rib, bic, swift, sort code, routing number"),
+		m("user.financial.bank_account", num, "iban, bank account, account number, acc number, kontonummer, bankverbindung, cislo uctu, rib, bic, swift, sort code, routing number"),
 		m("user.financial.credit_card", num, "card number, credit card, cc number, pan, last digits, last four, last 4, last4, kreditkarte, cislo karty, carte bancaire, card holder, cardholder, cc last, first digits"),
-		m("user.government_id.national_identification_number", num, `ssn, social security, national id, national identification, rodne cislo, steuernummer, steuer id, tax id, sozialversicherungsnummer,
+		m("user.government_id.national_identification_number", num, `ssn, ssnid, identification id, social security, national id, national identification, rodne cislo, steuernummer, steuer id, tax id, sozialversicherungsnummer,
 			numero de securite sociale, nir, personal number, personnummer, vat number, dic`),
-		m("user.government_id.passport_number", num, "passport, passport number, reisepass, cislo pasu, passeport"),
+		m("user.government_id.passport_number", num, "passport, passport number, passport id, reisepass, cislo pasu, passeport"),
 		m("user.government_id.drivers_license_number", num, "driving licence, drivers license, driver license, fuhrerschein, ridicsky prukaz, permis de conduire"),
 		m("user.demographic.date_of_birth", []Class{Text, Date, Moment}, `birthday, birth date, birthdate, date of birth, dob, born, born on, geburtsdatum, geburtstag, geboren, datum narozeni, narozeni, date de naissance,
 			naissance`),
@@ -55,7 +55,7 @@ func meanings() []meaning {
 		m("user.name.first", text, "first name, firstname, given name, givenname, forename, vorname, jmeno, krestni jmeno, prenom"),
 		m("user.name.last", text, "last name, lastname, surname, family name, familyname, nachname, familienname, zuname, prijmeni, nom de famille, second name"),
 		m("user.account.username", text, "username, user name, login, nickname, nick, screen name, handle, benutzername, prihlasovaci jmeno, uzivatelske jmeno, identifiant, pseudo, display username"),
-		m("user.name", text, `full name, fullname, display name, real name, realname, middle name, contact name, customer name, name on card, recipient name, jmeno a prijmeni, nom complet, author name, user full name, billing name, billed name, shipping name, legal name, original name, alternative name,
+		m("user.name", text, `full name, fullname, complete name, display name, real name, realname, middle name, contact name, customer name, name on card, recipient name, jmeno a prijmeni, nom complet, author name, user full name, emergency contact, signed by, billing name, billed name, shipping name, legal name, original name, alternative name,
 			payer name, payee name, buyer name, holder name, account holder, receiver name, beneficiary name, guest name, passenger name, patient name, member name, employee name,
 			kontoinhaber, zahlername, empfangername, jmeno platce, jmeno prijemce, titulaire du compte, nom du titulaire`),
 		whole(m("user.name", text, "payer, payee, recipient, buyer, holder, receiver, beneficiary, consignee, inhaber, zahler, empfanger, kaufer, platce, prijemce, kupujici, titulaire, destinataire, payeur, acheteur, beneficiaire")),
@@ -157,8 +157,8 @@ func byName(c *Column, about bool) (judgement, bool) {
 		})
 	}
 	name := words(c.Name)
-	if len(name) > 1 && slices.Contains([]string{"id", "count", "type", "status", "enabled", "verified", "confirmed", "template", "format", "method", "digits_count", "version", "cost"}, name[len(name)-1]) &&
-		!hasAny(name, "cookie id", "visitor id", "device id", "tax id", "national id", "steuer id", "tracking id", "anonymous id", "google id") {
+	if len(name) > 1 && slices.Contains([]string{"id", "count", "type", "status", "enabled", "verified", "confirmed", "template", "format", "method", "digits_count", "version", "cost", "layout", "theme", "xmlid"}, name[len(name)-1]) &&
+		!hasAny(name, "cookie id", "visitor id", "device id", "tax id", "national id", "passport id", "identification id", "steuer id", "tracking id", "anonymous id", "google id") {
 		return judgement{}, false
 	}
 	return byNameOf(c, about, func(m meaning) bool {
@@ -229,7 +229,7 @@ func byContents(c *Column, about bool) (judgement, bool) {
 		return judgement{"user.name", fmt.Sprintf("%d of %d sampled values look like names of persons", n.Name, n.Seen), false}, true
 	}
 	if (c.Class == JSON || c.holdsDocuments()) && n.most(n.HoldsMail, 0.2) {
-		return judgement{"user.content.private", fmt.Sprintf("mail addresses stand in %d of %d sampled documents", n.HoldsMail, n.Seen), false}, true
+		return judgement{"user.content.private", fmt.Sprintf("mail addresses stand in %d of %d sampled documents", n.HoldsMail, n.Seen), n.most(n.HoldsMail, 0.3)}, true
 	}
 	if c.Class == Text && !c.holdsDocuments() && n.most(n.Prose+n.HoldsMail, 0.5) && about {
 		return judgement{"user.content.private", fmt.Sprintf("%d of %d sampled values are free text", n.Prose+n.HoldsMail, n.Seen), false}, true

@@ -37,7 +37,7 @@ type Contents struct {
 }
 
 var (
-	mailForm  = regexp.MustCompile(`^[^\s@<>"',;:]+@[^\s@<>"',;:/]+\.[^\s@<>"',;:/.]{2,}$`) // neither mailto:… nor the …/phone of a chat's address
+	mailForm  = regexp.MustCompile(`^[^\s@<>"',;:]+('[^\s@<>"',;:]+)*@[^\s@<>"',;:/]+\.[^\s@<>"',;:/.]{2,}$`) // neither mailto:… nor the …/phone of a chat's address
 	mailIn    = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+`)
 	uuidForm  = regexp.MustCompile(`(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$`)
 	ibanForm  = regexp.MustCompile(`^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$`)

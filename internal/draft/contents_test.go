@@ -11,6 +11,8 @@ func TestLook(t *testing.T) {
 	today := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	for value, want := range map[string]Contents{
 		"a@b.example":                           {Seen: 1, Mail: 1},
+		"a.o'hare@b.example":                    {Seen: 1, Mail: 1},
+		"'a@b.example'":                         {Seen: 1, HoldsMail: 1},
 		"+420 601 234 567":                      {Seen: 1, Phone: 1},
 		"2001:db8::1":                           {Seen: 1, IP: 1},
 		"192.0.2.1/32":                          {Seen: 1, IP: 1},

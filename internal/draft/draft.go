@@ -38,6 +38,7 @@ type Collection struct {
 	Delete  bool
 	Why     string // why it is deleted or masked, or why it is left out
 	Owner   string
+	Shared  []string // tables whose rows name these, and are their own persons'
 	AllOf   [][]string
 	Fields  []*Field
 	Written *datamap.Collection // of an update: the map has it already, and Fields are those that it has not
@@ -73,6 +74,7 @@ type drafting struct {
 	known   *known
 	links   map[*Table][]*link
 	called  map[*Table][]string
+	byName  map[string]*Table
 	judged  map[*Column]judgement
 	inside  map[*Column][]*Field
 	root    map[*Table]bool // an identity is matched here, or one step away (satellite)
@@ -145,7 +147,7 @@ func Make(db *Database, o Options) *Draft {
 }
 
 func newDrafting(db *Database, k *known) *drafting {
-	return &drafting{db: db, known: k, links: map[*Table][]*link{}, called: map[*Table][]string{}, judged: map[*Column]judgement{},
+	return &drafting{db: db, known: k, links: map[*Table][]*link{}, called: map[*Table][]string{}, byName: map[string]*Table{}, judged: map[*Column]judgement{},
 		inside: map[*Column][]*Field{}, root: map[*Table]bool{}, about: map[*Table]bool{}, reached: map[*Table]bool{}, kept: map[*Table]string{}}
 }
 
@@ -170,7 +172,7 @@ func (d *drafting) judgeAll() {
 				tied[c] = true
 			}
 		}
-		d.about[t] = !d.isHouse(t) && (d.isPerson(t) || d.isDetail(t))
+		d.about[t] = !d.isHouse(t) && (d.isPerson(t) || d.isDetail(t) || reachable(t))
 		if !d.about[t] && !d.isHouse(t) {
 			for _, c := range t.Columns { // what is called otherwise and has names, a password or a bank account is a person's
 				if j, ok := byName(c, false); ok && j.category != "user.name" && (under(j.category, "user.name.first") ||
@@ -193,10 +195,22 @@ func (d *drafting) judgeAll() {
 	}
 }
 
+// reachable tells whether a table, whatever it is called, has an address and a
+// telephone, a street or a birthday beside it: its rows are whom these are of (res_partner).
+func reachable(t *Table) bool {
+	mail, more := false, false
+	for _, c := range t.Columns {
+		j, _ := byName(c, false)
+		mail = mail || j.category == "user.contact.email" && !hasAny(words(c.Name), offices()...)
+		more = more || slices.Contains([]string{"user.contact.phone_number", "user.contact.address.street", "user.demographic.date_of_birth"}, j.category)
+	}
+	return mail && more
+}
+
 // offices are words before an address by which it may be a desk's or another's,
 // and is no identity.
 func offices() []string {
-	return append(deskWords(), "reply to", "sender", "from", "cc", "bcc", "forward to", "invited by", "inviter")
+	return append(deskWords(), "reply to", "sender", "from", "cc", "bcc", "forward to", "invited by", "inviter", "emergency", "next of kin", "spouse")
 }
 
 // deskWords are words before an address that make it a desk's, not a person's.
@@ -207,7 +221,7 @@ func deskWords() []string {
 // identity is the type of identity that a column holds, or "".
 func (d *drafting) identity(t *Table, c *Column) string {
 	j := d.judged[c]
-	if t.Kind != "table" || d.isHouse(t) || hasAny(words(c.Name), offices()...) || c.Class != Text && c.Class != Other {
+	if t.Kind != "table" || d.isHouse(t) || hasAny(words(c.Name), offices()...) || hashed(words(c.Name)) || c.Class != Text && c.Class != Other {
 		return ""
 	}
 	switch j.category {
@@ -222,6 +236,9 @@ func (d *drafting) identity(t *Table, c *Column) string {
 	return ""
 }
 
+// hashed tells whether a column holds what was made of a value, by which nobody is found.
+func hashed(name []string) bool { return hasAny(name, "hash", "digest", "md 5", "sha") }
+
 func (d *drafting) identityOf(t *Table) bool {
 	return slices.ContainsFunc(t.Columns, func(c *Column) bool { return d.identity(t, c) == datamap.Email })
 }
@@ -235,11 +252,22 @@ func (d *drafting) findRoots() {
 	}
 	for _, t := range d.db.Tables {
 		for _, l := range d.links[t] {
-			if d.satellite(l) {
+			if d.satellite(l) || d.letIn(l) {
 				d.root[l.parent] = true
 			}
 		}
 	}
+}
+
+// letIn tells whether the map leads from persons to a table in which they have their
+// names, as from Mastodon's users to their accounts: what hangs there is theirs.
+func (d *drafting) letIn(l *link) bool {
+	if d.known.collection(l.parent) == nil || d.known.skipped(l.parent) || !d.root[l.child] || !d.isPerson(l.child) || d.isDetail(l.parent) || d.isHouse(l.parent) ||
+		!d.known.hasAll(l.child, l.columns) || !d.known.hasAll(l.parent, l.references) {
+		return false
+	}
+	_, to := d.known.follows(l)
+	return to && d.looksPersonal(l.parent)
 }
 
 // walk reaches what the identities reach, in the order of a map that people read:
@@ -313,7 +341,8 @@ func (d *drafting) keep() {
 	d.keepBeneath(shared)
 	for _, c := range d.db.Tables {
 		for _, l := range d.links[c] {
-			if p := l.parent; p != c && d.reached[p] && !deleted(p) && d.kept[p] == "" && !l.to && (!d.reached[c] || !l.from) {
+			mark := l.guessed && tellsHowFar(l) // holds no row: there is no foreign key
+			if p := l.parent; p != c && d.reached[p] && !deleted(p) && d.kept[p] == "" && !l.to && (!d.reached[c] || !l.from) && !mark {
 				d.kept[p] = "rows of " + c.Name + " point here and are not the person's"
 				if !d.reached[c] {
 					d.kept[p] = "rows of " + c.Name + " point here and are not walked"
@@ -430,6 +459,7 @@ func (d *drafting) collection(t *Table) *Collection {
 		}
 	}
 	if c.Reached {
+		c.Shared = d.sharedWith(t)
 		d.tie(t, c, byColumn)
 		for _, f := range c.Fields {
 			d.finish(t, f)

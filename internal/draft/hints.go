@@ -13,15 +13,20 @@ const (
 	mayBeIdentity = "may be an identity: where it is the address of whom the row is about, write fides_meta: {identity: email}"
 	mayNameFile   = "may name a file: where it does, write lethe: {object: NAME}, of the source that holds the files, so that the file is given and erased with the row"
 	typed         = "typed by the person, it seems"
-	notBare       = "%d of %d sampled values hold more than one bare address, by which no request finds them"
+	notBare       = "%d of %d sampled values hold more than a bare address (a name, a second address), and no request finds them by it"
+	severalKinds  = "%s may tell of which table it names rows: a reference would take them all; where some name persons, map a view of these alone"
 )
 
 // hint says of a column what a draft does not decide.
 func (d *drafting) hint(t *Table, f *Field) {
 	name := words(f.Column.Name)
+	tied := slices.ContainsFunc(d.links[t], func(l *link) bool { return slices.Contains(l.columns, f.Column.Name) })
+	if kind := kindOf(t, f.Column); kind != nil && !tied {
+		f.Why = append(f.Why, fmt.Sprintf(severalKinds, kind.Name))
+	}
 	switch {
 	case f.Column.Class != Text || f.Key || len(f.References) > 0:
-	case f.Category == "user.contact.email" && f.Identity == "" && !d.isHouse(t) && !hasAny(name, deskWords()...):
+	case f.Category == "user.contact.email" && f.Identity == "" && !d.isHouse(t) && !hasAny(name, deskWords()...) && !hashed(name):
 		f.Why = append(f.Why, mayBeIdentity)
 	case namesFile(name):
 		f.Why = append(f.Why, mayNameFile)
@@ -32,6 +37,30 @@ func (d *drafting) hint(t *Table, f *Field) {
 	if (d.about[t] || hasAny(name, "shipping", "billing", "delivery")) && !hasAny(name, deskWords()...) {
 		f.provide()
 	}
+}
+
+// kindOf is the column that tells of which table another names rows; nil where there is none.
+func kindOf(t *Table, c *Column) *Column {
+	return t.Column(KindBeside(c.Name, func(name string) bool { return t.Column(name) != nil }))
+}
+
+// KindBeside is the name of the column that tells of which table a column names
+// rows: sender_type of sender_id, res_model of res_id, and content_type_id of
+// object_id (Django). "" where a table has none.
+func KindBeside(name string, has func(string) bool) string {
+	base := strings.TrimSuffix(strings.TrimSuffix(name, "id"), "Id")
+	if base == name || strings.Trim(base, "_") == "" {
+		return ""
+	}
+	for _, kind := range []string{base + "type", base + "Type", base + "model"} {
+		if has(kind) {
+			return kind
+		}
+	}
+	if name == "object_id" && has("content_type_id") {
+		return "content_type_id"
+	}
+	return ""
 }
 
 // namesFile tells whether a column's name is one of a file's path or key.

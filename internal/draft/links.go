@@ -40,14 +40,13 @@ func (d *drafting) pointer(l *link) string {
 // links gathers every table's, foreign keys first, and those that names tell of:
 // products whose migrations declare no foreign keys are common.
 func (d *drafting) findLinks() {
-	byName := map[string]*Table{}
 	for _, t := range d.db.Tables {
-		byName[t.FullName()] = t
+		d.byName[t.FullName()] = t
 	}
 	for _, t := range d.db.Tables {
 		taken, prefixed := map[string]bool{}, d.prefixed(t)
 		for _, k := range t.Links {
-			p := byName[k.Schema+"."+k.Table]
+			p := d.byName[k.Schema+"."+k.Table]
 			if p == nil || len(k.Columns) != len(k.References) || !t.hasAll(k.Columns) || !p.hasAll(k.References) {
 				continue
 			}
@@ -79,7 +78,7 @@ func (d *drafting) findLinks() {
 // profiles.user_id does to users: what an agent_id that names the rows of
 // sales_agents has to do with the one table of persons, nobody can tell.
 func (d *drafting) guess(t *Table, c *Column, prefixed bool) *link {
-	if c.Astray != "" || t.Column(strings.TrimSuffix(c.Name, "id")+"type") != nil { // the latter names a table in a column beside it
+	if c.Astray != "" || kindOf(t, c) != nil {
 		return nil
 	}
 	p := d.meant(t, c, prefixed)
@@ -122,8 +121,11 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	default:
 		return nil
 	}
-	p := d.tableCalled(t, stem)
 	own := slices.Equal(keyOf(t), []string{c.Name})
+	p := d.declared(t, c)
+	if p == nil {
+		p = d.tableCalled(t, stem)
+	}
 	if p == t || p == nil && own {
 		return nil
 	}
@@ -135,13 +137,32 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 			return nil
 		}
 	}
-	if p == nil && (slices.Contains(ownerWords(), stem) || hasAny(name, actorWords()...)) {
+	if p == nil && (slices.Contains(ownerWords(), stem) || hasAny(name, actorWords()...) && !hasAny(name, markWords()...)) {
 		p = d.onlyPerson()
 	}
 	if p == nil && (stem == "parent" || stem == "root") {
 		p = t
 	}
 	return p
+}
+
+// declared is the one table that foreign keys of the other tables point to from a
+// column of the same name: user_id is declared in eight tables and left out in logs.
+func (d *drafting) declared(t *Table, c *Column) *Table {
+	var found *Table
+	for _, o := range d.db.Tables {
+		for _, k := range o.Links {
+			if o == t || !slices.Equal(k.Columns, []string{c.Name}) || k.Schema+"."+k.Table == o.FullName() {
+				continue
+			}
+			p := d.byName[k.Schema+"."+k.Table]
+			if p == nil || !slices.Equal(p.Key, k.References) || found != nil && found != p {
+				return nil
+			}
+			found = p
+		}
+	}
+	return found
 }
 
 // prefixed tells whether all columns of a table begin with one word that names no
@@ -251,7 +272,7 @@ func (d *drafting) isHouse(t *Table) bool {
 func (d *drafting) direct() {
 	for _, t := range d.db.Tables {
 		for _, l := range d.links[t] {
-			l.owner = d.root[l.parent] && d.isPerson(l.parent) || d.root[l.parent] && !d.isHouse(l.parent)
+			l.owner = d.root[l.parent] && (d.isPerson(l.parent) || !d.isHouse(l.parent)) || d.account(l.parent) != nil
 		}
 	}
 	for _, t := range d.db.Tables {
@@ -269,6 +290,9 @@ func (d *drafting) direct() {
 				switch {
 				case d.root[t]:
 					l.why = "names another row that is a person by itself (who recommended them, whom they report to)"
+					if !d.isPerson(t) {
+						l.why = "names another row, which may be somebody else's: an address stands in each"
+					}
 				case l.inPlace():
 					l.why = "a row's parent, tied by a column that the two share, which no reference can say"
 				case !d.hasOwner(t):
@@ -280,8 +304,16 @@ func (d *drafting) direct() {
 				l.owner, l.why = false, "names whose row it is, or who deals with it: where it is the former, give it direction: from"
 			case d.root[t] && d.isPerson(t) && d.root[l.parent] && d.isPerson(l.parent) && !d.sameOne(l):
 				l.owner, l.why = false, "names somebody else than the person whom the row is (who treats or teaches them)"
+			case subject > 0 && tellsHowFar(l):
+				l.why = "tells how far whoever the row is about has come, not whose it is"
+			case d.root[t] && d.account(l.parent) == t:
+				l.owner, l.why = false, "names somebody else's "+l.parent.Name+": one's own names this row"
+			case subject > 0 && !l.owner && !d.root[l.parent] && isOrganisation(l.parent):
+				l.why = "names in whose house the row is, and it names whom it is about itself"
 			case !d.root[l.parent] && d.isDetail(l.parent) && !l.owner:
 				l.to, l.why = true, "points to what describes the person"
+			case len(l.columns) == 1 && d.root[t] && !d.root[l.parent] && d.hangsOn(l.parent, t):
+				l.why = "names something that is a person's (an invitation), and leads from them to others"
 			case d.satellite(l):
 				l.from, l.to, l.why = true, true, "holds the person's address: leads to the person, and from there to all of theirs"
 			default:
@@ -289,6 +321,41 @@ func (d *drafting) direct() {
 			}
 		}
 	}
+}
+
+// account is the table of those whose accounts a table of persons without addresses
+// holds, which it names: res_users names res_partner, where the addresses stand.
+func (d *drafting) account(t *Table) *Table {
+	if d.root[t] || !d.isPerson(t) {
+		return nil
+	}
+	for _, l := range d.links[t] {
+		if d.root[l.parent] && !d.isHouse(l.parent) && !l.guessed && len(l.columns) == 1 && !d.actor(l, true) {
+			return l.parent
+		}
+	}
+	return nil
+}
+
+// isOrganisation tells whether rows of a table are companies and the like, in which
+// there are many: their own person's request is none for everybody in them.
+func isOrganisation(t *Table) bool {
+	w := words(t.Name)
+	return slices.ContainsFunc(singulars(w[len(w)-1]), func(s string) bool {
+		return slices.Contains([]string{"company", "organization", "organisation", "tenant", "firma", "unternehmen", "entreprise", "societe"}, s)
+	})
+}
+
+// hangsOn tells whether rows of a table are those of persons of another, as
+// invitations are the inviter's.
+func (d *drafting) hangsOn(t, persons *Table) bool {
+	return slices.ContainsFunc(d.links[t], func(l *link) bool { return l.parent == persons && !d.actor(l, false) })
+}
+
+// tellsHowFar tells whether a link of somebody's row only marks a place among rows
+// of others: the last message that a member of a channel has seen.
+func tellsHowFar(l *link) bool {
+	return len(l.columns) == 1 && !l.owner && hasAny(words(l.columns[0]), "last", "latest", "seen", "fetched")
 }
 
 // byStandIns marks as an owner what stands for a person where a table names no
@@ -378,7 +445,7 @@ func (d *drafting) actor(l *link, beside bool) bool {
 	if hasAny(w, actorWords()...) && !slices.Contains(d.called[l.parent], strings.Join(w[:max(1, len(w)-1)], "")) {
 		return true
 	}
-	return beside && hasAny(w, "creator", "created", "canceler", "logged")
+	return beside && (hasAny(w, "creator", "created", "canceler", "logged") || hasAny(w[:1], "create", "insert", "entered", "added"))
 }
 
 // sameOne tells whether two rows that hold addresses of their own may be one

@@ -164,6 +164,13 @@ func (d *Draft) said(c *Collection) []string {
 	default:
 		said = append(said, upper(c.Why))
 	}
+	if len(c.Shared) > 0 && c.Written == nil {
+		named := c.Shared
+		if len(named) > 3 {
+			named = append(slices.Clone(named[:3]), "…")
+		}
+		said = append(said, "Those that rows of others in "+strings.Join(named, ", ")+" name are shared and stay: lethe: {shared: erase} takes them, too, and without strategy: delete masks them")
+	}
 	if c.Reached && c.Written == nil && len(keyOf(c.Table)) == 0 {
 		said = append(said, "No key names its rows: equal ones count as one, and one that is to be held is known by all that it holds; give the table a key, or mark columns that name a row as primary_key")
 	}

@@ -165,7 +165,7 @@ func TestDraftOfWhatHangsOnSharedRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"# An erasure masks the rows: several persons may have a share in one row.\n      - name: tickets\n",
+		"# An erasure masks the rows: several persons may have a share in one row.\n      # Those that rows of others in replies name are shared and stay: lethe: {shared: erase} takes them, too, and without strategy: delete masks them.\n      - name: tickets\n",
 		"# An erasure masks the rows: they hang on rows of tickets, in which several persons may have a share.\n      - name: files\n",
 		"# An erasure masks the rows: they hang on rows of files, in which several persons may have a share.\n      - name: pieces\n",
 		"# An erasure deletes the rows: only the person's.\n      - name: replies\n", "lethe: {owner: author_id}",
@@ -219,7 +219,7 @@ func TestDraftOfTextThatHoldsAddresses(t *testing.T) {
 		"- name: ical  # mail addresses stand in 2 of 3 sampled values\n            data_categories: [user.content.private]\n",
 		"- name: attendee  # mail addresses stand in 3 of 3 sampled values\n            data_categories: [user.content.private]\n",
 		"- name: colour\n            data_categories: [system.operations]\n",
-		"1 of 3 sampled values hold more than one bare address, by which no request finds them",
+		"1 of 3 sampled values hold more than a bare address (a name, a second address), and no request finds them by it",
 		"- name: homephone  # by its name",
 		"# Looks personal, and nothing leads here: give it an identity or a reference, and take skip_processing away.\n      - name: mails\n",
 	} {

@@ -88,6 +88,24 @@ func (d *drafting) tie(t *Table, c *Collection, byColumn map[string]*Field) {
 	}
 }
 
+// sharedWith are the tables whose rows name those of a table and belong to a person
+// whom another column names: a favourite is whoever liked the post's.
+func (d *drafting) sharedWith(t *Table) []string {
+	var list []string
+	for _, o := range d.db.Tables {
+		var owners []*link
+		for _, l := range d.links[o] {
+			if l.owner && l.from && len(l.columns) == 1 {
+				owners = append(owners, l)
+			}
+		}
+		if o != t && d.reached[o] && len(owners) == 1 && slices.ContainsFunc(d.links[o], func(l *link) bool { return l.parent == t && l.from && !l.owner && l != owners[0] }) {
+			list = append(list, o.Name)
+		}
+	}
+	return list
+}
+
 // tieChild writes a link on the foreign key.
 func (d *drafting) tieChild(l *link, c *Collection, byColumn map[string]*Field) {
 	for i, column := range l.columns {
@@ -96,7 +114,10 @@ func (d *drafting) tieChild(l *link, c *Collection, byColumn map[string]*Field) 
 		if i > 0 {
 			continue
 		}
-		if l.guessed {
+		switch {
+		case l.guessed && d.declared(l.child, f.Column) == l.parent:
+			f.Why = append(f.Why, "no foreign key, "+l.parent.Name+" as other tables declare it")
+		case l.guessed:
 			f.Why = append(f.Why, "no foreign key, "+l.parent.Name+" by its name")
 		}
 		if l.why != "" {

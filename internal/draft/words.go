@@ -136,8 +136,12 @@ func actorWords() []string {
 	return strings.Fields(`assignee assigned approver approved canceler canceller canceled cancelled reviewer reviewed moderator moderated
 		editor edited changed deleted updated locked closed resolved granted grantor invited inviter agent agree handler verified verifier
 		accepted rejected rejecter suspended silenced staff admin manager modified processed refunded published
-		acting impersonator last max min reply replied bearbeiter genehmigt schvalil upravil modifie valide`)
+		acting impersonator last max min reply replied write update modify updater modifier operator salesman salesperson bearbeiter genehmigt schvalil upravil modifie valide`)
 }
+
+// markWords are those of actorWords that by themselves name no person: a
+// last_read_id or update_id is a place in a list.
+func markWords() []string { return strings.Fields("last max min write update modify") }
 
 // ownerWords are roles of the person whom a row belongs to.
 func ownerWords() []string {
@@ -149,7 +153,7 @@ func ownerWords() []string {
 // number: a deleted or an updated alone is a mark or a time.
 func authorWords() []string {
 	return strings.Fields(`creator author owner sender poster submitter requester reporter commenter uploader autor absender auteur expediteur
-		createdby postedby uploadedby submittedby requestedby reportedby ownedby sentby writtenby authoredby`)
+		createdby createby postedby uploadedby submittedby requestedby reportedby ownedby sentby writtenby authoredby`)
 }
 
 // logWords name tables that tell of what was done: sent, asked, tried.

@@ -109,6 +109,9 @@ func connectError(err *pgconn.ConnectError) *Error {
 	if errors.As(err, &p) { // the server answered, and said no
 		e := reduce(p)
 		e.connecting = true
+		if e.Code == "42501" && strings.HasPrefix(p.Message, "permission denied for database") {
+			e.reason = "its user lacks GRANT CONNECT ON DATABASE"
+		}
 		return e
 	}
 	return &Error{Code: "08001", reason: reason(err), connecting: true}

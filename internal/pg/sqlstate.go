@@ -48,6 +48,9 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// Connecting tells whether it was the connection that was refused.
+func (e *Error) Connecting() bool { return e.connecting }
+
 // SQLState lets callers that know pgx's interface ask for the code.
 func (e *Error) SQLState() string { return e.Code }
 

@@ -50,6 +50,9 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.
 			if err := k.heirs(ctx, conn, c); err != nil {
 				return err
 			}
+			if err := k.kinds(ctx, conn, c); err != nil {
+				return err
+			}
 		}
 		misfits, err := k.masks(ctx, conn, policies)
 		if err != nil {
@@ -74,7 +77,12 @@ func (s *Source) Check(ctx context.Context, m *datamap.Map, policies ...datamap.
 
 // checking reads the catalogue of the map's tables and looks at it.
 func (s *Source) checking(ctx context.Context, m *datamap.Map, look func(*pgxpool.Conn, *checking) error) error {
-	k := &checking{s: s, m: m, told: map[Doubt]bool{}}
+	k := &checking{s: s, m: m, told: map[Doubt]bool{}, reached: map[string]bool{}}
+	for _, names := range datamap.Reach(m) {
+		for _, name := range names {
+			k.reached[name] = true
+		}
+	}
 	for _, d := range m.Datasets {
 		for _, c := range d.Collections {
 			if s.holds(c) {
@@ -100,6 +108,7 @@ type checking struct {
 	collections []*datamap.Collection
 	doubts      []Doubt
 	told        map[Doubt]bool
+	reached     map[string]bool   // collections, by any identity
 	role        string            // of the connection, quoted
 	asked       map[string]string // statements, by their table and its columns in the order of names
 }
@@ -212,7 +221,7 @@ func (k *checking) collection(c *datamap.Collection) {
 		for _, r := range f.References {
 			k.document(r.Field)
 			k.document(r.Target)
-			if !k.vain(r) && !tied[f] {
+			if !k.vain(r) && !tied[f] && (k.reached[full] || k.reached[r.Target.Collection.FullName()]) {
 				k.reference(r)
 			}
 		}
@@ -262,9 +271,10 @@ func (k *checking) heirs(ctx context.Context, conn *pgxpool.Conn, c *datamap.Col
 }
 
 // rights: without reading, nothing else of the collection can be checked. What
-// is to be written is known by plans and rules, see Lacks.
+// is to be written is known by plans and rules, see Lacks, and so is what else is
+// read of a collection that no identity reaches.
 func (k *checking) rights(c *datamap.Collection, t *table) {
-	if !t.can["SELECT"] {
+	if k.reached[c.FullName()] && !t.can["SELECT"] {
 		k.say(Wrong, c.FullName(), "the role lacks SELECT", "GRANT SELECT ON "+t.ident()+" TO "+k.role)
 	}
 }

@@ -202,7 +202,7 @@ func (k *checking) unled(plan *datamap.Plan) {
 			}
 			child := k.cat.tables[f.child]
 			k.say(Doubtful, v.Collection.FullName(), "the foreign key "+f.name+" changes rows of "+child.schema+"."+child.name+" when its parent is deleted, and no reference of the map leads along it: an erasure by which it would change rows that are not the person's is refused",
-				"add the reference, if such rows are the person's; or take ON DELETE off the foreign key: a row that is so named is then masked, not deleted")
+				"add the reference, if such rows are the person's; or take strategy: delete off "+v.Collection.FullName()+", whose rows are then masked; or take ON DELETE off the foreign key: a row that is so named is then masked, not deleted")
 		}
 	}
 }

@@ -154,7 +154,7 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if why, err := k.refusedByKey(ctx, conn, t, whole, m); why != "" || err != nil {
 		return why, err
 	}
-	if why, err := refusedByCheck(ctx, conn, whole, m, masks); why != "" || err != nil {
+	if why, err := refusedByCheck(ctx, conn, t, whole, m, masks); why != "" || err != nil {
 		return why, err
 	}
 	if why, err := refusedByPolicy(ctx, conn, t, m, masks); why != "" || err != nil {
@@ -345,23 +345,24 @@ func satisfies(ctx context.Context, conn *pgxpool.Conn, condition string, masks 
 
 // refusedByCheck tries the masked value against the column's type, domain and
 // check constraints; against those over several columns where each is masked to the
-// same in every row. What others say depends on the row, and is met only there.
-func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, whole []uint32, m mask, masks []mask) (string, error) {
+// same in every row. What others say depends on the row: some that are there are tried.
+func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask, masks []mask) (string, error) {
 	value := m.sample()
 	if why, err := refusedByType(ctx, conn, m.column, value); why != "" || err != nil {
 		return why, err
 	}
 	rows, err := conn.Query(ctx, `
 		SELECT DISTINCT k.conname::text, pg_get_expr(k.conbin, k.conrelid),
-		       ARRAY(SELECT o.attname::text FROM pg_attribute o WHERE o.attrelid = k.conrelid AND o.attnum = ANY(k.conkey) AND o.attname <> $2 ORDER BY o.attname)
+		       ARRAY(SELECT o.attname::text FROM pg_attribute o WHERE o.attrelid = k.conrelid AND o.attnum = ANY(k.conkey) AND o.attname <> $2 ORDER BY o.attname), k.conrelid = $3
 		FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attname = $2 AND a.attnum = ANY(k.conkey)
-		WHERE k.conrelid = ANY($1) AND k.contype = 'c' ORDER BY 1`, whole, m.column.name)
+		WHERE k.conrelid = ANY($1) AND k.contype = 'c' ORDER BY 1`, whole, m.column.name, t.oid)
 	if err != nil {
 		return "", fmt.Errorf("read check constraints: %w", err)
 	}
 	type check struct {
 		Name, Expression string
 		Others           []string
+		Own              bool // of the table itself, and not of a partition's rows alone
 	}
 	checks, err := pgx.CollectRows(rows, pgx.RowToStructByPos[check])
 	if err != nil {
@@ -369,12 +370,22 @@ func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, whole []uint32, m m
 	}
 	for _, c := range checks {
 		all, told := besideOthers(m, c.Others, masks)
-		if !told {
-			continue
-		}
 		why := "the constraint " + c.Name + " refuses the masked value"
 		if len(c.Others) > 0 {
 			why += " beside that of " + strings.Join(c.Others, " and ")
+		}
+		if !told && !c.Own {
+			continue
+		}
+		if !told {
+			refused, err := refusedInRows(ctx, conn, t, c.Expression, append([]string{m.column.name}, c.Others...), append([]mask{m}, masks...))
+			if err != nil {
+				return tried(err, why)
+			}
+			if refused {
+				return why + " in rows that are there", nil
+			}
+			continue
 		}
 		// The expression is Postgres' own print of the constraint.
 		met, err := satisfies(ctx, conn, c.Expression, all...)
@@ -386,6 +397,29 @@ func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, whole []uint32, m m
 		}
 	}
 	return "", nil
+}
+
+// refusedInRows tries a constraint over several columns on rows that are there: a
+// contact must have a name, and an address need not. Of large tables some are looked at.
+func refusedInRows(ctx context.Context, conn *pgxpool.Conn, t *table, expression string, names []string, masks []mask) (refused bool, err error) {
+	if !t.can["SELECT"] {
+		return false, nil
+	}
+	var columns []string
+	var values []any
+	for _, name := range names {
+		column := pgx.Identifier{name}.Sanitize()
+		if i := slices.IndexFunc(masks, func(o mask) bool { return o.column.name == name }); i >= 0 {
+			if !masks[i].ofColumn() {
+				return false, nil
+			}
+			values = append(values, masks[i].sample())
+			column = fmt.Sprintf("CASE WHEN %[1]s IS NOT NULL THEN $%[2]d::text::%[3]s END AS %[1]s", column, len(values), masks[i].column.typ)
+		}
+		columns = append(columns, column)
+	}
+	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM (SELECT "+strings.Join(columns, ", ")+" FROM (SELECT * FROM "+t.ident()+" LIMIT 1000) r) x WHERE ("+expression+") IS FALSE)", values...).Scan(&refused)
+	return refused, err
 }
 
 // besideOthers are the masks of a column and of others, if they make all rows alike.
@@ -401,10 +435,14 @@ func besideOthers(m mask, others []string, masks []mask) (all []mask, alike bool
 	return all, len(others) == 0 || len(all) == len(others)+1 && m.alike()
 }
 
+// ofColumn tells that a mask is of a column, and not of something in it.
+func (m mask) ofColumn() bool {
+	return m.field.Parent == nil && m.column.class != classArray && m.column.class != classJSON
+}
+
 // alike tells that the whole column holds the same after masking, whatever stood there: NULL stays NULL.
 func (m mask) alike() bool {
-	whole := m.field.Parent == nil && m.column.class != classArray && m.column.class != classJSON
-	return whole && (m.how == "null_rewrite" || m.how == "string_rewrite" && m.column.notNull)
+	return m.ofColumn() && (m.how == "null_rewrite" || m.how == "string_rewrite" && m.column.notNull)
 }
 
 // refusedByType tries the masked value against the type, with its modifier.

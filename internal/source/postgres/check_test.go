@@ -160,6 +160,87 @@ func TestRightsNameTheRole(t *testing.T) {
 	}
 }
 
+// TestCheckOfColumnsThatNameSeveralTables: an author may be a user or a guest, and
+// their numbers are alike; what a foreign key or a view holds to one kind is not told.
+func TestCheckOfColumnsThatNameSeveralTables(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE users (id int PRIMARY KEY, email text); CREATE INDEX ON users (lower(email));
+		CREATE TABLE comments (id int PRIMARY KEY, actor_type text, actor_id int, body text); CREATE INDEX ON comments (actor_id);
+		CREATE VIEW user_comments AS SELECT * FROM comments WHERE actor_type = 'users';
+		CREATE TABLE plans (id int PRIMARY KEY, account_id int REFERENCES users, account_type text); CREATE INDEX ON plans (account_id);
+		CREATE TABLE visits (id int PRIMARY KEY, user_id int, user_type text); CREATE INDEX ON visits (user_id);
+		INSERT INTO visits SELECT n, n, 'user' FROM generate_series(1, 9) n; ANALYZE visits;`)
+	collections := ""
+	for _, c := range [][2]string{{"comments", "actor_id"}, {"user_comments", "actor_id"}, {"plans", "account_id"}, {"visits", "user_id"}} {
+		collections += fmt.Sprintf(`
+      - name: %s
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: %s, fides_meta: {references: [{dataset: w, field: users.id, direction: from}]}}`, c[0], c[1])
+	}
+	doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: users
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}`+collections))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, d := range doubts {
+		if strings.Contains(d.Sentence, "may tell of which table it names rows") {
+			told = append(told, d.Subject)
+		}
+	}
+	if !slices.Equal(told, []string{"w.comments.actor_id"}) {
+		t.Errorf("expected the comments alone to be told, got %q of %v", told, doubts)
+	}
+}
+
+// TestCheckOfWhatNobodyReaches: what only a skipped collection leads to is not read, so
+// that no right to read it is asked for, as grants prints none, and no index.
+func TestCheckOfWhatNobodyReaches(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, email text); CREATE INDEX ON people (lower(email));
+		CREATE TABLE channels (id int PRIMARY KEY);
+		CREATE TABLE events (id int PRIMARY KEY, channel int, note text);`)
+	s := sourceOf(t, asRole(t, pool, "GRANT USAGE ON SCHEMA public TO ROLE; GRANT SELECT ON people TO ROLE"), "w", postgres.Options{})
+	doubts, err := s.Check(t.Context(), mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: channels
+        skip_processing: true
+        fields: [{name: id, fides_meta: {primary_key: true}}]
+      - name: events
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: channel, fides_meta: {references: [{dataset: w, field: channels.id, direction: from}]}}
+          - {name: note, data_categories: [user.content.private]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range doubts {
+		if strings.HasPrefix(d.Subject, "w.events") {
+			t.Errorf("expected nothing to be asked for what nobody reaches, got %+v", d)
+		}
+	}
+}
+
 // A foreign key and the map may name the same columns in two orders: one index serves both.
 func TestCheckAsksForOneIndexOverTheSameColumns(t *testing.T) {
 	t.Parallel()

@@ -45,7 +45,7 @@ func (e *Beyond) Error() string {
 		}
 		parts[i] = fmt.Sprintf("%s would %s %d %s of %s", t.Constraint, t.Action, t.Rows, rows, t.Table)
 	}
-	return fmt.Sprintf("source %s: the erasure would go beyond the data map: %s; add these tables to it, or the reference by which their rows are reached, or change the foreign keys",
+	return fmt.Sprintf("source %s: the erasure would go beyond the data map: %s; add these tables to it, or the reference by which their rows are reached; or take strategy: delete off the collections that they name, which are then masked; or change the foreign keys",
 		e.Source, strings.Join(parts, ", "))
 }
 

@@ -43,8 +43,9 @@ func TestCheckOfConstraintsOverSeveralColumns(t *testing.T) {
 	said, _, err := foreseen(t, `
 		CREATE TABLE people (id int PRIMARY KEY, email text, phone text, name text NOT NULL, nick text NOT NULL, born date, died date,
 		  CONSTRAINT reachable CHECK (email IS NOT NULL OR phone IS NOT NULL), CONSTRAINT differ CHECK (name <> nick),
-		  CONSTRAINT known CHECK (id > 0 OR email IS NOT NULL), CONSTRAINT life CHECK (born < died));
-		INSERT INTO people VALUES (1, 'a@x.example', '1', 'Ada', 'A');`, `
+		  CONSTRAINT known CHECK (id > 0 OR email IS NOT NULL), CONSTRAINT life CHECK (born < died),
+		  kind text, title text, CONSTRAINT titled CHECK (kind <> 'doctor' OR title IS NOT NULL));
+		INSERT INTO people VALUES (1, 'a@x.example', '1', 'Ada', 'A', NULL, NULL, 'doctor', 'Dr.'), (2, 'b@x.example', '2', 'Ben', 'B', NULL, NULL, 'other', NULL);`, `
       - name: people
         fields:
           - {name: id, fides_meta: {primary_key: true}}
@@ -54,8 +55,9 @@ func TestCheckOfConstraintsOverSeveralColumns(t *testing.T) {
           - {name: nick, data_categories: [user.name], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: y}}}}
           - {name: born, data_categories: [user.demographic], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: 2020-01-01}}}}
           - {name: died, data_categories: [user.demographic], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: 2020-01-01}}}}
+          - {name: title, data_categories: [user.name]}
 `)
-	for _, want := range []string{"wrong w.people.email: an erasure cannot mask it: the constraint reachable refuses the masked value beside that of phone", "wrong w.people.phone: "} {
+	for _, want := range []string{"wrong w.people.title: an erasure cannot mask it: the constraint titled refuses the masked value beside that of kind in rows that are there", "wrong w.people.email: an erasure cannot mask it: the constraint reachable refuses the masked value beside that of phone", "wrong w.people.phone: "} {
 		if !strings.Contains(said, want) {
 			t.Errorf("expected check to say %q, it said\n%s", want, said)
 		}

@@ -22,7 +22,7 @@ type FileStore interface {
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 	// Delete deletes files; one that is not there is a success.
 	Delete(ctx context.Context, keys []string) (source.Deleted, error)
-	// Alike are the other keys under which the same file lies.
+	// Alike are the other keys under which the same file lies, or may lie.
 	Alike(key string) []string
 }
 
@@ -308,20 +308,23 @@ func (s *Service) deleteFiles(ctx context.Context, name string, store FileStore,
 		return nil, done, err
 	}
 	still = map[string]bool{}
-	seen := map[string]bool{} // a file goes once, however many spellings of it the rows held
+	// A file goes once, however many spellings of it the rows held. In a bucket
+	// one that may mean another may also be an object of its own: only the
+	// spellings of which each means the other are one file for sure.
+	seen := map[string]string{}
 	var goes []string
 	for _, key := range keys {
-		alike := alike[key]
+		first, before := seen[key]
 		switch {
-		case seen[key]:
+		case before && (first == key || slices.Contains(alike[key], first)):
 			continue
-		case named[key] || slices.ContainsFunc(alike, func(other string) bool { return named[other] }):
+		case named[key] || slices.ContainsFunc(alike[key], func(other string) bool { return named[other] }):
 			still[key] = true
 		default:
 			goes = append(goes, key)
 		}
-		for _, other := range append(alike, key) {
-			seen[other] = true
+		for _, other := range append(slices.Clone(alike[key]), key) {
+			seen[other] = key
 		}
 	}
 	if done, err = store.Delete(ctx, goes); err != nil {

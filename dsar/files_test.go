@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -245,6 +247,36 @@ func TestAFileUnderTwoSpellingsStays(t *testing.T) {
 	if f := findingIn(t, q.Findings, "files"); f.Erased != 1 || f.Missing != 0 || f.Shared != 2 {
 		t.Errorf("expected one file gone and two left that another person's rows name, got %+v", f)
 	}
+}
+
+// A bucket may take "a//b" for "a/b", or hold both: neither is passed over for the other.
+func TestSpellingsThatMayBeTwoFiles(t *testing.T) {
+	t.Parallel()
+	keys := []string{"a//b.pdf", "a/b.pdf", "a/b.pdf"}
+	store := &oneWay{}
+	s := &Service{c: Config{Map: &datamap.Map{}}}
+	still, _, err := s.deleteFiles(t.Context(), "attic", store, keys)
+	if err != nil || len(still) != 0 || !slices.Equal(store.deleted, keys[:2]) {
+		t.Errorf("expected both files to go, each once, got %q, %v, %v", store.deleted, still, err)
+	}
+}
+
+// oneWay is a store in which a careless spelling may mean the tidy one.
+type oneWay struct {
+	FileStore
+	deleted []string
+}
+
+func (*oneWay) Alike(key string) []string {
+	if tidy := path.Clean(key); tidy != key {
+		return []string{tidy}
+	}
+	return nil
+}
+
+func (o *oneWay) Delete(_ context.Context, keys []string) (source.Deleted, error) {
+	o.deleted = append(o.deleted, keys...)
+	return source.Deleted{Gone: int64(len(keys))}, nil
 }
 
 // What a link shows outside of the folder is neither given nor erased, and is

@@ -174,8 +174,12 @@ func TestKeysAlike(t *testing.T) {
 			}
 			r.Close() //nolint:errcheck // a test's file
 		}
-		if slices.Contains(got, key) || len(bucket.Alike(key)) != 0 {
-			t.Errorf("expected no key to be told as another of itself, and none of a bucket's; got %q of %q", got, key)
+		if slices.Contains(got, key) {
+			t.Errorf("expected no key to be told as another of itself; got %q of %q", got, key)
+		}
+		// A bucket on a disk may take a path for the tidy one, and takes no tidy one for another.
+		if tidy := bucket.Alike(key); slices.Contains(tidy, key) || len(tidy) > 1 || len(tidy) == 1 && len(bucket.Alike(tidy[0])) != 0 {
+			t.Errorf("expected the tidy spelling of %q at most, got %q", key, tidy)
 		}
 	}
 }

@@ -210,6 +210,23 @@ func TestFilesAsTheApplicationWroteThem(t *testing.T) {
 	}
 }
 
+// What the Go CDK noted beside a file goes with it; what another person's file
+// is called does not make it that.
+func TestAttributesGoWithTheirFile(t *testing.T) {
+	t.Parallel()
+	s, dir := folder(t, "photo", "photo.attrs", "letter", "letter.attrs")
+	noted := `{"user.cache_control":"","user.content_type":"text/plain","user.metadata":{"by":"pavla"},"md5":"1B2M2Y8AsgTpgAmY7PhCfg=="}` + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "letter.attrs"), []byte(noted), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := s.Delete(t.Context(), []string{"photo", "letter"}); err != nil || done.Gone != 2 {
+		t.Fatalf("expected two files to go, got %+v, %v", done, err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || entries[0].Name() != "photo.attrs" {
+		t.Errorf("expected only the other file that is called photo.attrs to be left, got %v, %v", entries, err)
+	}
+}
+
 // Links within the folder are followed; what one leads to outside of it is
 // neither given nor erased, and is not told as missing.
 func TestLinks(t *testing.T) {

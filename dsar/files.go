@@ -217,6 +217,17 @@ func (s *Service) eraseFiles(ctx context.Context, st stepRow, src Source) error 
 	}
 }
 
+// waitingFiles stops the end of an erasure whose source is gone while files of its
+// rows wait: it alone can say whether the rows are gone, and who else names the files.
+func (s *Service) waitingFiles(ctx context.Context, st stepRow) error {
+	_, found, err := s.nextPiece(ctx, st)
+	if err != nil || !found {
+		return err
+	}
+	return &Permanent{Code: "no_source", Err: fmt.Errorf(
+		"the source %s is no longer in lethe.yaml, and files that its rows named wait to be erased: it has to say whether another row names them. Put it back, then retry", st.Source)}
+}
+
 // settleFiles drops the keys of transactions that were rolled back.
 func (s *Service) settleFiles(ctx context.Context, st stepRow, src Source) error {
 	rows, err := pg.Each(ctx, s.db, `
@@ -338,6 +349,10 @@ func (s *Service) stillNamed(ctx context.Context, store string, keys []string) (
 	by := map[string][]*datamap.Field{}
 	for _, f := range objectFields(s.c.Map)[store] {
 		by[f.Collection.Dataset.Source] = append(by[f.Collection.Dataset.Source], f)
+	}
+	if len(by) == 0 {
+		return nil, &Permanent{Code: "store_unknown", Err: fmt.Errorf(
+			"the data map no longer says which rows name files in the store %s, so that nobody can tell which of those that wait to be erased are somebody else's, too. Put that back (lethe: {object: %s}), then retry", store, store)}
 	}
 	still := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(by)) {

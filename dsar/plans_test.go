@@ -85,7 +85,7 @@ func (b *workBundle) restarted(t *testing.T, yaml string, sources map[string]Sou
 	if sources != nil {
 		c.Sources = sources
 	}
-	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(yaml)}}, datamap.ParseOptions{Sources: slices.Collect(maps.Keys(c.Sources))})
+	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(yaml)}}, datamap.ParseOptions{Sources: slices.Collect(maps.Keys(c.Sources)), Stores: slices.Collect(maps.Keys(c.Files))})
 	for _, p := range problems {
 		if !p.Warning {
 			t.Fatalf("expected a map without errors, got %s", p)

@@ -159,7 +159,7 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string, fields map[st
 			say(at, "the file cannot be read to its end")
 			return nil, wrong
 		case len(lines) == manyLimit:
-			say(at, "at most %d lines are taken in at once; go on with --after", manyLimit)
+			say(at, "a file has at most %d lines of requests: cut it into several, each with the first line", manyLimit)
 			return nil, wrong
 		case at <= c.After:
 			continue

@@ -365,13 +365,7 @@ func samePerson(src string, f source.Root, ticked []RootRow) bool {
 			continue
 		}
 		compared = true
-		same := true
-		for field, value := range f.Person {
-			if other, both := t.Person[field]; both && other != value {
-				same = false
-			}
-		}
-		if same {
+		if agree(f.Person, t.Person) {
 			return true
 		}
 	}

@@ -275,6 +275,32 @@ func TestTicksOutliveAChangedMap(t *testing.T) {
 	}
 }
 
+// A number that is another row's under a key of the same kind is not taken for the
+// row that was ticked.
+func TestTicksAreNotAnotherRows(t *testing.T) {
+	t.Parallel()
+	part := strings.Replace(membersPart, "{name: id, fides_meta: {primary_key: true}}", "{name: id, fides_meta: {primary_key: true}}\n          - {name: number}", 1)
+	b, diary := diaried(t, part)
+	pgtest.Exec(t, diary, `ALTER TABLE members ADD number bigint NOT NULL DEFAULT 0; UPDATE members SET number = CASE id WHEN 1 THEN 2 WHEN 2 THEN 1 ELSE id END; CREATE UNIQUE INDEX ON members (number)`)
+	b.c.Brake.RootRows = 1
+	id := b.toApprove(t, datamap.Erasure, "pavla@example.org")
+	if err := b.Approve(t.Context(), dpo, id, Approval{Rows: []string{"shop.people:1", "diary.members:1"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.c.Brake.RootRows = 0
+	byNumber := strings.NewReplacer("{name: id, fides_meta: {primary_key: true}}", "{name: id}", "{name: number}", "{name: number, fides_meta: {primary_key: true}}").Replace(part)
+	b.restarted(t, withDiary(byNumber), nil)
+	b.expectAgain(t, id)
+	for _, r := range b.get(t, id).Roots {
+		if r.Collection == "diary.members" && r.Ticked != nil {
+			t.Errorf("expected nobody to have decided about member %s, it is ticked: %t", r.Person["name"], *r.Ticked)
+		}
+	}
+	if err := b.Approve(t.Context(), dpo, id, Approval{}); !errors.Is(err, ErrRows) {
+		t.Errorf("expected the rows to be ticked first, got %v", err)
+	}
+}
+
 // After the approval a step waits and says what has changed. The map put back, it
 // does what was approved; else a retry goes on, and the letter says what was left.
 func TestMapChangesAfterApproval(t *testing.T) {

@@ -106,7 +106,12 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string, fields map[st
 		r.Comma = ';' // as spreadsheets write it where the comma parts decimals
 	}
 	header, err := r.Read()
-	if err != nil {
+	var bad *csv.ParseError
+	switch {
+	case err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &bad):
+		say(1, "the file cannot be read")
+		return nil, wrong
+	case err != nil:
 		say(1, "the first line names the columns, such as kind,email")
 		return nil, wrong
 	}

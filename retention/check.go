@@ -32,11 +32,6 @@ const smallTable = 100_000
 // Check looks at rules against the live sources.
 func (s *Service) Check(ctx context.Context) ([]Doubt, error) {
 	doubts := []Doubt{}
-	holds, err := s.checkHolds(ctx)
-	if err != nil {
-		return nil, err
-	}
-	doubts = append(doubts, holds...)
 	if len(s.plans) == 0 {
 		return append(doubts, Doubt{"retention", "there are no rules: nothing ever expires (Art. 5(1)(e))", "write a rule file, and name it in lethe.yaml"}), nil
 	}

@@ -74,8 +74,8 @@ func (s *Service) clear(h Hold) error {
 	return nil
 }
 
-// checkHolds tells of holds that are not clear.
-func (s *Service) checkHolds(ctx context.Context) ([]Doubt, error) {
+// CheckHolds tells of holds of which the data map no longer says what they keep.
+func (s *Service) CheckHolds(ctx context.Context) ([]Doubt, error) {
 	list, err := s.loadHolds(ctx, s.c.Pool, nil, false)
 	if err != nil {
 		return nil, fmt.Errorf("check the holds: %w", pg.Clean(err))

@@ -156,9 +156,11 @@ func megabytes(n int64) string {
 // room is left of the limit.
 func (s *Service) storeUpload(ctx context.Context, object string, c *uploadContent, from io.Reader, room, limit int64) (int64, error) {
 	head := make([]byte, archive.HeadLength)
+	from = &ending{from} // a body cut short ends with the very error by which ReadFull tells a short file
 	n, err := io.ReadFull(from, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return 0, &brokenOff{err}
+	var broken *brokenOff
+	if errors.As(err, &broken) {
+		return 0, broken
 	}
 	head = head[:n]
 	if n == 0 {
@@ -176,10 +178,10 @@ func (s *Service) storeUpload(ctx context.Context, object string, c *uploadConte
 	if _, err := m.Write(head); err != nil {
 		return 0, err
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || n < archive.HeadLength {
+	if n < archive.HeadLength {
 		from = strings.NewReader("")
 	}
-	if _, err := io.Copy(m, &ending{io.LimitReader(from, room+1)}); err != nil {
+	if _, err := io.Copy(m, io.LimitReader(from, room+1)); err != nil {
 		return 0, err
 	}
 	if m.size > room {

@@ -42,7 +42,7 @@ func (s *Service) remindOwner(ctx context.Context, tx pgx.Tx, requestID, id int6
 		if a.ID != id {
 			continue
 		}
-		_, known := s.c.Desks[a.Source]
+		desk, known := s.c.Desks[a.Source]
 		if a.Status != statusAsked || r.Status != Running {
 			_, err := tx.Exec(ctx, `UPDATE asks SET remind_at = NULL WHERE id = $1`, id)
 			return err
@@ -63,7 +63,11 @@ func (s *Service) remindOwner(ctx context.Context, tx pgx.Tx, requestID, id int6
 		}
 		a.Reminders++
 		batch := &pgx.Batch{}
-		batch.Queue(`UPDATE asks SET reminders = $2, remind_at = $3 WHERE id = $1`, id, a.Reminders, next)
+		if a.Owner != desk.Owner { // somebody else is asked from now on: whoever was before has no business there
+			a.Owner = desk.Owner
+			batch.Queue(`DELETE FROM tokens WHERE ask_id = $1`, id)
+		}
+		batch.Queue(`UPDATE asks SET reminders = $2, remind_at = $3, owner = $4 WHERE id = $1`, id, a.Reminders, next, a.Owner)
 		batch.Queue(`UPDATE steps SET message = $2 WHERE id = $1`, a.StepID, a.words(c))
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return fmt.Errorf("remind of ask %d: %w", id, err)

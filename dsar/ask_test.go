@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -424,6 +425,10 @@ func TestUploadBrokenOff(t *testing.T) {
 	if err == nil || b.stored(t) != 0 {
 		t.Errorf("expected nothing of an upload that broke off, got %v and %d objects", err, b.stored(t))
 	}
+	short := io.MultiReader(strings.NewReader("the first line of th"), iotest.ErrReader(io.ErrUnexpectedEOF)) // as a form's part ends that was cut
+	if err := b.AddFile(t.Context(), ref, "c.txt", short); err == nil || b.stored(t) != 0 {
+		t.Errorf("expected nothing of a short upload that broke off, got %v and %d objects", err, b.stored(t))
+	}
 	func() {
 		defer func() { _ = recover() }()
 		_ = b.AddFile(t.Context(), ref, "b.txt", &cut{after: bytes.NewReader(long), dies: true})
@@ -514,6 +519,35 @@ func TestOwnersAreReminded(t *testing.T) {
 	ref := AskRef{Token: token(b.mail.letters(letterAsk)[1])}
 	b.answer(t, ref, AnsweredNothing)
 	at("2026-07-23T06:00:00Z", 3)
+}
+
+// A desk whose owner has changed in lethe.yaml reminds the new one, by their name,
+// and the links of the one before end.
+func TestANewOwnerIsReminded(t *testing.T) {
+	t.Parallel()
+	b := newDesks(t, "paper")
+	id := b.approved(t, datamap.Access, "pavla@example.org")
+	b.worked(t)
+	first := b.linkOf(t, "hr@bota.example")
+	c := b.c
+	c.Desks = map[string]Desk{"other": c.Desks["other"], "paper": {Owner: "Archivist", Mail: "archivist@bota.example", Holds: "paper files of applicants", Days: 10, Limit: 10_000}}
+	var err error
+	if b.Service, err = New(c); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.set(instant(t, "2026-06-12T06:00:00Z"))
+	b.minute(t)
+	b.worked(t)
+	if got := b.mail.one(t, letterAskAgain); got.To != "archivist@bota.example" || got.Recipient != "Archivist" {
+		t.Errorf("expected the new owner to be reminded by name, got a letter to %s", got.Recipient)
+	}
+	if _, err := b.OpenAsk(t.Context(), first.Token); !errors.Is(err, ErrNoToken) {
+		t.Errorf("expected the link of the owner before to have ended, got %v", err)
+	}
+	if q := b.get(t, id); !strings.Contains(q.Waiting, "Archivist") {
+		t.Errorf("expected the request to wait for the new owner, got %q", q.Waiting)
+	}
+	b.answer(t, b.linkOf(t, "archivist@bota.example"), AnsweredNothing)
 }
 
 // While only people are asked for a copy, the request can be taken back, and their links end.

@@ -120,6 +120,9 @@ func (s *Service) eraseNoMore(ctx context.Context, st stepRow, r requestRow, gon
 	if r.Plan[st.Source] != nothing {
 		return finish{}, gone // an earlier build noted no plan
 	}
+	if err := s.waitingFiles(ctx, st); err != nil {
+		return finish{}, err
+	}
 	var note eraseNote
 	if err := s.openNote(st, &note); err != nil {
 		return finish{}, err
@@ -362,13 +365,7 @@ func samePerson(src string, f source.Root, ticked []RootRow) bool {
 			continue
 		}
 		compared = true
-		same := true
-		for field, value := range f.Person {
-			if other, both := t.Person[field]; both && other != value {
-				same = false
-			}
-		}
-		if same {
+		if agree(f.Person, t.Person) {
 			return true
 		}
 	}

@@ -22,7 +22,7 @@ type FileStore interface {
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 	// Delete deletes files; one that is not there is a success.
 	Delete(ctx context.Context, keys []string) (source.Deleted, error)
-	// Alike are the other keys under which the same file lies.
+	// Alike are the other keys under which the same file lies, or may lie.
 	Alike(key string) []string
 }
 
@@ -217,6 +217,17 @@ func (s *Service) eraseFiles(ctx context.Context, st stepRow, src Source) error 
 	}
 }
 
+// waitingFiles stops the end of an erasure whose source is gone while files of its
+// rows wait: it alone can say whether the rows are gone, and who else names the files.
+func (s *Service) waitingFiles(ctx context.Context, st stepRow) error {
+	_, found, err := s.nextPiece(ctx, st)
+	if err != nil || !found {
+		return err
+	}
+	return &Permanent{Code: "no_source", Err: fmt.Errorf(
+		"the source %s is no longer in lethe.yaml, and files that its rows named wait to be erased: it has to say whether another row names them. Put it back, then retry", st.Source)}
+}
+
 // settleFiles drops the keys of transactions that were rolled back.
 func (s *Service) settleFiles(ctx context.Context, st stepRow, src Source) error {
 	rows, err := pg.Each(ctx, s.db, `
@@ -308,20 +319,23 @@ func (s *Service) deleteFiles(ctx context.Context, name string, store FileStore,
 		return nil, done, err
 	}
 	still = map[string]bool{}
-	seen := map[string]bool{} // a file goes once, however many spellings of it the rows held
+	// A file goes once, however many spellings of it the rows held. In a bucket
+	// one that may mean another may also be an object of its own: only the
+	// spellings of which each means the other are one file for sure.
+	seen := map[string]string{}
 	var goes []string
 	for _, key := range keys {
-		alike := alike[key]
+		first, before := seen[key]
 		switch {
-		case seen[key]:
+		case before && (first == key || slices.Contains(alike[key], first)):
 			continue
-		case named[key] || slices.ContainsFunc(alike, func(other string) bool { return named[other] }):
+		case named[key] || slices.ContainsFunc(alike[key], func(other string) bool { return named[other] }):
 			still[key] = true
 		default:
 			goes = append(goes, key)
 		}
-		for _, other := range append(alike, key) {
-			seen[other] = true
+		for _, other := range append(slices.Clone(alike[key]), key) {
+			seen[other] = key
 		}
 	}
 	if done, err = store.Delete(ctx, goes); err != nil {
@@ -335,6 +349,10 @@ func (s *Service) stillNamed(ctx context.Context, store string, keys []string) (
 	by := map[string][]*datamap.Field{}
 	for _, f := range objectFields(s.c.Map)[store] {
 		by[f.Collection.Dataset.Source] = append(by[f.Collection.Dataset.Source], f)
+	}
+	if len(by) == 0 {
+		return nil, &Permanent{Code: "store_unknown", Err: fmt.Errorf(
+			"the data map no longer says which rows name files in the store %s, so that nobody can tell which of those that wait to be erased are somebody else's, too. Put that back (lethe: {object: %s}), then retry", store, store)}
 	}
 	still := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(by)) {

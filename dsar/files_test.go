@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -247,6 +249,40 @@ func TestAFileUnderTwoSpellingsStays(t *testing.T) {
 	}
 }
 
+// A bucket may take "a//b" for "a/b", or hold both: neither is passed over for the other.
+func TestSpellingsThatMayBeTwoFiles(t *testing.T) {
+	t.Parallel()
+	keys := []string{"a//b.pdf", "a/b.pdf", "a/b.pdf"}
+	store := &oneWay{}
+	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(deskMap)}}, datamap.ParseOptions{})
+	if m == nil {
+		t.Fatal(problems)
+	}
+	s := &Service{c: Config{Map: m}}
+	still, _, err := s.deleteFiles(t.Context(), "attic", store, keys)
+	if err != nil || len(still) != 0 || !slices.Equal(store.deleted, keys[:2]) {
+		t.Errorf("expected both files to go, each once, got %q, %v, %v", store.deleted, still, err)
+	}
+}
+
+// oneWay is a store in which a careless spelling may mean the tidy one.
+type oneWay struct {
+	FileStore
+	deleted []string
+}
+
+func (*oneWay) Alike(key string) []string {
+	if tidy := path.Clean(key); tidy != key {
+		return []string{tidy}
+	}
+	return nil
+}
+
+func (o *oneWay) Delete(_ context.Context, keys []string) (source.Deleted, error) {
+	o.deleted = append(o.deleted, keys...)
+	return source.Deleted{Gone: int64(len(keys))}, nil
+}
+
 // What a link shows outside of the folder is neither given nor erased, and is
 // not told as missing: somebody must look at it.
 func TestALinkOutOfTheFolder(t *testing.T) {
@@ -372,6 +408,84 @@ func TestAStoreThatIsNotConfigured(t *testing.T) {
 	c.Files = nil
 	if _, err := New(c); err == nil || !strings.Contains(err.Error(), "attic") {
 		t.Errorf("expected the missing store to be named, got %v", err)
+	}
+}
+
+// What the DPO has go on by a data map that has lost what names files, or without
+// a source, calls no file nobody's: others' rows name some of those that wait.
+func TestFilesWaitForWhoeverNamesThem(t *testing.T) {
+	t.Parallel()
+	const note = `
+dataset:
+  - fides_key: till
+    name: Till
+    lethe: {source: till, basis: b}
+    collections:
+      - name: notes
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+`
+	unnamed := strings.Replace(deskMap, ", lethe: {object: attic}", "", 1)
+	for name, to := range map[string]struct {
+		yaml    string
+		without bool
+		says    string
+	}{
+		"a map that names no files": {unnamed + note[len("\ndataset:\n"):], false, "no longer says which rows name files in the store attic"},
+		"a source that is gone":     {note, true, "source shop is no longer in lethe.yaml, and files"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t, nil)
+			till := pgtest.Empty(t)
+			pgtest.Exec(t, till, `CREATE TABLE notes (id int PRIMARY KEY, mail text); CREATE INDEX ON notes (lower(mail));`)
+			src, err := postgres.New("till", till, postgres.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			both := map[string]Source{"shop": d.c.Sources["shop"], "till": src}
+			d.restarted(t, deskMap+note[len("\ndataset:\n"):], both)
+			id := d.approved(t, datamap.Erasure, "pavla@example.org")
+			d.store.down = errors.New("away")
+			d.work(t)
+			now := both
+			if to.without {
+				now = without(both, "shop")
+			}
+			d.restarted(t, to.yaml, now)
+			d.store.down = nil
+			_ = d.run(t, d.job(t, id, "erase", "shop"))
+			if st := d.step(t, id, "erase", "shop"); st.Error != codeChanged {
+				t.Fatalf("expected the changed map to be told, the step is %s: %s", st.Status, st.Message)
+			}
+			if err := d.Retry(t.Context(), dpo, id); err != nil {
+				t.Fatal(err)
+			}
+			d.work(t)
+			if st := d.step(t, id, "erase", "shop"); st.Status != "failed" || !strings.Contains(st.Message, to.says) {
+				t.Errorf("expected the step to say what it lacks, it is %s: %s", st.Status, st.Message)
+			}
+			if !strings.Contains(d.files(t), "both/contract.pdf") {
+				t.Error("expected another person's file to be left")
+			}
+			d.restarted(t, deskMap+note[len("\ndataset:\n"):], both)
+			if err := d.Retry(t.Context(), dpo, id); err != nil {
+				t.Fatal(err)
+			}
+			d.work(t)
+			if st := d.step(t, id, "erase", "shop"); st.Error == codeChanged {
+				if err := d.Retry(t.Context(), dpo, id); err != nil {
+					t.Fatal(err)
+				}
+				d.work(t)
+			}
+			d.expectStatus(t, id, Fulfilled)
+			if got := d.files(t); got != afterwards {
+				t.Errorf("expected %s to be left, got %s", afterwards, got)
+			}
+		})
 	}
 }
 

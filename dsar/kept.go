@@ -59,7 +59,7 @@ func (s *Service) saveKept(ctx context.Context, tx pgx.Tx, r requestRow, src str
 	batch := &pgx.Batch{}
 	for _, k := range rows {
 		mac := s.rootMAC(r.Controller, src, k.RowKey)
-		cipher, err := s.c.Keys.Seal([]byte(k.Key), keptPlace(r.ID, mac))
+		cipher, err := s.c.Keys.Seal([]byte(keptText(k)), keptPlace(r.ID, mac))
 		if err != nil {
 			return fmt.Errorf("seal a kept row of request %d: %w", r.ID, err)
 		}
@@ -80,6 +80,23 @@ func (s *Service) saveKept(ctx context.Context, tx pgx.Tx, r requestRow, src str
 // the number of the table's row does not exist yet when many are stored at once.
 func keptPlace(request int64, mac []byte) string {
 	return fmt.Sprintf("%s/%d/%x", keptOf, request, mac)
+}
+
+// keptText is what is sealed of a row: its key, behind what the key is made of, each
+// between bytes that no text of a database holds. An earlier build sealed the key alone.
+func keptText(k source.KeptRow) string {
+	if k.By == "" {
+		return k.Key
+	}
+	return "\x00" + k.By + "\x00" + k.Key
+}
+
+func readKept(text string) (by, key string) {
+	rest, ours := strings.CutPrefix(text, "\x00")
+	if by, key, ok := strings.Cut(rest, "\x00"); ours && ok {
+		return by, key
+	}
+	return "", text
 }
 
 // keptDue is the condition that a kept row k of request r is to be looked at: its
@@ -139,6 +156,7 @@ func (s *Service) claimKept(ctx context.Context) error {
 type keptOpen struct {
 	id int64
 	source.RowKey
+	by string // as source.KeptRow.By
 }
 
 func (s *Service) keptOpen(ctx context.Context, st stepRow, r requestRow) ([]keptOpen, error) {
@@ -161,11 +179,12 @@ func (s *Service) keptOpen(ctx context.Context, st stepRow, r requestRow) ([]kep
 	}
 	open := make([]keptOpen, 0, len(list))
 	for _, x := range list {
-		key, err := s.c.Keys.Open(x.Cipher, keptPlace(r.ID, x.KeyHmac))
+		text, err := s.c.Keys.Open(x.Cipher, keptPlace(r.ID, x.KeyHmac))
 		if err != nil {
 			return nil, fmt.Errorf("open kept row %d: %w", x.ID, err)
 		}
-		open = append(open, keptOpen{x.ID, source.RowKey{Collection: x.Collection, Key: string(key)}})
+		by, key := readKept(string(text))
+		open = append(open, keptOpen{x.ID, source.RowKey{Collection: x.Collection, Key: key}, by})
 	}
 	return open, nil
 }
@@ -229,7 +248,14 @@ func (s *Service) finishKept(ctx context.Context, st stepRow, r requestRow) (fin
 func (s *Service) keptWalk(r requestRow, open []keptOpen) (source.Walk, error) {
 	var seeds []source.Seed
 	var roots []source.RowKey
+	keyedBy := map[string]string{}
 	for _, k := range open {
+		if k.by != "" { // of two, the source has one at most, and says so of the other
+			if was := keyedBy[k.Collection]; was != "" && was != k.by {
+				k.by = was + "; " + k.by
+			}
+			keyedBy[k.Collection] = k.by
+		}
 		typ, err := datamap.KeptRow(s.c.Map, k.Collection)
 		if err != nil {
 			return source.Walk{}, &Permanent{Code: "kept_unknown", Err: fmt.Errorf(
@@ -242,6 +268,7 @@ func (s *Service) keptWalk(r requestRow, open []keptOpen) (source.Walk, error) {
 		return w, err
 	}
 	w.Plan, w.Restricted, w.Roots = w.Plan.Exactly(), true, roots
+	w.KeyedBy = keyedBy
 	w.Fields = nil // the rows are known one by one
 	if w.Secret == nil {
 		// That of the request was forgotten at its end: nothing is left to join with.

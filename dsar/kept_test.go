@@ -192,6 +192,38 @@ func TestKeptRowsWithoutAKeyInTheMap(t *testing.T) {
 	}
 }
 
+// The key by which a row was kept may name another one in ten years, when the map or
+// the table has another key: then nobody's row goes, and the step says what to do.
+func TestKeptRowsOfAnotherKey(t *testing.T) {
+	t.Parallel()
+	b, src := keptBench(t)
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	// Bill 4, of somebody else, has the number that is the key of bill 2.
+	pgtest.Exec(t, src.pool, `ALTER TABLE tax_bills ADD number bigint; UPDATE tax_bills SET number = CASE id WHEN 4 THEN 2 ELSE id + 100 END;
+		ALTER TABLE tax_bills ALTER number SET NOT NULL; CREATE UNIQUE INDEX ON tax_bills (number)`)
+	const key = "{name: id, fides_meta: {primary_key: true, data_type: integer}}\n          - {name: person"
+	const other = "{name: number, fides_meta: {primary_key: true, data_type: integer}}\n          - {name: person"
+	b.restarted(t, strings.Replace(keepsMap, key, other, 1), nil)
+	b.minuteAt(t, "2035-02-02T09:00:00Z")
+	b.work(t)
+	if ids := src.bills(t); !slices.Equal(ids, []int64{1, 2, 4}) {
+		t.Errorf("expected nobody's bill to go, left are %v", ids)
+	}
+	if st := b.step(t, id, stageKept, "shop"); st.Status != "failed" || !strings.Contains(st.Message, "shop.tax_bills were kept by their id, and are known by their number now") {
+		t.Errorf("expected the step to say that the key is another one, it is %s: %s", st.Status, st.Message)
+	}
+	b.restarted(t, keepsMap, nil)
+	if err := b.Retry(t.Context(), dpo, id); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	if ids := src.bills(t); !slices.Equal(ids, []int64{1, 4}) {
+		t.Errorf("expected bill 2 to go once the key is put back, left are %v", ids)
+	}
+}
+
 // A held row is erased once its hold is lifted, and not before.
 func TestHeldRowsAreErasedWhenTheHoldIsLifted(t *testing.T) {
 	t.Parallel()

@@ -58,10 +58,44 @@ type mentionContent struct {
 
 // mentionNote is sealed in steps.note_cipher of a mentions step.
 type mentionNote struct {
-	Field   int      `json:"field"` // of those of the source, in the map's order: where the search stands
+	Field   int      `json:"field,omitempty"` // an earlier build's: how many of the source's columns, in the map's order, are done
+	Done    []string `json:"done,omitempty"`  // the columns searched to their end: by name, since the map may change meanwhile
+	At      string   `json:"at,omitempty"`    // the column in which Next stands
 	Next    string   `json:"next,omitempty"`
 	Over    bool     `json:"over"`
 	Skipped []string `json:"skipped,omitempty"`
+}
+
+// open is the next of some columns that is not searched to its end, and from
+// where the search goes on in it.
+func (n *mentionNote) open(texts []datamap.MentionField) (text datamap.MentionField, from string, found bool) {
+	if n.Field > 0 && n.Done == nil {
+		for i, t := range texts {
+			if i < n.Field {
+				n.Done = append(n.Done, t.Field.FullName())
+			} else if i == n.Field {
+				n.At = t.Field.FullName()
+			}
+		}
+		n.Field = 0
+	}
+	for _, t := range texts { // what was begun first
+		if t.Field.FullName() == n.At {
+			return t, n.Next, true
+		}
+	}
+	i := slices.IndexFunc(texts, func(t datamap.MentionField) bool { return !slices.Contains(n.Done, t.Field.FullName()) })
+	if i < 0 {
+		return text, "", false
+	}
+	return texts[i], "", true
+}
+
+// went notes how far the search of a column has come.
+func (n *mentionNote) went(text datamap.MentionField, next string) {
+	if n.At, n.Next = text.Field.FullName(), next; next == "" {
+		n.Done, n.At = append(n.Done, n.At), ""
+	}
 }
 
 // checkMentions makes sure that whoever holds text to be searched can be searched.
@@ -100,7 +134,7 @@ func (s *Service) nowhereNamed(ctx context.Context, st stepRow, r requestRow, fo
 			return nil
 		}
 	}
-	return &mentionNote{Field: len(texts), Over: true}
+	return &mentionNote{Over: true}
 }
 
 // afterErasure goes on once everything of the person's own is gone: other
@@ -245,26 +279,25 @@ func (s *Service) mentions(ctx context.Context, st stepRow, r requestRow) (finis
 			}
 			return finish{}, cmp.Or(err, ErrMore)
 		}
-		if note.Field >= len(texts) || len(needles) == 0 {
+		text, from, found := note.open(texts)
+		if !found || len(needles) == 0 {
 			note.Over = true
 			note.Skipped = append(note.Skipped, short...)
 			break
 		}
-		m := source.Mentions{Field: texts[note.Field], Scope: s.c.Controllers[r.Controller].Scope, Needles: needles}
+		m := source.Mentions{Field: text, Scope: s.c.Controllers[r.Controller].Scope, Needles: needles}
 		var slice source.MentionSlice
-		if note.Next != "" || !unmentioned(ctx, src, m) {
+		if from != "" || !unmentioned(ctx, src, m) {
 			// Which rows are the person's own matters only where something is found.
 			if m.Own, err = own(); err != nil {
 				return finish{}, err
 			}
-			pg.Soon(ctx, func() { slice, err = src.SearchMentions(ctx, m, note.Next) })
+			pg.Soon(ctx, func() { slice, err = src.SearchMentions(ctx, m, from) })
 			if err != nil {
 				return finish{}, &sourceError{st.Source, err}
 			}
 		}
-		if note.Next = slice.Next; note.Next == "" {
-			note.Field++
-		}
+		note.went(text, slice.Next)
 		if slice.Skipped != "" {
 			note.Skipped = append(note.Skipped, slice.Skipped)
 		}

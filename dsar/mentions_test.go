@@ -319,6 +319,42 @@ func TestMentionsMeanwhile(t *testing.T) {
 	}
 }
 
+// The columns still to be searched are known by their names: a data map that
+// changes while a search rests has no column passed over, or begun in its middle.
+func TestASearchOutlivesAChangedMap(t *testing.T) {
+	t.Parallel()
+	texts := func(names ...string) (all []datamap.MentionField) {
+		c := &datamap.Collection{Name: "notes", Dataset: &datamap.Dataset{Key: "shop"}}
+		for _, n := range names {
+			all = append(all, datamap.MentionField{Field: &datamap.Field{Name: n, Collection: c}})
+		}
+		return all
+	}
+	rest := func(n mentionNote, names ...string) (left string) {
+		for {
+			text, from, found := n.open(texts(names...))
+			if !found {
+				return left
+			}
+			left += text.Field.Name + "@" + from + " "
+			n.went(text, "")
+		}
+	}
+	begun := mentionNote{}
+	begun.went(texts("a")[0], "")
+	begun.went(texts("b")[0], "7:9")
+	for _, x := range []struct{ columns, want string }{
+		{"a b c", "b@7:9 c@ "}, {"b c", "b@7:9 c@ "}, {"new a b c", "b@7:9 new@ c@ "}, {"a c", "c@ "}, {"c a b", "b@7:9 c@ "}, {"a", ""},
+	} {
+		if got := rest(begun, strings.Fields(x.columns)...); got != x.want {
+			t.Errorf("expected %q of the columns %s to be searched, got %q", x.want, x.columns, got)
+		}
+	}
+	if got := rest(mentionNote{Field: 1, Next: "7:9"}, "a", "b", "c"); got != "b@7:9 c@ " {
+		t.Errorf("expected a note of an earlier build to be read, got %q", got)
+	}
+}
+
 // Where it is certain, as soon as a person's rows are gone, that no other people's
 // text names them, the request is answered at once: on the record stands a
 // search that found nothing, as if a step of its own had made it.

@@ -85,7 +85,7 @@ func (b *workBundle) restarted(t *testing.T, yaml string, sources map[string]Sou
 	if sources != nil {
 		c.Sources = sources
 	}
-	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(yaml)}}, datamap.ParseOptions{Sources: slices.Collect(maps.Keys(c.Sources))})
+	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(yaml)}}, datamap.ParseOptions{Sources: slices.Collect(maps.Keys(c.Sources)), Stores: slices.Collect(maps.Keys(c.Files))})
 	for _, p := range problems {
 		if !p.Warning {
 			t.Fatalf("expected a map without errors, got %s", p)
@@ -272,6 +272,32 @@ func TestTicksOutliveAChangedMap(t *testing.T) {
 	b.worked(t)
 	if got, want := diaryLeft(t, diary), "events 6, notes 2, members 1"; got != want {
 		t.Errorf("expected %s to be left, got %s", want, got)
+	}
+}
+
+// A number that is another row's under a key of the same kind is not taken for the
+// row that was ticked.
+func TestTicksAreNotAnotherRows(t *testing.T) {
+	t.Parallel()
+	part := strings.Replace(membersPart, "{name: id, fides_meta: {primary_key: true}}", "{name: id, fides_meta: {primary_key: true}}\n          - {name: number}", 1)
+	b, diary := diaried(t, part)
+	pgtest.Exec(t, diary, `ALTER TABLE members ADD number bigint NOT NULL DEFAULT 0; UPDATE members SET number = CASE id WHEN 1 THEN 2 WHEN 2 THEN 1 ELSE id END; CREATE UNIQUE INDEX ON members (number)`)
+	b.c.Brake.RootRows = 1
+	id := b.toApprove(t, datamap.Erasure, "pavla@example.org")
+	if err := b.Approve(t.Context(), dpo, id, Approval{Rows: []string{"shop.people:1", "diary.members:1"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.c.Brake.RootRows = 0
+	byNumber := strings.NewReplacer("{name: id, fides_meta: {primary_key: true}}", "{name: id}", "{name: number}", "{name: number, fides_meta: {primary_key: true}}").Replace(part)
+	b.restarted(t, withDiary(byNumber), nil)
+	b.expectAgain(t, id)
+	for _, r := range b.get(t, id).Roots {
+		if r.Collection == "diary.members" && r.Ticked != nil {
+			t.Errorf("expected nobody to have decided about member %s, it is ticked: %t", r.Person["name"], *r.Ticked)
+		}
+	}
+	if err := b.Approve(t.Context(), dpo, id, Approval{}); !errors.Is(err, ErrRows) {
+		t.Errorf("expected the rows to be ticked first, got %v", err)
 	}
 }
 

@@ -12,8 +12,9 @@ import (
 	"github.com/lethe-dsr/lethe/internal/source/fleet"
 )
 
-// saveRoots stores root rows of one source. A row seen before keeps its tick,
-// and once proved it stays so; ticked is the tick of rows not seen before.
+// saveRoots stores root rows of one source. A row seen before keeps its tick, if it
+// says the same of the person still, and once proved it stays so; ticked is the
+// tick of rows not seen before.
 func (s *Service) saveRoots(ctx context.Context, tx pgx.Tx, r requestRow, src string, roots []source.Root, proved bool, ticked *bool) error {
 	if len(roots) == 0 {
 		return nil
@@ -24,24 +25,31 @@ func (s *Service) saveRoots(ctx context.Context, tx pgx.Tx, r requestRow, src st
 		sets = append(sets, []any{r.ID, src, root.Collection, s.rootMAC(r.Controller, src, root.RowKey)})
 	}
 	rows, err := pg.EachOf(ctx, tx, `
-		SELECT e.n, coalesce(r.id, nextval(pg_get_serial_sequence('roots', 'id')))
+		SELECT e.n, coalesce(r.id, nextval(pg_get_serial_sequence('roots', 'id'))) AS id, CASE WHEN r.ticked IS NOT NULL THEN r.cipher END AS decided
 		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS e (request, source, collection, sum, n)
 		LEFT JOIN roots r ON r.request_id = e.request AND r.source = e.source AND r.collection = e.collection AND r.key_hmac = e.sum
 		ORDER BY e.n`, sets)
 	if err != nil {
 		return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil || len(ids) != len(roots) {
-		return fmt.Errorf("store %d root rows of request %d, %d are there: %w", len(roots), r.ID, len(ids), err)
+	type known struct {
+		ID      int64
+		Decided []byte
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[known])
+	if err != nil || len(list) != len(roots) {
+		return fmt.Errorf("store %d root rows of request %d, %d are there: %w", len(roots), r.ID, len(list), err)
 	}
 	for i, root := range roots {
-		cipher, err := s.sealJSON(place(rootOf, ids[i]), rootContent{
-			Key: root.Key, Types: root.Types, Stored: root.Stored, Person: root.Person})
+		c := rootContent{Key: root.Key, Types: root.Types, Stored: root.Stored, Person: root.Person}
+		if err := s.forgetTick(ctx, tx, list[i].ID, list[i].Decided, c); err != nil {
+			return err
+		}
+		cipher, err := s.sealJSON(place(rootOf, list[i].ID), c)
 		if err != nil {
 			return err
 		}
-		sets[i] = append(sets[i], ids[i], cipher, proved, ticked, s.now())
+		sets[i] = append(sets[i], list[i].ID, cipher, proved, ticked, s.now())
 	}
 	err = pg.EachOfExec(ctx, tx, `
 		INSERT INTO roots (request_id, source, collection, key_hmac, id, cipher, proved, ticked, seen_at)
@@ -54,6 +62,35 @@ func (s *Service) saveRoots(ctx context.Context, tx pgx.Tx, r requestRow, src st
 		return fmt.Errorf("store root rows of request %d: %w", r.ID, err)
 	}
 	return nil
+}
+
+// forgetTick takes the tick from a row that says something else of the person
+// than when it was decided on: somebody has it now, or another key gives it this name.
+func (s *Service) forgetTick(ctx context.Context, tx pgx.Tx, id int64, decided []byte, now rootContent) error {
+	if decided == nil {
+		return nil
+	}
+	var then rootContent
+	if err := s.openJSON(place(rootOf, id), decided, &then); err != nil {
+		return err
+	}
+	if agree(then.Person, now.Person) && agree(then.Stored, now.Stored) {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `UPDATE roots SET ticked = NULL WHERE id = $1`, id); err != nil {
+		return fmt.Errorf("root row %d: %w", id, err)
+	}
+	return nil
+}
+
+// agree tells whether two rows have the same values where both have one.
+func agree(a, b map[string]string) bool {
+	for name, value := range a {
+		if other, both := b[name]; both && other != value {
+			return false
+		}
+	}
+	return true
 }
 
 // tickedWalk is the walk that a request may take in one source: from proved

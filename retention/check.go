@@ -71,6 +71,10 @@ func (s *Service) checkRule(ctx context.Context, p *plan) ([]Doubt, error) {
 	}
 	for i, part := range p.parts {
 		sel := p.at(i, s.c.Now())
+		if names := orphaned(sel); len(names) > 0 {
+			doubts = append(doubts, Doubt{subject, fmt.Sprintf("the files that %s names are not deleted with it, and nothing finds them afterwards", strings.Join(names, ", ")),
+				"let the store's own lifecycle delete them, or leave these rows to a job that takes their files along"})
+		}
 		looker, ok := s.c.Sources[part.source].(Looker)
 		if !ok {
 			continue
@@ -95,6 +99,17 @@ func (s *Service) checkRule(ctx context.Context, p *plan) ([]Doubt, error) {
 		doubts = append(doubts, of...)
 	}
 	return doubts, nil
+}
+
+// orphaned are the columns with which an expired row loses the name of a file.
+func orphaned(sel source.Selection) (names []string) {
+	for _, f := range sel.Collection.Fields {
+		lost := sel.Then == source.Delete || slices.ContainsFunc(sel.Columns, func(c source.ColumnChange) bool { return c.Column == f.Name })
+		if f.Object != "" && lost {
+			names = append(names, f.FullName())
+		}
+	}
+	return names
 }
 
 // checkValues names the columns in which an identifier goes on standing after

@@ -2,8 +2,11 @@ package retention
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 func TestForecast(t *testing.T) {
@@ -68,6 +71,11 @@ func TestCheck(t *testing.T) {
 	w.again()
 	if strings.Contains(said(), "still stand in") {
 		t.Error("columns listed under value_in are dealt with")
+	}
+	value := slices.IndexFunc(findMapped(w.m, "shop.tracks").Fields, func(f *datamap.Field) bool { return f.Name == "value" })
+	findMapped(w.m, "shop.tracks").Fields[value].Object = "attic"
+	if want := "the files that shop.tracks.value names are not deleted with it"; !strings.Contains(said(), want) {
+		t.Errorf("check should say %q, it says %s", want, said())
 	}
 	w.config.Rules = nil
 	w.again()

@@ -58,7 +58,7 @@ func (s *Service) AddHold(ctx context.Context, actor string, h Hold) (int64, err
 		}
 		if h.Value != "" {
 			// The row's number is part of the seal, so it has to exist first.
-			sealed, err := s.c.Keys.Seal([]byte(h.Value), holdPlace(id))
+			sealed, err := s.c.Keys.Seal([]byte(s.holdText(h)), holdPlace(id))
 			if err != nil {
 				return fmt.Errorf("seal hold %d: %w", id, err)
 			}
@@ -171,7 +171,7 @@ func (s *Service) loadHolds(ctx context.Context, db pg.DB, controllers []string,
 			if err != nil {
 				return nil, fmt.Errorf("open hold %d: %w", f.ID, err)
 			}
-			h.Value = string(b)
+			h.keyedBy, h.Value = readHold(string(b))
 		}
 		list = append(list, h)
 	}
@@ -221,6 +221,9 @@ func (s *Service) ActiveHolds(ctx context.Context, controller string) ([]source.
 	var walks []source.Walk
 	var rows []source.RowKey
 	for _, h := range list {
+		if err := s.clear(h); err != nil {
+			return nil, nil, err
+		}
 		if h.Type == "" {
 			rows = append(rows, source.RowKey{Collection: h.Collection, Key: h.Value})
 			continue

@@ -38,6 +38,63 @@ func (w *world) left() string {
 	return one[string](w, `SELECT coalesce(string_agg(value, ' ' ORDER BY value), '') FROM tracks WHERE name = 'ssupp.vid'`)
 }
 
+// A hold of which the data map no longer tells what it keeps stops sweeps and
+// erasures, with a sentence, rather than keep nothing or another row.
+func TestHoldsThatAreNotClear(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for name, x := range map[string]struct {
+		hold   Hold
+		change func(m *datamap.Map)
+		says   string
+	}{
+		"a collection that is gone": {Hold{Collection: "shop.people", Value: "anna"}, func(m *datamap.Map) {
+			d := m.Datasets[0]
+			d.Collections = slices.DeleteFunc(slices.Clone(d.Collections), func(c *datamap.Collection) bool { return c.Name == "people" })
+		}, "keeps rows of shop.people, which the data map no longer has"},
+		"another key": {Hold{Collection: "shop.tracks", Value: "1"}, func(m *datamap.Map) {
+			for _, f := range findMapped(m, "shop.tracks").Fields {
+				f.PrimaryKey = f.Name == "owner_no"
+			}
+		}, "keeps a row of shop.tracks that was named by its id, and rows are named by owner_no now"},
+		"an identity that is gone": {Hold{Type: "email", Value: "anna@shop.example"}, func(m *datamap.Map) {
+			for _, d := range m.Datasets {
+				for _, c := range d.Collections {
+					for _, f := range c.AllFields() {
+						f.Identity = ""
+					}
+				}
+			}
+		}, "is of an identity email, which the data map no longer has"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := small(t, pseudonyms, nil)
+			x.hold.Controller, x.hold.Reason = "one", "a claim"
+			if _, err := w.AddHold(ctx, "staff:1", x.hold); err != nil {
+				t.Fatal(err)
+			}
+			if _, rows, err := w.ActiveHolds(ctx, "one"); err != nil || x.hold.Type == "" && (len(rows) != 1 || rows[0].Key != x.hold.Value) {
+				t.Fatalf("expected the hold to keep its row at first, got %+v, %v", rows, err)
+			}
+			x.change(w.m)
+			var unclear *UnclearHold
+			if _, _, err := w.ActiveHolds(ctx, "one"); !errors.As(err, &unclear) || !strings.Contains(err.Error(), x.says) {
+				t.Errorf("expected erasures to be stopped with %q, got %v", x.says, err)
+			}
+			if _, err := w.protect(ctx, w.control, nil); !errors.As(err, &unclear) {
+				t.Errorf("expected sweeps to be stopped, got %v", err)
+			}
+			if doubts, err := w.CheckHolds(ctx); err != nil || len(doubts) != 1 || !strings.Contains(doubts[0].Sentence, x.says) {
+				t.Errorf("expected the check to tell of it, got %+v, %v", doubts, err)
+			}
+			if list, err := w.ListHolds(ctx, nil, false); err != nil || len(list) != 1 || list[0].Value != x.hold.Value {
+				t.Errorf("expected the hold to be listed by its value, got %+v, %v", list, err)
+			}
+		})
+	}
+}
+
 func TestHoldsKeepRowsFromSweeps(t *testing.T) {
 	t.Parallel()
 	w := small(t, pseudonyms, nil)

@@ -40,6 +40,9 @@ func (s *Service) protect(ctx context.Context, db pg.DB, before *protection) (*p
 		return nil, err
 	}
 	for _, h := range list {
+		if err := s.clear(h); err != nil {
+			return nil, err
+		}
 		switch {
 		case h.Type != "":
 			w, err := s.holdWalk(h)

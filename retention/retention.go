@@ -92,4 +92,5 @@ type Hold struct {
 	PlacedAt   time.Time
 	Until      time.Time // a day; zero: until released
 	ReleasedAt time.Time
+	keyedBy    string // what a row's key was made of when the hold was placed, where the data map said so
 }

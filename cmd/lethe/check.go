@@ -424,7 +424,7 @@ func strangers(ctx context.Context, cfg *config.Config, m *datamap.Map, src stor
 // rules looks at retention against the live sources.
 func (c *checker) rules(ctx context.Context, w *world, cfg *config.Config, m *datamap.Map) {
 	rules, err := loadRules(cfg, m)
-	if !c.check("retention rules", err, fmt.Sprintf("%d read without an error", len(rules)), "") || len(rules) == 0 {
+	if !c.check("retention rules", err, fmt.Sprintf("%d read without an error", len(rules)), "") {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
@@ -434,6 +434,16 @@ func (c *checker) rules(ctx context.Context, w *world, cfg *config.Config, m *da
 		return // said already, by the part that failed
 	}
 	defer a.close()
+	holds, err := a.retention.CheckHolds(ctx)
+	if err != nil {
+		c.say(wrong, "holds", sentence(err), "")
+	}
+	for _, d := range holds {
+		c.say(wrong, d.Subject, d.Sentence, d.Do)
+	}
+	if len(rules) == 0 {
+		return
+	}
 	doubts, err := a.retention.Check(ctx)
 	if err != nil {
 		c.say(wrong, "retention rules", sentence(err), "")

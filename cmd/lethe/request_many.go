@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lethe-dsr/lethe/dsar"
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -105,8 +106,17 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string, fields map[st
 		r.Comma = ';' // as spreadsheets write it where the comma parts decimals
 	}
 	header, err := r.Read()
-	if err != nil {
+	var bad *csv.ParseError
+	switch {
+	case err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &bad):
+		say(1, "the file cannot be read")
+		return nil, wrong
+	case err != nil:
 		say(1, "the first line names the columns, such as kind,email")
+		return nil, wrong
+	}
+	if what := noHeader(header); what != "" {
+		say(1, "%s", what)
 		return nil, wrong
 	}
 	types := datamap.IdentityTypes(a.datamap)
@@ -126,8 +136,8 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string, fields map[st
 		switch {
 		case !slices.Contains(known, header[i]):
 			say(1, "unknown column %q; known are %s", header[i], strings.Join(known, ", "))
-		case strings.HasPrefix(header[i], fieldColumn) && slices.Contains(header[:i], header[i]):
-			say(1, "the column %s stands there twice: a line is narrowed by one value", header[i])
+		case !slices.Contains(types, header[i]) && slices.Contains(header[:i], header[i]):
+			say(1, "the column %s stands there twice: a line has one value for it", header[i])
 		}
 	}
 	if !slices.ContainsFunc(header, func(h string) bool { return slices.Contains(types, h) }) {
@@ -154,7 +164,7 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string, fields map[st
 			say(at, "the file cannot be read to its end")
 			return nil, wrong
 		case len(lines) == manyLimit:
-			say(at, "at most %d lines are taken in at once; go on with --after", manyLimit)
+			say(at, "a file has at most %d lines of requests: cut it into several, each with the first line", manyLimit)
 			return nil, wrong
 		case at <= c.After:
 			continue
@@ -166,6 +176,21 @@ func (c *requestSubmitCmd) read(a *app, in io.Reader, name string, fields map[st
 		}
 		lines = append(lines, line{at, sub})
 	}
+}
+
+// noHeader says what a first line is that cannot name columns; "": it may. What
+// stands in it is somebody's address, and not for an error.
+func noHeader(header []string) string {
+	all := strings.Join(header, "")
+	switch {
+	case !utf8.ValidString(all) || strings.ContainsRune(all, 0):
+		return "the file is no text in UTF-8: save it as CSV in UTF-8"
+	case strings.ContainsAny(all, "\r\n"):
+		return "the first line does not end: lines are to end with a line feed, not with a carriage return alone"
+	case strings.Contains(all, "@"):
+		return "the first line names the columns, such as kind,email"
+	}
+	return ""
 }
 
 // submissionColumns are the columns of a --from file beside the identities.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The CSV follows RFC 4180: a header, CRLF at the end of each record, UTF-8, and
@@ -14,7 +15,10 @@ import (
 //     front: texts that begin, also after blanks, with = + - @, a tab or a line
 //     break, or with one of the full-width forms of these signs. That alters
 //     telephone numbers (+420 …) in this file, deliberately: whoever wrote the
-//     text is not known, and the exact value stands in the JSON beside it.
+//     text is not known, and the exact value stands in the JSON beside it. So it
+//     is within a text behind a semicolon, a tab or a line break: a spreadsheet
+//     that parts cells by semicolons, as in much of Europe, takes no quote within
+//     a line for one, and begins a cell there.
 //     Numbers, times and booleans are left alone: by their type they cannot be a formula.
 //
 // encoding/csv is not used: with CRLF it rewrites line breaks inside texts.
@@ -66,8 +70,54 @@ func appendCell(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// defuse puts an apostrophe before what a spreadsheet would run.
+// defuse puts an apostrophe before what a spreadsheet would run, at the beginning
+// of a text and wherever it may take it to begin a cell.
 func defuse(s string) string {
+	s = defuseBeginning(s)
+	if !strings.ContainsAny(s, parting) {
+		return s
+	}
+	var b strings.Builder
+	for first := true; ; first = false {
+		end := strings.IndexAny(s, parting) + 1
+		cell := s
+		if end > 0 {
+			cell = s[:end]
+		}
+		if !first && runs(cell) {
+			b.WriteByte('\'')
+		}
+		b.WriteString(cell)
+		if end == 0 {
+			return b.String()
+		}
+		s = s[end:]
+	}
+}
+
+// parting is what may part cells beside the comma.
+const parting = ";\t\r\n"
+
+// runs tells whether a spreadsheet would run what it takes for a cell. A sign alone
+// does no harm (";-)", a list's dash): what calls something has a bracket, a bar or a mark.
+func runs(cell string) bool {
+	cell = strings.TrimLeftFunc(cell, func(r rune) bool { return r == '"' || blank(r) })
+	r, _ := utf8.DecodeRuneInString(cell)
+	switch r {
+	case '=', '@', '＝', '＠':
+		return true
+	case '+', '-', '＋', '－':
+		return strings.ContainsAny(cell, "(|!")
+	}
+	return false
+}
+
+// blank are what may stand before a formula: blanks, control and invisible characters.
+func blank(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+}
+
+func defuseBeginning(s string) string {
 	if s == "" {
 		return s
 	}
@@ -79,8 +129,7 @@ func defuse(s string) string {
 		case '=', '+', '-', '@', '＝', '＋', '－', '＠':
 			return "'" + s
 		}
-		// Blanks, control and invisible characters may stand before a formula.
-		if !unicode.IsSpace(r) && !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) {
+		if !blank(r) {
 			return s
 		}
 	}

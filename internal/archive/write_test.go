@@ -164,7 +164,9 @@ func TestFormulasAreDefused(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"=1+1": "'=1+1", "+420 777 123 456": "'+420 777 123 456", "-5": "'-5", "@SUM(A1)": "'@SUM(A1)",
-		"\t=1": "'\t=1", "\rx": "'\rx", "  =1": "'  =1", "\u00a0=1": "'\u00a0=1", "\u200b=1": "'\u200b=1", "＝1": "'＝1",
+		"\t=1": "'\t'=1", "\rx": "'\rx", "  =1": "'  =1", "\u00a0=1": "'\u00a0=1", "\u200b=1": "'\u200b=1", "＝1": "'＝1",
+		"see;=HYPERLINK(1)": "see;'=HYPERLINK(1)", "a\n=1+1\nb": "a\n'=1+1\nb", "a; \"@SUM(A1)\"": "a;' \"@SUM(A1)\"", "x\t-2+cmd|'/C calc'!A0": "x\t'-2+cmd|'/C calc'!A0",
+		"good ;-) bye": "good ;-) bye", "to buy:\n- milk\n- bread": "to buy:\n- milk\n- bread", "a;b;;c=d;": "a;b;;c=d;", "=a;=b": "'=a;'=b",
 		"plain": "plain", "a=b": "a=b", "": "", "  x": "  x", "'=1": "'=1",
 	} {
 		if got := defuse(in); got != want {

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,7 @@ func TestS3(t *testing.T) { //nolint:paralleltest // it sets the environment
 	})
 	t.Run("a bucket of another name", g.strangeBucket)         //nolint:paralleltest // see above
 	t.Run("keys as they stand", g.keysAsTheyStand)             //nolint:paralleltest // see above
+	t.Run("keys that lead elsewhere", g.keysThatLeadElsewhere) //nolint:paralleltest // see above
 	t.Run("archive storage", g.archives)                       //nolint:paralleltest // see above
 	t.Run("attachments of the live chat", g.attachments)       //nolint:paralleltest // see above
 	t.Run("a worker killed before the files", g.killedBetween) //nolint:paralleltest // see above
@@ -236,6 +238,48 @@ func (g *gateway) keysAsTheyStand(t *testing.T) {
 }
 
 // archives: the storage of archives works on S3 as in a folder.
+// keysThatLeadElsewhere: this server keeps objects as files, and takes a key for a
+// path. What goes up in it leads to nobody's objects, below the prefix or beside
+// it, and stops nothing; what two spellings name has both.
+func (g *gateway) keysThatLeadElsewhere(t *testing.T) {
+	g.bucket(t, "ours")
+	g.bucket(t, "theirs")
+	var others []string
+	for _, name := range []string{"theirs/other.txt", "ours/secret.txt", "ours/chat/real.txt", "ours/chat/b/real.txt"} {
+		path := filepath.Join(g.dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o750), os.WriteFile(path, []byte("not theirs"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		others = append(others, path)
+	}
+	s, err := objects.New("files", g.url("ours", "chat/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // nothing was written
+	for _, key := range []string{
+		"../secret.txt", "../../theirs/other.txt", "../../../x", "..", "b/..", "b/../real.txt", "b/../../secret.txt", "none/../real.txt", "../chat/real.txt",
+		strings.Repeat("x", 1023), // with the prefix it is longer than a key may be
+	} {
+		if r, err := s.Open(t.Context(), key); !errors.Is(err, source.ErrNoFile) {
+			t.Errorf("expected no file under %.30q, got %v, %v", key, r, err)
+		}
+		if done, err := s.Delete(t.Context(), []string{key}); err != nil || done.Gone != 0 || done.Missing != 1 {
+			t.Errorf("expected %.30q to be missing, got %+v, %v", key, done, err)
+		}
+	}
+	for _, path := range others {
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("expected the objects of others to be left alone: %v", err)
+		}
+	}
+	for key, want := range map[string][]string{"./real.txt": {"real.txt"}, "/b//real.txt": {"b/real.txt"}, "b/real.txt": nil, "../secret.txt": nil} {
+		if got := s.Alike(key); !slices.Equal(got, want) {
+			t.Errorf("expected %q to be told as %q, got %q", key, want, got)
+		}
+	}
+}
+
 func (g *gateway) archives(t *testing.T) {
 	g.bucket(t, "archives")
 	set, err := keys.New()

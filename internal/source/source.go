@@ -37,6 +37,9 @@ type Walk struct {
 	// that the DPO ticked. Rows matched by a seed and not listed are left alone.
 	Restricted bool
 	Roots      []RowKey
+	// KeyedBy, by collection, is what the keys of Roots and of picked rows were made
+	// of (KeptRow.By), where that is known: a source that makes them of something else walks nowhere.
+	KeyedBy map[string]string
 	// IncludeShared lets an access or export request read shared rows other
 	// than those that the subject's own rows point to. Never used by erasure.
 	IncludeShared bool
@@ -181,6 +184,9 @@ type KeptRow struct {
 	RowKey
 	Until time.Time // when the law lets it go; zero: nobody can tell, or until a hold is released
 	Held  bool      // it stands under a hold
+	// By is what its key is made of: the names of columns. Another key names
+	// another row by the same text, and this one may be needed in ten years.
+	By string
 }
 
 // A Brake is a link of the plan over which a walk did not go on with some

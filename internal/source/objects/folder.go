@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -85,6 +86,28 @@ func (f directory) read(key string) (io.ReadCloser, error) {
 // sidecar is where an application that uses the Go CDK keeps a file's attributes.
 const sidecar = ".attrs"
 
+// longestSidecar is more than attributes have, in bytes.
+const longestSidecar = 64 << 10
+
+// attributes tells whether a file is such a sidecar, by what stands in it: one
+// that is only called so is somebody's file.
+func attributes(root *os.Root, in string) bool {
+	if file(root, in) != nil {
+		return false
+	}
+	f, err := root.Open(in)
+	if err != nil {
+		return false
+	}
+	defer f.Close() //nolint:errcheck // nothing is written by it
+	var known struct {
+		Type *string `json:"user.content_type"`
+		Sum  *string `json:"md5"`
+	}
+	err = json.NewDecoder(io.LimitReader(f, longestSidecar)).Decode(&known)
+	return err == nil && known.Type != nil && known.Sum != nil
+}
+
 // delete deletes a file, and a link by which it was named, and tells whether either was there.
 func (f directory) delete(key string) (bool, error) {
 	name := tidied(key)
@@ -97,14 +120,15 @@ func (f directory) delete(key string) (bool, error) {
 		return false, err
 	}
 	defer root.Close() //nolint:errcheck // the file is gone by then
-	there, err := remove(root, in, fs.FileMode.IsRegular)
-	if err != nil {
-		return false, err
-	}
-	if there {
+	// The sidecar first: after a kill in between, the file says that there is more to do.
+	if file(root, in) == nil && attributes(root, in+sidecar) {
 		if _, err := remove(root, in+sidecar, fs.FileMode.IsRegular); err != nil {
 			return false, err
 		}
+	}
+	there, err := remove(root, in, fs.FileMode.IsRegular)
+	if err != nil {
+		return false, err
 	}
 	dir, err := f.resolve(path.Dir(name))
 	if err != nil {

@@ -82,11 +82,13 @@ func (r *reader) Read(p []byte) (int, error) {
 
 func (r *reader) Close() error { return r.store.failed("reading a file", r.ReadCloser.Close()) }
 
-// Alike are the other keys under which the same file lies. In a bucket there are
-// none; in a folder see directory.alike.
+// Alike are the other keys under which the same file lies, or may lie.
 func (s *Store) Alike(key string) []string {
-	if s.address.folder == "" || !s.address.admits(key) {
+	switch {
+	case !s.address.admits(key):
 		return nil
+	case s.address.folder == "":
+		return alikeInBucket(key)
 	}
 	return directory{s.address.folder}.alike(key)
 }
@@ -157,17 +159,25 @@ func (s *Store) missing(err error) bool { return absent(err) || codeOf(err) == g
 
 // codeOf is an error's code: the library's, or of S3's answer.
 func codeOf(err error) gcerrors.ErrorCode {
-	var answer interface{ HTTPStatusCode() int }
-	if code := gcerrors.Code(err); code != gcerrors.Unknown || !errors.As(err, &answer) {
+	if code := gcerrors.Code(err); code != gcerrors.Unknown {
 		return code
 	}
-	switch answer.HTTPStatusCode() {
+	switch status(err) {
 	case 404, 301: // the latter of a bucket elsewhere
 		return gcerrors.NotFound
 	case 401, 403:
 		return gcerrors.PermissionDenied
 	}
 	return gcerrors.Unknown
+}
+
+// status is that of S3's answer; 0 of any other error.
+func status(err error) int {
+	var answer interface{ HTTPStatusCode() int }
+	if errors.As(err, &answer) {
+		return answer.HTTPStatusCode()
+	}
+	return 0
 }
 
 // An Error is what is kept of a store's failure.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -82,10 +83,10 @@ func (a *address) admits(key string) bool {
 	if a.folder == "" {
 		return len(key) <= longestKey
 	}
-	for part := range strings.SplitSeq(key, "/") {
-		if part == ".." {
-			return false
-		}
-	}
-	return true
+	return !goesUp(key)
+}
+
+// goesUp tells whether a path would lead upwards at some place.
+func goesUp(key string) bool {
+	return slices.Contains(strings.Split(key, "/"), "..")
 }

@@ -18,7 +18,7 @@ func (s *Source) alike(walks []source.Walk) (groups [][]int, apart []int) {
 	}
 	at := map[kind]int{}
 	for i, w := range walks {
-		if len(w.Fields) > 0 || len(w.Feeds) > 0 || s.o.StagedAbove < 0 {
+		if len(w.Fields) > 0 || len(w.Feeds) > 0 || len(w.KeyedBy) > 0 || s.o.StagedAbove < 0 {
 			apart = append(apart, i)
 			continue
 		}

@@ -57,7 +57,7 @@ func scan(row pgx.Row, r *run) (*result, error) {
 	}
 	res.add(at, keys)
 	for i, key := range stayed {
-		k := source.KeptRow{RowKey: source.RowKey{Collection: r.p.stops[stayedAt[i]].c.FullName(), Key: key}, Held: held[i]}
+		k := source.KeptRow{RowKey: source.RowKey{Collection: r.p.stops[stayedAt[i]].c.FullName(), Key: key}, Held: held[i], By: r.p.stops[stayedAt[i]].keyedBy()}
 		if until[i] != nil {
 			k.Until = until[i].UTC()
 		}
@@ -116,6 +116,9 @@ func (s *Source) ready(ctx context.Context, conn *pgxpool.Conn, w source.Walk, h
 	p, err := s.program(ctx, conn, w.Plan)
 	if err != nil {
 		return nil, err
+	}
+	if reasons := p.otherKeys(w.KeyedBy); len(reasons) > 0 {
+		return nil, &Unfit{Source: s.name, Reasons: reasons}
 	}
 	c := &carriage{s: s, p: p, r: newRun(w, s.o.StagedAbove), v: variant{restricted: w.Restricted, held: len(h.Rows) > 0}}
 	c.r.p = p

@@ -322,6 +322,25 @@ func (s *stop) ids() []string {
 	return s.key
 }
 
+// keyedBy says what the name of a row is made of (source.KeptRow.By).
+func (s *stop) keyedBy() string {
+	if s.nameless {
+		return "all that they hold"
+	}
+	return strings.Join(s.key, ", ")
+}
+
+// otherKeys says of which collections rows are named otherwise than they once were.
+func (p *program) otherKeys(keyedBy map[string]string) (reasons []string) {
+	for _, s := range p.stops {
+		if was := keyedBy[s.c.FullName()]; was != "" && was != s.keyedBy() {
+			reasons = append(reasons, fmt.Sprintf("rows of %s were kept by their %s, and are known by their %s now, so that others may be meant: mark with primary_key what they were kept by",
+				s.c.FullName(), was, s.keyedBy()))
+		}
+	}
+	return reasons
+}
+
 // tableIDs are they, of the table under its alias t.
 func (s *stop) tableIDs() []string {
 	var names []string

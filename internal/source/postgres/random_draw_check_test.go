@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -15,7 +16,7 @@ func TestRandomSchemesAreWorthTheirWhile(t *testing.T) {
 	const schemes = 100
 	for seed := range uint64(schemes) {
 		d := draw(seed + 1)
-		s := d.scheme("s")
+		s := d.scheme(fmt.Sprintf("S %d", seed+1))
 		x, err := newTrial(s, d)
 		if err != nil {
 			t.Fatalf("LETHE_SEED=%d: expected the map to be right: %v\n%s", seed+1, err, s.yaml())
@@ -35,6 +36,7 @@ func TestRandomSchemesAreWorthTheirWhile(t *testing.T) {
 				sum.Rows += min(f.Rows, 1)
 				sum.Shared += min(f.Shared, 1)
 				sum.Held += f.Held
+				sum.Kept += f.Kept
 				sum.Erased += f.Erased
 				sum.Masked += f.Masked
 			}
@@ -46,6 +48,7 @@ func TestRandomSchemesAreWorthTheirWhile(t *testing.T) {
 				"found": sum.Rows > 0, "found in several collections": sum.Rows > 1, "shared": sum.Shared > 0, "held": sum.Held > 0, "erased": sum.Erased > 0,
 				"masked": sum.Masked > 0, "stopped": len(a.beyond) > 0, "masked instead of deleted": kept && len(a.beyond) == 0,
 				"a circle": x.plan.Cyclic, "restricted": q.walk.Restricted && len(a.all) > 0,
+				"kept by a law": sum.Kept > 0, "narrowed": len(q.walk.Fields) > 0 && len(a.all) > 0,
 			} {
 				if yes {
 					met[what]++
@@ -56,6 +59,7 @@ func TestRandomSchemesAreWorthTheirWhile(t *testing.T) {
 	for what, least := range map[string]int{
 		"found": 50, "found in several collections": 25, "shared": 25, "held": 5, "erased": 20, "masked": 25, "stopped": 3,
 		"masked instead of deleted": 5, "a circle": 15, "restricted": 5,
+		"kept by a law": 5, "narrowed": 3,
 	} {
 		share := met[what] * 100 / (schemes * casesPerScheme)
 		t.Logf("%s: %d of 100 cases", what, share)

@@ -42,7 +42,7 @@ func (s *scheme) lawful() {
 		if !t.mapped || t.skip {
 			continue
 		}
-		if d.one(5) {
+		if d.one(16) {
 			d.requestField(t)
 		}
 		if d.one(3) {
@@ -219,7 +219,7 @@ func (d drawer) fields(s *scheme) map[string]string {
 	fields := map[string]string{}
 	for _, t := range s.tables {
 		for _, c := range t.columns {
-			if c.request != "" && d.one(3) {
+			if c.request != "" && !d.one(4) {
 				fields[c.request] = of(d, "word", "gone", "1", "abcdef", "nobody's")
 			}
 		}

@@ -24,7 +24,10 @@ import (
 // failed, and was retried) leaves them alone: the earlier one may be at them.
 
 const (
-	companyMost = 99 // besides the carrier
+	// Besides the carrier. With more, one statement in a source does more of the work
+	// (of 400 hardly so), and a slow source keeps more waiting for each other.
+	companyMost = 199
+	lettersMost = 99 // the same of letters: a slow mail server must not take a job's whole time
 	// packedMost are packed at once: a small subject's rows, up to 1 MiB, wait in
 	// memory for their archive.
 	packedMost = 15
@@ -114,7 +117,10 @@ type group struct{ kind, stage, source string }
 
 // most is how many a job takes along.
 func (g group) most() int {
-	if g.kind == "step" && g.stage == stageArchive {
+	switch {
+	case g.kind == "letter":
+		return lettersMost
+	case g.stage == stageArchive:
 		return packedMost
 	}
 	return companyMost

@@ -8,7 +8,7 @@ import (
 
 // manyAtOnce is how many requests are taken in, or approved, in one transaction:
 // their rows are locked until it ends.
-const manyAtOnce = 100
+const manyAtOnce = 200
 
 // SubmitMany takes many requests in, each as Submit does. The results and errors
 // stand in the order of the submissions; one that is refused stops none of the rest.

@@ -3,6 +3,7 @@ package dsar
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -60,24 +61,25 @@ func (s *Service) fieldsOf(r requestRow) (map[string]string, error) {
 	return c.Fields, err
 }
 
-// narrowing says, in sentences, which part a request asks for; nothing for one that
-// asks for everything. It quotes values: for the person's letters and those who work on it.
+// narrowing says, in words, which part a request asks for; nothing for one that
+// asks for everything. It quotes values: for the person's letters and those who work
+// on it. A field that the map no longer has narrows the request all the same.
 func (s *Service) narrowing(r requestRow) ([]string, error) {
 	fields, err := s.fieldsOf(r)
 	if len(fields) == 0 {
 		return nil, err
 	}
-	var out []string
+	narrowed := map[string]string{}
 	for _, f := range datamap.RequestFields(s.c.Map) {
-		value, given := fields[f.Name]
-		if !given {
-			continue
-		}
 		names := make([]string, len(f.Collections))
 		for i, c := range f.Collections {
 			names[i] = plainName(c)
 		}
-		out = append(out, strings.Join(names, ", ")+": only entries with "+strings.ReplaceAll(f.Name, "_", " ")+" “"+value+"”")
+		narrowed[f.Name] = "of " + strings.Join(names, ", ") + " "
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		out = append(out, narrowed[name]+"only entries with "+strings.ReplaceAll(name, "_", " ")+" “"+fields[name]+"”")
 	}
 	return out, nil
 }

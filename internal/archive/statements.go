@@ -57,7 +57,7 @@ func day(t time.Time) string { return t.Format("2 January 2006") }
 func (d document) Opening() []string {
 	said := d.opening()
 	if len(d.Narrowed) > 0 {
-		said = append(said, "You asked for a part of it. "+strings.Join(d.Narrowed, "; ")+".")
+		said = append(said, "You asked for a part of it: "+strings.Join(d.Narrowed, "; ")+".")
 	}
 	return said
 }

@@ -65,21 +65,35 @@ func (s *Service) fieldsOf(r requestRow) (map[string]string, error) {
 // asks for everything. It quotes values: for the person's letters and those who work
 // on it. A field that the map no longer has narrows the request all the same.
 func (s *Service) narrowing(r requestRow) ([]string, error) {
+	return s.narrowingFor(r, func([]string) bool { return true })
+}
+
+// narrowingFor is the same for a reader who may know values of some categories: of
+// the others they learn that the request is narrowed by them.
+func (s *Service) narrowingFor(r requestRow, knows func(categories []string) bool) ([]string, error) {
 	fields, err := s.fieldsOf(r)
 	if len(fields) == 0 {
 		return nil, err
 	}
-	narrowed := map[string]string{}
+	of, categories := map[string]string{}, map[string][]string{}
 	for _, f := range datamap.RequestFields(s.c.Map) {
 		names := make([]string, len(f.Collections))
 		for i, c := range f.Collections {
 			names[i] = plainName(c)
 		}
-		narrowed[f.Name] = "of " + strings.Join(names, ", ") + " "
+		of[f.Name], categories[f.Name] = "of "+strings.Join(names, ", ")+" ", f.Categories
 	}
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		out = append(out, narrowed[name]+"only entries with "+strings.ReplaceAll(name, "_", " ")+" “"+fields[name]+"”")
+		said := of[name] + "only entries with "
+		if !knows(categories[name]) {
+			said += "a certain "
+		}
+		said += strings.ReplaceAll(name, "_", " ")
+		if knows(categories[name]) {
+			said += " “" + fields[name] + "”"
+		}
+		out = append(out, said)
 	}
 	return out, nil
 }

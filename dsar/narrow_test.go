@@ -13,6 +13,7 @@ func narrowShop(t *testing.T, extra string) *workBundle {
 	t.Helper()
 	b := overPostgres(t, strings.Replace(shopMap, "{name: note, data_categories: [user.content]}",
 		"{name: note, data_categories: [user.content], fides_meta: {custom_request_field: order_note}}", 1), shopSchema+extra)
+	b.c.Notify["courier"] = Notify{Name: "Courier Ltd", Address: "privacy@courier.example"} // of whom nothing is written down
 	b.c.Desks = map[string]Desk{"paper": {Owner: "HR desk", Mail: "hr@bota.example", Holds: "paper files", Days: 10, Limit: 10_000}}
 	return b
 }
@@ -55,14 +56,16 @@ func TestAPartIsCalledAPart(t *testing.T) {
 	if l := b.mail.one(t, "erased"); len(l.Narrowed) != 1 || l.Narrowed[0] != narrowedWords {
 		t.Errorf("expected the letter to say which part was asked for, got %q", l.Narrowed)
 	}
-	told := b.mail.letters("notice")
-	if len(told) != 1 {
-		t.Error("expected one recipient to be told of it")
+	// Who was given no such contents learns that a part is meant, and not by what.
+	named := map[string]string{}
+	for _, l := range b.mail.letters("notice") {
+		named[l.Recipient] = l.Notices[0].Named
 	}
-	for _, l := range told {
-		if !strings.Contains(l.Notices[0].Named, narrowedWords) {
-			t.Errorf("expected recipients to be told of the part, got %q", l.Notices[0].Named)
-		}
+	if got := named["Courier Ltd"]; !strings.HasSuffix(got, "\n"+narrowedWords) {
+		t.Errorf("expected whoever may have the notes to be told of the part, got %q", got)
+	}
+	if got := named["Newsletter Ltd"]; !strings.HasSuffix(got, "\nof orders (shop) only entries with a certain order note") {
+		t.Errorf("expected whoever was given addresses to be told that a part is meant, got %q", got)
 	}
 	// What it was narrowed by stays on the record; the value does not.
 	if q := b.get(t, id); !strings.Contains(q.Timeline[0].Text, "narrowed by order_note") {

@@ -55,7 +55,7 @@ func (s *Service) closeErasure(ctx context.Context, tx pgx.Tx, r requestRow) err
 		return err
 	}
 	beyond, collections := s.unreachedWords(r, p, findings)
-	kept := slices.Concat(s.obliged(findings, ends), unattributed(p), beyond, stays, skipped)
+	kept := slices.Concat(s.obliged(findings, ends, s.leaves(r.Policy)), unattributed(p), beyond, stays, skipped)
 	return s.answer(ctx, tx, r, p, "erased", letterContent{Kept: kept, Unreached: collections, ByHand: byHand, Mentions: removed, Told: told})
 }
 

@@ -74,8 +74,11 @@ func (s *Service) LookAsk(ctx context.Context, token string) (AskView, error) {
 		return AskView{}, fault("look at a link", err)
 	}
 	v, err := s.askView(r, a)
+	if err != nil {
+		return AskView{}, fault("look at a link", err)
+	}
 	v.Narrowed = nil
-	return v, err
+	return v, nil
 }
 
 // OpenAsk shows the owner whom it is about. That it was opened first is on the record.

@@ -3,6 +3,7 @@ package dsar
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -60,24 +61,39 @@ func (s *Service) fieldsOf(r requestRow) (map[string]string, error) {
 	return c.Fields, err
 }
 
-// narrowing says, in sentences, which part a request asks for; nothing for one that
-// asks for everything. It quotes values: for the person's letters and those who work on it.
+// narrowing says, in words, which part a request asks for; nothing for one that
+// asks for everything. It quotes values: for the person's letters and those who work
+// on it. A field that the map no longer has narrows the request all the same.
 func (s *Service) narrowing(r requestRow) ([]string, error) {
+	return s.narrowingFor(r, func([]string) bool { return true })
+}
+
+// narrowingFor is the same for a reader who may know values of some categories: of
+// the others they learn that the request is narrowed by them.
+func (s *Service) narrowingFor(r requestRow, knows func(categories []string) bool) ([]string, error) {
 	fields, err := s.fieldsOf(r)
 	if len(fields) == 0 {
 		return nil, err
 	}
-	var out []string
+	of, categories := map[string]string{}, map[string][]string{}
 	for _, f := range datamap.RequestFields(s.c.Map) {
-		value, given := fields[f.Name]
-		if !given {
-			continue
-		}
 		names := make([]string, len(f.Collections))
 		for i, c := range f.Collections {
 			names[i] = plainName(c)
 		}
-		out = append(out, strings.Join(names, ", ")+": only entries with "+strings.ReplaceAll(f.Name, "_", " ")+" “"+value+"”")
+		of[f.Name], categories[f.Name] = "of "+strings.Join(names, ", ")+" ", f.Categories
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		said := of[name] + "only entries with "
+		if !knows(categories[name]) {
+			said += "a certain "
+		}
+		said += strings.ReplaceAll(name, "_", " ")
+		if knows(categories[name]) {
+			said += " “" + fields[name] + "”"
+		}
+		out = append(out, said)
 	}
 	return out, nil
 }

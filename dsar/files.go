@@ -318,12 +318,26 @@ func (s *Service) deleteFiles(ctx context.Context, name string, store FileStore,
 	if err != nil {
 		return nil, done, err
 	}
+	goes, after, still := parted(keys, alike, named)
+	if done, err = store.Delete(ctx, goes); err != nil {
+		return nil, done, &storeError{name, err}
+	}
+	more, err := store.Delete(ctx, after)
+	if err != nil {
+		return nil, done, &storeError{name, err}
+	}
+	done.Gone += more.Gone
+	return still, done, nil
+}
+
+// parted tells keys that go from those that a row still names. A file goes once,
+// however many spellings of it the rows held. One that may mean another, by a link
+// or in a bucket, may also be a file of its own: only the spellings of which each
+// means the other are one file for sure. The rest goes after the others, with whom
+// it may have gone already.
+func parted(keys []string, alike map[string][]string, named map[string]bool) (goes, after []string, still map[string]bool) {
 	still = map[string]bool{}
-	// A file goes once, however many spellings of it the rows held. In a bucket
-	// one that may mean another may also be an object of its own: only the
-	// spellings of which each means the other are one file for sure.
 	seen := map[string]string{}
-	var goes []string
 	for _, key := range keys {
 		first, before := seen[key]
 		switch {
@@ -331,6 +345,8 @@ func (s *Service) deleteFiles(ctx context.Context, name string, store FileStore,
 			continue
 		case named[key] || slices.ContainsFunc(alike[key], func(other string) bool { return named[other] }):
 			still[key] = true
+		case before || slices.ContainsFunc(alike[key], func(other string) bool { return seen[other] != "" }):
+			after = append(after, key)
 		default:
 			goes = append(goes, key)
 		}
@@ -338,10 +354,7 @@ func (s *Service) deleteFiles(ctx context.Context, name string, store FileStore,
 			seen[other] = key
 		}
 	}
-	if done, err = store.Delete(ctx, goes); err != nil {
-		return nil, done, &storeError{name, err}
-	}
-	return still, done, nil
+	return goes, after, still
 }
 
 // stillNamed asks every source whose rows name files in a store.

@@ -265,6 +265,34 @@ func TestSpellingsThatMayBeTwoFiles(t *testing.T) {
 	}
 }
 
+// A file that goes under one name is not told as missing under another.
+func TestAFileThatWentIsNotMissing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"scan.pdf", "photo.jpg"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("theirs"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("scan.pdf", filepath.Join(dir, "link.pdf")); err != nil {
+		t.Fatal(err)
+	}
+	store, err := objects.New("attic", "file://"+dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close() //nolint:errcheck // nothing was written
+	m, problems := datamap.Parse([]datamap.File{{Name: "map.yaml", Data: []byte(deskMap)}}, datamap.ParseOptions{})
+	if m == nil {
+		t.Fatal(problems)
+	}
+	s := &Service{c: Config{Map: m}}
+	still, done, err := s.deleteFiles(t.Context(), "attic", store, []string{"link.pdf", "scan.pdf", ".//photo.jpg", "photo.jpg", "gone.pdf"})
+	if err != nil || len(still) != 0 || done.Gone != 2 || done.Missing != 1 {
+		t.Errorf("expected two files to go and one to be missing, got %+v, %v, %v", done, still, err)
+	}
+}
+
 // oneWay is a store in which a careless spelling may mean the tidy one.
 type oneWay struct {
 	FileStore

@@ -151,8 +151,9 @@ func (s *Service) plan(kind datamap.Kind, policy string, types []string) (*datam
 
 // leftovers are what an erasure leaves of a person in the rows that it masks, by collection.
 type leftovers struct {
-	coded   map[string]bool     // something is pseudonymised only
-	remains map[string][]string // fields, in words, that stay as they are
+	coded   map[string]bool             // something is pseudonymised only
+	remains map[string][]string         // fields, in words, that stay as they are
+	kept    map[string][]datamap.Target // what is masked in rows that a law keeps
 }
 
 // leaves is what a policy leaves. Of one that is gone, nothing is known.
@@ -163,7 +164,7 @@ func (s *Service) leaves(policy string) leftovers {
 		return known
 	}
 	if pol, ok := s.policy(datamap.Erasure, policy); ok {
-		l := leftovers{datamap.Pseudonymised(s.c.Map, pol), map[string][]string{}}
+		l := leftovers{datamap.Pseudonymised(s.c.Map, pol), map[string][]string{}, datamap.KeptMasked(s.c.Map, pol)}
 		for collection, fields := range datamap.Remaining(s.c.Map, pol) {
 			for _, f := range fields {
 				l.remains[collection] = append(l.remains[collection], strings.ReplaceAll(f.LocalName(), "_", " "))

@@ -147,7 +147,7 @@ func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentCon
 	case "erased":
 		findings, err := findingsOf(ctx, s.db, r.ID)
 		left := s.leaves(r.Policy)
-		out.Findings, out.Coded, out.Remains, out.Changed = s.withoutKept(findings), left.coded, left.remains, changed(findings) > 0
+		out.Findings, out.Coded, out.Remains, out.Changed = left.withoutKept(findings), left.coded, left.remains, changed(findings) > 0
 		for i, f := range out.Findings {
 			if slices.Contains(c.Unreached, f.Collection) {
 				out.Findings[i].Stays = 0 // told in Kept, with its own reason

@@ -7,11 +7,13 @@ import (
 	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
-// narrowShop is the shop whose orders a request's field narrows, with a desk.
-func narrowShop(t *testing.T) *workBundle {
+// narrowShop is the shop whose orders a request's field narrows, with a desk, and
+// with what is done to its tables first.
+func narrowShop(t *testing.T, extra string) *workBundle {
 	t.Helper()
 	b := overPostgres(t, strings.Replace(shopMap, "{name: note, data_categories: [user.content]}",
-		"{name: note, data_categories: [user.content], fides_meta: {custom_request_field: order_note}}", 1), shopSchema)
+		"{name: note, data_categories: [user.content], fides_meta: {custom_request_field: order_note}}", 1), shopSchema+extra)
+	b.c.Notify["courier"] = Notify{Name: "Courier Ltd", Address: "privacy@courier.example"} // of whom nothing is written down
 	b.c.Desks = map[string]Desk{"paper": {Owner: "HR desk", Mail: "hr@bota.example", Holds: "paper files", Days: 10, Limit: 10_000}}
 	return b
 }
@@ -30,13 +32,13 @@ func (b *workBundle) narrowed(t *testing.T, kind datamap.Kind) int64 {
 	return id
 }
 
-const narrowedWords = "orders (shop): only entries with order note “ring twice”"
+const narrowedWords = "of orders (shop) only entries with order note “ring twice”"
 
 // Whoever asked for a part is told that the answer is of a part; so are the owner
 // of a desk, who would give or destroy everything, and those to whom data were passed on.
 func TestAPartIsCalledAPart(t *testing.T) {
 	t.Parallel()
-	b := narrowShop(t)
+	b := narrowShop(t, "DELETE FROM orders WHERE id = 11") // whose row would share the person, and all would stay
 	id := b.narrowed(t, datamap.Erasure)
 	if l := b.mail.one(t, letterAsk); !l.Part || len(l.Narrowed) > 0 {
 		t.Errorf("expected the desk's mail to speak of a part, and not to name it; part: %v, named: %v", l.Part, len(l.Narrowed) > 0)
@@ -54,10 +56,16 @@ func TestAPartIsCalledAPart(t *testing.T) {
 	if l := b.mail.one(t, "erased"); len(l.Narrowed) != 1 || l.Narrowed[0] != narrowedWords {
 		t.Errorf("expected the letter to say which part was asked for, got %q", l.Narrowed)
 	}
+	// Who was given no such contents learns that a part is meant, and not by what.
+	named := map[string]string{}
 	for _, l := range b.mail.letters("notice") {
-		if !strings.Contains(l.Notices[0].Named, narrowedWords) {
-			t.Errorf("expected recipients to be told of the part, got %q", l.Notices[0].Named)
-		}
+		named[l.Recipient] = l.Notices[0].Named
+	}
+	if got := named["Courier Ltd"]; !strings.HasSuffix(got, "\n"+narrowedWords) {
+		t.Errorf("expected whoever may have the notes to be told of the part, got %q", got)
+	}
+	if got := named["Newsletter Ltd"]; !strings.HasSuffix(got, "\nof orders (shop) only entries with a certain order note") {
+		t.Errorf("expected whoever was given addresses to be told that a part is meant, got %q", got)
 	}
 	// What it was narrowed by stays on the record; the value does not.
 	if q := b.get(t, id); !strings.Contains(q.Timeline[0].Text, "narrowed by order_note") {
@@ -68,7 +76,7 @@ func TestAPartIsCalledAPart(t *testing.T) {
 
 func TestAnArchiveOfAPartSaysSo(t *testing.T) {
 	t.Parallel()
-	b := narrowShop(t)
+	b := narrowShop(t, "")
 	b.narrowed(t, datamap.Access)
 	b.answer(t, b.linkOf(t, "hr@bota.example"), AnsweredNothing)
 	b.worked(t)
@@ -78,7 +86,20 @@ func TestAnArchiveOfAPartSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	letter := strings.Join(strings.Fields(unzip(t, data)["letter.txt"]), " ")
-	if len(l.Narrowed) != 1 || !strings.Contains(letter, "You asked for a part of it. "+narrowedWords+".") {
+	if len(l.Narrowed) != 1 || !strings.Contains(letter, "You asked for a part of it: "+narrowedWords+".") {
 		t.Errorf("expected mail and letter to say which part was asked for, got %q and:\n%s", l.Narrowed, letter)
+	}
+}
+
+// A map that has lost the field since, or calls it otherwise, makes no request for
+// a part one for everything: a desk would give or destroy all.
+func TestAPartStaysAPart(t *testing.T) {
+	t.Parallel()
+	b := narrowShop(t, "")
+	b.narrowed(t, datamap.Access)
+	b.restarted(t, shopMap, nil)
+	ref := b.linkOf(t, "hr@bota.example")
+	if v, err := b.OpenAsk(t.Context(), ref.Token); err != nil || !v.Part || len(v.Narrowed) != 1 || v.Narrowed[0] != "only entries with order note “ring twice”" {
+		t.Errorf("expected the desk's page to speak of the part still, got %q, %v", v.Narrowed, err)
 	}
 }

@@ -19,7 +19,8 @@ import (
 
 // tellRecipients writes to everybody who was given data of the categories
 // erased and who can be told (Art. 19): each learns the identities by which
-// they can find the person, and nothing else. told: there was somebody.
+// they can find the person and, of a request for a part, which part that is, as far
+// as they were given what tells it; and nothing else. told: there was somebody.
 func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p dossier, findings []source.Finding) (told bool, err error) {
 	if changed(findings) == 0 || len(s.c.Notify) == 0 {
 		return false, nil
@@ -28,13 +29,14 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p
 	if err != nil {
 		return false, err
 	}
-	narrowed, err := s.narrowing(r)
-	if err != nil {
-		return false, err
-	}
-	about := append(s.namedTo(p), narrowed...)
+	named := s.namedTo(p)
 	for _, key := range s.toTell(w.Plan, findings) {
 		to := s.c.Notify[key]
+		narrowed, err := s.narrowingFor(r, func(of []string) bool { return s.gets(to.Name, of) || !overlap(of, []string{"user"}) })
+		if err != nil {
+			return false, err
+		}
+		about := slices.Concat(named, narrowed)
 		// Every erasure names the same few recipients: a row written each time
 		// would make all erasures take turns, each until its commit.
 		err = pg.Put(ctx, tx, `

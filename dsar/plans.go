@@ -324,7 +324,7 @@ func (s *Service) dayWords(r requestRow, at time.Time) string {
 func unreached(plan *datamap.Plan, findings []source.Finding) (list []source.Finding) {
 	for _, f := range findings {
 		there := slices.ContainsFunc(plan.Visits, func(v *datamap.Visit) bool { return v.Collection.FullName() == f.Collection })
-		if f.Stays = stays(f, nil); !there && f.Stays > 0 {
+		if f.Stays = stays(f, false); !there && f.Stays > 0 {
 			list = append(list, f)
 		}
 	}

@@ -13,18 +13,16 @@ import (
 // obliged are the letter's sentences about rows that a law keeps (Art. 17(3)):
 // how many, for how long, which law, and until which day where that is known. Whoever asked for an erasure has to be
 // told the reasons for what was not erased (Art. 12(4)).
-func (s *Service) obliged(findings []source.Finding, ends map[string][]keptEnd) []string {
+func (s *Service) obliged(findings []source.Finding, ends map[string][]keptEnd, left leftovers) []string {
 	var out []string
 	for _, f := range findings {
 		if f.Kept == 0 {
 			continue
 		}
 		sentence := plainName(f.Collection) + ": " + plural(f.Kept, "entry", "entries") + ", because the law obliges us (Article 17(3) GDPR)"
-		masked, coded := false, false
-		for _, k := range s.keepsOf(f.Collection) {
-			masked = masked || len(k.Mask) > 0 && f.Masked > 0
-			coded = coded || slices.ContainsFunc(k.Mask, func(m *datamap.Field) bool { return m.Masking != nil && m.Masking.Reversible() })
-		}
+		lost := left.kept[f.Collection]
+		masked := len(lost) > 0 && f.Masked > 0
+		coded := slices.ContainsFunc(lost, func(t datamap.Target) bool { return t.Masking != nil && t.Masking.Reversible() })
 		if laws := s.lawsOf(f.Collection); len(laws) > 0 {
 			sentence += ": " + strings.Join(laws, "; or ")
 		}
@@ -89,10 +87,10 @@ func statutory(visits []*datamap.Visit) []archive.Period {
 
 // withoutKept are the findings as the letter counts them: a kept row of which
 // something was masked is one that was kept, not one whose data were removed.
-func (s *Service) withoutKept(findings []source.Finding) []source.Finding {
+func (l leftovers) withoutKept(findings []source.Finding) []source.Finding {
 	out := slices.Clone(findings)
 	for i, f := range out {
-		out[i].Masked = maskedBeside(f, s.keepsOf(f.Collection))
+		out[i].Masked = maskedBeside(f, len(l.kept[f.Collection]) > 0)
 	}
 	return out
 }

@@ -73,3 +73,30 @@ func TestTheLetterDoesNotCallCodesRemoved(t *testing.T) {
 		t.Errorf("expected the letter to say that the telephone number is a code now, got %q", kept)
 	}
 }
+
+// TestTheLetterCallsNothingRemovedThatThePolicyLeft: of two bills one is masked by
+// a policy of names, and the other, which a law keeps, is left as it is.
+func TestTheLetterCallsNothingRemovedThatThePolicyLeft(t *testing.T) {
+	t.Parallel()
+	b := overPostgres(t, keepsMap, keepsSchema+`
+		INSERT INTO tax_bills VALUES (1, 1, 'Pavla Ng', '+420601', '2026-01-31'), (2, 1, 'Pavla Ng', '+420601', '1999-01-31');`)
+	b.c.Policies = []datamap.Policy{{Name: "names-only", Kind: datamap.Erasure, Rules: []datamap.PolicyRule{{Categories: []string{"user.name"}}}}}
+	sub := verified(ask(datamap.Erasure, "email", "pavla@example.org"))
+	sub.Policy = "names-only"
+	id := b.submit(t, dpo, sub).ID
+	b.worked(t)
+	if err := b.Approve(t.Context(), dpo, id, Approval{}); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	if f := findingIn(t, b.expectStatus(t, id, Fulfilled).Findings, "shop.tax_bills"); f.Kept != 1 || f.Masked != 1 {
+		t.Fatalf("expected one bill to be kept and one to be masked, got %+v", f)
+	}
+	letter := b.mail.one(t, "erased")
+	if len(letter.Kept) != 1 || strings.Contains(letter.Kept[0], "removed") {
+		t.Errorf("expected nothing to be called removed from the kept bill, got %q", letter.Kept)
+	}
+	if f := findingIn(t, letter.Findings, "shop.tax_bills"); f.Masked != 1 {
+		t.Errorf("expected the letter to tell of the masked bill, got %+v", f)
+	}
+}

@@ -43,7 +43,7 @@ func (s *Service) staying(plan *datamap.Plan, findings []source.Finding) {
 		}
 		for i, f := range findings {
 			if f.Collection == v.Collection.FullName() {
-				findings[i].Stays = stays(f, v.Collection.Keeps)
+				findings[i].Stays = stays(f, slices.ContainsFunc(v.Collection.Keeps, func(k datamap.Keep) bool { return len(v.KeptTargets(k)) > 0 }))
 			}
 		}
 	}
@@ -51,14 +51,14 @@ func (s *Service) staying(plan *datamap.Plan, findings []source.Finding) {
 
 // stays is the rest of a collection's own rows: neither erased, held nor kept
 // (some kept ones are masked as well), nor masked.
-func stays(f source.Finding, keeps []datamap.Keep) int64 {
-	return max(0, f.Rows-f.Erased-f.Held-f.Kept-maskedBeside(f, keeps))
+func stays(f source.Finding, keptMasked bool) int64 {
+	return max(0, f.Rows-f.Erased-f.Held-f.Kept-maskedBeside(f, keptMasked))
 }
 
 // maskedBeside counts the masked rows that no law keeps, as far as the counts
-// tell: where a keep lets something be masked, kept rows may be among the masked.
-func maskedBeside(f source.Finding, keeps []datamap.Keep) int64 {
-	if slices.ContainsFunc(keeps, func(k datamap.Keep) bool { return len(k.Mask) > 0 }) {
+// tell: where something is masked in kept rows, too (keptMasked), these may be among the masked.
+func maskedBeside(f source.Finding, keptMasked bool) int64 {
+	if keptMasked {
 		return max(0, f.Masked-f.Kept)
 	}
 	return f.Masked

@@ -2,6 +2,7 @@ package retention
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,7 +20,11 @@ type UnclearHold struct {
 }
 
 func (e *UnclearHold) Error() string {
-	return fmt.Sprintf("hold %d %s: put that back into the data map, or release the hold and place it anew", e.ID, e.Sentence)
+	return fmt.Sprintf("hold %d %s: %s", e.ID, e.Sentence, e.do())
+}
+
+func (e *UnclearHold) do() string {
+	return "put that back into the data map, or release the hold and place it anew"
 }
 
 // Permanent tells callers not to try again.
@@ -82,8 +87,9 @@ func (s *Service) CheckHolds(ctx context.Context) ([]Doubt, error) {
 	}
 	var doubts []Doubt
 	for _, h := range list {
-		if err := s.clear(h); err != nil {
-			doubts = append(doubts, Doubt{fmt.Sprintf("hold %d", h.ID), err.Error(), "until then nothing of its controller is erased, and nothing expires"})
+		var unclear *UnclearHold
+		if errors.As(s.clear(h), &unclear) {
+			doubts = append(doubts, Doubt{fmt.Sprintf("hold %d", h.ID), "it " + unclear.Sentence + ": nothing of its controller is erased, and nothing expires, until that is mended", unclear.do()})
 		}
 	}
 	return doubts, nil

@@ -85,7 +85,7 @@ func TestHoldsThatAreNotClear(t *testing.T) {
 			if _, err := w.protect(ctx, w.control, nil); !errors.As(err, &unclear) {
 				t.Errorf("expected sweeps to be stopped, got %v", err)
 			}
-			if doubts, err := w.CheckHolds(ctx); err != nil || len(doubts) != 1 || !strings.Contains(doubts[0].Sentence, x.says) {
+			if doubts, err := w.CheckHolds(ctx); err != nil || len(doubts) != 1 || !strings.Contains(doubts[0].Sentence, x.says) || strings.Contains(doubts[0].Sentence, doubts[0].Subject) {
 				t.Errorf("expected the check to tell of it, got %+v, %v", doubts, err)
 			}
 			if list, err := w.ListHolds(ctx, nil, false); err != nil || len(list) != 1 || list[0].Value != x.hold.Value {

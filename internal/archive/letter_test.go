@@ -186,10 +186,10 @@ func TestAPartIsCalledAPart(t *testing.T) {
 	contacts := table("livechat", "contacts", []string{"id"}, []any{int64(1)})
 	contacts.Found, contacts.Shared = 3, 2
 	l := letter()
-	l.Narrowed = []string{"orders (shop): only entries with number “7”"}
+	l.Narrowed = []string{"of orders (shop) only entries with number “7”"}
 	files, _ := write(t, l, contacts)
 	for _, page := range []string{strings.Join(strings.Fields(files["letter.txt"]), " "), files["index.html"]} {
-		for _, want := range []string{"You asked for a part of it. " + l.Narrowed[0] + ".", "2 entries that what you did not ask for uses, too, or that other people use, were left out."} {
+		for _, want := range []string{"You asked for a part of it: " + l.Narrowed[0] + ".", "2 entries were left out: they are used, too, by what you did not ask for, or by other people."} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the letter should hold %q; it reads:\n%s", want, page)
 			}

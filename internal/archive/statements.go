@@ -57,7 +57,7 @@ func day(t time.Time) string { return t.Format("2 January 2006") }
 func (d document) Opening() []string {
 	said := d.opening()
 	if len(d.Narrowed) > 0 {
-		said = append(said, "You asked for a part of it. "+strings.Join(d.Narrowed, "; ")+".")
+		said = append(said, "You asked for a part of it: "+strings.Join(d.Narrowed, "; ")+".")
 	}
 	return said
 }
@@ -373,7 +373,7 @@ func (d document) leftOut() section {
 		if left := min(t.Shared, t.Found-t.Rows); left > 0 {
 			text := counted(left, "entry that other people use, too, was", "entries that other people use, too, were") + " left out, to protect the rights of others (Article 15(4))."
 			if len(d.Narrowed) > 0 {
-				text = counted(left, "entry that what you did not ask for uses, too, or that other people use, was", "entries that what you did not ask for uses, too, or that other people use, were") + " left out."
+				text = counted(left, "entry was left out: it is", "entries were left out: they are") + " used, too, by what you did not ask for, or by other people."
 			}
 			s.Items = append(s.Items, item{Term: t.Heading(), Text: text + " If you think that this is yours, write to " + d.contact() + "."})
 		}

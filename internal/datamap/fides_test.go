@@ -199,7 +199,7 @@ dataset:
     fields:
     - {name: id, fides_meta: {primary_key: true}}
     - {name: number, fides_meta: {custom_request_field: order_number}}
-    - {name: old_number, fides_meta: {custom_request_field: order_number}}
+    - {name: old_number, data_categories: [user.unique_id], fides_meta: {custom_request_field: order_number}}
     - {name: till, fides_meta: {data_type: object}, fields: [{name: branch, fides_meta: {custom_request_field: Branch}}]}
   - name: bills
     fields: [{name: order, fides_meta: {custom_request_field: order_number}}]
@@ -207,7 +207,7 @@ dataset:
     fides_meta: {skip_processing: true}
     fields: [{name: day, fides_meta: {custom_request_field: day}}]
 `)
-	want := []RequestField{{"Branch", []string{"shop.orders"}}, {"order_number", []string{"shop.orders", "shop.bills"}}}
+	want := []RequestField{{"Branch", []string{"shop.orders"}, nil}, {"order_number", []string{"shop.orders", "shop.bills"}, []string{"user.unique_id"}}}
 	if got := RequestFields(m); !reflect.DeepEqual(got, want) {
 		t.Errorf("expected %v, got %v", want, got)
 	}

@@ -204,16 +204,21 @@ func IdentityTypes(m *Map) []string {
 type RequestField struct {
 	Name        string
 	Collections []string // that it narrows: full names, in the map's order
+	Categories  []string // of its columns there
 }
 
 // RequestFields lists those of a map by name. What stands in a collection that is
 // never visited narrows nothing, and is left out.
 func RequestFields(m *Map) []RequestField {
-	at := map[string][]string{}
+	at, categories := map[string][]string{}, map[string][]string{}
 	for _, d := range m.Datasets {
 		for _, c := range d.Collections {
 			for _, f := range c.AllFields() {
-				if f.Request != "" && !c.Skip && !slices.Contains(at[f.Request], c.FullName()) {
+				if f.Request == "" || c.Skip {
+					continue
+				}
+				categories[f.Request] = append(categories[f.Request], f.Categories...)
+				if !slices.Contains(at[f.Request], c.FullName()) {
 					at[f.Request] = append(at[f.Request], c.FullName())
 				}
 			}
@@ -221,7 +226,7 @@ func RequestFields(m *Map) []RequestField {
 	}
 	var list []RequestField
 	for _, name := range slices.Sorted(maps.Keys(at)) {
-		list = append(list, RequestField{name, at[name]})
+		list = append(list, RequestField{name, at[name], categories[name]})
 	}
 	return list
 }

@@ -199,9 +199,34 @@ func Remaining(m *Map, p Policy) map[string][]*Field {
 	return all
 }
 
+// KeptMasked are the fields, by the full name of their collection, that an erasure
+// policy masks in rows that a law keeps. Letters must not call others removed.
+func KeptMasked(m *Map, p Policy) map[string][]Target {
+	all := map[string][]Target{}
+	for v := range newGraph(m).erased(p) {
+		for _, k := range v.Collection.Keeps {
+			all[v.Collection.FullName()] = append(all[v.Collection.FullName()], v.KeptTargets(k)...)
+		}
+	}
+	return all
+}
+
 // masked are the fields that an erasure policy masks, whoever asks.
 func (g *graph) masked(p Policy) iter.Seq[Target] {
 	return func(yield func(Target) bool) {
+		for v := range g.erased(p) {
+			for _, t := range v.Targets {
+				if !yield(t) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// erased are the collections with what an erasure policy does to their rows, whoever asks.
+func (g *graph) erased(p Policy) iter.Seq[*Visit] {
+	return func(yield func(*Visit) bool) {
 		if p.Kind != Erasure {
 			return
 		}
@@ -209,14 +234,12 @@ func (g *graph) masked(p Policy) iter.Seq[Target] {
 			if c.Skip {
 				continue
 			}
-			v := &Visit{Collection: c}
+			v := &Visit{Collection: c, Delete: p.deletes(c)}
 			for _, f := range c.Fields {
 				g.target(p, v, f)
 			}
-			for _, t := range v.Targets {
-				if !yield(t) {
-					return
-				}
+			if !yield(v) {
+				return
 			}
 		}
 	}

@@ -330,27 +330,34 @@ type Visit struct {
 }
 
 // KeptTargets are the fields that a keep masks in the rows it holds, as the policy
-// masks them. What would have gone with its row alone is masked by its own masking,
-// else emptied (Masking nil); what the policy would not have touched stays.
-func (v *Visit) KeptTargets(k Keep) []Target {
-	var masked []Target
-next:
+// masks them; of an object that it takes in part, that part. What would have gone
+// with its row or object alone is masked by its own masking, else emptied (Masking
+// nil); what the policy would not have touched stays.
+func (v *Visit) KeptTargets(k Keep) (masked []Target) {
 	for _, f := range k.Mask {
-		within := v.Delete
-		for _, t := range v.Targets {
-			if t.Field == f {
-				masked = append(masked, t)
-				continue next
-			}
-			for up := f.Parent; up != nil; up = up.Parent {
-				within = within || t.Field == up
-			}
-		}
-		if within {
+		switch i := slices.IndexFunc(v.Targets, func(t Target) bool { return f.within(t.Field) }); {
+		case i >= 0 && v.Targets[i].Field == f:
+			masked = append(masked, v.Targets[i])
+		case i >= 0 || v.Delete:
 			masked = append(masked, Target{Field: f, Masking: f.Masking})
+		default:
+			masked = append(masked, slices.DeleteFunc(slices.Clone(v.Targets), func(t Target) bool { return !t.Field.within(f) })...)
 		}
 	}
 	return masked
+}
+
+// Masks tells whether a keep masks a field, by itself or within an object.
+func (k Keep) Masks(f *Field) bool { return slices.ContainsFunc(k.Mask, f.within) }
+
+// within tells whether a field is another, or lies in it.
+func (f *Field) within(other *Field) bool {
+	for ; f != nil; f = f.Parent {
+		if f == other {
+			return true
+		}
+	}
+	return false
 }
 
 // A PlanSeed starts at a field when the request brings that identity.

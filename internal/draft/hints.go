@@ -21,7 +21,7 @@ const (
 func (d *drafting) hint(t *Table, f *Field) {
 	name := words(f.Column.Name)
 	tied := slices.ContainsFunc(d.links[t], func(l *link) bool { return slices.Contains(l.columns, f.Column.Name) })
-	if kind := kindOf(t, f.Column); kind != nil && !tied {
+	if kind := d.kindOf(t, f.Column); kind != nil && !tied {
 		f.Why = append(f.Why, fmt.Sprintf(severalKinds, kind.Name))
 	}
 	switch {
@@ -39,9 +39,14 @@ func (d *drafting) hint(t *Table, f *Field) {
 	}
 }
 
-// kindOf is the column that tells of which table another names rows; nil where there is none.
-func kindOf(t *Table, c *Column) *Column {
-	return t.Column(KindBeside(c.Name, func(name string) bool { return t.Column(name) != nil }))
+// kindOf is the column that tells of which table another names rows; nil where there
+// is none. Where a table is called so, its model is a thing's: device_id, device_model.
+func (d *drafting) kindOf(t *Table, c *Column) *Column {
+	kind := t.Column(KindBeside(c.Name, func(name string) bool { return t.Column(name) != nil }))
+	if kind != nil && strings.HasSuffix(kind.Name, "model") && d.tableCalled(t, strings.TrimSuffix(strings.Join(words(c.Name), ""), "id")) != nil {
+		return nil
+	}
+	return kind
 }
 
 // KindBeside is the name of the column that tells of which table a column names

@@ -78,7 +78,7 @@ func (d *drafting) findLinks() {
 // profiles.user_id does to users: what an agent_id that names the rows of
 // sales_agents has to do with the one table of persons, nobody can tell.
 func (d *drafting) guess(t *Table, c *Column, prefixed bool) *link {
-	if c.Astray != "" || kindOf(t, c) != nil {
+	if c.Astray != "" || d.kindOf(t, c) != nil {
 		return nil
 	}
 	p := d.meant(t, c, prefixed)

@@ -136,3 +136,13 @@ func TestDraftTellsOfDocumentsWithAddresses(t *testing.T) {
 		t.Errorf("expected the accounts to be told, got %q", d.Unreached)
 	}
 }
+
+// What is called a model beside a thing's number is the thing's, where a table of such things is there.
+func TestAModelOfAThingNamesNoTable(t *testing.T) {
+	t.Parallel()
+	expectDraft(t, []*draft.Table{
+		table("users", "id integer", "email text", "password text"),
+		link(table("devices", "id integer", "user_id integer", "serial text"), "user_id users"),
+		table("visits", "id integer", "device_id integer", "device_model text", "ip text"),
+	}, []string{"no foreign key, devices by its name"}, []string{"device_model may tell of which table"})
+}

@@ -237,7 +237,6 @@ func (g *gateway) keysAsTheyStand(t *testing.T) {
 	}
 }
 
-// archives: the storage of archives works on S3 as in a folder.
 // keysThatLeadElsewhere: this server keeps objects as files, and takes a key for a
 // path. What goes up in it leads to nobody's objects, below the prefix or beside
 // it, and stops nothing; what two spellings name has both.
@@ -280,6 +279,7 @@ func (g *gateway) keysThatLeadElsewhere(t *testing.T) {
 	}
 }
 
+// archives: the storage of archives works on S3 as in a folder.
 func (g *gateway) archives(t *testing.T) {
 	g.bucket(t, "archives")
 	set, err := keys.New()

@@ -345,7 +345,7 @@ func TestAPartIsCalledAPart(t *testing.T) {
 		"nothing": "We hold nothing of what you asked for, so there is nothing to erase.",
 	} {
 		l := letter(kind)
-		l.Narrowed = []string{`orders (shop): only entries with number “<b>”`}
+		l.Narrowed = []string{`of orders (shop) only entries with number “<b>”`}
 		_, flat, page := rendering(t, l)
 		for _, form := range []string{flat, oneLine(page.Find("body").Text())} {
 			if !strings.Contains(form, "You asked for a part only:") || !strings.Contains(form, l.Narrowed[0]) || !strings.Contains(form, w) {
@@ -359,8 +359,17 @@ func TestAPartIsCalledAPart(t *testing.T) {
 	for _, kind := range []string{"ask", "ask_again"} {
 		l := letter(kind)
 		l.Part = true
-		if _, flat, _ := rendering(t, l); !strings.Contains(flat, "a part of what is held about them (your page says which)") {
-			t.Errorf("%s: expected it to ask for a part, got:\n%s", kind, flat)
+		for request, want := range map[datamap.Kind]string{
+			datamap.Erasure: "a part of what is held about them (your page says which)", datamap.Access: "a part of what is held about them (your page says which)",
+			datamap.Export: "a part of the data that they have provided, to take elsewhere (your page says which)",
+		} {
+			l.RequestKind = request
+			_, flat, page := rendering(t, l)
+			for _, form := range []string{flat, oneLine(page.Find("body").Text())} {
+				if !strings.Contains(form, want) || strings.Contains(form, "what you hold about this person") {
+					t.Errorf("%s: expected a part alone to be asked for, got:\n%s", kind, form)
+				}
+			}
 		}
 	}
 }

@@ -154,7 +154,7 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if why, err := k.refusedByKey(ctx, conn, t, whole, m); why != "" || err != nil {
 		return why, err
 	}
-	if why, err := refusedByCheck(ctx, conn, t, whole, m, masks); why != "" || err != nil {
+	if why, err := k.refusedByCheck(ctx, conn, t, whole, m, masks); why != "" || err != nil {
 		return why, err
 	}
 	if why, err := refusedByPolicy(ctx, conn, t, m, masks); why != "" || err != nil {
@@ -346,7 +346,7 @@ func satisfies(ctx context.Context, conn *pgxpool.Conn, condition string, masks 
 // refusedByCheck tries the masked value against the column's type, domain and
 // check constraints; against those over several columns where each is masked to the
 // same in every row. What others say depends on the row: some that are there are tried.
-func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask, masks []mask) (string, error) {
+func (k *checking) refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask, masks []mask) (string, error) {
 	value := m.sample()
 	if why, err := refusedByType(ctx, conn, m.column, value); why != "" || err != nil {
 		return why, err
@@ -378,7 +378,7 @@ func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, whole []u
 			continue
 		}
 		if !told {
-			refused, err := refusedInRows(ctx, conn, t, c.Expression, append([]string{m.column.name}, c.Others...), append([]mask{m}, masks...))
+			refused, err := k.refusedInRows(ctx, conn, t, c.Expression, append([]string{m.column.name}, c.Others...), append([]mask{m}, masks...))
 			if err != nil {
 				return tried(err, why)
 			}
@@ -400,26 +400,43 @@ func refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, whole []u
 }
 
 // refusedInRows tries a constraint over several columns on rows that are there: a
-// contact must have a name, and an address need not. Of large tables some are looked at.
-func refusedInRows(ctx context.Context, conn *pgxpool.Conn, t *table, expression string, names []string, masks []mask) (refused bool, err error) {
-	if !t.can["SELECT"] {
+// contact must have a name, and an address need not. Some rows are looked at, and not
+// for long: where row-level security hides most, a whole table may be read for them.
+// One that cannot be read, or not in that time, is not tried.
+func (k *checking) refusedInRows(ctx context.Context, conn *pgxpool.Conn, t *table, expression string, names []string, masks []mask) (refused bool, err error) {
+	from, values := besideMasks(t, names, masks)
+	if !t.can["SELECT"] || from == "" {
 		return false, nil
 	}
+	err = k.s.inTx(ctx, conn, reading, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = "+milliseconds(sampleTimeout)); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM ("+from+") x WHERE ("+expression+") IS FALSE)", values...).Scan(&refused)
+	})
+	if err == nil || refusing(err) || ctx.Err() != nil || conn.Conn().IsClosed() {
+		return refused, err
+	}
+	return false, nil
+}
+
+// besideMasks reads some columns of some rows, those that are masked as the masks
+// leave them; "" where that cannot be said before a row is masked.
+func besideMasks(t *table, names []string, masks []mask) (from string, values []any) {
 	var columns []string
-	var values []any
 	for _, name := range names {
 		column := pgx.Identifier{name}.Sanitize()
-		if i := slices.IndexFunc(masks, func(o mask) bool { return o.column.name == name }); i >= 0 {
-			if !masks[i].ofColumn() {
-				return false, nil
-			}
+		i := slices.IndexFunc(masks, func(o mask) bool { return o.column.name == name })
+		switch c := t.columns[name]; {
+		case c == nil || c.generated || i >= 0 && !masks[i].ofColumn():
+			return "", nil
+		case i >= 0:
 			values = append(values, masks[i].sample())
-			column = fmt.Sprintf("CASE WHEN %[1]s IS NOT NULL THEN $%[2]d::text::%[3]s END AS %[1]s", column, len(values), masks[i].column.typ)
+			column = fmt.Sprintf("CASE WHEN %[1]s IS NOT NULL THEN $%[2]d::text::%[3]s END AS %[1]s", column, len(values), c.typ)
 		}
 		columns = append(columns, column)
 	}
-	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM (SELECT "+strings.Join(columns, ", ")+" FROM (SELECT * FROM "+t.ident()+" LIMIT 1000) r) x WHERE ("+expression+") IS FALSE)", values...).Scan(&refused)
-	return refused, err
+	return "SELECT " + strings.Join(columns, ", ") + " FROM (SELECT * FROM " + t.ident() + " LIMIT 1000) r", values
 }
 
 // besideOthers are the masks of a column and of others, if they make all rows alike.
@@ -489,11 +506,16 @@ func refusedInArray(ctx context.Context, conn *pgxpool.Conn, m mask) (string, er
 
 // tried tells a value that Postgres refused (classes 22 and 23) from an attempt that failed.
 func tried(err error, why string) (string, error) {
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && (strings.HasPrefix(refused.Code, "22") || strings.HasPrefix(refused.Code, "23")) {
+	if refusing(err) {
 		return why, nil
 	}
 	return "", fmt.Errorf("try a masked value: %w", err)
+}
+
+// refusing tells whether an error is of a value that is not taken.
+func refusing(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && (strings.HasPrefix(refused.Code, "22") || strings.HasPrefix(refused.Code, "23"))
 }
 
 // sample is a value as the mask gives it; nil for NULL.

@@ -72,6 +72,34 @@ func TestCheckOfConstraintsOverSeveralColumns(t *testing.T) {
 	}
 }
 
+// TestCheckOfConstraintsOnRowsThatCannotBeRead: a check says all else, also where
+// the rows of a table cannot be tried, or not in good time; of columns that Postgres
+// makes itself nobody knows what they will be.
+func TestCheckOfConstraintsOnRowsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE FUNCTION stumble(int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE 'row %', $1; END $$;
+		CREATE FUNCTION linger(int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN true; END $$;
+		CREATE TABLE people (id int PRIMARY KEY, email text, kind text, long int GENERATED ALWAYS AS (length(email)) STORED,
+		  CONSTRAINT told CHECK (kind <> 'doctor' OR email IS NOT NULL), CONSTRAINT same CHECK (email IS NOT NULL OR long IS NULL));
+		INSERT INTO people VALUES (1, 'a@x.example', 'doctor');
+		ALTER TABLE people ENABLE ROW LEVEL SECURITY;`)
+	s := sourceOf(t, asRole(t, pool, "GRANT USAGE ON SCHEMA public TO ROLE; GRANT SELECT, UPDATE ON people TO ROLE"), "w", postgres.Options{})
+	m := mapOf(t, peopleOf("w"))
+	for using, want := range map[string]bool{"true": true, "stumble(id)": false, "linger(id)": false} {
+		pgtest.Exec(t, pool, "DROP POLICY IF EXISTS seen ON people; CREATE POLICY seen ON people USING ("+using+")")
+		doubts, err := s.Check(t.Context(), m)
+		if err != nil {
+			t.Fatalf("expected a check where rows are seen by %s, got %v", using, err)
+		}
+		said := fmt.Sprint(doubts)
+		if strings.Contains(said, "constraint told") != want || strings.Contains(said, "constraint same") {
+			t.Errorf("expected the constraint told to be named where rows are seen by %s: %v, got %s", using, want, said)
+		}
+	}
+}
+
 // TestCheckOfKeysThatFollow: a masked key goes on to the rows that name it by
 // ON UPDATE CASCADE, unless it becomes NULL and they cannot.
 func TestCheckOfKeysThatFollow(t *testing.T) {

@@ -190,8 +190,8 @@ func (n needed) erased(v *datamap.Visit) {
 		}
 	}
 	for _, k := range v.Collection.Keeps {
-		for _, f := range k.Mask {
-			write[f.Column().Name] = "an erasure masks it in rows that a law keeps"
+		for _, x := range v.KeptTargets(k) {
+			write[x.Field.Column().Name] = "an erasure masks it in rows that a law keeps"
 		}
 	}
 }

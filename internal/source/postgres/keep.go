@@ -289,7 +289,7 @@ func (w *writer) leftOfKept(s *stop, v variant, rel relation, looking bool) stri
 func (w *writer) keptMay(s *stop, of []mask) string {
 	allowed := []string{"true"}
 	for i, k := range s.c.Keeps {
-		if slices.ContainsFunc(of, func(m mask) bool { return !slices.Contains(k.Mask, m.field) }) {
+		if slices.ContainsFunc(of, func(m mask) bool { return !k.Masks(m.field) }) {
 			allowed = append(allowed, "NOT "+w.keeps(s, i, "t"))
 		}
 	}

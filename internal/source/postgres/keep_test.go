@@ -139,6 +139,10 @@ func TestKeptRowsAreMaskedByThePolicy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			grants, err := s.Grants(t.Context(), "r", []*datamap.Plan{plan}, nil)
+			if err != nil || strings.Contains(fmt.Sprint(grants), "street") {
+				t.Errorf("expected no right to write what stays, got %v, %v", grants, err)
+			}
 			walk := source.Walk{Plan: plan, Seeds: seeds("email", "a@x.example"), Today: midnight("2026-11-23")}
 			if _, err := s.Erase(t.Context(), walk, source.Holds{}, noNote); err != nil {
 				t.Fatal(err)
@@ -150,6 +154,41 @@ func TestKeptRowsAreMaskedByThePolicy(t *testing.T) {
 		}
 		if got, want := erase("user.name", "user.content"), strings.ReplaceAll(before, " m", " gone"); got != want {
 			t.Errorf("expected the memo to be masked, and the street to be left\n%s, got\n%s", want, got)
+		}
+	})
+}
+
+// Where a policy takes a part of an object that kept rows lose, that part is masked.
+func TestKeptRowsLoseOfAnObjectWhatThePolicyTakes(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE bills (id int PRIMARY KEY, email text, paid bool, more jsonb); CREATE INDEX ON bills (lower(email));
+			INSERT INTO bills VALUES (1, 'a@x.example', true, '{"mail": "a@x.example", "sum": 7}'), (2, 'a@x.example', false, '{"mail": "a@x.example", "sum": 8}')`)
+		m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: bills
+        lethe: {keep: [{because: tax law, where: {paid: [true]}, mask: [more]}, {because: another, where: {paid: [true]}, mask: [email, more]}]}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: paid}
+          - name: more
+            fides_meta: {data_type: object}
+            fields:
+              - {name: mail, data_categories: [user.contact.email]}
+              - {name: sum, data_categories: [system.operations]}
+`)
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example"), Today: midnight("2026-11-23")}
+		if _, err := sourceOf(t, pool, "w", o).Erase(t.Context(), walk, source.Holds{}, noNote); err != nil {
+			t.Fatal(err)
+		}
+		const want = `1 a@x.example {"sum": 7, "mail": null}|2 {"sum": 8, "mail": null}`
+		if got := text(t, pool, "SELECT string_agg(concat_ws(' ', id, email, more), '|' ORDER BY id) FROM bills"); got != want {
+			t.Errorf("expected the kept bill to lose the address within it alone\n%s, got\n%s", want, got)
 		}
 	})
 }

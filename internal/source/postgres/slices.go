@@ -132,7 +132,7 @@ func (s *stop) slices() bool { return s.visit.Delete && len(s.visit.Seeds) == 0 
 // they are found as before: no column is masked by which they are.
 func (p *program) masksInSlices(s *stop) bool {
 	told := !slices.ContainsFunc(s.masks(), func(m mask) bool {
-		found := slices.Contains(s.carried, m.column.name) || m.column.name == s.c.Controller
+		found := slices.Contains(s.carried, m.column.name) || m.column.name == s.c.Controller || m.field.Request != ""
 		return found || !m.told() || m.column.class == classJSON || m.column.class == classArray
 	})
 	return !s.visit.Delete && len(s.visit.Seeds) == 0 && len(s.masks()) > 0 && !p.leads(s) && told && !p.keeping(s)

@@ -126,6 +126,21 @@ func TestDataWithoutAPeriodAreSaidToHaveNone(t *testing.T) {
 	}
 }
 
+// Kinds of data are called as whoever reads of them calls them; one that a company
+// made up, by its own words.
+func TestKindsOfDataAreCalledByTheirNames(t *testing.T) {
+	t.Parallel()
+	l := letter()
+	l.Purposes = []Purpose{{Collection: "livechat.visits", Basis: "f", Categories: []string{
+		"user.behavior.purchase_history", "user.contact", "user.demographic.marital_status", "user.financial", "user.location.precise", "user.shoe_size",
+	}}}
+	files, _ := write(t, l, table("livechat", "visits", []string{"id"}, []any{int64(1)}))
+	const want = "- visits: purchases, contact details, marital status, financial data, precise location and shoe size"
+	if flat := strings.Join(strings.Fields(files["letter.txt"]), " "); !strings.Contains(flat, want) {
+		t.Errorf("expected the letter to say %q; it reads:\n%s", want, flat)
+	}
+}
+
 // What is said of a collection stands under its name once, as its data's heading has it.
 func TestACollectionIsNamedOnce(t *testing.T) {
 	t.Parallel()

@@ -89,7 +89,7 @@ func eventText(e ledger.Entry) string {
 		}
 		return "The archive was made and sealed."
 	case "step.discovered":
-		return fmt.Sprintf("Searched %s: %s found, %d of them used by others, too.", words(e, "source"),
+		return fmt.Sprintf("Searched %s: %s found, %d of them shared.", words(e, "source"),
 			plural(number(e, "rows")+number(e, "shared"), "row", "rows"), number(e, "shared"))
 	case "step.erased":
 		text := fmt.Sprintf("Erased in %s; the findings say how many rows", words(e, "source"))

@@ -205,6 +205,10 @@ func TestWhatBecameOfAnErasure(t *testing.T) {
 			l.Findings, l.Kept = []source.Finding{{Collection: "shop.people", Rows: 1, Erased: 1}, {Collection: "shop.places", Shared: 1}}, nil
 			l.Changed = true
 		}, "(no. 17): done in part", "Your request is done in part", "This is done in part.", []string{"places (shop): 1 entry: other people use it, too, and it was left"}, []string{later}},
+		"others use several": {func(l *dsar.Letter) { // the reason is said once
+			l.Findings, l.Kept = []source.Finding{{Collection: "shop.people", Rows: 1, Erased: 1}, {Collection: "shop.places", Shared: 1}, {Collection: "shop.pets", Shared: 1}}, nil
+			l.Changed = true
+		}, "(no. 17): done in part", "Your request is done in part", "This is done in part.", []string{"places (shop): 1 entry; pets (shop): 1 entry: other people use them, too, and they were left"}, []string{later}},
 		"some are named": {func(l *dsar.Letter) {
 			l.Findings, l.Kept = []source.Finding{{Collection: "shop.orders", Rows: 4, Erased: 1, Stays: 3}}, nil
 			l.Changed = true

@@ -167,7 +167,7 @@ func (s *Service) leaves(policy string) leftovers {
 		l := leftovers{datamap.Pseudonymised(s.c.Map, pol), map[string][]string{}, datamap.KeptMasked(s.c.Map, pol)}
 		for collection, fields := range datamap.Remaining(s.c.Map, pol) {
 			for _, f := range fields {
-				l.remains[collection] = append(l.remains[collection], strings.ReplaceAll(f.LocalName(), "_", " "))
+				l.remains[collection] = append(l.remains[collection], strings.NewReplacer("_", " ", ".", " ").Replace(f.LocalName()))
 			}
 		}
 		s.left[policy] = l

@@ -89,7 +89,7 @@ func eventText(e ledger.Entry) string {
 		}
 		return "The archive was made and sealed."
 	case "step.discovered":
-		return fmt.Sprintf("Searched %s: %s found, %d of them used by others, too.", words(e, "source"),
+		return fmt.Sprintf("Searched %s: %s found, %d of them shared.", words(e, "source"),
 			plural(number(e, "rows")+number(e, "shared"), "row", "rows"), number(e, "shared"))
 	case "step.erased":
 		text := fmt.Sprintf("Erased in %s; the findings say how many rows", words(e, "source"))
@@ -122,7 +122,7 @@ func eventText(e ledger.Entry) string {
 	case "mention.shown":
 		return fmt.Sprintf("Mention %d was read in its place.", number(e, "mention"))
 	case "mention.decided":
-		return fmt.Sprintf("Decided about %s: %s.", count(e, "mentions", "mention", "mentions"), words(e, "decision"))
+		return fmt.Sprintf("Decided about %s: %s.", count(e, "mentions", "mention", "mentions"), decisionWords(words(e, "decision")))
 	case "mention.done":
 		return fmt.Sprintf("Mention %d in %s: %s.", number(e, "mention"), words(e, "source"), words(e, "outcome"))
 	case "mention.undone":
@@ -152,14 +152,14 @@ func eventText(e ledger.Entry) string {
 	case "request.first_approved":
 		return fmt.Sprintf("Approved by a first person: %s taken. A second one has to approve, too.", count(e, "rows", "root row", "root rows"))
 	case "letter.sent":
-		return fmt.Sprintf("The mail server took the letter %q.", words(e, "kind"))
+		return fmt.Sprintf("The mail server took the letter %q.", LetterName(words(e, "kind")))
 	case "letter.failed":
 		if code := number(e, "code"); code < 500 {
-			return fmt.Sprintf("The letter %q could not be handed to the mail server, and Lethe has stopped trying.", words(e, "kind"))
+			return fmt.Sprintf("The letter %q could not be handed to the mail server, and Lethe has stopped trying.", LetterName(words(e, "kind")))
 		}
-		return fmt.Sprintf("The mail server refused the letter %q for good (%d).", words(e, "kind"), number(e, "code"))
+		return fmt.Sprintf("The mail server refused the letter %q for good (%d).", LetterName(words(e, "kind")), number(e, "code"))
 	case "letter.skipped":
-		return fmt.Sprintf("No address on record: the letter %q was not written.", words(e, "kind"))
+		return fmt.Sprintf("No address on record: the letter %q was not written.", LetterName(words(e, "kind")))
 	}
 	return fallback(e)
 }
@@ -197,6 +197,48 @@ func fallback(e ledger.Entry) string {
 func words(e ledger.Entry, key string) string {
 	text, _ := e.Data[key].(string)
 	return text
+}
+
+// decisionWords say what is to become of text that mentions the person.
+func decisionWords(decision string) string {
+	switch decision {
+	case RedactMention:
+		return "the passages are to be removed"
+	case DeleteMention:
+		return "the row is to be deleted"
+	case LeaveMention:
+		return "it is left as it is"
+	}
+	return decision
+}
+
+// LetterName is how staff read of a letter of this kind, on pages and in the time line.
+func LetterName(kind string) string {
+	switch kind {
+	case "confirm":
+		return "Confirm the address"
+	case "remind":
+		return "Reminder to confirm"
+	case "archive":
+		return "The archive is ready"
+	case "erased":
+		return "The data are erased"
+	case "nothing":
+		return "We hold nothing"
+	case "refused":
+		return "Refused"
+	case "extended":
+		return "Extended"
+	case "withdrawn":
+		return "Withdrawn"
+	case "notice":
+		return "Notice to a recipient"
+	case "ask":
+		return "To the owner of a source"
+	case "ask_again":
+		return "Reminder to the owner of a source"
+	}
+	return kind
 }
 
 // channelWords say which way a request came in.

@@ -165,7 +165,16 @@ func printVerdicts(out io.Writer, list []verdict) {
 		return slices.ContainsFunc(all, func(other string) bool { return strings.HasPrefix(other, strings.TrimSuffix(one, ")")+", ") })
 	})
 	toPaste(out, "Rights that are missing, for the owner of the tables to paste (lethe grants prints all, with the reason for each):", rights)
+	var waits []string // a partitioned table's: those who write wait
+	indexes = slices.DeleteFunc(indexes, func(one string) bool {
+		if strings.HasPrefix(one, "CREATE INDEX CONCURRENTLY ") {
+			return false
+		}
+		waits = append(waits, one)
+		return true
+	})
 	toPaste(out, "Indexes that are missing, to paste; building them blocks nobody:", indexes)
+	toPaste(out, "Indexes that are missing on partitioned tables, which take none CONCURRENTLY: who writes waits while they are built, unless each partition has been given its own before, CONCURRENTLY:", waits)
 }
 
 func toPaste(out io.Writer, title string, statements []string) {

@@ -55,12 +55,14 @@ func TestVerdictsOfRights(t *testing.T) {
 		{wrong, "source app", "the role lacks a right: an erasure deletes rows", `GRANT DELETE ON "users" TO "lethe"`},
 		{wrong, "source crm", "the role lacks a right: the walk reads it", `GRANT SELECT ON "deals" TO "lethe"`},
 		{doubtful, "source app: app.users.mail", "no index serves the look-up", `CREATE INDEX CONCURRENTLY ON "users" (lower("mail"))`},
+		{doubtful, "source app: app.visits.who", "no index serves the look-up", `CREATE INDEX ON "visits" ("who")`},
 	})
 	const want = `STATE     PART                        FINDING
 right     source app                  answers
 wrong     source app                  the role lacks 2 rights; see below
 wrong     source crm                  the role lacks 1 right; see below
 doubtful  source app: app.users.mail  no index serves the look-up
+doubtful  source app: app.visits.who  no index serves the look-up
 
 Rights that are missing, for the owner of the tables to paste (lethe grants prints all, with the reason for each):
   GRANT SELECT ON "users" TO "lethe";
@@ -69,6 +71,9 @@ Rights that are missing, for the owner of the tables to paste (lethe grants prin
 
 Indexes that are missing, to paste; building them blocks nobody:
   CREATE INDEX CONCURRENTLY ON "users" (lower("mail"));
+
+Indexes that are missing on partitioned tables, which take none CONCURRENTLY: who writes waits while they are built, unless each partition has been given its own before, CONCURRENTLY:
+  CREATE INDEX ON "visits" ("who");
 `
 	if got := out.String(); got != want {
 		t.Errorf("expected\n%s\ngot\n%s", want, got)

@@ -47,7 +47,9 @@ its dataset.
 // Run drafts.
 func (c *datamapDraftCmd) Run(ctx context.Context, w *world, cli *commands) error {
 	switch {
-	case (c.Source == "") == (c.Database == ""):
+	case c.Source != "" && c.Database != "":
+		return wrongUse("--source takes the database's address from the configuration, --database gives it: choose one; --database URL --name %s drafts under the source's name", c.Source)
+	case c.Source == "" && c.Database == "":
 		return wrongUse("say which database: --source NAME of the configuration, or --database URL")
 	case c.Name != "" && c.Source != "":
 		return wrongUse("--name goes with --database; a source of the configuration has its name")
@@ -120,7 +122,7 @@ func (c *datamapDraftCmd) describe(ctx context.Context, w *world, name, url stri
 		return nil, err
 	}
 	if len(db.Tables) == 0 {
-		return nil, errors.New("no table is there that this role may read; nothing was written. Grant it USAGE on the schemas and SELECT on their tables, or give --database an owner's URL")
+		return nil, errors.New("no table is there that this role may read; nothing was written. Grant it USAGE on the schemas and SELECT on their tables, or draft with an owner's address: --database URL in place of --source")
 	}
 	for _, t := range unsampled {
 		fmt.Fprintf(w.err, "%s could not be sampled in time; it was judged by its names alone.\n", t)

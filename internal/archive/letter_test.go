@@ -126,6 +126,26 @@ func TestDataWithoutAPeriodAreSaidToHaveNone(t *testing.T) {
 	}
 }
 
+// Kinds of data are called as whoever reads of them calls them; one that a company
+// made up, by its own words.
+func TestKindsOfDataAreCalledByTheirNames(t *testing.T) {
+	t.Parallel()
+	l := letter()
+	l.Purposes = []Purpose{{Collection: "livechat.visits", Basis: "a", Categories: []string{
+		"user.behavior.purchase_history", "user.contact", "user.demographic.marital_status", "user.financial", "user.location.precise", "user.shoe_size",
+	}}}
+	files, _ := write(t, l, table("livechat", "visits", []string{"id"}, []any{int64(1)}))
+	flat := strings.Join(strings.Fields(files["letter.txt"]), " ")
+	for _, want := range []string{
+		"- visits: purchases, contact details, marital status, financial data, precise location and shoe size",
+		"- stop what rests on your consent: you may withdraw it at any time (Article 7(3)), and what was done before stays lawful; - stop processing", // a list to its end
+	} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("expected the letter to say %q; it reads:\n%s", want, flat)
+		}
+	}
+}
+
 // What is said of a collection stands under its name once, as its data's heading has it.
 func TestACollectionIsNamedOnce(t *testing.T) {
 	t.Parallel()

@@ -300,7 +300,7 @@ func (d document) rights() section {
 	}
 	for _, p := range d.Purposes {
 		if strings.EqualFold(p.Basis, "a") || p.Consent != "" {
-			s.Items = append(s.Items, item{Text: "Where something rests on your consent, you may withdraw it at any time (Article 7(3)); what was done before stays lawful."})
+			s.Items = slices.Insert(s.Items, len(s.Items)-1, item{Text: "stop what rests on your consent: you may withdraw it at any time (Article 7(3)), and what was done before stays lawful;"})
 			break
 		}
 	}

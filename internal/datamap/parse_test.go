@@ -89,7 +89,7 @@ func TestParseReportsEverything(t *testing.T) {
 		`error: map1.yaml:4:13: unknown source "shp"; did you mean "shop"?`,
 		`error: map1.yaml:4:26: unknown key "owner" in lethe of a dataset; it belongs under lethe of a collection`,
 		`warning: map1.yaml:5:23: category "user.contact.emial" is not in the taxonomy; did you mean "user.contact.email"?`,
-		`warning: map1.yaml:7:9: shop.customers has no primary_key: its rows cannot be ticked, held or looked at again one by one`,
+		`warning: map1.yaml:7:9: shop.customers has no primary_key: its rows cannot be picked one by one, and are told apart by the key that the table has, or else by all that they hold`,
 		`error: map1.yaml:8:17: unknown field "mail" in shop.customers; did you mean "email"?`,
 		`error: map1.yaml:8:30: basis must be one letter of Art. 6(1), a to f`,
 		`error: map1.yaml:8:46: a keep needs because: the law that keeps these rows, as the letter says it`,

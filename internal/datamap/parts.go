@@ -172,18 +172,18 @@ func Pseudonymised(m *Map, p Policy) map[string]bool {
 
 // Remaining are the personal fields, by the full name of their collection, that
 // stay as they are in the rows that an erasure policy masks: preserved ones, keys
-// and the like. Letters must not call them removed. Random keys (user.unique_id)
-// are not among them, see telling.
+// and the like, and those that the policy is not about. Letters must not call
+// them removed. Random keys (user.unique_id) are not among them, see telling.
 func Remaining(m *Map, p Policy) map[string][]*Field {
 	masked := map[*Field]bool{}
 	for t := range newGraph(m).masked(p) {
 		masked[t.Field] = t.Masking.Strategy != strategyPreserve
 	}
-	all := map[string][]*Field{}
+	all, everything := map[string][]*Field{}, Builtin(Erasure)
 	for _, d := range m.Datasets {
 		for _, c := range d.Collections {
 			for _, f := range c.AllFields() {
-				if len(f.Fields) > 0 || !p.targets(f) || !slices.ContainsFunc(f.whole, telling) {
+				if len(f.Fields) > 0 || !p.targets(f) && !everything.targets(f) || !slices.ContainsFunc(f.whole, telling) {
 					continue
 				}
 				gone := false

@@ -26,8 +26,16 @@ func PickedRow(m *Map, text string) (typ, key string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	if len(c.PrimaryKey()) == 0 {
+	switch columns := c.PrimaryKey(); {
+	case len(columns) == 0:
 		return "", "", fmt.Errorf("%s has no primary_key in the data map: its rows cannot be picked", name)
+	case len(columns) > 1 && !(strings.HasPrefix(key, "(") && strings.HasSuffix(key, ")") && strings.Count(key, ",") >= len(columns)-1):
+		// One value alone would find nothing, as a row that is gone does.
+		var names []string
+		for _, f := range columns {
+			names = append(names, f.Name)
+		}
+		return "", "", fmt.Errorf("a row of %[1]s has a key of several columns, written as %[1]s:(%[2]s)", name, strings.Join(names, ","))
 	}
 	return rowOf + c.FullName(), key, nil
 }

@@ -173,7 +173,7 @@ func (p *mapReader) checkKeys() {
 				continue
 			}
 			if len(c.PrimaryKey()) == 0 && len(c.Fields) > 0 {
-				p.out.warn(c.Pos, "%s has no primary_key: its rows cannot be ticked, held or looked at again one by one", c.FullName())
+				p.out.warn(c.Pos, "%s has no primary_key: its rows cannot be picked one by one, and are told apart by the key that the table has, or else by all that they hold", c.FullName())
 			}
 			p.checkComposite(c)
 		}

@@ -153,7 +153,9 @@ func (d *Draft) said(c *Collection) []string {
 	if d.added != "" {
 		said = append(said, "New "+d.added)
 	}
-	said = append(said, rows(c.Table.Rows))
+	if c.Table.Rows >= 0 || c.Table.Kind != "view" { // nothing counts a view's rows
+		said = append(said, rows(c.Table.Rows))
+	}
 	switch {
 	case c.Delete && c.Owner != "" && slices.ContainsFunc(c.Fields, func(f *Field) bool { return f.Identity != "" }):
 		said = append(said, "An erasure deletes the rows: the person's, and those that hold their address, whoever "+c.Owner+" names (an address book's: take identity away where they are their owner's alone)")

@@ -43,6 +43,20 @@ func TestDraftOfSecrets(t *testing.T) {
 	}
 }
 
+// Nobody counts the rows of a view: that they were not is no word about ANALYZE.
+func TestDraftOfAViewCountsNothing(t *testing.T) {
+	t.Parallel()
+	users, view := table("users", "id integer", "email text"), table("paid_orders", "id integer")
+	view.Kind, view.Rows = "view", -1
+	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{users, view}}, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(data), "# A view: what it shows lies in tables.") || strings.Contains(string(data), "ANALYZE") {
+		t.Errorf("expected the view to be told as one, and nothing of ANALYZE\n%s", data)
+	}
+}
+
 // A physician's address leads to no patient, an insurer's desk to nobody insured: a
 // patient is a person of their own. The account that a patient signs in with is theirs.
 func TestDraftOfPersonsThatNamePersons(t *testing.T) {

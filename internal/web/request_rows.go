@@ -58,7 +58,7 @@ func (s *server) rowsInput(f *form) *field {
 		return nil
 	}
 	return &field{Form: f, Name: "rows", Label: "Rows that you picked", Rows: 2,
-		Hint: fmt.Sprintf("For a person whose rows hold nothing that could be typed above. One a line, the collection and the key: “%s:1”. Say below how you know that they are theirs.", s.Pickable[0])}
+		Hint: fmt.Sprintf("For a person whose rows hold nothing that could be typed above. One a line, the collection and the key: “%[1]s:1”; a key of several columns in brackets, “%[1]s:(1,2)”. Say below how you know that they are theirs.", s.Pickable[0])}
 }
 
 // pickedRows reads them: an identity each. What is wrong is said with its line's

@@ -120,7 +120,7 @@ func TestFieldsNarrow(t *testing.T) {
 	r := inReview()
 	r.Fields = map[string]string{"order_number": "A-11"}
 	s.requests.requests[17] = r
-	b.get("/requests/17").has(".narrowed", "Narrowed to rows with order_number A-11")
+	b.get("/requests/17").has(".narrowed", "Narrowed to rows with order_number A-11").has(".shared", "by rows that the request does not take")
 	s.requests.requests[9] = fulfilled()
 	b.get("/requests/9").count(".narrowed", 0)
 	// Where the map has none, none is asked for.

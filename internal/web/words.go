@@ -17,7 +17,7 @@ import (
 func words() template.FuncMap {
 	return template.FuncMap{
 		"field": newField, "kind": kindWord, "status": statusWord, "stage": stageWord,
-		"letter": letterWord, "stepstate": stepWord, "letterstate": letterState, "event": eventWord,
+		"letter": dsar.LetterName, "stepstate": stepWord, "letterstate": letterState, "event": eventWord,
 		"identity": identityWord, "answer": answerWord, "limit": megabytes, "capital": capital, "as": requesterWord, "delivery": deliveryWord,
 		"day": day, "isoday": isoDay, "moment": moment, "iso": iso, "there": there,
 		"size": size, "count": count, "plural": plural, "total": total, "changed": changed, "anyshared": anyShared, "brake": brakeWord,
@@ -81,34 +81,6 @@ func stepWord(s string) string {
 		return "No longer needed"
 	}
 	return s
-}
-
-func letterWord(k string) string {
-	switch k {
-	case "confirm":
-		return "Confirm the address"
-	case "remind":
-		return "Reminder to confirm"
-	case "archive":
-		return "The archive is ready"
-	case "erased":
-		return "The data are erased"
-	case "nothing":
-		return "We hold nothing"
-	case "refused":
-		return "Refused"
-	case "extended":
-		return "Extended"
-	case "withdrawn":
-		return "Withdrawn"
-	case "notice":
-		return "Notice to a recipient"
-	case "ask":
-		return "To the owner of a source"
-	case "ask_again":
-		return "Reminder to the owner of a source"
-	}
-	return k
 }
 
 // letterState says what became of a mail; only the server's code is known of a refusal.

@@ -304,8 +304,15 @@ func (k *checking) identity(f *datamap.Field, t *table) {
 	}
 }
 
-func create(t *table, expression string) string {
-	return "CREATE INDEX CONCURRENTLY ON " + t.ident() + " (" + expression + ")"
+func create(t *table, expression string) string { return t.newIndex() + " (" + expression + ")" }
+
+// newIndex is how the statement of a new index begins. On a partitioned table
+// Postgres makes none CONCURRENTLY; it takes over those that its partitions have.
+func (t *table) newIndex() string {
+	if t.kind == "p" {
+		return "CREATE INDEX ON " + t.ident()
+	}
+	return "CREATE INDEX CONCURRENTLY ON " + t.ident()
 }
 
 // createOver asks for an index over columns that are looked up together, in whichever

@@ -50,7 +50,7 @@ func createInside(t *table, c *column) string {
 	case c.place.in.typ == "json":
 		name = "(" + name + "::jsonb)"
 	}
-	return "CREATE INDEX CONCURRENTLY ON " + t.ident() + " USING gin (" + name + ")"
+	return t.newIndex() + " USING gin (" + name + ")"
 }
 
 // reference asks for the index that a link is followed by, and for types that

@@ -32,7 +32,7 @@ func (k *checking) mentions(ctx context.Context, conn *pgxpool.Conn) error {
 			column := pgx.Identifier{f.Field.Name}.Sanitize()
 			advise := func(what, expression string) {
 				k.say(Doubtful, f.Field.FullName(), "no trigram index serves the search for "+what+" in it: each erasure of a person who has one reads the whole column, in pieces",
-					"CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX CONCURRENTLY ON "+t.ident()+" USING gin ("+expression+" gin_trgm_ops)")
+					"CREATE EXTENSION IF NOT EXISTS pg_trgm; "+t.newIndex()+" USING gin ("+expression+" gin_trgm_ops)")
 			}
 			if by.words == trigramNone {
 				advise("mentions", column)

@@ -282,6 +282,47 @@ dataset:
 	}
 }
 
+// Postgres makes no index CONCURRENTLY on a partitioned table: what is to be pasted
+// has to be taken by it.
+func TestCheckAsksForIndexesThatPostgresTakes(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, email text);
+		CREATE TABLE visits (seen date NOT NULL, person int, visitor text, tags int[], note text) PARTITION BY RANGE (seen);
+		CREATE TABLE visits_2026 PARTITION OF visits FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: visits
+        fields:
+          - {name: person, fides_meta: {references: [{dataset: w, field: people.id, direction: from}]}}
+          - {name: tags, fides_meta: {data_type: "integer[]", references: [{dataset: w, field: people.id, direction: from}]}}
+          - {name: visitor, data_categories: [user.device.cookie_id], fides_meta: {identity: visitor}}
+          - {name: note, data_categories: [user.content], lethe: {mentions: true}}
+`)
+	doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pasted := 0
+	for _, d := range doubts {
+		if strings.Contains(d.Do, "CREATE INDEX ") && !strings.Contains(d.Do, "gin_trgm_ops") || strings.Contains(d.Do, "CONCURRENTLY ON \"public\".\"visits\"") {
+			pgtest.Exec(t, pool, d.Do)
+			pasted++
+		}
+	}
+	if pasted < 4 {
+		t.Errorf("expected an index for each look-up, got %d of %d doubts", pasted, len(doubts))
+	}
+}
+
 // TestCheckNamesEveryColumnOfAKey: an index for a foreign key of several columns
 // holds them all, in the order of the key that they reference.
 func TestCheckNamesEveryColumnOfAKey(t *testing.T) {

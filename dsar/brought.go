@@ -1,12 +1,15 @@
 package dsar
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
@@ -96,6 +99,48 @@ func (s *Service) narrowingFor(r requestRow, knows func(categories []string) boo
 		out = append(out, said)
 	}
 	return out, nil
+}
+
+// partFound refuses the erasure of a part of which nothing was found, or nothing that
+// is the person's alone: another row of theirs names what the part hangs on, which
+// is shared by that (docs/datamap.md). What goes then is what nobody asked for.
+func (s *Service) partFound(ctx context.Context, tx pgx.Tx, r requestRow) error {
+	if r.Kind != datamap.Erasure {
+		return nil
+	}
+	fields, err := s.fieldsOf(r)
+	if err != nil || len(fields) == 0 {
+		return err
+	}
+	findings, err := findingsOf(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	ids, err := s.identitiesOf(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	w, err := s.walk(r, s.seeds(ids, true))
+	if err != nil {
+		return err
+	}
+	narrowed := map[string]bool{}
+	for _, f := range datamap.RequestFields(s.c.Map) {
+		for _, c := range f.Collections {
+			_, given := fields[f.Name]
+			narrowed[c] = narrowed[c] || given
+		}
+	}
+	part := slices.DeleteFunc(ownedBy(w.Plan, findings), func(f source.Finding) bool { return !narrowed[f.Collection] })
+	rows, shared := total(part)
+	all, allShared := total(findings)
+	switch {
+	case len(part) == 0 || rows > 0 || all+allShared == 0:
+		return nil
+	case shared > 0:
+		return &NotNow{fmt.Sprintf("Request %d asks for a part, and all that was found of it is shared, because other rows name what it hangs on: an erasure would leave it. Withdraw the request and enter it anew with the rows themselves (lethe request submit --row, or under rows in New request).", r.ID)}
+	}
+	return &NotNow{fmt.Sprintf("Request %d asks for a part, and nothing was found of it: an erasure would take other rows of the person, which nobody asked for. See whether the value is right; withdraw the request, and enter it anew.", r.ID)}
 }
 
 // checkFields knows each field that a request brings, by the map.

@@ -49,6 +49,9 @@ func (s *Service) Approve(ctx context.Context, a Actor, id int64, ap Approval) e
 			refused = again
 			return err
 		}
+		if err := s.partFound(ctx, tx, r); err != nil {
+			return err
+		}
 		ticked, left, changed, err := s.fixRoots(ctx, tx, id, ap.Rows)
 		if err != nil {
 			return err

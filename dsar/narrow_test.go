@@ -103,3 +103,26 @@ func TestAPartStaysAPart(t *testing.T) {
 		t.Errorf("expected the desk's page to speak of the part still, got %q, %v", v.Narrowed, err)
 	}
 }
+
+// Of a part of which nothing, or nothing that is the person's alone, was found, an
+// erasure would leave what was asked for, or take what was not: it is not approved.
+func TestAPartThatIsNotFoundIsNotErased(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ extra, says string }{
+		"another order shares the person": {"", "all that was found of it is shared"},
+		"a mistyped value":                {"DELETE FROM orders WHERE id = 11; UPDATE orders SET note = NULL WHERE id = 10", "nothing was found of it"},
+		"no order at all":                 {"DELETE FROM lines; DELETE FROM orders", "nothing was found of it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := narrowShop(t, c.extra)
+			sub := verified(ask(datamap.Erasure, "email", "pavla@example.org"))
+			sub.Fields = map[string]string{"order_note": "ring twice"}
+			id := b.submit(t, dpo, sub).ID
+			b.worked(t)
+			err := b.Approve(t.Context(), dpo, id, Approval{})
+			expectNotNow(t, err, c.says)
+			b.expectStatus(t, id, InReview)
+		})
+	}
+}

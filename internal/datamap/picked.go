@@ -29,7 +29,7 @@ func PickedRow(m *Map, text string) (typ, key string, err error) {
 	switch columns := c.PrimaryKey(); {
 	case len(columns) == 0:
 		return "", "", fmt.Errorf("%s has no primary_key in the data map: its rows cannot be picked", name)
-	case len(columns) > 1 && !(strings.HasPrefix(key, "(") && strings.HasSuffix(key, ")") && strings.Count(key, ",") >= len(columns)-1):
+	case len(columns) > 1 && (!strings.HasPrefix(key, "(") || !strings.HasSuffix(key, ")") || strings.Count(key, ",") < len(columns)-1):
 		// One value alone would find nothing, as a row that is gone does.
 		var names []string
 		for _, f := range columns {

@@ -222,6 +222,9 @@ func TestFilesGoThoughTheProcessDies(t *testing.T) {
 			if f.Source != "attic" || f.Rows != 2 || f.Erased != gone || f.Missing != 2-gone || f.Shared != 1 {
 				t.Errorf("expected %d file gone, %d missing, and one left that another person's row names, got %+v", gone, 2-gone, f)
 			}
+			if l := d.mail.one(t, "erased"); strings.Contains(strings.Join(l.Kept, " "), "files") {
+				t.Errorf("expected a file that was not there not to be told as left, got %q", l.Kept)
+			}
 			expectNowhere(t, d.dump(t), "pavla-ng", "photo.jpg")
 			var left int
 			if err := d.pool.QueryRow(t.Context(), `SELECT count(*) FROM step_files`).Scan(&left); err != nil || left != 0 {

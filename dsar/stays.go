@@ -49,10 +49,10 @@ func (s *Service) staying(plan *datamap.Plan, findings []source.Finding) {
 	}
 }
 
-// stays is the rest of a collection's own rows: neither erased, held nor kept
+// stays is the rest of a collection's own rows: neither erased, held, kept nor missing
 // (some kept ones are masked as well), nor masked.
 func stays(f source.Finding, keptMasked bool) int64 {
-	return max(0, f.Rows-f.Erased-f.Held-f.Kept-maskedBeside(f, keptMasked))
+	return max(0, f.Rows-f.Erased-f.Held-f.Kept-f.Missing-maskedBeside(f, keptMasked))
 }
 
 // maskedBeside counts the masked rows that no law keeps, as far as the counts

@@ -115,6 +115,9 @@ func (c *company) fill(ctx context.Context) error {
 	if err := sample.Generate(1, time.Now(), sample.Options{}).Load(ctx, pool); err != nil { //nolint:forbidigo // a tool on its own
 		return err
 	}
+	if _, err := sample.WriteFiles(ctx, pool, filepath.Join(c.dir, "files")); err != nil {
+		return err
+	}
 	// Somebody else of the same shop names the person who will be erased.
 	_, err = pool.Exec(ctx, `
 		INSERT INTO messages (id, conversation_id, type, sub_type, content_text, created_at)
@@ -146,7 +149,7 @@ policies:
 			return err
 		}
 	}
-	return os.Mkdir(filepath.Join(c.dir, "files"), 0o700)
+	return nil
 }
 
 // freePort is an address that nobody listens on, and makes it the pages'.

@@ -202,11 +202,11 @@ func (s *Service) composeAsk(ctx context.Context, r requestRow, src string, out 
 		}
 		out.DueOn, out.Holds, out.Late = a.DueOn, s.c.Desks[src].Holds, s.today(r).After(a.DueOn)
 		out.Language = s.c.Controllers[r.Controller].Language // the owner's, as far as is known
-		narrowed, err := s.narrowing(r)
+		fields, err := s.fieldsOf(r)
 		if err != nil {
 			return false, err
 		}
-		out.Part = len(narrowed) > 0 // which one stands on the owner's page
+		out.Part = len(fields) > 0 // which one stands on the owner's page
 		return a.Status == statusAsked && r.Status == Running, nil
 	}
 	return false, nil

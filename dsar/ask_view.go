@@ -74,11 +74,7 @@ func (s *Service) LookAsk(ctx context.Context, token string) (AskView, error) {
 		return AskView{}, fault("look at a link", err)
 	}
 	v, err := s.askView(r, a)
-	if err != nil {
-		return AskView{}, fault("look at a link", err)
-	}
-	v.Narrowed = nil
-	return v, nil
+	return v, fault("look at a link", err)
 }
 
 // OpenAsk shows the owner whom it is about. That it was opened first is on the record.
@@ -102,7 +98,10 @@ func (s *Service) OpenAsk(ctx context.Context, token string) (AskView, error) {
 		if v, err = s.openAsk(ctx, tx, r, a); err != nil {
 			return err
 		}
-		v.Identities, v.Names, err = s.personFor(ctx, tx, r)
+		if v.Identities, v.Names, err = s.personFor(ctx, tx, r); err != nil {
+			return err
+		}
+		v.Narrowed, err = s.narrowing(r)
 		return err
 	})
 	return v, fault("open an ask", err)
@@ -111,14 +110,14 @@ func (s *Service) OpenAsk(ctx context.Context, token string) (AskView, error) {
 // askView is what can be said without opening anything.
 func (s *Service) askView(r requestRow, a askRow) (AskView, error) {
 	desk := s.c.Desks[a.Source]
-	narrowed, err := s.narrowing(r)
+	fields, err := s.fieldsOf(r)
 	return AskView{
 		Ask: Ask{
 			Source: a.Source, Owner: a.Owner, Holds: desk.Holds, Status: a.Status, AskedAt: a.AskedAt.UTC(), DueOn: a.DueOn, Reminders: a.Reminders,
 			Limit: desk.Limit, OpenedAt: orNever(a.OpenedAt), Answer: a.Answer, AnsweredAt: orNever(a.AnsweredAt), AnsweredBy: a.AnsweredBy,
 		},
 		RequestID: r.ID, Kind: r.Kind, Controller: s.c.Controllers[r.Controller], ReceivedAt: r.ReceivedAt.UTC(),
-		Part: len(narrowed) > 0, Narrowed: narrowed,
+		Part: len(fields) > 0,
 	}, err
 }
 

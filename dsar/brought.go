@@ -88,15 +88,13 @@ func (s *Service) narrowingFor(r requestRow, knows func(categories []string) boo
 	}
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		said := of[name] + "only entries with "
-		if !knows(categories[name]) {
-			said += "a certain "
-		}
-		said += strings.ReplaceAll(name, "_", " ")
+		what := strings.ReplaceAll(name, "_", " ")
 		if knows(categories[name]) {
-			said += " “" + fields[name] + "”"
+			what += " “" + fields[name] + "”"
+		} else {
+			what = "a certain " + what
 		}
-		out = append(out, said)
+		out = append(out, of[name]+"only entries with "+what)
 	}
 	return out, nil
 }
@@ -125,11 +123,11 @@ func (s *Service) partFound(ctx context.Context, tx pgx.Tx, r requestRow) error 
 		return err
 	}
 	narrowed := map[string]bool{}
-	for _, f := range datamap.RequestFields(s.c.Map) {
-		for _, c := range f.Collections {
-			_, given := fields[f.Name]
-			narrowed[c] = narrowed[c] || given
-		}
+	for _, v := range w.Plan.Visits {
+		narrowed[v.Collection.FullName()] = slices.ContainsFunc(v.Collection.AllFields(), func(f *datamap.Field) bool {
+			_, given := fields[f.Request]
+			return given
+		})
 	}
 	part := slices.DeleteFunc(ownedBy(w.Plan, findings), func(f source.Finding) bool { return !narrowed[f.Collection] })
 	rows, shared := total(part)

@@ -59,7 +59,7 @@ func (s *Service) saveKept(ctx context.Context, tx pgx.Tx, r requestRow, src str
 	batch := &pgx.Batch{}
 	for _, k := range rows {
 		mac := s.rootMAC(r.Controller, src, k.RowKey)
-		cipher, err := s.c.Keys.Seal([]byte(keptText(k)), keptPlace(r.ID, mac))
+		cipher, err := s.c.Keys.Seal([]byte(source.KeyText(k.By, k.Key)), keptPlace(r.ID, mac))
 		if err != nil {
 			return fmt.Errorf("seal a kept row of request %d: %w", r.ID, err)
 		}
@@ -80,23 +80,6 @@ func (s *Service) saveKept(ctx context.Context, tx pgx.Tx, r requestRow, src str
 // the number of the table's row does not exist yet when many are stored at once.
 func keptPlace(request int64, mac []byte) string {
 	return fmt.Sprintf("%s/%d/%x", keptOf, request, mac)
-}
-
-// keptText is what is sealed of a row: its key, behind what the key is made of, each
-// between bytes that no text of a database holds. An earlier build sealed the key alone.
-func keptText(k source.KeptRow) string {
-	if k.By == "" {
-		return k.Key
-	}
-	return "\x00" + k.By + "\x00" + k.Key
-}
-
-func readKept(text string) (by, key string) {
-	rest, ours := strings.CutPrefix(text, "\x00")
-	if by, key, ok := strings.Cut(rest, "\x00"); ours && ok {
-		return by, key
-	}
-	return "", text
 }
 
 // keptDue is the condition that a kept row k of request r is to be looked at: its
@@ -183,7 +166,7 @@ func (s *Service) keptOpen(ctx context.Context, st stepRow, r requestRow) ([]kep
 		if err != nil {
 			return nil, fmt.Errorf("open kept row %d: %w", x.ID, err)
 		}
-		by, key := readKept(string(text))
+		by, key := source.ReadKeyText(string(text))
 		open = append(open, keptOpen{x.ID, source.RowKey{Collection: x.Collection, Key: key}, by})
 	}
 	return open, nil

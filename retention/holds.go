@@ -171,7 +171,7 @@ func (s *Service) loadHolds(ctx context.Context, db pg.DB, controllers []string,
 			if err != nil {
 				return nil, fmt.Errorf("open hold %d: %w", f.ID, err)
 			}
-			h.keyedBy, h.Value = readHold(string(b))
+			h.keyedBy, h.Value = source.ReadKeyText(string(b))
 		}
 		list = append(list, h)
 	}

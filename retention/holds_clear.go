@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/pg"
+	"github.com/lethe-dsr/lethe/internal/source"
 )
 
 // An UnclearHold is a hold of which the data map no longer tells what it keeps: its
@@ -44,21 +45,12 @@ func (s *Service) keyedBy(collection string) string {
 	return strings.Join(names, ", ")
 }
 
-// holdText is what is sealed of a hold: its value, and before a row's key what that
-// is made of, each between bytes that no value holds. An earlier build sealed the value alone.
+// holdText is what is sealed of a hold: its value, a row's key with what that is made of.
 func (s *Service) holdText(h Hold) string {
-	if by := s.keyedBy(h.Collection); h.Type == "" && by != "" {
-		return "\x00" + by + "\x00" + h.Value
+	if h.Type != "" {
+		return h.Value
 	}
-	return h.Value
-}
-
-func readHold(text string) (by, value string) {
-	rest, ours := strings.CutPrefix(text, "\x00")
-	if by, value, ok := strings.Cut(rest, "\x00"); ours && ok {
-		return by, value
-	}
-	return "", text
+	return source.KeyText(s.keyedBy(h.Collection), h.Value)
 }
 
 // clear is an *UnclearHold where the data map has lost what a hold keeps.

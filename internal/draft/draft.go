@@ -70,18 +70,19 @@ type Reference struct {
 }
 
 type drafting struct {
-	db      *Database
-	known   *known
-	links   map[*Table][]*link
-	called  map[*Table][]string
-	byName  map[string]*Table
-	judged  map[*Column]judgement
-	inside  map[*Column][]*Field
-	root    map[*Table]bool // an identity is matched here, or one step away (satellite)
-	about   map[*Table]bool // rows are persons or describe them
-	reached map[*Table]bool
-	order   []*Table
-	kept    map[*Table]string // reached, and masked rather than deleted: why
+	db     *Database
+	known  *known
+	links  map[*Table][]*link
+	called map[*Table][]string
+	// declares are the foreign keys of one column, by its name.
+	declares map[string][]declaration
+	judged   map[*Column]judgement
+	inside   map[*Column][]*Field
+	root     map[*Table]bool // an identity is matched here, or one step away (satellite)
+	about    map[*Table]bool // rows are persons or describe them
+	reached  map[*Table]bool
+	order    []*Table
+	kept     map[*Table]string // reached, and masked rather than deleted: why
 }
 
 // Make drafts a map.
@@ -147,7 +148,7 @@ func Make(db *Database, o Options) *Draft {
 }
 
 func newDrafting(db *Database, k *known) *drafting {
-	return &drafting{db: db, known: k, links: map[*Table][]*link{}, called: map[*Table][]string{}, byName: map[string]*Table{}, judged: map[*Column]judgement{},
+	return &drafting{db: db, known: k, links: map[*Table][]*link{}, called: map[*Table][]string{}, declares: map[string][]declaration{}, judged: map[*Column]judgement{},
 		inside: map[*Column][]*Field{}, root: map[*Table]bool{}, about: map[*Table]bool{}, reached: map[*Table]bool{}, kept: map[*Table]string{}}
 }
 

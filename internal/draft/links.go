@@ -40,13 +40,21 @@ func (d *drafting) pointer(l *link) string {
 // links gathers every table's, foreign keys first, and those that names tell of:
 // products whose migrations declare no foreign keys are common.
 func (d *drafting) findLinks() {
+	byName := map[string]*Table{}
 	for _, t := range d.db.Tables {
-		d.byName[t.FullName()] = t
+		byName[t.FullName()] = t
+	}
+	for _, t := range d.db.Tables {
+		for _, k := range t.Links {
+			if p := byName[k.Schema+"."+k.Table]; len(k.Columns) == 1 && p != t {
+				d.declares[k.Columns[0]] = append(d.declares[k.Columns[0]], declaration{t, p, p != nil && slices.Equal(p.Key, k.References)})
+			}
+		}
 	}
 	for _, t := range d.db.Tables {
 		taken, prefixed := map[string]bool{}, d.prefixed(t)
 		for _, k := range t.Links {
-			p := d.byName[k.Schema+"."+k.Table]
+			p := byName[k.Schema+"."+k.Table]
 			if p == nil || len(k.Columns) != len(k.References) || !t.hasAll(k.Columns) || !p.hasAll(k.References) {
 				continue
 			}
@@ -146,21 +154,24 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	return p
 }
 
+// A declaration is a foreign key of one column, to another table.
+type declaration struct {
+	on, names *Table // the latter nil where it is not among those drafted
+	whole     bool   // it names that one's key
+}
+
 // declared is the one table that foreign keys of the other tables point to from a
 // column of the same name: user_id is declared in eight tables and left out in logs.
 func (d *drafting) declared(t *Table, c *Column) *Table {
 	var found *Table
-	for _, o := range d.db.Tables {
-		for _, k := range o.Links {
-			if o == t || !slices.Equal(k.Columns, []string{c.Name}) || k.Schema+"."+k.Table == o.FullName() {
-				continue
-			}
-			p := d.byName[k.Schema+"."+k.Table]
-			if p == nil || !slices.Equal(p.Key, k.References) || found != nil && found != p {
-				return nil
-			}
-			found = p
+	for _, k := range d.declares[c.Name] {
+		if k.on == t {
+			continue
 		}
+		if !k.whole || found != nil && found != k.names {
+			return nil
+		}
+		found = k.names
 	}
 	return found
 }

@@ -6,6 +6,7 @@ package source
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -187,6 +188,24 @@ type KeptRow struct {
 	// By is what its key is made of: the names of columns. Another key names
 	// another row by the same text, and this one may be needed in ten years.
 	By string
+}
+
+// KeyText is a row's key as it is sealed for years, behind what it is made of, each
+// between bytes that no text of a database holds; where by is empty, the key alone.
+func KeyText(by, key string) string {
+	if by == "" {
+		return key
+	}
+	return "\x00" + by + "\x00" + key
+}
+
+// ReadKeyText reads it; an earlier build sealed keys alone.
+func ReadKeyText(text string) (by, key string) {
+	rest, ours := strings.CutPrefix(text, "\x00")
+	if by, key, ok := strings.Cut(rest, "\x00"); ours && ok {
+		return by, key
+	}
+	return "", text
 }
 
 // A Brake is a link of the plan over which a walk did not go on with some

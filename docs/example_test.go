@@ -297,7 +297,7 @@ func (e *example) erase(t *testing.T, b block) {
 		for _, n := range []struct {
 			what string
 			rows int64
-		}{{"deleted", f.Erased}, {"masked", f.Masked}, {"kept", f.Kept}, {"shared", f.Shared}} {
+		}{{"deleted", f.Erased}, {"masked", f.Masked}, {"kept", f.Kept}, {"shared", f.Shared}, {"stays", f.Stays}} {
 			if n.rows > 0 {
 				parts = append(parts, fmt.Sprintf("%s %d", n.what, n.rows))
 			}

@@ -4,18 +4,29 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/pgtest"
+	"github.com/lethe-dsr/lethe/internal/source"
+	"github.com/lethe-dsr/lethe/internal/source/postgres"
 )
 
 // narrowShop is the shop whose orders a request's field narrows, with a desk, and
 // with what is done to its tables first.
-func narrowShop(t *testing.T, extra string) *workBundle {
+func narrowShop(t *testing.T, extra string) (*workBundle, *pgxpool.Pool) {
 	t.Helper()
-	b := overPostgres(t, strings.Replace(shopMap, "{name: note, data_categories: [user.content]}",
-		"{name: note, data_categories: [user.content], fides_meta: {custom_request_field: order_note}}", 1), shopSchema+extra)
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, shopSchema+extra)
+	src, err := postgres.New("shop", pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newWorkOver(t, strings.Replace(shopMap, "{name: note, data_categories: [user.content]}",
+		"{name: note, data_categories: [user.content], fides_meta: {custom_request_field: order_note}}", 1), map[string]Source{"shop": src})
 	b.c.Notify["courier"] = Notify{Name: "Courier Ltd", Address: "privacy@courier.example"} // of whom nothing is written down
 	b.c.Desks = map[string]Desk{"paper": {Owner: "HR desk", Mail: "hr@bota.example", Holds: "paper files", Days: 10, Limit: 10_000}}
-	return b
+	return b, pool
 }
 
 // narrowed is an approved request of Pavla's for what belongs to one order.
@@ -38,7 +49,7 @@ const narrowedWords = "of orders (shop) only entries with order note “ring twi
 // of a desk, who would give or destroy everything, and those to whom data were passed on.
 func TestAPartIsCalledAPart(t *testing.T) {
 	t.Parallel()
-	b := narrowShop(t, "DELETE FROM orders WHERE id = 11") // whose row would share the person, and all would stay
+	b, _ := narrowShop(t, "DELETE FROM orders WHERE id = 11") // for which the person would stay, and nobody be told of their address
 	id := b.narrowed(t, datamap.Erasure)
 	if l := b.mail.one(t, letterAsk); !l.Part || len(l.Narrowed) > 0 {
 		t.Errorf("expected the desk's mail to speak of a part, and not to name it; part: %v, named: %v", l.Part, len(l.Narrowed) > 0)
@@ -74,9 +85,32 @@ func TestAPartIsCalledAPart(t *testing.T) {
 	expectNowhere(t, b.dump(t), "ring twice")
 }
 
+// The order that was not asked for needs the person, who stays for it.
+func TestAPartLeavesTheRest(t *testing.T) {
+	t.Parallel()
+	b, pool := narrowShop(t, "")
+	b.narrowed(t, datamap.Erasure)
+	b.answer(t, b.linkOf(t, "hr@bota.example"), AnsweredNothing)
+	b.worked(t)
+	l := b.mail.one(t, "erased")
+	is := map[string]source.Finding{}
+	for _, f := range l.Findings {
+		is[f.Collection] = f
+	}
+	if p, o := is["shop.people"], is["shop.orders"]; p.Stays != 1 || p.Masked+p.Erased+p.Shared != 0 || o.Rows != 1 || o.Erased != 1 || is["shop.lines"].Erased != 2 {
+		t.Errorf("expected one order to be gone and its person to stay, got %+v", l.Findings)
+	}
+	if got := left(t, pool); got != "people 1 2 3, orders 11 12 13, lines 102 103" {
+		t.Errorf("expected the other order and its person to be left, got %q", got)
+	}
+	if len(b.mail.letters("notice")) != 1 {
+		t.Error("expected those alone to be told who were given something that is gone")
+	}
+}
+
 func TestAnArchiveOfAPartSaysSo(t *testing.T) {
 	t.Parallel()
-	b := narrowShop(t, "")
+	b, _ := narrowShop(t, "")
 	b.narrowed(t, datamap.Access)
 	b.answer(t, b.linkOf(t, "hr@bota.example"), AnsweredNothing)
 	b.worked(t)
@@ -95,7 +129,7 @@ func TestAnArchiveOfAPartSaysSo(t *testing.T) {
 // a part one for everything: a desk would give or destroy all.
 func TestAPartStaysAPart(t *testing.T) {
 	t.Parallel()
-	b := narrowShop(t, "")
+	b, _ := narrowShop(t, "")
 	b.narrowed(t, datamap.Access)
 	b.restarted(t, shopMap, nil)
 	ref := b.linkOf(t, "hr@bota.example")
@@ -109,13 +143,13 @@ func TestAPartStaysAPart(t *testing.T) {
 func TestAPartThatIsNotFoundIsNotErased(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ extra, says string }{
-		"another order shares the person": {"", "all that was found of it is shared"},
-		"a mistyped value":                {"DELETE FROM orders WHERE id = 11; UPDATE orders SET note = NULL WHERE id = 10", "nothing was found of it"},
-		"no order at all":                 {"DELETE FROM lines; DELETE FROM orders", "nothing was found of it"},
+		"another firm's order shares the person": {"INSERT INTO orders VALUES (14, 2, 1, 'theirs')", "all that was found of it is shared"},
+		"a mistyped value":                       {"UPDATE orders SET note = NULL WHERE id = 10", "nothing was found of it"},
+		"no order at all":                        {"DELETE FROM lines; DELETE FROM orders", "nothing was found of it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := narrowShop(t, c.extra)
+			b, _ := narrowShop(t, c.extra)
 			sub := verified(ask(datamap.Erasure, "email", "pavla@example.org"))
 			sub.Fields = map[string]string{"order_note": "ring twice"}
 			id := b.submit(t, dpo, sub).ID

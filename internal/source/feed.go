@@ -25,6 +25,10 @@ type Feed struct {
 	// Stays stand at From in reached rows that an erasure leaves, because they
 	// are held or shared: what holds one at To is masked instead of deleted.
 	Stays []string `json:"stays,omitempty"`
+	// Spared stand at From in reached rows that a narrowed erasure leaves as they
+	// are, because its request does not ask for them or such a row needs them: what
+	// holds one at To stays as it is, too.
+	Spared []string `json:"spared,omitempty"`
 }
 
 // A Trace is what one store answers about a walk to the others.

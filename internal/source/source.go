@@ -76,8 +76,9 @@ type Finding struct {
 	Kept       int64  // reached rows that a law keeps (erasure only; some of them masked)
 	Erased     int64  // rows deleted (erasure only)
 	Masked     int64  // rows masked (erasure only)
-	// Stays counts rows that were to be deleted and stay unchanged, because one that
-	// stays names them. No source sets it: package dsar reckons it from the others.
+	// Stays counts rows that were to be changed and stay as they are, because one that
+	// stays names them. Sources count it in narrowed erasures alone; else package dsar
+	// reckons it from the others, of rows that were to be deleted.
 	Stays int64
 	// Missing counts files (of a store) that were not there when they were to be
 	// erased. Package dsar counts them.

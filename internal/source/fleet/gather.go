@@ -23,7 +23,7 @@ func Gather(ctx context.Context, members []Member, w source.Walk, h source.Holds
 		if err != nil {
 			return nil, err
 		}
-		return g.all(-1, values, mine, others, stays).feeds(), nil
+		return g.all(-1, values, mine, others, stays, spared).feeds(), nil
 	}
 }
 
@@ -63,11 +63,12 @@ const (
 	others
 	stays
 	crowded
+	spared
 	kinds
 )
 
 func (k kind) of(f *source.Feed) *[]string {
-	return []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays, &f.Crowded}[k]
+	return []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays, &f.Crowded, &f.Spared}[k]
 }
 
 type pair [2]string
@@ -182,7 +183,7 @@ func (t told) feeds() []source.Feed {
 func Sum(lists ...[]source.Feed) []source.Feed {
 	sum := told{}
 	for _, feeds := range lists {
-		sum.add(feeds, values, mine, others, stays, crowded)
+		sum.add(feeds, values, mine, others, stays, crowded, spared)
 	}
 	sum.brake(sum)
 	return sum.feeds()
@@ -233,7 +234,7 @@ func (g *gathering) settle(ctx context.Context) error {
 	which := []kind{values}
 	said := make([]told, len(g.members)) // of mine, in this exchange
 	if g.settled {
-		which = []kind{values, mine, others}
+		which = []kind{values, mine, others, spared}
 		// What was said of the subject's own before it was known what is shared
 		// was said too early.
 		for i := range g.heard {
@@ -267,13 +268,13 @@ func (g *gathering) settle(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := g.ask(ctx, again, next, values, mine, keys, stays, crowded); err != nil {
+		if err := g.ask(ctx, again, next, values, mine, keys, stays, crowded, spared); err != nil {
 			return err
 		}
 		if g.crowds() {
 			return errCrowded
 		}
-		if g.all(-1, values, mine, keys, others, stays).size() > MaxValues {
+		if g.all(-1, values, mine, keys, others, stays, spared).size() > MaxValues {
 			return TooMany{}
 		}
 	}

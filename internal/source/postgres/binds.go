@@ -152,27 +152,12 @@ func digitsOf(expr string) string { return "regexp_replace(" + expr + ", '[^0-9+
 
 // scope is the condition that a row belongs to the request's controller and
 // holds what the request's fields ask for, as " AND …"; "" where the collection
-// names neither. A scope that the column cannot hold, and an empty one, yield no rows.
-func (w *writer) scope(s *stop) string { return w.controlled(s.t, s.c, "t") + w.narrowed(s) }
-
-// narrowed: a field with custom_request_field takes only rows that hold the
-// value that came with the request, if one came. A row so left out is not
-// reached: what it names is shared.
-func (w *writer) narrowed(s *stop) string {
-	sql := ""
-	for _, f := range s.c.AllFields() {
-		c := s.t.at(f)
-		if f.Request == "" || c == nil {
-			continue
-		}
-		open := w.bind("field "+f.Request+" open", func(r *run) any { _, given := r.walk.Fields[f.Request]; return !given }) + "::bool"
-		values := func(r *run) any { return c.class.only(declared(f, []string{r.walk.Fields[f.Request]})) }
-		name := "field " + f.Request + " " + string(c.class) + " " + f.DataType
-		holds := c.compared(col("t", c.name)) + " = ANY(" + c.array(w.bind(name, values)) + ")"
-		if c.place != nil {
-			holds = "EXISTS (SELECT 1 FROM unnest(" + c.place.values("t") + ") AS e(v) WHERE e.v = ANY(" + w.bind(name, values) + "::text[]))"
-		}
-		sql += " AND (" + open + " OR " + holds + ")"
+// names neither. A scope that the column cannot hold, and an empty one, yield no
+// rows. A walk in stages marks the rows that the fields leave out instead.
+func (w *writer) scope(s *stop) string {
+	sql := w.controlled(s.t, s.c, "t")
+	if !w.v.narrowed {
+		sql += w.narrowed(s)
 	}
 	return sql
 }

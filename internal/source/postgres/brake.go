@@ -61,17 +61,17 @@ func (w *writer) unbraked(l datamap.Link, ties []strand, rel relation, filter st
 	for i, t := range ties {
 		list[i] = convert(t.from, t.to, "b."+v(i)) + " AS " + v(i)
 	}
-	return "SELECT " + strings.Join(list, ", ") + " FROM (" + w.held(ties, at, rel(at), filter, by) + ") b WHERE NOT " +
+	return "SELECT " + strings.Join(list, ", ") + " FROM (" + w.held(ties, at, rel, filter, by) + ") b WHERE NOT " +
 		w.crowded(l, rel, columnsOf(ties, "b"))
 }
 
 // held are those that would lead on, as the rows hold them, each once.
-func (w *writer) held(ties []strand, at *stop, rel, filter string, by ledBy) string {
+func (w *writer) held(ties []strand, at *stop, rel relation, filter string, by ledBy) string {
 	raw := slices.Clone(ties)
 	for i := range raw {
 		raw[i].to = raw[i].from
 	}
-	return "SELECT DISTINCT " + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + w.leading(raw, at, rel, filter, by) + ") q"
+	return "SELECT DISTINCT " + strings.Join(columnsOf(ties, "q"), ", ") + " FROM (" + w.leading(raw, at, w.inside(at, rel), filter, by) + ") q"
 }
 
 // brakes are those of a walk, over the rows that it reached.
@@ -82,7 +82,7 @@ func (w *writer) brakes(rel relation) []brake {
 		if w.braking(l, ties) {
 			at := w.p.of[l.From.Collection.FullName()]
 			by := func(l datamap.Link, _ []strand) string { return w.linkValues(l, w.v, rel, "") }
-			all = append(all, brake{link: l, count: "SELECT count(*) FROM (" + w.held(ties, at, rel(at), "", by) + ") b WHERE " +
+			all = append(all, brake{link: l, count: "SELECT count(*) FROM (" + w.held(ties, at, rel, "", by) + ") b WHERE " +
 				w.crowded(l, rel, columnsOf(ties, "b"))})
 		}
 	}

@@ -37,6 +37,7 @@ const (
 	deleted
 	masked
 	keptByLaw
+	stays
 	tallied
 )
 
@@ -88,7 +89,7 @@ func (res *result) findings(name string) []source.Finding {
 		}
 		c := res.counts[s.i*tallied:]
 		all = append(all, source.Finding{Source: name, Collection: s.c.FullName(),
-			Rows: c[mine], Shared: c[shared], Held: c[held], Kept: c[keptByLaw], Erased: c[deleted], Masked: c[masked]})
+			Rows: c[mine], Shared: c[shared], Held: c[held], Kept: c[keptByLaw], Erased: c[deleted], Masked: c[masked], Stays: c[stays]})
 	}
 	return all
 }
@@ -120,7 +121,7 @@ func (s *Source) ready(ctx context.Context, conn *pgxpool.Conn, w source.Walk, h
 	if reasons := p.otherKeys(w.KeyedBy); len(reasons) > 0 {
 		return nil, &Unfit{Source: s.name, Reasons: reasons}
 	}
-	c := &carriage{s: s, p: p, r: newRun(w, s.o.StagedAbove), v: variant{restricted: w.Restricted, held: len(h.Rows) > 0}}
+	c := &carriage{s: s, p: p, r: newRun(w, s.o.StagedAbove), v: variant{restricted: w.Restricted, held: len(h.Rows) > 0, narrowed: p.narrowedBy(w)}}
 	c.r.p = p
 	c.r.held = byCollection(h.Rows)
 	for _, hw := range h.Walks {
@@ -140,7 +141,7 @@ func (s *Source) ready(ctx context.Context, conn *pgxpool.Conn, w source.Walk, h
 
 // staged tells whether the walk must be staged from the start.
 func (c *carriage) staged() bool {
-	return c.p.always != "" || c.s.o.StagedAbove < 0 || slices.ContainsFunc(c.holdings, func(h holding) bool { return !c.named(h.p) })
+	return c.v.narrowed || c.p.always != "" || c.s.o.StagedAbove < 0 || slices.ContainsFunc(c.holdings, func(h holding) bool { return !c.named(h.p) })
 }
 
 // named tells whether the rows that another plan reaches have, in both, the same
@@ -392,6 +393,11 @@ func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
 	}
 	if err := g.mark(ctx, tx, c.r, c.v); err != nil {
 		return err
+	}
+	if c.v.narrowed {
+		if err := g.spare(ctx, tx, c.r); err != nil {
+			return err
+		}
 	}
 	for _, h := range c.holdings {
 		by := h.p.stage("h")

@@ -88,7 +88,7 @@ func (p *program) ascertain(v variant, holds bool) []certainty {
 		}
 	}
 	for _, s := range p.stops {
-		all[s.i].take = (all[s.i].mine || s.c.SharedErase) && !holds && !v.held && len(s.c.Keeps) == 0
+		all[s.i].take = (all[s.i].mine || s.c.SharedErase) && !holds && !v.held && !v.narrowed && len(s.c.Keeps) == 0
 	}
 	for _, group := range p.order { // children first
 		s := group[0]

@@ -263,9 +263,9 @@ func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys 
 	return with, keys
 }
 
-// tallies are six counts per stop: the subject's alone, shared, held, and
-// then, of an erasure, deleted, masked and kept by law; of a dry run and a second look,
-// to be deleted and to be masked. A staged erasure counts those by itself.
+// tallies are seven counts per stop: the subject's alone, shared, held, and
+// then, of an erasure, deleted, masked, kept by law and spared; of a dry run and a second
+// look, to be deleted and to be masked. A staged erasure counts those by itself.
 func (w *writer) tallies(t task, rel relation) []string {
 	var counts []string
 	for _, s := range w.p.stops {
@@ -277,25 +277,25 @@ func (w *writer) tallies(t task, rel relation) []string {
 func (w *writer) tally(s *stop, t task, rel relation) []string {
 	if t == toErase && !w.staged && w.sure(s, w.v) && s.visit.Delete { // what was reached is what was deleted
 		deleted := w.count(fmt.Sprintf("e%d", s.i), "")
-		return []string{deleted, "0", "0", deleted, "0", "0"}
+		return []string{deleted, "0", "0", deleted, "0", "0", "0"}
 	}
 	reached, plain := rel(s)+" k", !w.staged && w.plain(s, w.v)
 	var own, others string
 	if plain {
 		own, others = w.count(rel(s), ""), "0"
 	} else {
-		own, others = w.count(reached, "k.mine"), w.count(reached, "NOT k.mine")
+		own, others = w.count(reached, "k.mine"), w.count(reached, "NOT k.mine"+w.but("outside"))
 	}
 	if t == toFind || t == toGive {
-		return []string{own, others, "0", "0", "0", "0"}
+		return []string{own, others, "0", "0", "0", "0", "0"}
 	}
 	held := "0"
 	switch {
 	case plain:
 	case s.c.SharedErase:
-		held = w.count(reached, "k.held")
+		held = w.count(reached, "k.held"+w.but("spared"))
 	default:
-		held = w.count(reached, "k.held AND k.mine")
+		held = w.count(reached, "k.held AND k.mine"+w.but("spared"))
 	}
 	deleted, masked := "0", "0"
 	switch {
@@ -308,7 +308,11 @@ func (w *writer) tally(s *stop, t task, rel relation) []string {
 	if by := s.keptRows("k"); by != "" {
 		kept = w.count(reached, by)
 	}
-	return []string{own, others, held, deleted, masked, kept}
+	stays := "0"
+	if w.v.narrowed {
+		stays = w.count(reached, s.ours("k")+" AND k.spared AND NOT k.outside")
+	}
+	return []string{own, others, held, deleted, masked, kept, stays}
 }
 
 func (w *writer) count(from, where string) string {

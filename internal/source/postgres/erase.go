@@ -70,7 +70,9 @@ func (s *Source) eraseOnce(ctx context.Context, w source.Walk, h source.Holds, h
 		if err := cmp.Or(c.p.secret(w), c.p.today(w)); err != nil {
 			return err
 		}
-		c.sliceAbove, c.slice = of.sliceAbove, of.slice
+		if c.sliceAbove, c.slice = of.sliceAbove, of.slice; c.v.narrowed {
+			c.sliceAbove = 0 // a part of the rows says too little of what is spared
+		}
 		err = c.do(ctx, conn, how, toErase, func(tx pg.DB, res *result) error {
 			// Constraints that wait for the commit are checked now: the note
 			// says what will stand, and a commit has then little left to fail of.

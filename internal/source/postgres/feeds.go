@@ -51,6 +51,7 @@ const (
 	askedOthers
 	askedStays
 	askedCrowded
+	askedSpared
 	asked
 )
 
@@ -223,6 +224,7 @@ func toldValues(f source.Feed) []string { return f.Values }
 func toldMine(f source.Feed) []string   { return f.Mine }
 func toldStays(f source.Feed) []string  { return f.Stays }
 func toldOthers(f source.Feed) []string { return f.Others }
+func toldSpared(f source.Feed) []string { return f.Spared }
 
 // untold tells of a walk whether stores elsewhere have nothing of a kind to say
 // of a reference.
@@ -303,6 +305,9 @@ func (w *writer) answers(rel relation) string {
 			}
 			if t.names && w.p.plan.Kind == datamap.Erasure {
 				add(t, askedStays, w.toldBy(at, ties, rel)+" AND NOT "+at.take("k"))
+				if w.v.narrowed {
+					add(t, askedSpared, w.toldBy(at, ties, rel)+" AND k.spared")
+				}
 			}
 		}
 		if !t.names {
@@ -354,7 +359,7 @@ func (w *writer) toldOn(t *tie, at *stop, ties []strand, rel relation, add func(
 func (w *writer) heldBy(at *stop, ties []strand, rel relation, filter string) string {
 	mine := strings.TrimPrefix(filter, "k.")
 	by := func(l datamap.Link, _ []strand) string { return w.linkValues(l, w.v, rel, mine) }
-	return w.held(ties, at, rel(at), filter, by)
+	return w.held(ties, at, rel, filter, by)
 }
 
 // heardOf selects, in the same columns, what rows elsewhere lead on with.
@@ -446,8 +451,8 @@ func (c *carriage) trace(ctx context.Context, conn *pgxpool.Conn) (trace source.
 			return nil
 		}
 		g := c.keys()
-		st := c.p.statement("stage trace"+g.role, func() *statement {
-			w := &writer{p: c.p, staged: true}
+		st := c.p.statement("stage trace"+g.role+g.name(), func() *statement {
+			w := &writer{p: c.p, staged: true, v: c.v}
 			total := []string{"0"}
 			for _, at := range c.p.stops {
 				total = append(total, "(SELECT count(*) FROM "+g.in(at)+")")
@@ -496,7 +501,7 @@ func (c *carriage) traced(row pgx.Row) (trace source.Trace, big bool, err error)
 	}
 	for i, code := range told {
 		f := &trace.Feeds[code/asked]
-		list := []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays, &f.Crowded}[code%asked]
+		list := []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays, &f.Crowded, &f.Spared}[code%asked]
 		*list = append(*list, values[i])
 	}
 	return trace, big, nil

@@ -307,7 +307,7 @@ func (w *writer) stayed(t task, v variant, rel relation) (with, columns string) 
 			until, filter = "CASE WHEN isfinite("+s.kept("k")+") THEN "+s.kept("k")+" END", kept
 		}
 		if w.staged || v.held {
-			held := "(k.held AND k.mine)"
+			held := "(k.held AND k.mine" + w.but("spared") + ")"
 			if filter != "" {
 				held = filter + " OR " + held
 			}

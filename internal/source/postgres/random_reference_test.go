@@ -184,13 +184,13 @@ func (v view) admitted(at rowID) bool {
 	if t.controller >= 0 && (v.w.Scope == "" || r[t.controller] != v.w.Scope) {
 		return false
 	}
-	return !v.narrowed(at) && (!v.w.Restricted || len(v.seeded(at)) == 0 || v.listed(at))
+	return (!v.w.Restricted || len(v.seeded(at)) == 0 || v.listed(at))
 }
 
 func (v view) roots() map[rowID][]string {
 	roots := map[rowID][]string{}
 	v.each(func(at rowID) {
-		if types := v.seeded(at); len(types) > 0 && v.admitted(at) {
+		if types := v.seeded(at); len(types) > 0 && v.admitted(at) && !v.narrowed(at) {
 			roots[at] = types
 		}
 	})
@@ -237,7 +237,7 @@ func (v view) walk(barred map[rowID]bool) map[rowID]bool {
 	for again := true; again; {
 		again = false
 		v.each(func(at rowID) {
-			if !in[at] && !barred[at] && v.admitted(at) && v.led(at, in, anyLead) {
+			if !in[at] && !barred[at] && v.admitted(at) && !v.narrowed(at) && v.led(at, in, anyLead) {
 				in[at], again = true, true
 			}
 		})
@@ -245,11 +245,39 @@ func (v view) walk(barred map[rowID]bool) map[rowID]bool {
 	return in
 }
 
-// shared are the reached rows that a row not reached references.
+// outside are the rows to which reached ones lead, or an identity, and which the
+// request's fields leave out.
+func (v view) outside(in map[rowID]bool) map[rowID]bool {
+	outside := map[rowID]bool{}
+	v.each(func(at rowID) {
+		if v.narrowed(at) && v.admitted(at) && (len(v.seeded(at)) > 0 || v.led(at, in, anyLead)) {
+			outside[at] = true
+		}
+	})
+	return outside
+}
+
+// spared are the reached rows that one outside of what is asked for names, or a spared one.
+func (v view) spared(in map[rowID]bool) map[rowID]bool {
+	needy := v.outside(in)
+	spared := map[rowID]bool{}
+	for again := true; again; {
+		again = false
+		for at := range in {
+			if !spared[at] && (v.namedBy(at, func(by rowID) bool { return needy[by] }) || v.children(at, func(_ *foreign, by rowID) bool { return needy[by] })) {
+				spared[at], needy[at], again = true, true, true
+			}
+		}
+	}
+	return spared
+}
+
+// shared are the reached rows that a row neither reached nor outside references.
 func (v view) shared(in map[rowID]bool) map[rowID]bool {
 	shared := map[rowID]bool{}
+	outside := v.outside(in)
 	for at := range in {
-		if v.namedBy(at, func(by rowID) bool { return !in[by] }) {
+		if v.namedBy(at, func(by rowID) bool { return !in[by] && !outside[by] }) {
 			shared[at] = true
 		}
 	}
@@ -350,7 +378,8 @@ func (v view) erase(p datamap.Policy, holds source.Holds, by []view) answer {
 		}
 	}
 	ours := func(at rowID) bool { return a.all[at] && (a.mine[at] || v.s.tables[at.t].sharedErase) }
-	taken := func(at rowID) bool { return ours(at) && !a.held[at] && !v.kept(at) }
+	spared := v.spared(a.all)
+	taken := func(at rowID) bool { return ours(at) && !a.held[at] && !v.kept(at) && !spared[at] }
 	gone := map[rowID]bool{}
 	for at := range a.all {
 		gone[at] = taken(at) && v.s.tables[at.t].loses(p)
@@ -372,6 +401,8 @@ func (v view) erase(p datamap.Policy, holds source.Holds, by []view) answer {
 			law := false
 			switch {
 			case !ours(at):
+			case spared[at]:
+				f.Stays++
 			case a.held[at]:
 				f.Held++
 			case v.kept(at):

@@ -157,11 +157,7 @@ func (n *snapshot) rows(ctx context.Context, at *stop, yield func(source.Row) er
 	}
 	st := n.c.p.statement(fmt.Sprintf("rows %d %t%s %s", at.i, n.staged, n.c.v.name(), n.c.keys().role), func() *statement {
 		w := &writer{p: n.c.p, staged: n.staged}
-		filter := "true"
-		if n.staged && !n.c.v.all {
-			filter = "(k.mine OR k.own)"
-		}
-		return w.statement(n.query(w, at, gifts, filter))
+		return w.statement(n.query(w, at, gifts, n.marked()))
 	})
 	rows, err := n.stream(ctx, st, n.c.r)
 	if err != nil {
@@ -246,16 +242,23 @@ func (n *snapshot) query(w *writer, at *stop, gifts []gift, filter string) strin
 		" AND " + at.some() + " ORDER BY " + strings.Join(order, ", ")
 }
 
+// marked is the condition that a reached row k is given to the subject.
+func (n *snapshot) marked() string {
+	switch {
+	case n.staged && !n.c.v.all:
+		return "(k.mine OR k.own)"
+	case n.c.v.narrowed:
+		return "NOT k.outside"
+	}
+	return "true"
+}
+
 // led are the values with which rows that the subject is given lead on over a link.
 func (n *snapshot) led(w *writer, l datamap.Link, ties []strand) string {
 	from := n.c.p.of[l.From.Collection.FullName()]
 	by := func(l datamap.Link, ties []strand) string { return n.led(w, l, ties) }
 	if n.staged {
-		filter := "(k.mine OR k.own)"
-		if n.c.v.all {
-			filter = ""
-		}
-		return w.leading(ties, from, n.in(w, from), filter, by)
+		return w.leading(ties, from, n.in(w, from), n.marked(), by)
 	}
 	return valueList(ties, from.t.ident()+" t", w.byKey(from, n.in(w, from), "true"), func(c *column) string {
 		if w.divides(from, c) {

@@ -63,7 +63,7 @@ func (p *program) keyTables() []string {
 // unasked tells whether no statement of the walk asks for a row by its key, so
 // that the key tables need no index.
 func (g *stage) unasked() bool {
-	if g.p.plan.Cyclic || g.v.held || g.slice > 0 {
+	if g.p.plan.Cyclic || g.v.held || g.v.narrowed || g.slice > 0 {
 		return false
 	}
 	for _, s := range g.p.stops {
@@ -106,9 +106,8 @@ func (g *stage) prepare(ctx context.Context, s *Source, conn *pgxpool.Conn) erro
 func (g *stage) make(ctx context.Context, tx pgx.Tx, missing []*stop) error {
 	for _, s := range missing {
 		ddl := "CREATE TEMP TABLE IF NOT EXISTS " + g.table(s) + " ON COMMIT DELETE ROWS AS SELECT " + s.carries() +
-			", false AS seed, 0 AS round, false AS shared, false AS mine, false AS own, false AS held, false AS del FROM " + s.t.ident() + " t WITH NO DATA;" +
-			" ALTER TABLE " + g.in(s) + " ALTER round SET DEFAULT 0, ALTER shared SET DEFAULT false, ALTER mine SET DEFAULT false," +
-			" ALTER own SET DEFAULT false, ALTER held SET DEFAULT false, ALTER del SET DEFAULT false;" +
+			", 0 AS round, false AS " + strings.Join(marks, ", false AS ") + " FROM " + s.t.ident() + " t WITH NO DATA;" +
+			" ALTER TABLE " + g.in(s) + " ALTER round SET DEFAULT 0, ALTER " + strings.Join(marks, " SET DEFAULT false, ALTER ") + " SET DEFAULT false;" +
 			g.index(s)
 		if _, err := tx.Exec(ctx, ddl); err != nil {
 			return fmt.Errorf("make the key table of %s: %w", s.c.FullName(), err)
@@ -116,6 +115,9 @@ func (g *stage) make(ctx context.Context, tx pgx.Tx, missing []*stop) error {
 	}
 	return nil
 }
+
+// marks are the columns of a key table in which a walk marks its rows.
+var marks = []string{"seed", "shared", "mine", "own", "held", "del", "outside", "spared"}
 
 func keyNames(s *stop) []string {
 	names := make([]string, len(s.key))
@@ -155,9 +157,7 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 			continue
 		}
 		n, err := g.exec(ctx, tx, r, fmt.Sprintf("fill %d%s", s.i, v.name()), func(w *writer) string {
-			c := g.sure(s)
-			return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, mine, del) SELECT " + s.carriedAs("n") +
-				fmt.Sprintf(", n.seed, %t, %t FROM (", c.mine, c.del) + w.reach(s, g.cut(w, w.arms(s, v, g.in))) + ") n"
+			return g.into(s) + " FROM (" + w.reach(s, g.cut(w, w.arms(s, v, g.in))) + ") n"
 		})
 		if err != nil {
 			return err
@@ -182,9 +182,7 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 				for _, l := range s.links {
 					arms = append(arms, w.linkArm(s, v, l, w.linkValues(l, variant{}, g.in, "round = "+round+"::int4 - 1")))
 				}
-				c := g.sure(s)
-				return "INSERT INTO " + g.in(s) + " (" + strings.Join(carriedAs(s), ", ") + ", seed, mine, del, round) SELECT " + s.carriedAs("n") +
-					fmt.Sprintf(", n.seed, %t, %t, ", c.mine, c.del) + round + "::int4 FROM (" + w.reach(s, g.cut(w, arms)) + ") n WHERE NOT " + w.isIn(s, s.fs("n", s.key), g.in(s), "")
+				return g.into(s, "round") + ", " + round + "::int4 FROM (" + w.reach(s, g.cut(w, arms)) + ") n WHERE NOT " + w.isIn(s, s.fs("n", s.key), g.in(s), "")
 			})
 			if err != nil {
 				return err
@@ -199,6 +197,17 @@ func (g *stage) fill(ctx context.Context, tx pgx.Tx, r *run, v variant) error {
 		fresh = found
 	}
 	return nil
+}
+
+// into begins to put rows n that were reached into a stop's key table; more names
+// columns whose values follow.
+func (g *stage) into(s *stop, more ...string) string {
+	c, outside := g.sure(s), "false"
+	if g.v.narrowed {
+		outside = "n.outside"
+	}
+	return "INSERT INTO " + g.in(s) + " (" + strings.Join(append(carriedAs(s), "seed", "mine", "del", "outside"), ", ") + strings.Join(append([]string{""}, more...), ", ") +
+		") SELECT " + s.carriedAs("n") + fmt.Sprintf(", n.seed, %t, %t, ", c.mine, c.del) + outside
 }
 
 // leadsOn tells whether a link may lead to rows that the rounds so far have not

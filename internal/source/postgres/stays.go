@@ -12,10 +12,15 @@ func (s *stop) take(alias string) string {
 	if until := s.kept(alias); until != "" {
 		free = "(" + free + " AND " + until + " IS NULL)"
 	}
+	return "(" + s.ours(alias) + " AND " + free + ")"
+}
+
+// ours is the condition that a reached row counts as the subject's.
+func (s *stop) ours(alias string) string {
 	if s.c.SharedErase {
-		return free
+		return "true"
 	}
-	return "(" + alias + ".mine AND " + free + ")"
+	return alias + ".mine"
 }
 
 // keptBy are the conditions under which a row that would be deleted is masked

@@ -15,6 +15,7 @@ type variant struct {
 	held       bool // single rows are held
 	all        bool // shared rows are given, too
 	united     bool // a second look at many erasures as if they were one
+	narrowed   bool // fields of the request leave rows out, see narrow.go
 }
 
 func (v variant) name() string {
@@ -22,7 +23,7 @@ func (v variant) name() string {
 	for _, on := range []struct {
 		yes  bool
 		name string
-	}{{v.restricted, " restricted"}, {v.again, " again"}, {v.held, " held"}, {v.all, " all"}, {v.united, " united"}} {
+	}{{v.restricted, " restricted"}, {v.again, " again"}, {v.held, " held"}, {v.all, " all"}, {v.united, " united"}, {v.narrowed, " narrowed"}} {
 		if on.yes {
 			name += on.name
 		}
@@ -70,6 +71,9 @@ func (w *writer) carries(s *stop) string {
 	list := s.carries()
 	if w.p.keeping(s) {
 		list = s.carriesUntil(w.until(s, "t"))
+	}
+	if w.v.narrowed {
+		list += ", " + w.isOutside(s) + " AS outside"
 	}
 	if w.giving {
 		for i, g := range s.given() {
@@ -175,7 +179,7 @@ func (w *writer) linkValues(l datamap.Link, v variant, rel relation, filter stri
 	if w.braking(l, ties) {
 		return w.unbraked(l, ties, rel, where, by)
 	}
-	values := w.leading(ties, at, rel(at), where, by)
+	values := w.leading(ties, at, w.inside(at, rel), where, by)
 	if v.again {
 		values += w.goneValues(at, ties)
 	}

@@ -81,6 +81,7 @@ func (s *Source) Trace(ctx context.Context, w source.Walk, h source.Holds) (sour
 			g := &sum.Feeds[i]
 			g.Values, g.Mine, g.Keys = append(g.Values, f.Values...), append(g.Mine, f.Mine...), append(g.Keys, f.Keys...)
 			g.Others, g.Stays, g.Crowded = append(g.Others, f.Others...), append(g.Stays, f.Stays...), append(g.Crowded, f.Crowded...)
+			g.Spared = append(g.Spared, f.Spared...)
 		}
 	}
 	return sum, nil
@@ -171,7 +172,7 @@ func add(sum, more []source.Finding) []source.Finding {
 		}
 		g := &sum[i]
 		g.Rows, g.Shared, g.Held, g.Kept = g.Rows+f.Rows, g.Shared+f.Shared, g.Held+f.Held, g.Kept+f.Kept
-		g.Erased, g.Masked = g.Erased+f.Erased, g.Masked+f.Masked
+		g.Erased, g.Masked, g.Stays = g.Erased+f.Erased, g.Masked+f.Masked, g.Stays+f.Stays
 	}
 	return sum
 }

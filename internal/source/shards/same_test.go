@@ -94,10 +94,11 @@ func same(t *testing.T, ways []*way, r *rand.Rand, what string) {
 	}) {
 		roots = roots[1:]
 	}
+	fields := []map[string]string{nil, nil, {"shop": "0"}, {"word": "w"}, {"shop": "1", "word": "ö"}}[r.IntN(5)]
 	var first outcome
 	for i, w := range ways {
 		load(t, w.pools, w.at, rows)
-		walk := source.Walk{Scope: "1", Restricted: restricted, Roots: roots}
+		walk := source.Walk{Scope: "1", Restricted: restricted, Roots: roots, Fields: fields}
 		for _, typ := range types {
 			walk.Seeds = append(walk.Seeds, source.Seed{Type: typ, Value: value[typ]})
 		}
@@ -130,7 +131,7 @@ func same(t *testing.T, ways []*way, r *rand.Rand, what string) {
 			continue
 		}
 		if got != first {
-			t.Fatalf("%s: expected %s to give what one database gives (-want +got):\n%s\nrows:\n%v\nseeds %v, restricted %t, holds %+v", what, w.name, diff.Diff(first.String(), got.String()), rows, types, restricted, h.Rows)
+			t.Fatalf("%s: expected %s to give what one database gives (-want +got):\n%s\nrows:\n%v\nseeds %v, restricted %t, fields %v, holds %+v", what, w.name, diff.Diff(first.String(), got.String()), rows, types, restricted, fields, h.Rows)
 		}
 	}
 }

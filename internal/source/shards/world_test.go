@@ -21,8 +21,9 @@ import (
 
 // A small world without foreign keys between tables, so that any row may lie
 // anywhere, with every kind of tie: owners, a browser that leads to rows without
-// one, a reference in direction "to", one by text to a number, masked rows, and
-// references of two columns, by arrays and by what stands inside documents.
+// one, a reference in direction "to", one by text to a number, masked rows,
+// references of two columns, by arrays and by what stands inside documents, and
+// fields by which a request is narrowed.
 const schema = `
 CREATE TABLE places  (id int PRIMARY KEY, street text);
 CREATE TABLE people  (id int PRIMARY KEY, tenant int, email text, name text, place_id int);
@@ -65,7 +66,7 @@ dataset:
           - {name: id, fides_meta: {primary_key: true}}
           - {name: device_id, fides_meta: {references: [{dataset: right, field: devices.id, direction: from}]}}
           - {name: ip, data_categories: [user.device.ip_address]}
-          - {name: word, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: gone}}}}
+          - {name: word, data_categories: [user.content], fides_meta: {custom_request_field: word, masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: gone}}}}
       - name: seats
         fides_meta: {masking_strategy_override: {strategy: delete}}
         fields:
@@ -127,7 +128,7 @@ dataset:
         lethe: {owner: person_id, order: [paid, at]}
         fides_meta: {masking_strategy_override: {strategy: delete}}
         fields:
-          - {name: shop, fides_meta: {primary_key: true}}
+          - {name: shop, fides_meta: {primary_key: true, custom_request_field: shop}}
           - {name: no, fides_meta: {primary_key: true}}
           - {name: person_id, fides_meta: {references: [{dataset: left, field: people.id, direction: from}]}}
           - {name: device_id, fides_meta: {references: [{dataset: right, field: devices.id, direction: from}]}}

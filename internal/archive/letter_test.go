@@ -21,8 +21,8 @@ func TestAccessLetterSaysWhatArticle15Asks(t *testing.T) {
 	for _, page := range []string{flat, files["index.html"]} {
 		for _, want := range []string{
 			"Art. 15(1)(a)", "Art. 15(1)(b)", "Art. 15(1)(c)", "Art. 15(1)(d)", "Art. 15(1)(e)", "Art. 15(1)(f)", "Art. 15(1)(g)", "Art. 15(1)(h)", "Art. 15(2)",
-			"essential service", "legitimate interests", "Art. 6(1)(f)", "e-mail address", "Vendor a.s.", "6 months",
-			"Far Inc., US", "standard contractual clauses", "from you, in the chat", "There are none.", "Sochora",
+			"providing the service", "legitimate interests", "Art. 6(1)(f)", "e-mail address", "Vendor a.s.", "6 months",
+			"Far Inc., the United States", "processor; in Czechia", "standard contractual clauses", "from you, in the chat", "There are none.", "Sochora",
 			"2 entries that other people use, too", "dpo@bota.example", "request no. 17", "29 October 2026", "1 November 2026", "1 entry",
 		} {
 			if !strings.Contains(page, want) {
@@ -35,6 +35,18 @@ func TestAccessLetterSaysWhatArticle15Asks(t *testing.T) {
 	}
 	if got := letter().Missing(); len(got) != 0 {
 		t.Errorf("a complete letter misses nothing, got %q", got)
+	}
+}
+
+func TestRegionsInWords(t *testing.T) {
+	t.Parallel()
+	for region, want := range map[string]string{
+		"CZ": "Czechia", "us": "the United States", "DE-BY": "Germany (DE-BY)", "EL": "Greece", "EU": "the European Union", "EEA": "the European Economic Area",
+		"Texas, for now": "Texas, for now", "QQ": "QQ", "ZZ": "ZZ", "": "",
+	} {
+		if got := country(region); got != want {
+			t.Errorf("expected %q to be called %q, got %q", region, want, got)
+		}
 	}
 }
 
@@ -94,7 +106,7 @@ func TestTablesOfWhichTheSameIsSaid(t *testing.T) {
 	files, _ := write(t, l)
 	flat := strings.Join(strings.Fields(files["letter.txt"]), " ")
 	for _, want := range []string{
-		"- contacts, orders, visits: essential service; on the ground of legitimate interests", "- contacts: e-mail address - orders, visits: device",
+		"- contacts, orders, visits: providing the service; on the ground of legitimate interests", "- contacts: e-mail address - orders, visits: device",
 		"- visits: ip: 1 day", "do not say how long your data in orders and visits are kept", // an address that goes says nothing of the rest
 	} {
 		if !strings.Contains(flat, want) {
@@ -164,7 +176,7 @@ func TestACollectionIsNamedOnce(t *testing.T) {
 		files, _ := write(t, l, c.tables...)
 		flat := strings.Join(strings.Fields(files["letter.txt"]), " ")
 		for _, want := range []string{
-			c.want + "analytics; on the ground of legitimate interests (Art. 6(1)(f)), to which you may object (Art. 21). Also: marketing; on the ground of your consent",
+			c.want + "statistics; on the ground of legitimate interests (Art. 6(1)(f)), to which you may object (Art. 21). Also: marketing; on the ground of your consent",
 			c.want + "device and location",
 		} {
 			if strings.Count(flat, want) != 1 {

@@ -182,7 +182,7 @@ func (d document) purposes() section {
 	for _, p := range d.Purposes {
 		var parts []string
 		if len(p.Uses) > 0 {
-			parts = append(parts, join(words(p.Uses)))
+			parts = append(parts, join(uses(p.Uses)))
 		} else {
 			parts = append(parts, "purpose not on record")
 		}
@@ -247,7 +247,7 @@ func (d document) recipients() section {
 			parts = append(parts, r.Role)
 		}
 		if r.Region != "" {
-			parts = append(parts, "in "+r.Region)
+			parts = append(parts, "in "+country(r.Region))
 		}
 		if len(r.Gets) > 0 {
 			parts = append(parts, "receives "+join(words(r.Gets)))
@@ -352,7 +352,7 @@ func (d document) transfers() section {
 		if r.Ground != "" {
 			why = "safeguard: " + r.Ground
 		}
-		s.Items = append(s.Items, item{Term: r.Name + ", " + r.Region, Text: why})
+		s.Items = append(s.Items, item{Term: r.Name + ", " + country(r.Region), Text: why})
 		s.Missing = s.Missing || r.Ground == ""
 	}
 	unknown := slices.ContainsFunc(d.Recipients, func(r Recipient) bool { return r.Region == "" })

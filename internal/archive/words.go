@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
 )
 
 // plain are the kinds of data that most letters name, as whoever reads these calls them.
@@ -44,11 +47,52 @@ func plain() map[string]string {
 	}
 }
 
+// plainUses are the purposes of the taxonomy (its data uses) so that they can be read
+// without knowing it.
+func plainUses() map[string]string {
+	return map[string]string{
+		"analytics": "statistics", "analytics.reporting": "statistics and reports",
+		"analytics.reporting.ad_performance": "measuring how advertisements do", "analytics.reporting.content_performance": "measuring how contents do",
+		"analytics.reporting.campaign_insights": "measuring how campaigns do", "analytics.reporting.system": "statistics of the system",
+		"analytics.reporting.system.performance": "measuring how the system does",
+		"collect":                                "storing for a purpose that is not decided yet",
+		"employment":                             "employment", "employment.recruitment": "recruitment",
+		"essential": "running the service", "essential.fraud_detection": "detecting fraud and misuse", "essential.legal_obligation": "meeting legal duties",
+		"essential.service": "providing the service", "essential.service.authentication": "signing in",
+		"essential.service.notifications":       "messages about the service",
+		"essential.service.notifications.email": "messages about the service by e-mail", "essential.service.notifications.sms": "messages about the service by SMS",
+		"essential.service.operations": "running the service", "essential.service.operations.support": "support",
+		"essential.service.operations.improve": "improving the support", "essential.service.payment_processing": "payments",
+		"essential.service.security": "security of the service", "essential.service.upgrades": "new versions of the service",
+		"finance":    "accounting, audits and taxes",
+		"functional": "functions of the service", "functional.service": "functions of the service", "functional.service.improve": "improving the service",
+		"functional.storage": "storing on your device, and reading there",
+		"marketing":          "marketing", "marketing.advertising": "advertising",
+		"marketing.advertising.first_party": "advertising by what is known here", "marketing.advertising.first_party.contextual": "advertising by the page that is shown",
+		"marketing.advertising.first_party.targeted": "personal advertising by what is known here", "marketing.advertising.frequency_capping": "limiting how often an advertisement is shown",
+		"marketing.advertising.negative_targeting": "sparing some people advertisements", "marketing.advertising.profiling": "profiles for advertising",
+		"marketing.advertising.serving": "delivering advertisements", "marketing.advertising.third_party": "advertising with data of others",
+		"marketing.advertising.third_party.targeted": "personal advertising with data of others",
+		"marketing.communications":                   "marketing messages", "marketing.communications.email": "marketing by e-mail", "marketing.communications.sms": "marketing by SMS",
+		"operations":  "running our organisation",
+		"personalize": "fitting the service to you", "personalize.content": "fitting contents to you", "personalize.content.limited": "fitting contents to you, with few data",
+		"personalize.content.profiling": "profiles for fitting contents to you", "personalize.profiling": "profiles for fitting contents to you",
+		"personalize.content.profiled": "fitting contents to your profile", "personalize.system": "fitting the system to you",
+		"sales":               "sales",
+		"third_party_sharing": "passing on to others", "third_party_sharing.legal_obligation": "passing on to others, as law or contract demand",
+		"train_ai_system": "training artificial intelligence",
+	}
+}
+
 // words turns keys of the Fideslang taxonomy into something to read:
 // "user.device.ip_address" -> "IP address", "user.shoe_size" -> "shoe size".
-func words(keys []string) []string {
+func words(keys []string) []string { return wordsOf(keys, plain()) }
+
+// uses does so with data uses: "essential.service" -> "providing the service".
+func uses(keys []string) []string { return wordsOf(keys, plainUses()) }
+
+func wordsOf(keys []string, known map[string]string) []string {
 	out := make([]string, 0, len(keys))
-	known := plain()
 	for _, k := range keys {
 		w, ok := known[k]
 		if !ok {
@@ -92,6 +136,31 @@ func period(s string) string {
 		return s
 	}
 	return join(parts)
+}
+
+// country is the name of a region of the configuration: "DE-BY" -> "Germany (DE-BY)".
+// What is none that the Unicode CLDR knows is taken as words already.
+func country(region string) string {
+	region = strings.TrimSpace(region)
+	code, part, _ := strings.Cut(strings.ToUpper(region), "-")
+	switch code {
+	case "EEA":
+		return "the European Economic Area"
+	case "EL": // as the European Union writes it
+		code = "GR"
+	}
+	r, err := language.ParseRegion(code)
+	name := display.English.Regions().Name(r)
+	if err != nil || name == "" || strings.HasPrefix(name, "Unknown") {
+		return region
+	}
+	if slices.Contains([]string{"AE", "BS", "CF", "CG", "CD", "DO", "EU", "GB", "GM", "KM", "KY", "MH", "MV", "NL", "PH", "SB", "US"}, r.String()) {
+		name = "the " + name
+	}
+	if part != "" {
+		name += " (" + region + ")"
+	}
+	return name
 }
 
 // inEEA tells whether a region of the configuration lies in the European

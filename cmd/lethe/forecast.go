@@ -45,6 +45,7 @@ func (c *forecastCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		return printJSON(w.out, map[string]any{"forecast": list})
 	}
 	t := newTable(w.out, "rule", "collection", "name", "now", "in 30 days", "in 90 days", "never", "why")
+	t.none = "No retention rules."
 	for _, l := range lines {
 		t.row(l.Rule, l.Collection, l.Name, thousands(l.Now), thousands(l.In30), thousands(l.In90), thousands(l.Never), l.Why)
 	}

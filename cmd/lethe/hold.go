@@ -128,6 +128,7 @@ func (c *holdListCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		return printJSON(w.out, map[string]any{"holds": list})
 	}
 	t := newTable(w.out, "id", "controller", "what", "reason", "by", "since", "until", "released")
+	t.none = "No legal holds."
 	for _, h := range holds {
 		what := h.Collection
 		switch {

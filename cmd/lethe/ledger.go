@@ -108,6 +108,7 @@ func (c *ledgerShowCmd) Run(ctx context.Context, w *world, cli *commands) error 
 		return printJSON(w.out, map[string]any{"entries": list})
 	}
 	t := newTable(w.out, "no", "at", "what", "request", "by", "details")
+	t.none = "No entries."
 	for _, e := range entries {
 		data, _ := json.Marshal(e.Data)
 		seq := "-"

@@ -137,6 +137,10 @@ func (c *requestListCmd) Run(ctx context.Context, w *world, cli *commands) error
 		return printJSON(w.out, map[string]any{"requests": out, "total": total})
 	}
 	t := newTable(w.out, "id", "due on", "kind", "controller", "status", "received", "waits for")
+	t.none = "No such request."
+	if c.Status == "" {
+		t.none = "No open request; --status all lists those that have ended, too."
+	}
 	for _, q := range list {
 		t.row(q.ID, day(q.DueOn), q.Kind, q.Controller, words(q.Status), day(q.ReceivedAt), strings.TrimSpace(q.Waiting+" "+q.Delayed))
 	}

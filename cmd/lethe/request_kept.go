@@ -55,6 +55,7 @@ func (c *requestKeptCmd) Run(ctx context.Context, w *world, cli *commands) error
 		return printJSON(w.out, map[string]any{"kept": out})
 	}
 	t := newTable(w.out, "source", "collection", "rows", "erased on", "state", "why")
+	t.none = "Nothing is kept."
 	for _, k := range list {
 		// The day before is the last on which they are kept, as the letter has it.
 		on, state := "open", "kept"

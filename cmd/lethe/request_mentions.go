@@ -66,6 +66,7 @@ func (c *requestMentionsCmd) Run(ctx context.Context, w *world, cli *commands) e
 		return printJSON(w.out, map[string]any{"mentions": out, "skipped": append([]string{}, skipped...)})
 	}
 	t := newTable(w.out, "mention", "row", "field", "passages", "decided", "by", "done", "")
+	t.none = "Nobody else's text names the person, as far as it was searched."
 	for _, m := range q.Mentions {
 		t.row(m.ID, m.Collection+":"+m.Key, m.Field, m.Passages, m.Decision, m.DecidedBy, m.Outcome, m.Trouble)
 	}

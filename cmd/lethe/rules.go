@@ -58,6 +58,7 @@ func (c *rulesListCmd) Run(ctx context.Context, w *world, cli *commands) error {
 		return printJSON(w.out, map[string]any{"rules": list})
 	}
 	t := newTable(w.out, "rule", "collection", "keeps", "then", "approved", "last run", "changed", "next run")
+	t.none = "No retention rules."
 	for _, s := range states {
 		changed := ""
 		if s.Last != nil {

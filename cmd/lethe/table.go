@@ -18,6 +18,7 @@ type table struct {
 	width  int // of the terminal; 0: none
 	headed bool
 	rows   [][]string
+	none   string // said in place of the header where no row stands below it
 }
 
 func newTable(out io.Writer, header ...string) *table {
@@ -45,6 +46,9 @@ func (t *table) row(cells ...any) {
 }
 
 func (t *table) flush() {
+	if t.none != "" && t.headed && len(t.rows) == 1 {
+		t.rows = [][]string{{t.none}}
+	}
 	var widths []int
 	for _, line := range t.rows {
 		for i, cell := range line {

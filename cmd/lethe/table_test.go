@@ -60,3 +60,14 @@ a�[2Jb�c      7                        late
 		t.Errorf("expected numbers to the right, no blanks at the ends of lines and nothing that steers a terminal:\n%q\ngot\n%q", want, got)
 	}
 }
+
+func TestATableWithoutRowsSaysSo(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	table := newTable(&out, "what", "rows")
+	table.none = "Nothing is kept."
+	table.flush()
+	if got := out.String(); got != "Nothing is kept.\n" {
+		t.Errorf("expected a sentence in place of a header, got %q", got)
+	}
+}

@@ -202,11 +202,10 @@ func (s *Service) composeAsk(ctx context.Context, r requestRow, src string, out 
 		}
 		out.DueOn, out.Holds, out.Late = a.DueOn, s.c.Desks[src].Holds, s.today(r).After(a.DueOn)
 		out.Language = s.c.Controllers[r.Controller].Language // the owner's, as far as is known
-		fields, err := s.fieldsOf(r)
-		if err != nil {
+		// Which part stands on the owner's page.
+		if out.Part, err = s.isPart(r); err != nil {
 			return false, err
 		}
-		out.Part = len(fields) > 0 // which one stands on the owner's page
 		return a.Status == statusAsked && r.Status == Running, nil
 	}
 	return false, nil

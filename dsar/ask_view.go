@@ -101,7 +101,7 @@ func (s *Service) OpenAsk(ctx context.Context, token string) (AskView, error) {
 		if v.Identities, v.Names, err = s.personFor(ctx, tx, r); err != nil {
 			return err
 		}
-		v.Narrowed, err = s.narrowing(r)
+		v.Narrowed, err = s.partFor(r, everything)
 		return err
 	})
 	return v, fault("open an ask", err)
@@ -110,14 +110,14 @@ func (s *Service) OpenAsk(ctx context.Context, token string) (AskView, error) {
 // askView is what can be said without opening anything.
 func (s *Service) askView(r requestRow, a askRow) (AskView, error) {
 	desk := s.c.Desks[a.Source]
-	fields, err := s.fieldsOf(r)
+	part, err := s.isPart(r)
 	return AskView{
 		Ask: Ask{
 			Source: a.Source, Owner: a.Owner, Holds: desk.Holds, Status: a.Status, AskedAt: a.AskedAt.UTC(), DueOn: a.DueOn, Reminders: a.Reminders,
 			Limit: desk.Limit, OpenedAt: orNever(a.OpenedAt), Answer: a.Answer, AnsweredAt: orNever(a.AnsweredAt), AnsweredBy: a.AnsweredBy,
 		},
 		RequestID: r.ID, Kind: r.Kind, Controller: s.c.Controllers[r.Controller], ReceivedAt: r.ReceivedAt.UTC(),
-		Part: len(fields) > 0,
+		Part: part,
 	}, err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lethe-dsr/lethe/internal/archive"
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
@@ -68,8 +69,11 @@ func (s *Service) fieldsOf(r requestRow) (map[string]string, error) {
 // asks for everything. It quotes values: for the person's letters and those who work
 // on it. A field that the map no longer has narrows the request all the same.
 func (s *Service) narrowing(r requestRow) ([]string, error) {
-	return s.narrowingFor(r, func([]string) bool { return true })
+	return s.narrowingFor(r, everything)
 }
+
+// everything: to whom the person or the DPO entrusts all of it.
+func everything([]string) bool { return true }
 
 // narrowingFor is the same for a reader who may know values of some categories: of
 // the others they learn that the request is narrowed by them.
@@ -97,6 +101,36 @@ func (s *Service) narrowingFor(r requestRow, knows func(categories []string) boo
 		out = append(out, of[name]+"only entries with "+what)
 	}
 	return out, nil
+}
+
+// partFor says, in words, which part of what is held about a person a request is
+// about, for those who hold more of it elsewhere: the owners of desks, recipients. A
+// policy that takes some kinds of data alone makes it one, too.
+func (s *Service) partFor(r requestRow, knows func(categories []string) bool) ([]string, error) {
+	part, err := s.narrowingFor(r, knows)
+	if kinds := s.kindsOf(r); len(kinds) > 0 {
+		part = append(part, "only "+archive.Words(kinds))
+	}
+	return part, err
+}
+
+// isPart tells whether it is a part.
+func (s *Service) isPart(r requestRow) (bool, error) {
+	fields, err := s.fieldsOf(r)
+	return len(fields)+len(s.kindsOf(r)) > 0, err
+}
+
+// kindsOf are the kinds of data to which the request's policy keeps; none where it
+// takes all that is personal.
+func (s *Service) kindsOf(r requestRow) (kinds []string) {
+	p, _ := s.policy(r.Kind, r.Policy)
+	for _, rule := range p.Rules {
+		if len(rule.Categories) == 0 || slices.Contains(rule.Categories, "user") {
+			return nil
+		}
+		kinds = append(kinds, rule.Categories...)
+	}
+	return kinds
 }
 
 // partFound refuses the erasure of a part of which nothing was found, or nothing that

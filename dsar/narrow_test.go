@@ -125,6 +125,40 @@ func TestAnArchiveOfAPartSaysSo(t *testing.T) {
 	}
 }
 
+// A policy that takes some kinds of data alone makes a part of what a desk holds, and
+// of what recipients were given: else they would destroy everything.
+func TestAPolicyMakesAPart(t *testing.T) {
+	t.Parallel()
+	b, _ := narrowShop(t, "")
+	b.c.Policies = []datamap.Policy{{Name: "contact", Kind: datamap.Erasure, Rules: []datamap.PolicyRule{{Categories: []string{"user.name"}}, {Categories: []string{"user.contact"}}}}}
+	sub := verified(ask(datamap.Erasure, "email", "pavla@example.org"))
+	sub.Policy = "contact"
+	id := b.submit(t, dpo, sub).ID
+	b.worked(t)
+	if err := b.Approve(t.Context(), dpo, id, Approval{}); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	if l := b.mail.one(t, letterAsk); !l.Part {
+		t.Error("expected the desk's mail to speak of a part")
+	}
+	ref := b.linkOf(t, "hr@bota.example")
+	const want = "only name and contact details"
+	if v, err := b.OpenAsk(t.Context(), ref.Token); err != nil || !v.Part || len(v.Narrowed) != 1 || v.Narrowed[0] != want {
+		t.Errorf("expected the desk's page to say which kinds of data are meant, got %q, %v", v.Narrowed, err)
+	}
+	b.answer(t, ref, AnsweredNothing)
+	b.worked(t)
+	for _, l := range b.mail.letters("notice") {
+		if got := l.Notices[0].Named; !strings.HasSuffix(got, "\n"+want) {
+			t.Errorf("expected %s to be told which kinds of data are meant, got %q", l.Recipient, got)
+		}
+	}
+	if l := b.mail.one(t, "erased"); len(l.Narrowed) > 0 {
+		t.Errorf("expected nothing of a part in the letter to whoever asked for everything, got %q", l.Narrowed)
+	}
+}
+
 // A map that has lost the field since, or calls it otherwise, makes no request for
 // a part one for everything: a desk would give or destroy all.
 func TestAPartStaysAPart(t *testing.T) {

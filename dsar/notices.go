@@ -32,11 +32,11 @@ func (s *Service) tellRecipients(ctx context.Context, tx pgx.Tx, r requestRow, p
 	named := s.namedTo(p)
 	for _, key := range s.toTell(w.Plan, findings) {
 		to := s.c.Notify[key]
-		narrowed, err := s.narrowingFor(r, func(of []string) bool { return s.gets(to.Name, of) || !overlap(of, []string{"user"}) })
+		part, err := s.partFor(r, func(of []string) bool { return s.gets(to.Name, of) || !overlap(of, []string{"user"}) })
 		if err != nil {
 			return false, err
 		}
-		about := slices.Concat(named, narrowed)
+		about := slices.Concat(named, part)
 		// Every erasure names the same few recipients: a row written each time
 		// would make all erasures take turns, each until its commit.
 		err = pg.Put(ctx, tx, `

@@ -88,6 +88,10 @@ func plainUses() map[string]string {
 // "user.device.ip_address" -> "IP address", "user.shoe_size" -> "shoe size".
 func words(keys []string) []string { return wordsOf(keys, plain()) }
 
+// Words are kinds of data (keys of the Fideslang taxonomy) as letters name them:
+// "contact details and IP address".
+func Words(keys []string) string { return join(words(keys)) }
+
 // uses does so with data uses: "essential.service" -> "providing the service".
 func uses(keys []string) []string { return wordsOf(keys, plainUses()) }
 

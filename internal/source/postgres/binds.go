@@ -155,9 +155,12 @@ func digitsOf(expr string) string { return "regexp_replace(" + expr + ", '[^0-9+
 // names neither. A scope that the column cannot hold, and an empty one, yield no
 // rows. A walk in stages marks the rows that the fields leave out instead.
 func (w *writer) scope(s *stop) string {
-	sql := w.controlled(s.t, s.c, "t")
-	if !w.v.narrowed {
-		sql += w.narrowed(s)
+	sql, narrowed := w.controlled(s.t, s.c, "t"), w.narrowed(s)
+	switch {
+	case !w.v.narrowed:
+		sql += narrowed
+	case narrowed != "" && len(s.visit.Seeds) > 0:
+		sql += " AND ((" + w.matched(s) + ") IS NOT TRUE OR (true" + narrowed + "))"
 	}
 	return sql
 }

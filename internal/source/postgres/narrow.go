@@ -16,7 +16,9 @@ import (
 // found, given or changed, and they lead to nothing. They are the person's even so,
 // and no stranger's: what they name is not shared by that. But it is spared, for they
 // still need it: the customer of two orders stays as they are when one of them is
-// erased, and so does the address that the customer names.
+// erased, and so does the address that the customer names. But of a row that an
+// identity matches by itself the DPO says whose it is, and of those outside nobody is
+// asked: these are strangers' still.
 //
 // Such a walk goes in stages, with both marks in the key tables.
 

@@ -178,19 +178,19 @@ func (v view) seeded(at rowID) (types []string) {
 }
 
 // admitted: of the request's controller; and what an identity matches and the
-// DPO did not tick is left alone.
+// DPO did not tick, or the request's fields leave out, is left alone.
 func (v view) admitted(at rowID) bool {
 	t, r := v.s.tables[at.t], v.c[at.t][at.j]
 	if t.controller >= 0 && (v.w.Scope == "" || r[t.controller] != v.w.Scope) {
 		return false
 	}
-	return (!v.w.Restricted || len(v.seeded(at)) == 0 || v.listed(at))
+	return len(v.seeded(at)) == 0 || (!v.w.Restricted || v.listed(at)) && !v.narrowed(at)
 }
 
 func (v view) roots() map[rowID][]string {
 	roots := map[rowID][]string{}
 	v.each(func(at rowID) {
-		if types := v.seeded(at); len(types) > 0 && v.admitted(at) && !v.narrowed(at) {
+		if types := v.seeded(at); len(types) > 0 && v.admitted(at) {
 			roots[at] = types
 		}
 	})
@@ -245,12 +245,11 @@ func (v view) walk(barred map[rowID]bool) map[rowID]bool {
 	return in
 }
 
-// outside are the rows to which reached ones lead, or an identity, and which the
-// request's fields leave out.
+// outside are the rows to which reached ones lead and which the request's fields leave out.
 func (v view) outside(in map[rowID]bool) map[rowID]bool {
 	outside := map[rowID]bool{}
 	v.each(func(at rowID) {
-		if v.narrowed(at) && v.admitted(at) && (len(v.seeded(at)) > 0 || v.led(at, in, anyLead)) {
+		if v.narrowed(at) && v.admitted(at) && v.led(at, in, anyLead) {
 			outside[at] = true
 		}
 	})

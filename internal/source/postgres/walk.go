@@ -225,11 +225,16 @@ func (w *writer) unlisted(s *stop, v variant) string {
 	if !v.restricted || len(s.visit.Seeds) == 0 {
 		return ""
 	}
-	var matches []string
-	for _, seed := range s.visit.Seeds {
-		matches = append(matches, w.match(s, seed))
+	return " AND ((" + w.matched(s) + ") IS NOT TRUE OR " + w.isRoot(s, s.tableIDs()) + ")"
+}
+
+// matched is the condition that an identity matches row t of a stop that has seeds.
+func (w *writer) matched(s *stop) string {
+	matches := make([]string, len(s.visit.Seeds))
+	for i, seed := range s.visit.Seeds {
+		matches[i] = w.match(s, seed)
 	}
-	return " AND ((" + strings.Join(matches, " OR ") + ") IS NOT TRUE OR " + w.isRoot(s, s.tableIDs()) + ")"
+	return strings.Join(matches, " OR ")
 }
 
 // reach joins the ways to a stop; a row that several lead to is taken once.

@@ -423,8 +423,7 @@ func (d *drafting) collection(t *Table) *Collection {
 		c.Why = "looks personal, and nothing leads here: give it an identity or a reference, and take skip_processing away"
 		if column, person := d.creator(t); column != "" {
 			c.Why = "looks personal, and nothing leads here, but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and take skip_processing away"
-		}
-		if names := d.namedBy(t); names != "" {
+		} else if names := d.namedBy(t); names != "" {
 			c.Why = "looks personal, and nothing leads here, but " + names + " names its rows: where they describe the person, give that column a reference with direction: to, and take skip_processing away"
 		}
 	case !c.Reached:

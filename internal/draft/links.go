@@ -439,7 +439,7 @@ func (d *drafting) besideCreator(l *link) bool {
 // rows is named: they may be theirs, or staff's.
 func (d *drafting) creator(t *Table) (column, person string) {
 	for _, l := range d.links[t] {
-		if d.reached[l.parent] && d.root[l.parent] && d.isPerson(l.parent) && l.why != "" && l.parent != t && len(l.columns) == 1 && !d.actor(l, false) {
+		if d.reached[l.parent] && d.root[l.parent] && !d.isHouse(l.parent) && l.why != "" && l.parent != t && len(l.columns) == 1 && !d.actor(l, false) {
 			return l.columns[0], l.parent.Name
 		}
 	}
@@ -452,11 +452,27 @@ func (d *drafting) actor(l *link, beside bool) bool {
 	if len(l.columns) != 1 {
 		return false
 	}
-	w := words(l.columns[0])
+	w := unfold(words(l.columns[0]))
 	if hasAny(w, actorWords()...) && !slices.Contains(d.called[l.parent], strings.Join(w[:max(1, len(w)-1)], "")) {
 		return true
 	}
 	return beside && (hasAny(w, "creator", "created", "canceler", "logged") || hasAny(w[:1], "create", "insert", "entered", "added"))
+}
+
+// unfold parts the one word of a name from the id and by at its end, as camelCase is
+// left where Postgres folds it: creatorid, updatedby, approvedbyid.
+func unfold(name []string) []string {
+	if len(name) != 1 {
+		return name
+	}
+	var ends []string
+	stem := name[0]
+	for _, end := range []string{"id", "by"} {
+		if rest, ok := strings.CutSuffix(stem, end); ok && rest != "" {
+			stem, ends = rest, append([]string{end}, ends...)
+		}
+	}
+	return append([]string{stem}, ends...)
 }
 
 // sameOne tells whether two rows that hold addresses of their own may be one
@@ -493,7 +509,7 @@ func (d *drafting) restated(l *link) bool {
 // with an address. A log of what was sent to an address is none: its address
 // proves nothing.
 func (d *drafting) satellite(l *link) bool {
-	if len(l.columns) != 1 || !d.identityOf(l.child) || d.identityOf(l.parent) || d.isHouse(l.parent) || d.actor(l, true) {
+	if len(l.columns) != 1 || !d.identityOf(l.child) || d.identityOf(l.parent) || d.isHouse(l.parent) || d.actor(l, true) || d.isProxy(l.parent) {
 		return false
 	}
 	child := squeezed(l.child.Name)
@@ -513,6 +529,15 @@ func (d *drafting) satellite(l *link) bool {
 	default:
 		return d.isPerson(l.parent) && d.onlyAddress(l)
 	}
+}
+
+// isProxy tells whether each row of a table stands for one of another, and says by
+// itself of which table: for a user, or for a channel.
+func (d *drafting) isProxy(t *Table) bool {
+	return slices.ContainsFunc(t.Columns, func(c *Column) bool {
+		kind := d.kindOf(t, c)
+		return kind != nil && kind.Name == "type"
+	})
 }
 
 // once tells whether the child has each address once, or once in each of what its

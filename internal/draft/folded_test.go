@@ -1,0 +1,57 @@
+package draft_test
+
+import (
+	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/draft"
+)
+
+// Whoever made a row may be staff, whether the column is called creator_id or, as
+// camelCase is left where Postgres folds it, creatorid.
+func TestDraftOfFoldedNamesOfActors(t *testing.T) {
+	t.Parallel()
+	users := table("users", "id integer", "email text", "password text")
+	expectDraft(t, []*draft.Table{
+		users, link(table("channels", "id integer", "creatorid integer", "purpose text"), "creatorid users"), table("emoji", "id integer", "creatorid integer"),
+		link(table("tasks", "id integer", "userid integer", "approverid integer", "updatedby integer"), "userid users", "approverid users", "updatedby users"),
+	}, []string{
+		"# No identity leads here, but creatorid names users: where these are whose rows they are",
+		"- name: approverid  # users.id is not followed: names who dealt with the row",
+		"- name: updatedby  # users.id is not followed: names who dealt with the row",
+		"# An erasure deletes the rows: only the person's.\n      - name: tasks\n",
+	}, []string{"- name: creatorid\n            data_categories"})
+}
+
+// What an address leads to is the person even where nothing calls it one (Zulip's
+// userprofile): whoever made a folder is told, and before what else names it.
+func TestDraftTellsOfMakers(t *testing.T) {
+	t.Parallel()
+	expectDraft(t, []*draft.Table{
+		table("zo_userprofile", "id integer", "email text", "password text"),
+		link(table("zo_folder", "id integer", "creator_id integer"), "creator_id zo_userprofile"),
+		link(table("zo_project", "id integer", "creator_id integer", "nickname text"), "creator_id zo_userprofile"),
+		link(table("zo_share", "id integer", "user_id integer", "project_id integer"), "user_id zo_userprofile", "project_id zo_project"),
+	}, []string{
+		"# No identity leads here, but creator_id names zo_userprofile: where these",
+		"# Looks personal, and nothing leads here, but creator_id names zo_userprofile: where these",
+	}, []string{"zo_share.project_id names its rows"})
+}
+
+// A row that says by itself of which table it stands for one (Zulip's recipients: a
+// user, a stream) is no person, and leads from a message to nobody.
+func TestDraftOfRowsThatStandForOthers(t *testing.T) {
+	t.Parallel()
+	users := link(table("users", "id integer", "email text", "password text", "recipient_id integer"), "recipient_id recipients")
+	users.Unique = [][]string{{"email"}}
+	tables := []*draft.Table{
+		users, table("recipients", "id integer", "type integer", "type_id integer"),
+		link(table("messages", "id integer", "sender_id integer", "recipient_id integer", "content text"), "sender_id users", "recipient_id recipients"),
+	}
+	expectDraft(t, tables, []string{
+		"# An erasure deletes the rows: only the person's.\n      - name: messages\n", "# No identity leads here.\n      - name: recipients\n",
+	}, []string{"field: recipients.id"})
+	said := draft.KindBeside("type_id", func(name string) bool { return name == "type" })
+	if said != "type" || draft.KindBeside("objectid", func(name string) bool { return name == "objecttable" }) != "objecttable" {
+		t.Errorf("expected what tells of which table type_id and objectid name rows, got %q", said)
+	}
+}

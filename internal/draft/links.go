@@ -315,8 +315,8 @@ func (d *drafting) direct() {
 				l.owner, l.why = false, "names whose row it is, or who deals with it: where it is the former, give it direction: from"
 			case d.root[t] && d.isPerson(t) && d.root[l.parent] && d.isPerson(l.parent) && !d.sameOne(l):
 				l.owner, l.why = false, "names somebody else than the person whom the row is (who treats or teaches them)"
-			case subject > 0 && tellsHowFar(l):
-				l.why = "tells how far whoever the row is about has come, not whose it is"
+			case tellsHowFar(l):
+				l.why = "tells how far somebody has come among rows of others, not whose row it is"
 			case d.root[t] && d.account(l.parent) == t:
 				l.owner, l.why = false, "names somebody else's "+l.parent.Name+": one's own names this row"
 			case subject > 0 && !l.owner && !d.root[l.parent] && isOrganisation(l.parent):
@@ -363,10 +363,10 @@ func (d *drafting) hangsOn(t, persons *Table) bool {
 	return slices.ContainsFunc(d.links[t], func(l *link) bool { return l.parent == persons && !d.actor(l, false) })
 }
 
-// tellsHowFar tells whether a link of somebody's row only marks a place among rows
-// of others: the last message that a member of a channel has seen.
+// tellsHowFar tells whether a link only marks a place among rows of others: the last
+// message that a member of a channel has seen, the first one of the channel.
 func tellsHowFar(l *link) bool {
-	return len(l.columns) == 1 && !l.owner && hasAny(words(l.columns[0]), "last", "latest", "seen", "fetched")
+	return len(l.columns) == 1 && !l.owner && hasAny(words(l.columns[0]), "first", "last", "latest", "seen", "fetched")
 }
 
 // byStandIns marks as an owner what stands for a person where a table names no

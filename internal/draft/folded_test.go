@@ -55,3 +55,20 @@ func TestDraftOfRowsThatStandForOthers(t *testing.T) {
 		t.Errorf("expected what tells of which table type_id and objectid name rows, got %q", said)
 	}
 }
+
+// Who sent a message and to whom is named so, too (Moodle), and what is called like
+// a table of the same part of a product names that one (forum_reads.post_id).
+func TestDraftOfSendersAndNeighbours(t *testing.T) {
+	t.Parallel()
+	expectDraft(t, []*draft.Table{
+		table("mdl_user", "id integer", "email text", "password text"),
+		table("mdl_messages", "id integer", "useridfrom integer", "body text"),
+		table("mdl_notices", "id integer", "fromuserid integer", "touserid integer", "body text"),
+		table("mdl_post", "id integer", "userid integer"), table("mdl_forum_posts", "id integer", "userid integer"),
+		table("mdl_forum_read", "id integer", "userid integer", "postid integer"), table("mdl_config", "id integer"),
+	}, []string{
+		"# An erasure deletes the rows: only the person's.\n      - name: mdl_messages\n", "- name: useridfrom  # no foreign key, mdl_user by its name\n",
+		"# An erasure masks the rows: several persons may have a share in one row.\n      - name: mdl_notices\n",
+		"- name: postid  # no foreign key, mdl_forum_posts by its name\n",
+	}, nil)
+}

@@ -107,6 +107,8 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	}
 	var stem string
 	switch {
+	case len(name) == 1 && party(name[0]) != "": // useridfrom, touserid
+		stem = party(name[0])
 	case len(name) > 1 && name[len(name)-1] == "id":
 		stem = strings.Join(name[:len(name)-1], "")
 	case len(name) == 1 && strings.HasSuffix(name[0], "id") && len(name[0]) > 4:
@@ -131,8 +133,10 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	}
 	own := slices.Equal(keyOf(t), []string{c.Name})
 	p := d.declared(t, c)
-	if p == nil {
-		p = d.tableCalled(t, stem)
+	for w, i := words(t.Name), len(words(t.Name))-1; p == nil && i >= 0; i-- { // forum_posts for post_id of forum_reads
+		if near := d.tableCalled(t, strings.Join(w[:i], "")+stem); near != t || i == 0 {
+			p = near
+		}
 	}
 	if p == t || p == nil && own {
 		return nil
@@ -152,6 +156,19 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 		p = t
 	}
 	return p
+}
+
+// party is the word for persons in a folded name of who sent something or to whom,
+// useridfrom and touserid; "" in any other.
+func party(name string) string {
+	for _, end := range []string{"from", "to"} {
+		for _, w := range personWords() {
+			if name == w+"id"+end || name == end+w+"id" {
+				return w
+			}
+		}
+	}
+	return ""
 }
 
 // A declaration is a foreign key of one column, to another table.
@@ -261,7 +278,9 @@ func (d *drafting) isPerson(t *Table) bool {
 
 // isDetail tells whether rows of a table describe somebody, by the table's name.
 func (d *drafting) isDetail(t *Table) bool {
-	return slices.ContainsFunc(d.called[t], func(n string) bool { return slices.Contains(detailWords(), n) })
+	return slices.ContainsFunc(d.called[t], func(n string) bool {
+		return slices.Contains(detailWords(), n) || strings.HasSuffix(n, "address") && n != "ipaddress" && n != "macaddress"
+	})
 }
 
 // isHouse tells whether a table is about organisations, goods or settings.

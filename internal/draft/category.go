@@ -56,7 +56,7 @@ func meanings() []meaning {
 		m("user.name.last", text, "last name, lastname, surname, family name, familyname, nachname, familienname, zuname, prijmeni, nom de famille, second name"),
 		m("user.account.username", text, "username, user name, login, nickname, nick, screen name, handle, benutzername, prihlasovaci jmeno, uzivatelske jmeno, identifiant, pseudo, display username"),
 		m("user.name", text, `full name, fullname, complete name, display name, real name, realname, middle name, contact name, customer name, name on card, recipient name, jmeno a prijmeni, nom complet, author name, user full name, emergency contact, signed by, billing name, billed name, shipping name, legal name, original name, alternative name,
-			payer name, payee name, buyer name, holder name, account holder, receiver name, beneficiary name, guest name, passenger name, patient name, member name, employee name,
+			payer name, payee name, buyer name, holder name, account holder, receiver name, beneficiary name, guest name, attendee name, participant name, passenger name, patient name, student name, member name, employee name,
 			kontoinhaber, zahlername, empfangername, jmeno platce, jmeno prijemce, titulaire du compte, nom du titulaire`),
 		whole(m("user.name", text, "payer, payee, recipient, buyer, holder, receiver, beneficiary, consignee, inhaber, zahler, empfanger, kaufer, platce, prijemce, kupujici, titulaire, destinataire, payeur, acheteur, beneficiaire")),
 		in(m("user.contact.organization", text, "company, company name, employer, organisation, organization, firma, societe, entreprise")),

@@ -72,3 +72,22 @@ func TestDraftOfSendersAndNeighbours(t *testing.T) {
 		"- name: postid  # no foreign key, mdl_forum_posts by its name\n",
 	}, nil)
 }
+
+// What several persons have a share in is not reached by the house of one of them:
+// a merge request in somebody's project is its author's.
+func TestDraftOfSharesInSomebodysProject(t *testing.T) {
+	t.Parallel()
+	tables := []*draft.Table{
+		table("users", "id integer", "email text", "password text"),
+		link(table("projects", "id integer", "user_id integer"), "user_id users"),
+		link(table("merge_requests", "id integer", "project_id integer", "author_id integer", "merge_user_id integer", "title text"), "project_id projects", "author_id users", "merge_user_id users"),
+		link(table("issues", "id integer", "project_id integer", "author_id integer"), "project_id projects", "author_id users"),
+		link(table("labels", "id integer", "project_id integer"), "project_id projects"),
+	}
+	expectDraft(t, tables, []string{
+		"# An erasure masks the rows: several persons may have a share in one row.\n      - name: merge_requests\n",
+		"- name: project_id  # projects.id is not followed: names a thing of somebody's, and the row names several persons itself",
+		"lethe: {owner: author_id}",
+		"# An erasure deletes the rows: only the person's.\n      - name: labels\n",
+	}, nil)
+}

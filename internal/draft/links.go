@@ -344,6 +344,8 @@ func (d *drafting) direct() {
 				l.to, l.why = true, "points to what describes the person"
 			case len(l.columns) == 1 && d.root[t] && !d.root[l.parent] && d.hangsOn(l.parent, t):
 				l.why = "names something that is a person's (an invitation), and leads from them to others"
+			case subject > 1 && !l.owner && !d.root[l.parent]:
+				l.why = "names a thing of somebody's, and the row names several persons itself"
 			case d.satellite(l):
 				l.from, l.to, l.why = true, true, "holds the person's address: leads to the person, and from there to all of theirs"
 			default:

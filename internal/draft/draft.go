@@ -432,22 +432,25 @@ func (d *drafting) collection(t *Table) *Collection {
 	case t.Kind != "table":
 		c.Why = "a " + t.Kind + ": what it shows lies in tables"
 	case !c.Reached && d.looksPersonal(t):
-		c.Why = "looks personal, and nothing leads here: give it an identity or a reference, and take skip_processing away"
+		c.Why = "looks personal, and nothing leads here: give it an identity or a reference, and " + takeSkip
 		if column, person := d.creator(t); column != "" {
-			c.Why = "looks personal, and nothing leads here, but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and take skip_processing away"
+			c.Why = "looks personal, and nothing leads here, but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and " + takeSkip
 		} else if names := d.namedBy(t); names != "" {
-			c.Why = "looks personal, and nothing leads here, but " + names + " names its rows: where they describe the person, give that column a reference with direction: to, and take skip_processing away"
+			c.Why = "looks personal, and nothing leads here, but " + names + " names its rows: where they describe the person, give that column a reference with direction: to, and " + takeSkip
 		}
 	case !c.Reached:
 		c.Why = "no identity leads here"
 		if column, person := d.creator(t); column != "" {
-			c.Why += ", but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and take skip_processing away"
+			c.Why += ", but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and " + takeSkip
 		}
 	case d.kept[t] != "":
 		c.Why = d.kept[t]
 	default:
 		c.Delete = true
 	}
+	// A table that is to be walked once a person has tied it is ready for that: its
+	// rows are given whole, and can be masked.
+	ready := c.Reached || strings.HasSuffix(c.Why, takeSkip)
 	key := keyOf(t)
 	if known != nil && slices.ContainsFunc(known.PrimaryKey(), func(f *datamap.Field) bool { return !slices.Contains(key, f.Name) }) {
 		key = nil // a person chose other columns
@@ -455,10 +458,10 @@ func (d *drafting) collection(t *Table) *Collection {
 	byColumn := map[string]*Field{}
 	for _, col := range t.Columns {
 		f := &Field{Column: col, Key: slices.Contains(key, col.Name), Identity: d.identity(t, col)}
-		if j, ok := d.judged[col]; ok && t.Kind == "table" && (c.Reached || d.looksPersonal(t)) {
+		if j, ok := d.judged[col]; ok && t.Kind == "table" && (ready || d.looksPersonal(t)) {
 			f.Category, f.Why = j.category, append(f.Why, j.why)
 		}
-		if t.Kind == "table" && (c.Reached || d.looksPersonal(t)) {
+		if t.Kind == "table" && (ready || d.looksPersonal(t)) {
 			d.within(t, f)
 			d.hint(t, f)
 		}
@@ -473,12 +476,17 @@ func (d *drafting) collection(t *Table) *Collection {
 	if c.Reached {
 		c.Shared = d.sharedWith(t)
 		d.tie(t, c, byColumn)
+	}
+	if ready {
 		for _, f := range c.Fields {
 			d.finish(t, f)
 		}
 	}
 	return c
 }
+
+// takeSkip ends the advice on a table that nothing leads to.
+const takeSkip = "take skip_processing away"
 
 // keyOf are the columns that name a row: the primary key, else the shortest
 // unique index whose columns are never NULL.

@@ -11,15 +11,19 @@ import (
 func TestDraftOfFoldedNamesOfActors(t *testing.T) {
 	t.Parallel()
 	users := table("users", "id integer", "email text", "password text")
+	wiki := link(table("wiki", "id integer", "creatorid integer", "title text"), "creatorid users")
+	wiki.Columns[2].NotNull = true
 	expectDraft(t, []*draft.Table{
-		users, link(table("channels", "id integer", "creatorid integer", "purpose text"), "creatorid users"), table("emoji", "id integer", "creatorid integer"),
+		users, link(table("channels", "id integer", "creatorid integer", "purpose text"), "creatorid users"), table("emoji", "id integer", "creatorid integer"), wiki,
 		link(table("tasks", "id integer", "userid integer", "approverid integer", "updatedby integer"), "userid users", "approverid users", "updatedby users"),
 	}, []string{
-		"# No identity leads here, but creatorid names users: where these are whose rows they are",
+		"# No identity leads here, but creatorid names users: where these are whose rows they are", "- name: emoji\n        skip_processing: true",
+		// Ready to be walked: given whole, and maskable, where somebody's word makes it theirs.
+		"- name: purpose\n            data_categories: [system.operations]", "- name: title  # by its name\n            data_categories: [user.content.private]\n            fides_meta: {masking_strategy_override:",
 		"- name: approverid  # users.id is not followed: names who dealt with the row",
 		"- name: updatedby  # users.id is not followed: names who dealt with the row",
 		"# An erasure deletes the rows: only the person's.\n      - name: tasks\n",
-	}, []string{"- name: creatorid\n            data_categories"})
+	}, nil)
 }
 
 // What an address leads to is the person even where nothing calls it one (Zulip's

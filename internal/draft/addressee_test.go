@@ -13,7 +13,7 @@ func TestDraftOfAddressees(t *testing.T) {
 	t.Parallel()
 	orders := link(table("orders", "id integer", "user_id integer", "shipping_method_name text", "email text", "phone text", "billing_company_name text"), "user_id users")
 	invoices := link(table("invoice", "id integer", "order_id integer", "number text", "invoice_from text", "invoice_to_name text", "invoice_to_company text", "invoice_to_street text",
-		"invoice_to_country text", "invoice_to_vat_id text", "venue_name text", "search tsvector", "words tsvector"), "order_id orders")
+		"invoice_to_country text", "invoice_to_vat_id text", "venue_name text", "fullmessagehtml text", "messageformat text", "search tsvector", "words tsvector"), "order_id orders")
 	invoices.Columns[len(invoices.Columns)-1].NotNull = true
 	expectDraft(t, []*draft.Table{
 		table("users", "id integer", "email text", "password text"), orders, invoices,
@@ -28,7 +28,7 @@ func TestDraftOfAddressees(t *testing.T) {
 		"- name: name_cached  # by its name; typed by the person, it seems\n            data_categories: [user.name]",
 		"- name: shipping_method_name\n            data_categories: [system.operations]",
 		"- name: billing_company_name  # by its name; typed by the person, it seems\n            data_categories: [user.contact.organization]",
-		"- name: venue_name\n", "- name: number\n            data_categories: [system.operations]",
+		"- name: fullmessagehtml  # by its name\n            data_categories: [user.content.private]", "- name: messageformat\n", "- name: venue_name\n", "- name: number\n            data_categories: [system.operations]",
 	}, nil)
 }
 

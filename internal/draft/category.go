@@ -202,7 +202,7 @@ func byNameOf(c *Column, about bool, admitted func(meaning) bool) (judgement, bo
 				continue // email_subject, mail_server, email_hash: what is meant is the last word
 			}
 			joined := strings.ReplaceAll(p, " ", "") // dav_displayname: camelCase that Postgres folded
-			if !m.whole && (has(name, p) || slices.Contains(name, joined)) || whole == joined || endsSecret(name, p) {
+			if !m.whole && (has(name, p) || slices.Contains(name, joined)) || whole == joined || endsSecret(name, p) || endsText(name, p) {
 				return judgement{category: m.category, why: "by its name", sure: !m.context && telling(m.category)}, true
 			}
 		}
@@ -215,6 +215,13 @@ func byNameOf(c *Column, about bool, admitted func(meaning) bool) (judgement, bo
 func endsSecret(name []string, phrase string) bool {
 	return slices.Contains([]string{"password", "passwd", "passphrase", "token", "secret", "api key", "access key", "private key"}, phrase) &&
 		slices.ContainsFunc(name, func(w string) bool { return strings.HasSuffix(w, strings.ReplaceAll(phrase, " ", "")) })
+}
+
+// endsText tells whether a word of a name ends in one for what somebody wrote, as
+// names are that are never parted: fullmessage, fullmessagehtml, dpocomment.
+func endsText(name []string, phrase string) bool {
+	return slices.Contains([]string{"message", "comment"}, phrase) &&
+		slices.ContainsFunc(name, func(w string) bool { return strings.HasSuffix(strings.TrimSuffix(w, "html"), phrase) })
 }
 
 // telling tells whether a category by itself makes a table look personal: texts

@@ -84,14 +84,16 @@ func TestDraftOfSharesInSomebodysProject(t *testing.T) {
 	tables := []*draft.Table{
 		table("users", "id integer", "email text", "password text"),
 		link(table("projects", "id integer", "user_id integer"), "user_id users"),
-		link(table("merge_requests", "id integer", "project_id integer", "author_id integer", "merge_user_id integer", "title text"), "project_id projects", "author_id users", "merge_user_id users"),
+		link(table("merge_requests", "id integer", "project_id integer", "author_id integer", "merge_user_id integer", "reporter_id integer", "title text"), "project_id projects", "author_id users", "merge_user_id users", "reporter_id users"),
 		link(table("issues", "id integer", "project_id integer", "author_id integer"), "project_id projects", "author_id users"),
 		link(table("labels", "id integer", "project_id integer"), "project_id projects"),
+		table("members", "id integer", "invite_email text"), table("oauth_access_tokens", "id integer", "resource_owner_id integer", "token text"),
 	}
 	expectDraft(t, tables, []string{
 		"# An erasure masks the rows: several persons may have a share in one row.\n      - name: merge_requests\n",
 		"- name: project_id  # projects.id is not followed: names a thing of somebody's, and the row names several persons itself",
-		"lethe: {owner: author_id}",
+		"lethe: {owner: author_id}", "- name: merge_user_id  # users.id is not followed: names who dealt with the row",
+		"- name: resource_owner_id  # no foreign key, users by its name\n",
 		"# An erasure deletes the rows: only the person's.\n      - name: labels\n",
 	}, nil)
 }

@@ -131,6 +131,9 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	default:
 		return nil
 	}
+	if stem == "resourceowner" { // OAuth's word (RFC 6749) for the user whose token it is
+		stem = "user"
+	}
 	own := slices.Equal(keyOf(t), []string{c.Name})
 	p := d.declared(t, c)
 	for w, i := words(t.Name), len(words(t.Name))-1; p == nil && i >= 0; i-- { // forum_posts for post_id of forum_reads

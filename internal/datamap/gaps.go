@@ -8,7 +8,7 @@ import (
 
 // Gaps lists what a map does not say and a letter under Art. 15(1) or an export
 // under Art. 20 needs: purposes (a), the source of the data (g), the legal
-// basis, what an export gives; and where it may say something else than is meant (mentions, copies, several, secrets, namedByOthers, namedBySkipped, leadsToOthers, bothEnds). They are no
+// basis, what an export gives; and where it may say something else than is meant (mentions, copies, several, secrets, namedByOthers, namedBySkipped, leadsToOthers, takenByHouse, bothEnds). They are no
 // errors of the map, which a walk can follow; `lethe check` and `lethe datamap check` show them.
 func Gaps(m *Map) []Problem {
 	var list []Problem
@@ -21,7 +21,7 @@ func Gaps(m *Map) []Problem {
 		}
 	}
 	g := newGraph(m)
-	return slices.Concat(list, nothingToExport(m), untargeted(m), unmasked(m), copies(g), several(g), secrets(m), namedByOthers(g), namedBySkipped(g), leadsToOthers(g), bothEnds(g))
+	return slices.Concat(list, nothingToExport(m), untargeted(m), unmasked(m), copies(g), several(g), secrets(m), namedByOthers(g), namedBySkipped(g), leadsToOthers(g), takenByHouse(g), bothEnds(g))
 }
 
 // unsaid lists what the collections of a dataset do not say and letters need;
@@ -324,6 +324,46 @@ func leadsToOthers(g *graph) (list []Problem) {
 				list = append(list, Problem{Pos: back.to.Pos, Warning: true, Message: fmt.Sprintf("the reference of %s leads from a person, over %s, to whoever names a row of theirs there (whom they invited): these people's rows are given and erased, too; leave it out, unless they are the same person",
 					back.to.FullName(), p.FullName())})
 			}
+		}
+	}
+	return list
+}
+
+// takenByHouse lists the collections whose rows name one person, and are reached by
+// what is somebody's as well (the members of a project by the project of whoever made
+// it), without an owner: the others' rows would be taken for that one's, and what they
+// name for nobody else's.
+func takenByHouse(g *graph) (list []Problem) {
+	type into struct {
+		names *Field   // the one person; nil where there are several
+		by    []*Field // what else leads here
+		many  bool
+	}
+	all := map[*Collection]*into{}
+	for i, p := range g.all {
+		persons := g.persons(i)
+		for _, w := range g.ways[i] {
+			c := w.to.Collection
+			if p.Skip || c == p || c.Skip || c.Owner != "" || len(w.and) > 0 || !g.holds(w.to, w.from) {
+				continue
+			}
+			if all[c] == nil {
+				all[c] = &into{}
+			}
+			switch in := all[c]; {
+			case !persons:
+				in.by = append(in.by, w.to)
+			case in.names != nil && in.names != w.to:
+				in.many = true
+			default:
+				in.names = w.to
+			}
+		}
+	}
+	for _, c := range g.all {
+		if in := all[c]; in != nil && in.names != nil && !in.many && len(in.by) > 0 && in.names.Parent == nil && !slices.Contains(in.by, in.names) {
+			list = append(list, Problem{Pos: in.by[0].Pos, Warning: true, Message: fmt.Sprintf("the reference of %s leads to rows of %s that name somebody else in %s, too, which are then given and erased as the first one's; say lethe: {owner: %s}, unless they are",
+				in.by[0].FullName(), c.FullName(), in.names.LocalName(), in.names.Name)})
 		}
 	}
 	return list

@@ -376,6 +376,51 @@ dataset:
 	}
 }
 
+// TestMembersOfSomebodysProject: a project's members are not the rows of whoever made
+// it, unless an owner says whose they are.
+func TestMembersOfSomebodysProject(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		lethe, project, second string
+		told                   bool
+	}{
+		"without an owner":            {"", "from", "", true},
+		"with an owner":               {"lethe: {owner: user_id}", "from", "", false},
+		"names the project":           {"", "to", "", false},
+		"several have a share in":     {"", "from", "- {name: guest_id, fides_meta: {references: [{dataset: club, field: users.id, direction: from}]}}", false},
+		"is found by its own address": {"", "from", "- {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mustParse(t, fmt.Sprintf(`
+dataset:
+  - fides_key: club
+    lethe: {source: shop}
+    collections:
+      - name: users
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: projects
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: creator_id, fides_meta: {references: [{dataset: club, field: users.id, direction: from}]}}
+      - name: members
+        %s
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: user_id, fides_meta: {references: [{dataset: club, field: users.id, direction: from}]}}
+          - {name: project_id, fides_meta: {references: [{dataset: club, field: projects.id, direction: %s}]}}
+          %s
+`, c.lethe, c.project, c.second))
+			said := fmt.Sprint(Gaps(m))
+			if told := strings.Contains(said, "the reference of club.members.project_id leads to rows of club.members that name somebody else in user_id, too"); told != c.told {
+				t.Errorf("expected a warning: %t; got %s", c.told, said)
+			}
+		})
+	}
+}
+
 // TestOwnRowsOfAHub: people whose addresses lie in a table of their own are told of as
 // those are who have them beside their names.
 func TestOwnRowsOfAHub(t *testing.T) {

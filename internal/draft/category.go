@@ -42,7 +42,7 @@ func meanings() []meaning {
 		m("user.financial.bank_account", num, "iban, bank account, account number, acc number, kontonummer, bankverbindung, cislo uctu, rib, bic, swift, sort code, routing number"),
 		m("user.financial.credit_card", num, "card number, credit card, cc number, pan, last digits, last four, last 4, last4, kreditkarte, cislo karty, carte bancaire, card holder, cardholder, cc last, first digits"),
 		m("user.government_id.national_identification_number", num, `ssn, ssnid, identification id, social security, national id, national identification, rodne cislo, steuernummer, steuer id, tax id, sozialversicherungsnummer,
-			numero de securite sociale, nir, personal number, personnummer, vat number, dic`),
+			numero de securite sociale, nir, personal number, personnummer, vat number, vat id, dic`),
 		m("user.government_id.passport_number", num, "passport, passport number, passport id, reisepass, cislo pasu, passeport"),
 		m("user.government_id.drivers_license_number", num, "driving licence, drivers license, driver license, fuhrerschein, ridicsky prukaz, permis de conduire"),
 		m("user.demographic.date_of_birth", []Class{Text, Date, Moment}, `birthday, birth date, birthdate, date of birth, dob, born, born on, geburtsdatum, geburtstag, geboren, datum narozeni, narozeni, date de naissance,
@@ -56,9 +56,10 @@ func meanings() []meaning {
 		m("user.name.last", text, "last name, lastname, surname, family name, familyname, nachname, familienname, zuname, prijmeni, nom de famille, second name"),
 		m("user.account.username", text, "username, user name, login, nickname, nick, screen name, handle, benutzername, prihlasovaci jmeno, uzivatelske jmeno, identifiant, pseudo, display username"),
 		m("user.name", text, `full name, fullname, complete name, display name, real name, realname, middle name, contact name, customer name, name on card, recipient name, jmeno a prijmeni, nom complet, author name, user full name, emergency contact, signed by, billing name, billed name, shipping name, legal name, original name, alternative name,
-			payer name, payee name, buyer name, holder name, account holder, receiver name, beneficiary name, guest name, passenger name, patient name, member name, employee name,
+			payer name, payee name, buyer name, holder name, account holder, receiver name, beneficiary name, guest name, attendee name, participant name, passenger name, patient name, student name, member name, employee name,
 			kontoinhaber, zahlername, empfangername, jmeno platce, jmeno prijemce, titulaire du compte, nom du titulaire`),
 		whole(m("user.name", text, "payer, payee, recipient, buyer, holder, receiver, beneficiary, consignee, inhaber, zahler, empfanger, kaufer, platce, prijemce, kupujici, titulaire, destinataire, payeur, acheteur, beneficiaire")),
+		in(m("user.contact.organization", text, "company, company name, employer, organisation, organization, firma, societe, entreprise")),
 		in(m("user.name", text, "name, jmeno, nom, cele jmeno")),
 		m("user.contact.address.postal_code", num, "zip, zipcode, zip code, mail code, postcode, post code, postal code, postalcode, plz, postleitzahl, psc, code postal"),
 		m("user.contact.address.city", text, "city, town, ort, stadt, wohnort, mesto, obec, ville, city area"),
@@ -68,7 +69,6 @@ func meanings() []meaning {
 		in(m("user.contact.address.state", nil, "state name, province, county, bundesland, kraj")),
 		m("user.location.precise", nil, "latitude, longitude, lat, lng, lon, geo, geolocation, coordinates"),
 		in(m("user.location.imprecise", nil, "location, timezone, time zone, region")),
-		in(m("user.contact.organization", text, "company, company name, employer, organisation, organization, firma, societe, entreprise")),
 		m("user.job_title", text, "job title, jobtitle, position title, profession, occupation, beruf, povolani, poste"),
 		m("user.device.cookie_id", nil, "cookie, cookie id, visitor id, client id cookie, vid, tracking id, anonymous id"),
 		m("user.device.device_id", nil, "device id, device token, device identifier, imei, udid, push token, fingerprint"),
@@ -89,6 +89,31 @@ type judgement struct {
 	category string
 	why      string
 	sure     bool // says that the table is about a person
+}
+
+// addressed tells whether a column begins as one of its table does that holds a
+// street, as invoice_to_name beside invoice_to_street: it says to whom.
+func addressed(t *Table, c *Column) bool {
+	name := words(c.Name)
+	for _, o := range t.Columns {
+		street := words(o.Name)
+		same := 0
+		for same < min(len(name), len(street))-1 && name[same] == street[same] {
+			same++
+		}
+		if o == c || same == 0 || hasAny(name[:same], placeWords()...) || hasAny(name[:same], houseWords()...) {
+			continue
+		}
+		if j, ok := byName(o, false); ok && j.category == "user.contact.address.street" {
+			return true
+		}
+	}
+	return false
+}
+
+// placeWords are what has a street and is nobody.
+func placeWords() []string {
+	return []string{"venue", "location", "office", "branch", "depot", "pickup", "place", "building", "event", "hotel", "school"}
 }
 
 // judge tells a column's category by its contents where these are clear, else by
@@ -158,7 +183,7 @@ func byName(c *Column, about bool) (judgement, bool) {
 	}
 	name := words(c.Name)
 	if len(name) > 1 && slices.Contains([]string{"id", "count", "type", "status", "enabled", "verified", "confirmed", "template", "format", "method", "digits_count", "version", "cost", "layout", "theme", "xmlid"}, name[len(name)-1]) &&
-		!hasAny(name, "cookie id", "visitor id", "device id", "tax id", "national id", "passport id", "identification id", "steuer id", "tracking id", "anonymous id", "google id") {
+		!hasAny(name, "cookie id", "visitor id", "device id", "tax id", "national id", "passport id", "identification id", "steuer id", "vat id", "tracking id", "anonymous id", "google id") {
 		return judgement{}, false
 	}
 	return byNameOf(c, about, func(m meaning) bool {
@@ -169,15 +194,15 @@ func byName(c *Column, about bool) (judgement, bool) {
 func byNameOf(c *Column, about bool, admitted func(meaning) bool) (judgement, bool) {
 	name, whole := words(c.Name), squeezed(c.Name)
 	for _, m := range meanings() {
-		if m.context && !about || !admitted(m) {
-			continue
+		if m.context && !about || !admitted(m) || m.context && m.category == "user.name" && hasAny(name, houseWords()...) {
+			continue // the name of a shipping method is a thing's
 		}
 		for _, p := range m.phrases {
 			if m.category == "user.contact.email" && !strings.HasSuffix(whole, strings.ReplaceAll(p, " ", "")) && c.Contents.noMail() {
 				continue // email_subject, mail_server, email_hash: what is meant is the last word
 			}
 			joined := strings.ReplaceAll(p, " ", "") // dav_displayname: camelCase that Postgres folded
-			if !m.whole && (has(name, p) || slices.Contains(name, joined)) || whole == joined || endsSecret(name, p) {
+			if !m.whole && (has(name, p) || slices.Contains(name, joined)) || whole == joined || endsSecret(name, p) || endsText(name, p) {
 				return judgement{category: m.category, why: "by its name", sure: !m.context && telling(m.category)}, true
 			}
 		}
@@ -190,6 +215,13 @@ func byNameOf(c *Column, about bool, admitted func(meaning) bool) (judgement, bo
 func endsSecret(name []string, phrase string) bool {
 	return slices.Contains([]string{"password", "passwd", "passphrase", "token", "secret", "api key", "access key", "private key"}, phrase) &&
 		slices.ContainsFunc(name, func(w string) bool { return strings.HasSuffix(w, strings.ReplaceAll(phrase, " ", "")) })
+}
+
+// endsText tells whether a word of a name ends in one for what somebody wrote, as
+// names are that are never parted: fullmessage, fullmessagehtml, dpocomment.
+func endsText(name []string, phrase string) bool {
+	return slices.Contains([]string{"message", "comment"}, phrase) &&
+		slices.ContainsFunc(name, func(w string) bool { return strings.HasSuffix(strings.TrimSuffix(w, "html"), phrase) })
 }
 
 // telling tells whether a category by itself makes a table look personal: texts

@@ -186,8 +186,10 @@ func (d *drafting) judgeAll() {
 			if tied[c.Name] || slices.Equal(t.Key, []string{c.Name}) && c.Class != Text {
 				continue
 			}
-			if j, ok := judge(c, d.about[t]); ok {
+			if j, ok := judge(c, d.about[t] || addressed(t, c)); ok {
 				d.judged[c] = j
+			} else if c.Type == "tsvector" {
+				d.judged[c] = judgement{category: "user.content.private", why: "words of texts, to search by"}
 			} else if j, ok := opens(t, c); ok {
 				d.judged[c] = j
 			}
@@ -316,7 +318,7 @@ func (d *drafting) walk() {
 // keep finds the tables whose rows are masked rather than deleted.
 func (d *drafting) keep() {
 	deleted := func(t *Table) bool { c := d.known.collection(t); return c != nil && c.Delete }
-	var shared []*Table
+	var shared, books []*Table
 	for _, t := range d.order {
 		if c := d.known.collection(t); c != nil {
 			if !c.Delete {
@@ -334,12 +336,16 @@ func (d *drafting) keep() {
 		case hasAny(words(t.Name), "order", "orders", "invoice", "invoices", "payment", "payments", "refund", "refunds", "bestellung", "bestellungen",
 			"rechnung", "rechnungen", "zahlung", "objednavka", "objednavky", "faktura", "faktury", "platba", "commande", "commandes", "facture", "factures", "transaction", "transactions"):
 			d.kept[t] = "laws on books and taxes may want such rows kept, see lethe: {keep: …}"
+			books = append(books, t)
 		case n > 1:
 			d.kept[t] = "several persons may have a share in one row"
 			shared = append(shared, t)
 		}
 	}
-	d.keepBeneath(shared)
+	d.keepBeneath(shared, "in which several persons may have a share", func(c *Table) bool {
+		return !slices.ContainsFunc(d.links[c], func(l *link) bool { return l.owner && l.from })
+	})
+	d.keepBeneath(books, "which laws on books and taxes may want kept", isLine)
 	for _, c := range d.db.Tables {
 		for _, l := range d.links[c] {
 			mark := l.guessed && tellsHowFar(l) // holds no row: there is no foreign key
@@ -366,25 +372,31 @@ func (d *drafting) keep() {
 	}
 }
 
-// keepBeneath masks what hangs on rows in which several persons may have a share:
-// the files of a ticket are as much the other's. What names its own person goes
-// with that one alone.
-func (d *drafting) keepBeneath(shared []*Table) {
-	for len(shared) > 0 {
-		p := shared[0]
-		shared = shared[1:]
+// keepBeneath masks what hangs on rows that are masked and is as much a part of
+// them: the files of a ticket in which several persons have a share, but not what
+// names its own person, and the lines of an invoice.
+func (d *drafting) keepBeneath(tables []*Table, why string, part func(*Table) bool) {
+	for len(tables) > 0 {
+		p := tables[0]
+		tables = tables[1:]
 		for _, c := range d.order {
-			hangs, own := false, false
-			for _, l := range d.links[c] {
-				hangs = hangs || l.parent == p && l.from
-				own = own || l.owner && l.from
-			}
-			if hangs && !own && d.kept[c] == "" && d.known.collection(c) == nil {
-				d.kept[c] = "they hang on rows of " + p.Name + ", in which several persons may have a share"
-				shared = append(shared, c)
+			hangs := slices.ContainsFunc(d.links[c], func(l *link) bool { return l.parent == p && l.from })
+			if hangs && part(c) && d.kept[c] == "" && d.known.collection(c) == nil {
+				d.kept[c] = "they hang on rows of " + p.Name + ", " + why
+				tables = append(tables, c)
 			}
 		}
 	}
+}
+
+// isLine tells whether rows of a table are those of which an order or invoice is
+// made, by the end of its name: line_items, invoiceline.
+func isLine(t *Table) bool {
+	w := words(t.Name)
+	return slices.ContainsFunc(singulars(w[len(w)-1]), func(s string) bool {
+		return slices.ContainsFunc([]string{"line", "item", "position", "fee", "tax", "discount", "adjustment", "payment", "refund", "polozka", "zeile", "ligne"},
+			func(end string) bool { return strings.HasSuffix(s, end) })
+	})
 }
 
 // looksPersonal tells whether some column of a table says so by itself.
@@ -420,23 +432,25 @@ func (d *drafting) collection(t *Table) *Collection {
 	case t.Kind != "table":
 		c.Why = "a " + t.Kind + ": what it shows lies in tables"
 	case !c.Reached && d.looksPersonal(t):
-		c.Why = "looks personal, and nothing leads here: give it an identity or a reference, and take skip_processing away"
+		c.Why = "looks personal, and nothing leads here: give it an identity or a reference, and " + takeSkip
 		if column, person := d.creator(t); column != "" {
-			c.Why = "looks personal, and nothing leads here, but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and take skip_processing away"
-		}
-		if names := d.namedBy(t); names != "" {
-			c.Why = "looks personal, and nothing leads here, but " + names + " names its rows: where they describe the person, give that column a reference with direction: to, and take skip_processing away"
+			c.Why = "looks personal, and nothing leads here, but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and " + takeSkip
+		} else if names := d.namedBy(t); names != "" {
+			c.Why = "looks personal, and nothing leads here, but " + names + " names its rows: where they describe the person, give that column a reference with direction: to, and " + takeSkip
 		}
 	case !c.Reached:
 		c.Why = "no identity leads here"
 		if column, person := d.creator(t); column != "" {
-			c.Why += ", but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and take skip_processing away"
+			c.Why += ", but " + column + " names " + person + ": where these are whose rows they are, give that column a reference to them with direction: from, and " + takeSkip
 		}
 	case d.kept[t] != "":
 		c.Why = d.kept[t]
 	default:
 		c.Delete = true
 	}
+	// A table that is to be walked once a person has tied it is ready for that: its
+	// rows are given whole, and can be masked.
+	ready := c.Reached || strings.HasSuffix(c.Why, takeSkip)
 	key := keyOf(t)
 	if known != nil && slices.ContainsFunc(known.PrimaryKey(), func(f *datamap.Field) bool { return !slices.Contains(key, f.Name) }) {
 		key = nil // a person chose other columns
@@ -444,10 +458,10 @@ func (d *drafting) collection(t *Table) *Collection {
 	byColumn := map[string]*Field{}
 	for _, col := range t.Columns {
 		f := &Field{Column: col, Key: slices.Contains(key, col.Name), Identity: d.identity(t, col)}
-		if j, ok := d.judged[col]; ok && t.Kind == "table" && (c.Reached || d.looksPersonal(t)) {
+		if j, ok := d.judged[col]; ok && t.Kind == "table" && (ready || d.looksPersonal(t)) {
 			f.Category, f.Why = j.category, append(f.Why, j.why)
 		}
-		if t.Kind == "table" && (c.Reached || d.looksPersonal(t)) {
+		if t.Kind == "table" && (ready || d.looksPersonal(t)) {
 			d.within(t, f)
 			d.hint(t, f)
 		}
@@ -462,12 +476,17 @@ func (d *drafting) collection(t *Table) *Collection {
 	if c.Reached {
 		c.Shared = d.sharedWith(t)
 		d.tie(t, c, byColumn)
+	}
+	if ready {
 		for _, f := range c.Fields {
 			d.finish(t, f)
 		}
 	}
 	return c
 }
+
+// takeSkip ends the advice on a table that nothing leads to.
+const takeSkip = "take skip_processing away"
 
 // keyOf are the columns that name a row: the primary key, else the shortest
 // unique index whose columns are never NULL.

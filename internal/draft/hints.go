@@ -50,14 +50,18 @@ func (d *drafting) kindOf(t *Table, c *Column) *Column {
 }
 
 // KindBeside is the name of the column that tells of which table a column names
-// rows: sender_type of sender_id, res_model of res_id, and content_type_id of
-// object_id (Django). "" where a table has none.
+// rows: sender_type of sender_id, res_model of res_id, type of type_id, and
+// content_type_id of object_id (Django). "" where a table has none.
 func KindBeside(name string, has func(string) bool) string {
 	base := strings.TrimSuffix(strings.TrimSuffix(name, "id"), "Id")
 	if base == name || strings.Trim(base, "_") == "" {
 		return ""
 	}
-	for _, kind := range []string{base + "type", base + "Type", base + "model"} {
+	kinds := []string{base + "type", base + "Type", base + "model", base + "table"}
+	if own := strings.Trim(base, "_"); own == "type" {
+		kinds = append(kinds, own)
+	}
+	for _, kind := range kinds {
 		if has(kind) {
 			return kind
 		}

@@ -107,6 +107,8 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	}
 	var stem string
 	switch {
+	case len(name) == 1 && party(name[0]) != "": // useridfrom, touserid
+		stem = party(name[0])
 	case len(name) > 1 && name[len(name)-1] == "id":
 		stem = strings.Join(name[:len(name)-1], "")
 	case len(name) == 1 && strings.HasSuffix(name[0], "id") && len(name[0]) > 4:
@@ -129,10 +131,15 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	default:
 		return nil
 	}
+	if stem == "resourceowner" { // OAuth's word (RFC 6749) for the user whose token it is
+		stem = "user"
+	}
 	own := slices.Equal(keyOf(t), []string{c.Name})
 	p := d.declared(t, c)
-	if p == nil {
-		p = d.tableCalled(t, stem)
+	for w, i := words(t.Name), len(words(t.Name))-1; p == nil && i >= 0; i-- { // forum_posts for post_id of forum_reads
+		if near := d.tableCalled(t, strings.Join(w[:i], "")+stem); near != t || i == 0 {
+			p = near
+		}
 	}
 	if p == t || p == nil && own {
 		return nil
@@ -152,6 +159,19 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 		p = t
 	}
 	return p
+}
+
+// party is the word for persons in a folded name of who sent something or to whom,
+// useridfrom and touserid; "" in any other.
+func party(name string) string {
+	for _, end := range []string{"from", "to"} {
+		for _, w := range personWords() {
+			if name == w+"id"+end || name == end+w+"id" {
+				return w
+			}
+		}
+	}
+	return ""
 }
 
 // A declaration is a foreign key of one column, to another table.
@@ -261,7 +281,9 @@ func (d *drafting) isPerson(t *Table) bool {
 
 // isDetail tells whether rows of a table describe somebody, by the table's name.
 func (d *drafting) isDetail(t *Table) bool {
-	return slices.ContainsFunc(d.called[t], func(n string) bool { return slices.Contains(detailWords(), n) })
+	return slices.ContainsFunc(d.called[t], func(n string) bool {
+		return slices.Contains(detailWords(), n) || strings.HasSuffix(n, "address") && n != "ipaddress" && n != "macaddress"
+	})
 }
 
 // isHouse tells whether a table is about organisations, goods or settings.
@@ -315,8 +337,8 @@ func (d *drafting) direct() {
 				l.owner, l.why = false, "names whose row it is, or who deals with it: where it is the former, give it direction: from"
 			case d.root[t] && d.isPerson(t) && d.root[l.parent] && d.isPerson(l.parent) && !d.sameOne(l):
 				l.owner, l.why = false, "names somebody else than the person whom the row is (who treats or teaches them)"
-			case subject > 0 && tellsHowFar(l):
-				l.why = "tells how far whoever the row is about has come, not whose it is"
+			case tellsHowFar(l):
+				l.why = "tells how far somebody has come among rows of others, not whose row it is"
 			case d.root[t] && d.account(l.parent) == t:
 				l.owner, l.why = false, "names somebody else's "+l.parent.Name+": one's own names this row"
 			case subject > 0 && !l.owner && !d.root[l.parent] && isOrganisation(l.parent):
@@ -325,6 +347,8 @@ func (d *drafting) direct() {
 				l.to, l.why = true, "points to what describes the person"
 			case len(l.columns) == 1 && d.root[t] && !d.root[l.parent] && d.hangsOn(l.parent, t):
 				l.why = "names something that is a person's (an invitation), and leads from them to others"
+			case subject > 1 && !l.owner && !d.root[l.parent]:
+				l.why = "names a thing of somebody's, and the row names several persons itself"
 			case d.satellite(l):
 				l.from, l.to, l.why = true, true, "holds the person's address: leads to the person, and from there to all of theirs"
 			default:
@@ -363,10 +387,10 @@ func (d *drafting) hangsOn(t, persons *Table) bool {
 	return slices.ContainsFunc(d.links[t], func(l *link) bool { return l.parent == persons && !d.actor(l, false) })
 }
 
-// tellsHowFar tells whether a link of somebody's row only marks a place among rows
-// of others: the last message that a member of a channel has seen.
+// tellsHowFar tells whether a link only marks a place among rows of others: the last
+// message that a member of a channel has seen, the first one of the channel.
 func tellsHowFar(l *link) bool {
-	return len(l.columns) == 1 && !l.owner && hasAny(words(l.columns[0]), "last", "latest", "seen", "fetched")
+	return len(l.columns) == 1 && !l.owner && hasAny(words(l.columns[0]), "first", "last", "latest", "seen", "fetched")
 }
 
 // byStandIns marks as an owner what stands for a person where a table names no
@@ -439,7 +463,7 @@ func (d *drafting) besideCreator(l *link) bool {
 // rows is named: they may be theirs, or staff's.
 func (d *drafting) creator(t *Table) (column, person string) {
 	for _, l := range d.links[t] {
-		if d.reached[l.parent] && d.root[l.parent] && d.isPerson(l.parent) && l.why != "" && l.parent != t && len(l.columns) == 1 && !d.actor(l, false) {
+		if d.reached[l.parent] && d.root[l.parent] && !d.isHouse(l.parent) && l.why != "" && l.parent != t && len(l.columns) == 1 && !d.actor(l, false) {
 			return l.columns[0], l.parent.Name
 		}
 	}
@@ -452,11 +476,27 @@ func (d *drafting) actor(l *link, beside bool) bool {
 	if len(l.columns) != 1 {
 		return false
 	}
-	w := words(l.columns[0])
+	w := unfold(words(l.columns[0]))
 	if hasAny(w, actorWords()...) && !slices.Contains(d.called[l.parent], strings.Join(w[:max(1, len(w)-1)], "")) {
 		return true
 	}
 	return beside && (hasAny(w, "creator", "created", "canceler", "logged") || hasAny(w[:1], "create", "insert", "entered", "added"))
+}
+
+// unfold parts the one word of a name from the id and by at its end, as camelCase is
+// left where Postgres folds it: creatorid, updatedby, approvedbyid.
+func unfold(name []string) []string {
+	if len(name) != 1 {
+		return name
+	}
+	var ends []string
+	stem := name[0]
+	for _, end := range []string{"id", "by"} {
+		if rest, ok := strings.CutSuffix(stem, end); ok && rest != "" {
+			stem, ends = rest, append([]string{end}, ends...)
+		}
+	}
+	return append([]string{stem}, ends...)
 }
 
 // sameOne tells whether two rows that hold addresses of their own may be one
@@ -493,7 +533,7 @@ func (d *drafting) restated(l *link) bool {
 // with an address. A log of what was sent to an address is none: its address
 // proves nothing.
 func (d *drafting) satellite(l *link) bool {
-	if len(l.columns) != 1 || !d.identityOf(l.child) || d.identityOf(l.parent) || d.isHouse(l.parent) || d.actor(l, true) {
+	if len(l.columns) != 1 || !d.identityOf(l.child) || d.identityOf(l.parent) || d.isHouse(l.parent) || d.actor(l, true) || d.isProxy(l.parent) {
 		return false
 	}
 	child := squeezed(l.child.Name)
@@ -513,6 +553,15 @@ func (d *drafting) satellite(l *link) bool {
 	default:
 		return d.isPerson(l.parent) && d.onlyAddress(l)
 	}
+}
+
+// isProxy tells whether each row of a table stands for one of another, and says by
+// itself of which table: for a user, or for a channel.
+func (d *drafting) isProxy(t *Table) bool {
+	return slices.ContainsFunc(t.Columns, func(c *Column) bool {
+		kind := d.kindOf(t, c)
+		return kind != nil && kind.Name == "type"
+	})
 }
 
 // once tells whether the child has each address once, or once in each of what its

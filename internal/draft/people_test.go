@@ -120,7 +120,9 @@ func TestDraftOfMarksAndKinds(t *testing.T) {
 	users := table("users", "id integer", "email text")
 	messages := link(table("messages", "id integer", "user_id integer", "res_model text", "res_id integer", "body text"), "user_id users")
 	members := link(table("members", "id integer", "user_id integer", "guest_id integer", "seen_message_id integer"), "user_id users", "guest_id users", "seen_message_id messages")
-	expectDraft(t, []*draft.Table{users, messages, members}, []string{
+	channels := table("channels", "id integer", "first_message_id integer", "purpose text") // the first one's writer is not whose channel it is
+	expectDraft(t, []*draft.Table{users, messages, members, channels}, []string{
+		"# No identity leads here.\n      - name: channels\n",
 		"- name: res_id  # res_model may tell of which table it names rows: a reference would take them all",
 		"- name: seen_message_id  # messages.id is not followed: tells how far",
 	}, []string{"field: messages.id"})

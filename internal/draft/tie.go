@@ -205,7 +205,7 @@ func (d *drafting) finish(t *Table, f *Field) {
 	case col.Class == Text && short(erased):
 		f.Masking, f.Value = "string_rewrite", nothing(col.Length)
 		f.Why = append(f.Why, "too short for a word that says it was erased")
-	case col.Class == Text:
+	case col.Class == Text, col.Type == "tsvector":
 		f.Masking, f.Value = "string_rewrite", erased
 	case col.Class == JSON && strings.HasPrefix(col.Type, "json"):
 		f.Masking, f.Value = "string_rewrite", "{}"

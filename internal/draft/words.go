@@ -135,7 +135,7 @@ func houseWords() []string {
 func actorWords() []string {
 	return strings.Fields(`assignee assigned approver approved canceler canceller canceled cancelled reviewer reviewed moderator moderated
 		editor edited changed deleted updated locked closed resolved granted grantor invited inviter agent agree handler verified verifier
-		accepted rejected rejecter suspended silenced staff admin manager modified processed refunded published
+		accepted rejected rejecter merge merged suspended silenced staff admin manager modified processed refunded published
 		acting impersonator last max min reply replied write update modify updater modifier operator salesman salesperson bearbeiter genehmigt schvalil upravil modifie valide`)
 }
 

@@ -42,7 +42,7 @@ func TestDraftOfKnownProducts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]draftTally{
-		"forum": {16, 14, 26, 24, 0, 2, 0}, "shop": {17, 10, 27, 24, 1, 2, 0}, "chat": {16, 11, 18, 17, 4, 1, 0},
+		"forum": {16, 14, 26, 24, 0, 2, 0}, "shop": {17, 10, 27, 25, 0, 2, 0}, "chat": {16, 11, 18, 17, 4, 1, 0},
 		// Held out at first: {11, 3, 3, 2, 4, 1, 8}. Tables without a key, which others
 		// taught to walk, and its own highest number sent to took the eight lines away.
 		"newsletter": {11, 4, 3, 2, 4, 1, 0},

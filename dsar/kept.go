@@ -24,7 +24,7 @@ import (
 // exactly these rows, by note, commit and second look as any other erasure.
 
 const (
-	keptInRun = 500 // rows of one source that one run takes; the next minute takes more
+	keptInRun = 10_000 // rows of one source that one run takes: all that one erasure can note
 	// keptAgain is when a row is asked for again that should have been free and
 	// was not, and one of which nobody can tell when its time is over.
 	keptAgain = 24 * time.Hour
@@ -135,17 +135,20 @@ func (s *Service) claimKept(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// A keptOpen is a kept row whose time has come, its key in clear.
+// A keptOpen is a row that is still kept, its key in clear.
 type keptOpen struct {
 	id int64
 	source.RowKey
 	by string // as source.KeptRow.By
 }
 
+// keptOpen are the rows of a request that are still kept in a source, where the
+// time of any has come; also those whose time has not: one that names another
+// keeps it, masked, as it did in the erasure.
 func (s *Service) keptOpen(ctx context.Context, st stepRow, r requestRow) ([]keptOpen, error) {
 	rows, err := s.db.Query(ctx, `
-		SELECT k.id, k.collection, k.key_hmac, k.cipher FROM kept k JOIN requests r ON r.id = k.request_id
-		WHERE k.request_id = @request AND k.source = @source AND `+keptDue+` ORDER BY k.looked_at, k.id LIMIT @most`,
+		SELECT k.id, k.collection, k.key_hmac, k.cipher, `+keptDue+` AS due FROM kept k JOIN requests r ON r.id = k.request_id
+		WHERE k.request_id = @request AND k.source = @source AND k.cipher IS NOT NULL ORDER BY due DESC, k.looked_at, k.id LIMIT @most`,
 		s.dueArgs(pgx.StrictNamedArgs{"request": r.ID, "source": st.Source, "most": keptInRun}))
 	if err != nil {
 		return nil, fmt.Errorf("kept rows of request %d: %w", r.ID, pg.Clean(err))
@@ -155,13 +158,20 @@ func (s *Service) keptOpen(ctx context.Context, st stepRow, r requestRow) ([]kep
 		Collection string
 		KeyHmac    []byte
 		Cipher     []byte
+		Due        bool
 	}
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
 	if err != nil {
 		return nil, fmt.Errorf("kept rows of request %d: %w", r.ID, pg.Clean(err))
 	}
+	if len(list) == 0 || !list[0].Due {
+		return nil, nil
+	}
 	open := make([]keptOpen, 0, len(list))
 	for _, x := range list {
+		if _, err := datamap.KeptRow(s.c.Map, x.Collection); err != nil && !x.Due {
+			continue // trouble enough once its time comes
+		}
 		text, err := s.c.Keys.Open(x.Cipher, keptPlace(r.ID, x.KeyHmac))
 		if err != nil {
 			return nil, fmt.Errorf("open kept row %d: %w", x.ID, err)
@@ -173,7 +183,7 @@ func (s *Service) keptOpen(ctx context.Context, st stepRow, r requestRow) ([]kep
 }
 
 // finishKept erases rows that were kept and whose time has come: exactly these,
-// as the data map and the holds say now. What they still keep stays, with its new end.
+// as the data map and the holds say now. What these still keep stays, with its new end.
 func (s *Service) finishKept(ctx context.Context, st stepRow, r requestRow) (finish, error) {
 	src, err := s.source(st.Source)
 	if err != nil {

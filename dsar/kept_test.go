@@ -248,6 +248,91 @@ func TestHeldRowsAreErasedWhenTheHoldIsLifted(t *testing.T) {
 	}
 }
 
+// A row whose time is over is not a stranger's because another of the person's own
+// still names it: one that a longer law or a hold keeps, or that was masked only.
+// It loses what the policy takes, and stays as long as it is named.
+func TestKeptRowsThatOthersOfThePersonName(t *testing.T) {
+	t.Parallel()
+	const more = `
+      - name: bill_lines
+        lethe: {keep: [{for: P30Y, from: sold_on, because: asbestos register}]}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true, data_type: integer}}
+          - {name: bill, fides_meta: {references: [{dataset: shop, field: tax_bills.id, direction: from}]}}
+          - {name: sold_on, data_categories: [system.operations]}
+      - name: reminders
+        fields:
+          - {name: id, fides_meta: {primary_key: true, data_type: integer}}
+          - {name: bill, fides_meta: {references: [{dataset: shop, field: tax_bills.id, direction: from}]}}
+          - {name: words, data_categories: [user.content]}
+`
+	b, src := keptBenchOver(t, keepsMap+more[1:], `
+		CREATE TABLE bill_lines (id bigint PRIMARY KEY, bill bigint REFERENCES tax_bills ON DELETE CASCADE, sold_on date);
+		CREATE TABLE reminders (id bigint PRIMARY KEY, bill bigint REFERENCES tax_bills, words text);
+		INSERT INTO bill_lines VALUES (1, 1, '2026-01-31');
+		INSERT INTO reminders VALUES (1, 2, 'pay, Pavla');`)
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	bills := func() (all string) {
+		t.Helper()
+		err := src.pool.QueryRow(t.Context(), `SELECT string_agg(concat_ws(' ', id, name, (SELECT count(*) FROM bill_lines WHERE bill = t.id)), ', ' ORDER BY id) FROM tax_bills t`).Scan(&all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	b.minuteAt(t, "2035-02-02T09:00:00Z") // the end of bill 2
+	b.worked(t)
+	if got, want := bills(), "1 Pavla Ng 1, 2 0, 4 Else 0"; got != want {
+		t.Errorf("expected bill 2 to be masked although a reminder names it: %q, got %q", want, got)
+	}
+	b.minuteAt(t, "2036-02-02T09:00:00Z") // of bill 1, whose line is kept for longer
+	b.worked(t)
+	if got, want := bills(), "1 1, 2 0, 4 Else 0"; got != want {
+		t.Errorf("expected bill 1 to be masked, and its line to stay: %q, got %q", want, got)
+	}
+	var open int
+	if err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM kept WHERE cipher IS NOT NULL`).Scan(&open); err != nil || open != 1 {
+		t.Errorf("expected the line alone to be still kept, got %d, %v", open, err)
+	}
+}
+
+// A hold that is lifted while a law keeps the row leaves it kept, as the law says.
+func TestHeldRowsThatALawKeepsToo(t *testing.T) {
+	t.Parallel()
+	b, src := keptBenchOver(t, keepsMap+`      - name: bill_lines
+        lethe: {keep: {with: bill}}
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true, data_type: integer}}
+          - {name: bill, fides_meta: {references: [{dataset: shop, field: tax_bills.id, direction: from}]}}
+          - {name: what, data_categories: [user.content]}
+`, `
+		CREATE TABLE bill_lines (id bigint PRIMARY KEY, bill bigint REFERENCES tax_bills, what text);
+		INSERT INTO bill_lines VALUES (1, 1, 'a lamp');`)
+	holds := &heldRows{rows: []source.RowKey{{Collection: "shop.tax_bills", Key: "1"}}}
+	b.c.Holds = holds
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	holds.rows = nil
+	pgtest.Exec(t, b.pool, `INSERT INTO holds (controller, collection, reason, placed_by, placed_at, released_at)
+		VALUES ('bota', 'shop.tax_bills', 'claim', 'dpo', '2026-06-01', '2026-06-10')`)
+	b.minuteAt(t, "2026-06-10T09:00:00Z")
+	b.worked(t)
+	var phone *string
+	var kept int
+	err := src.pool.QueryRow(t.Context(), `SELECT phone FROM tax_bills WHERE id = 1`).Scan(&phone)
+	if err == nil {
+		err = b.pool.QueryRow(t.Context(), `SELECT count(*) FROM kept WHERE cipher IS NOT NULL AND NOT held AND collection = 'shop.tax_bills'`).Scan(&kept)
+	}
+	if err != nil || phone != nil || kept != 2 {
+		t.Errorf("expected bill 1 to be kept like bill 2, its telephone number gone, got %v, %d kept, %v", phone, kept, err)
+	}
+}
+
 // Of several laws all are named: which of them keeps a row nobody noted, and the
 // first would be wrong for those that the second keeps.
 func TestKeptRowsOfTwoLaws(t *testing.T) {

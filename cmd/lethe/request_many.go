@@ -253,6 +253,9 @@ func (c *requestSubmitCmd) submission(a *app, header, cells, types []string, fie
 // linesAtOnce is how many lines are taken in between two reports of a failure.
 const linesAtOnce = 200
 
+// glance is enough to see how a request stands.
+const glance = 500 * time.Millisecond
+
 // takeIn submits the lines. All are taken in before the first is waited for,
 // so that their work runs together.
 func (c *requestSubmitCmd) takeIn(ctx context.Context, w *world, a *app, lines []line) error {
@@ -288,11 +291,12 @@ func (c *requestSubmitCmd) takeIn(ctx context.Context, w *world, a *app, lines [
 				len(failed), part[0].number, last, first, failed[0], last, last)
 		}
 	}
-	waiting := 0
+	waiting, left := 0, c.Timeout // left is what has not been waited in vain, by all of them together
 	for i := range list {
 		t := &list[i]
 		if c.Approve || c.Wait {
-			err := a.follow(ctx, w, t.ID, following{approve: c.Approve, toTheEnd: c.Wait, limit: c.Timeout})
+			began := a.now()
+			err := a.follow(ctx, w, t.ID, following{approve: c.Approve, toTheEnd: c.Wait, limit: max(left, min(c.Timeout, glance))})
 			if err != nil && !isPart(err) {
 				c.report(w, list)
 				return err
@@ -300,6 +304,7 @@ func (c *requestSubmitCmd) takeIn(ctx context.Context, w *world, a *app, lines [
 			if err != nil {
 				waiting++
 				t.Waits = err.Error()
+				left -= a.now().Sub(began)
 			}
 		}
 		within, cancel := context.WithTimeout(ctx, c.Timeout)

@@ -30,7 +30,7 @@ type requestSubmitCmd struct {
 	Approve    bool          `help:"Approve at once, when nothing has to be decided."`
 	Rows       []string      `sep:"none" placeholder:"COLLECTION:KEY" help:"With --approve: rows to tick, or all."`
 	Wait       bool          `help:"Return when the request is done, or waits for a person (exit status 3)."`
-	Timeout    time.Duration `default:"5m" help:"How long --wait waits."`
+	Timeout    time.Duration `default:"5m" help:"How long --approve and --wait wait; with --from, for all that do not get on together."`
 	JSON       bool          `name:"json" help:"As JSON."`
 }
 

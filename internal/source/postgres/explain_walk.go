@@ -112,7 +112,7 @@ func (r *recorder) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, d pgx.Trace
 // TraceBatchEnd is pgx.BatchTracer's.
 func (r *recorder) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
-var besideTheWalk = regexp.MustCompile(`\b(pg_(class|attribute|index|constraint|trigger|policy)|set_config)\b`)
+var besideTheWalk = regexp.MustCompile(`\b(pg_(class|attribute|index|constraint|trigger|policy|publication)|set_config)\b`)
 
 func (r *recorder) note(q *started, sql string, rows int64) {
 	r.mu.Lock()

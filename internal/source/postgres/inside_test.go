@@ -614,3 +614,50 @@ dataset:
 		}
 	})
 }
+
+// null_rewrite empties an array inside a document whole, as it does a column: that
+// there were three says something of the person. Elements of several people are
+// told apart all the same.
+func TestArraysInDocumentsEmptied(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE people (id int PRIMARY KEY, email text, doc jsonb);
+			CREATE TABLE rooms (id int PRIMARY KEY, doc jsonb);
+			INSERT INTO people VALUES (1, 'a@x.example', '{"phones": ["1", "2", "3"], "cards": [{"pans": [1, 2]}, {"x": 1}], "theme": 1}');
+			INSERT INTO rooms VALUES (1, '{"guests": [1, 2]}');`)
+		m := mapOf(t, `
+dataset:
+  - fides_key: inn
+    lethe: {source: inn}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - name: doc
+            fields:
+              - {name: phones, data_categories: [user.contact.phone_number], fides_meta: {data_type: "string[]"}}
+              - {name: cards, fields: [{name: pans, data_categories: [user.financial]}]}
+      - name: rooms
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - name: doc
+            fields:
+              - name: guests
+                data_categories: [user.unique_id]
+                fides_meta:
+                  references: [{dataset: inn, field: people.id, direction: from}]
+                  masking_strategy_override: {strategy: null_rewrite}
+`)
+		s := sourceOf(t, pool, "inn", o)
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+		if _, err := s.Erase(t.Context(), walk, source.Holds{}, noNote); err != nil {
+			t.Fatal(err)
+		}
+		const want = `{"cards": [{"pans": null}, {"x": 1}], "theme": 1, "phones": null} {"guests": [null, 2]}`
+		if got := text(t, pool, `SELECT p.doc || ' ' || r.doc::text FROM (SELECT doc::text FROM people) p, rooms r`); got != want {
+			t.Errorf("expected %s, got %s", want, got)
+		}
+	})
+}

@@ -148,6 +148,7 @@ func (w *writer) maskedColumn(s *stop, v variant, rel relation, of []mask, looki
 		root := &piece{}
 		for _, m := range of {
 			at := root.below(m.field.Path())
+			at.empty = m.how == "null_rewrite"
 			at.leaf = func(e string) string {
 				if m.how == "null_rewrite" {
 					return "'null'::jsonb"

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -211,8 +212,19 @@ func (q *mentioning) scope() string {
 	return at("t", q.t, 0)
 }
 
-// isKey is the condition that a row is one of these keys.
+// isKey is the condition that a row is one of these keys. Rows of a table without
+// a key are known by their text: their place is another row's after a VACUUM, and
+// all that they hold changes with each column. Those of one text are one mention.
 func (q *mentioning) isKey(keys []string) string {
+	if q.at.nameless {
+		before := len(q.args)
+		holding, ok := q.holding(q.by)
+		if !ok {
+			q.args = q.args[:before]
+			holding, _ = q.holding(trigrams{})
+		}
+		return "(" + holding + " AND encode(sha256(convert_to(" + q.text() + ", 'UTF8')), 'hex') = ANY(" + q.bind(keys, "text[]") + "))"
+	}
 	if len(q.at.key) == 1 {
 		c := q.t.columns[q.at.key[0]]
 		q.args = append(q.args, c.class.only(keys))
@@ -401,7 +413,9 @@ func (q *mentioning) blocks(ctx context.Context, tx pgx.Tx, from string) (begin,
 // in which the person really stands.
 func (q *mentioning) run(ctx context.Context, tx pgx.Tx, condition string, limit int) (found []source.Mention, read int, err error) {
 	where := []string{condition, q.scope()}
-	if len(q.own) > 0 {
+	if len(q.own) > 0 && q.at.nameless {
+		where = append(where, rowText("t")+" <> ALL("+q.bind(q.own, "text[]")+")")
+	} else if len(q.own) > 0 {
 		where = append(where, "NOT ("+q.isKey(q.own)+")")
 	}
 	sql := "SELECT " + keyText(cols("t", q.at.key)) + ", " + q.text() + " FROM " + q.t.ident() + " AS t WHERE " + all(where)
@@ -433,6 +447,9 @@ type looked struct {
 func (q *mentioning) look(key, text string) looked {
 	left, spans := q.finder.Take(text)
 	sum, after := sha256.Sum256([]byte(text)), sha256.Sum256([]byte(left))
+	if q.at.nameless {
+		key = hex.EncodeToString(sum[:])
+	}
 	return looked{source.Mention{Key: key, Passages: len(spans), Sum: sum[:], After: after[:]}, spans, left}
 }
 

@@ -29,12 +29,15 @@ func (s *Source) ChangeMention(ctx context.Context, c source.MentionChange) (out
 			return err
 		}
 		for _, k := range c.Holds.Rows {
-			if k.Collection == full && (k.Key == "" || k.Key == c.Key) {
-				held[full] = append(held[full], c.Key)
+			if k.Collection == full && k.Key == "" {
+				k.Key = c.Key
+			}
+			if k.Collection == full {
+				held[full] = append(held[full], k.Key)
 			}
 		}
 		if slices.Contains(held[full], c.Key) {
-			out = refused("The row stands under a legal hold.")
+			out = refused(underHold)
 			return nil
 		}
 		return s.inTx(ctx, conn, sweeping, func(tx pgx.Tx) error {
@@ -48,6 +51,12 @@ func (s *Source) ChangeMention(ctx context.Context, c source.MentionChange) (out
 			if q.skipped != "" {
 				out = refused(titledSentence(q.skipped))
 				return nil
+			}
+			if q.at.nameless {
+				if held, err := q.names(ctx, tx, c.Key, held[full]); held || err != nil {
+					out = refused(underHold)
+					return err
+				}
 			}
 			defer q.cat.firing(conn)
 			out, err = q.change(ctx, tx, c)
@@ -64,6 +73,19 @@ func (s *Source) ChangeMention(ctx context.Context, c source.MentionChange) (out
 		return refused(fmt.Sprintf("The database refuses the change of %s (%s).", full, refusalOf(err))), nil
 	}
 	return out, err
+}
+
+const underHold = "The row stands under a legal hold."
+
+// names tells whether a row without a key, which is known by its text here, is one
+// of those that holds know by all that they hold.
+func (q *mentioning) names(ctx context.Context, tx pgx.Tx, key string, rows []string) (found bool, err error) {
+	if len(rows) == 0 {
+		return false, nil
+	}
+	q.args = nil
+	err = tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM "+q.t.ident()+" AS t WHERE "+q.isKey([]string{key})+" AND "+rowText("t")+" = ANY("+q.bind(rows, "text[]")+"))", q.args...).Scan(&found)
+	return found, err
 }
 
 var errRefused = fmt.Errorf("refused")
@@ -100,7 +122,7 @@ func (q *mentioning) change(ctx context.Context, tx pgx.Tx, c source.MentionChan
 		now = q.look(c.Key, text)
 	}
 	switch {
-	case !there && c.Delete:
+	case !there && c.Delete && !q.at.nameless: // without a key, its text may have been changed
 		return source.MentionOutcome{What: source.MentionDeleted}, nil
 	case !there:
 		return source.MentionOutcome{What: source.MentionGone}, nil
@@ -177,7 +199,7 @@ func (q *mentioning) delete(ctx context.Context, tx pgx.Tx, key string) (source.
 	switch {
 	case err != nil:
 		return source.MentionOutcome{}, err
-	case tag.RowsAffected() != 1:
+	case tag.RowsAffected() == 0 || tag.RowsAffected() > 1 && !q.at.nameless:
 		return refused("A trigger of the table keeps the row."), nil
 	}
 	return source.MentionOutcome{What: source.MentionDeleted}, nil

@@ -278,6 +278,70 @@ func TestMentionWrittenAnewMeanwhile(t *testing.T) {
 	}
 }
 
+// Rows of a table without a key move with each change of theirs, and their places
+// are filled by others. What was found is known by its text: it is not told as
+// deleted while it stands, nor taken for a stranger's, and a hold is one all the same.
+func TestMentionsWithoutAKey(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id int PRIMARY KEY, mail text);
+		CREATE TABLE wall (who int, words text, likes int);
+		INSERT INTO people VALUES (1, 'anna@b.example'), (2, 'bob@b.example');
+		INSERT INTO wall VALUES (2, 'ask anna@b.example', 0), (2, 'I know anna@b.example', 0), (2, 'and anna@b.example', 0), (1, 'mine: anna@b.example', 0)`)
+	m := mapOf(t, `
+dataset:
+  - fides_key: shop
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: wall
+        fields:
+          - {name: who, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: words, data_categories: [user.content], lethe: {mentions: true}}
+          - {name: likes}
+`)
+	s := sourceOf(t, pool, "shop", postgres.Options{})
+	plan := planOf(t, m, datamap.Access, "email")
+	walk := func(mail string) source.Walk { return source.Walk{Plan: plan, Seeds: seeds("email", mail)} }
+	where := source.Mentions{Field: datamap.MentionFields(m)[0], Needles: seeds("email", "anna@b.example"), Own: []source.Walk{walk("anna@b.example")}}
+	slice, err := s.SearchMentions(t.Context(), where, "")
+	if err != nil || len(slice.Found) != 3 {
+		t.Fatalf("expected the three texts of others and not the person's own, got %+v, %v", slice.Found, err)
+	}
+	pgtest.Exec(t, pool, `UPDATE wall SET likes = likes + 1`)
+	pgtest.Exec(t, pool, `VACUUM wall`)
+	pgtest.Exec(t, pool, `INSERT INTO wall SELECT 2, 'nothing of anybody', 0 FROM generate_series(1, 4)`)
+	change := func(i int, remove bool, holds source.Holds) string {
+		t.Helper()
+		f := slice.Found[i]
+		out, err := s.ChangeMention(t.Context(), source.MentionChange{Mentions: where, Key: f.Key, Sum: f.Sum, After: f.After, Delete: remove, Holds: holds})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.What
+	}
+	if what := change(0, true, source.Holds{Walks: []source.Walk{walk("bob@b.example")}}); what != source.MentionRefused {
+		t.Errorf("expected a row under a hold to be refused, was %s", what)
+	}
+	if what := change(0, true, source.Holds{}); what != source.MentionDeleted {
+		t.Errorf("expected the first to be deleted, was %s", what)
+	}
+	if what := change(1, false, source.Holds{}); what != source.MentionRedacted {
+		t.Errorf("expected the second to be redacted, was %s", what)
+	}
+	pgtest.Exec(t, pool, `UPDATE wall SET words = 'now anna@b.example' WHERE words LIKE 'and %'`)
+	if what := change(2, true, source.Holds{}); what != source.MentionGone {
+		t.Errorf("expected a text that was changed not to be told as deleted, was %s", what)
+	}
+	left := `SELECT count(*) FROM wall WHERE words IN ('I know [removed]', 'mine: anna@b.example', 'now anna@b.example') AND likes = 1 OR words LIKE 'nothing%'`
+	if all, kept := number(t, pool, `SELECT count(*) FROM wall`), number(t, pool, left); all != 7 || kept != 7 {
+		t.Errorf("expected three rows of the four and the four new ones, there are %d of %d", kept, all)
+	}
+}
+
 // A text that the database makes of other columns is found, and cannot be
 // redacted: somebody is told so, and may delete the row.
 func TestMentionsInAGeneratedText(t *testing.T) {

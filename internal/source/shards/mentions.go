@@ -63,27 +63,31 @@ func (s *Source) ReadMention(ctx context.Context, m source.Mentions, key string)
 	return read, found, err
 }
 
-// ChangeMention changes the row in the shard that has it. Where none has, it is gone.
+// ChangeMention changes the row in the shard that has it: of rows without a key,
+// which are known by their text, each that has one.
 func (s *Source) ChangeMention(ctx context.Context, c source.MentionChange) (out source.MentionOutcome, err error) {
 	if c.Holds.Walks, err = fleet.Feed(ctx, s.members(), c.Holds.Walks); err != nil {
 		return out, own(err)
 	}
 	for i := range s.parts {
-		var there bool
-		err = s.turn(ctx, i, func() (err error) {
-			_, there, err = s.parts[i].Database.ReadMention(ctx, c.Mentions, c.Key)
+		err = s.turn(ctx, i, func() error {
+			_, there, err := s.parts[i].Database.ReadMention(ctx, c.Mentions, c.Key)
 			if err != nil || !there {
 				return err
 			}
 			out, err = s.parts[i].Database.ChangeMention(ctx, c)
 			return err
 		})
-		if err != nil || there {
+		if err != nil || out.What == source.MentionRefused || out.What == source.MentionChanged {
 			return out, err
 		}
 	}
-	if c.Delete {
-		return source.MentionOutcome{What: source.MentionDeleted}, nil
+	if out.What != "" {
+		return out, nil
 	}
-	return source.MentionOutcome{What: source.MentionGone}, nil
+	err = s.turn(ctx, 0, func() (err error) { // what that means, each can tell
+		out, err = s.parts[0].Database.ChangeMention(ctx, c)
+		return err
+	})
+	return out, err
 }

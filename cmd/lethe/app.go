@@ -176,6 +176,9 @@ func openApp(ctx context.Context, w *world, cfg *config.Config, log *slog.Logger
 	if err = migrations.Check(ctx, a.pool); err != nil {
 		return
 	}
+	if err = dsar.CheckKeys(ctx, a.pool, a.keys); err != nil {
+		return
+	}
 	if a.storage, err = archive.OpenStorage(ctx, cfg.Storage, a.keys); err != nil {
 		return
 	}

@@ -240,6 +240,7 @@ func loopback(host string) bool {
 
 // parts tries the control database, key file, storage, mail server and deadlines.
 func (c *checker) parts(ctx context.Context, w *world, cfg *config.Config) {
+	set, keyErr := keys.ReadFile(cfg.KeyFile)
 	if pool, err := openControl(ctx, cfg, 2); err != nil {
 		c.check("control database", err, "", "look at database: in the configuration")
 	} else {
@@ -252,12 +253,17 @@ func (c *checker) parts(ctx context.Context, w *world, cfg *config.Config) {
 		case errors.Is(err, migrations.ErrOther):
 			do = "run the build that made it, or make it anew"
 		}
-		c.check("control database", err, "answers, and its schema is this version's", do)
+		if c.check("control database", err, "answers, and its schema is this version's", do) && keyErr == nil {
+			keyErr = dsar.CheckKeys(ctx, pool, set)
+		}
 		pool.Close()
 		cancel()
 	}
-	set, err := keys.ReadFile(cfg.KeyFile)
-	if c.check("key file", err, "can be read, and by nobody else", "lethe keys new --out FILE makes one") {
+	do := "lethe keys new --out FILE makes one"
+	if errors.Is(keyErr, dsar.ErrOtherKeys) {
+		do = "put the right one back, from its backup"
+	}
+	if c.check("key file", keyErr, "can be read, and by nobody else", do) {
 		storage, err := archive.OpenStorage(ctx, cfg.Storage, set)
 		if err == nil {
 			err = storage.Check(ctx)

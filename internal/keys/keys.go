@@ -178,12 +178,19 @@ func (s *Set) MACs(parts ...string) []MAC {
 	return out
 }
 
+// Has tells whether the set has the key of a MAC's KeyID.
+func (s *Set) Has(keyID string) bool {
+	return slices.ContainsFunc(s.state().macIDs, func(id uint32) bool { return number(id) == keyID })
+}
+
+func number(id uint32) string { return strconv.FormatUint(uint64(id), 10) }
+
 func (s set) mac(id uint32, message []byte) MAC {
 	sum, err := s.macs.PRFs[id].ComputePRF(message, macSize)
 	if err != nil { // tried in assemble with this very size: only a broken build comes here
 		panic(fmt.Sprintf("keys: HMAC under key %d: %v", id, err))
 	}
-	return MAC{Sum: sum, KeyID: strconv.FormatUint(uint64(id), 10)}
+	return MAC{Sum: sum, KeyID: number(id)}
 }
 
 // message puts each part's length before it, so that ("ab", "c") and ("a",

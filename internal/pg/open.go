@@ -55,9 +55,12 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 		c.MaxConns = defaultConns
 	}
 	c.ConnConfig.ConnectTimeout = connectTimeout
-	// These two PgBouncer knows; the rest is set on the session (Session).
+	// These three PgBouncer knows; the rest is set on the session (Session). Without
+	// the second a database in another encoding than UTF-8 would be read and asked
+	// in its own, and every letter outside of ASCII be lost.
 	p := c.ConnConfig.RuntimeParams
 	p["timezone"] = "UTC"
+	p["client_encoding"] = "UTF8"
 	if o.Name != "" {
 		p["application_name"] = o.Name
 	}

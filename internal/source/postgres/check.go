@@ -131,6 +131,10 @@ func (k *checking) server(ctx context.Context, conn *pgxpool.Conn) error {
 		return fmt.Errorf("ask for the rights held: %w", err)
 	}
 	k.role = pgx.Identifier{user}.Sanitize()
+	if conn.Conn().PgConn().ParameterStatus("server_encoding") == "SQL_ASCII" {
+		k.say(Doubtful, k.s.name, "the database does not say how its texts are encoded (SQL_ASCII): those that are not UTF-8 are given as if they were of Windows-1252, and identities are looked up as UTF-8",
+			"move it to a database in UTF8, if it holds other letters than ASCII's")
+	}
 	if !temp {
 		k.say(Wrong, k.s.name, "the role may not make temporary tables: exports and large erasures keep their keys in them",
 			"GRANT TEMPORARY ON DATABASE "+pgx.Identifier{database}.Sanitize()+" TO "+k.role)

@@ -52,6 +52,7 @@ func (c class) value(v any) any {
 		}
 		return x
 	case string:
+		x = readable(x)
 		switch c {
 		case classNumeric:
 			if numericForm.MatchString(x) {

@@ -139,8 +139,12 @@ func (k *checking) server(ctx context.Context, conn *pgxpool.Conn) error {
 		k.say(Wrong, k.s.name, "the role may not make temporary tables: exports and large erasures keep their keys in them",
 			"GRANT TEMPORARY ON DATABASE "+pgx.Identifier{database}.Sanitize()+" TO "+k.role)
 	}
-	if standby || readOnly {
-		k.say(Wrong, k.s.name, "the server takes no changes (a standby, or read only)", "connect to the primary")
+	switch {
+	case standby:
+		k.say(Wrong, k.s.name, "the server takes no changes: it is a standby", "connect to the primary")
+	case readOnly:
+		k.say(Wrong, k.s.name, "transactions change nothing unless they say so (default_transaction_read_only)",
+			"unless the database is frozen for a time: ALTER ROLE "+k.role+" IN DATABASE "+pgx.Identifier{database}.Sanitize()+" SET default_transaction_read_only = off")
 	}
 	if temp && !standby && !readOnly {
 		return k.keyTables(ctx, conn)

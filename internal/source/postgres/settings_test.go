@@ -19,6 +19,7 @@ func TestSettingsOfTheRole(t *testing.T) {
           - {name: seal, data_categories: [user.unique_id]}
           - {name: wait, data_categories: [user.behavior]}
           - {name: score, data_categories: [user.behavior]}
+          - {name: rate, data_categories: [user.behavior]}
           - {name: more, fides_meta: {data_type: object}, fields: [{name: nick, data_categories: [user.name]}]}
       - name: paths
         lethe: {keep: {for: P10Y, from: walked, because: a law}}
@@ -32,9 +33,9 @@ func TestSettingsOfTheRole(t *testing.T) {
 		pool := pgtest.Empty(t)
 		pgtest.Exec(t, pool, `
 			CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions; CREATE EXTENSION ltree SCHEMA extensions;
-			CREATE TABLE people (id int PRIMARY KEY, email extensions.citext, nick extensions.citext UNIQUE, seal bytea, wait interval, score float8, more json);
+			CREATE TABLE people (id int PRIMARY KEY, email extensions.citext, nick extensions.citext UNIQUE, seal bytea, wait interval, score float8, rate real, more json);
 			CREATE TABLE paths (path extensions.ltree PRIMARY KEY, nick extensions.citext REFERENCES people (nick), word text, walked date DEFAULT '2001-01-01');
-			INSERT INTO people VALUES (1, 'Ada@x.example', 'Ada', '\x00ff', '1 mon 2 days', 0.1, '{"nick": "A"}'), (2, 'Ben@x.example', 'Ben', '\x00ff', NULL, NULL, NULL);
+			INSERT INTO people VALUES (1, 'Ada@x.example', 'Ada', '\x00ff', '1 mon 2 days', 0.1, 0.1, '{"nick": "A"}'), (2, 'Ben@x.example', 'Ben', '\x00ff', NULL, NULL, NULL, NULL);
 			INSERT INTO paths VALUES ('a.b', 'ADA', 'w'), ('a.c', 'ben', 'w');`)
 		conf := pool.Config()
 		for name, value := range map[string]string{"bytea_output": "escape", "intervalstyle": "sql_standard", "extra_float_digits": "-10", "standard_conforming_strings": "off", "datestyle": "German", "quote_all_identifiers": "on"} {
@@ -45,6 +46,7 @@ func TestSettingsOfTheRole(t *testing.T) {
 		same(t, rows, "people", "seal", `"\\x00ff"`)
 		same(t, rows, "people", "wait", `"1 mon 2 days"`)
 		same(t, rows, "people", "score", "0.1")
+		same(t, rows, "people", "rate", "0.1")
 		same(t, rows, "people", "more", `{"nick": "A"}`)
 		same(t, rows, "paths", "path", `"a.b"`)
 		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "ada@x.example"), Today: midnight("2026-12-01")}

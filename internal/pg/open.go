@@ -20,7 +20,7 @@ const (
 
 // ErrURL is a connection string that cannot be read. It says nothing of the
 // string, in which a password may stand at any place.
-var ErrURL = errors.New("the database URL cannot be read; it should look like postgres://user@host:5432/database")
+var ErrURL = errors.New("the database URL, or a service or certificate that it names, cannot be read; it should look like postgres://user@host:5432/database")
 
 // Options of a pool.
 type Options struct {

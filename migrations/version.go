@@ -21,7 +21,7 @@ var (
 	ErrOlder = errors.New("this database is not up to date")
 	ErrOther = errors.New("this database was made by another build of the same version, with other tables")
 	// ErrEncoding is a database that cannot hold all letters.
-	ErrEncoding = errors.New("Lethe's own database has to be in UTF8: make it with CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'") //nolint:staticcheck // a name
+	ErrEncoding = errors.New("Lethe's own database has to be in UTF8; it is in another encoding (CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' makes one)") //nolint:staticcheck // a name
 )
 
 // versions of the two lines of migrations; 0: none yet.

@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -130,4 +132,31 @@ dataset:
 			t.Errorf("expected one person to be erased and the other text to stay, got %s", got)
 		}
 	})
+}
+
+// TestALocaleWithADotlessI: an address stored with a capital I is not found in a
+// Turkish database. A check says so.
+func TestALocaleWithADotlessI(t *testing.T) {
+	t.Parallel()
+	m := mapOf(t, `dataset: [{fides_key: w, lethe: {source: w, basis: f}, collections: [{name: people, fields: [{name: id, fides_meta: {primary_key: true}}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]}]}]`)
+	for locale, want := range map[string]bool{"tr": true, "cs": false} {
+		admin := pgtest.Empty(t)
+		if number(t, admin, "SELECT count(*) FROM pg_attribute WHERE attrelid = 'pg_database'::regclass AND attname = 'datlocprovider'") == 0 {
+			t.Skip("before 15 Postgres takes a database's locale from the machine, which may have none")
+		}
+		conf := admin.Config()
+		conf.ConnConfig.Database += "_locale"
+		name := pgx.Identifier{conf.ConnConfig.Database}.Sanitize()
+		pgtest.Exec(t, admin, "CREATE DATABASE "+name+" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' LOCALE_PROVIDER icu ICU_LOCALE '"+locale+"'")
+		t.Cleanup(func() { pgtest.Exec(t, admin, "DROP DATABASE "+name+" WITH (FORCE)") })
+		pool := poolOf(t, conf)
+		pgtest.Exec(t, pool, "CREATE TABLE people (id int PRIMARY KEY, email text)")
+		doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.ContainsFunc(doubts, func(d postgres.Doubt) bool { return strings.Contains(d.Sentence, "a capital I is a small ı") }); got != want {
+			t.Errorf("%s: expected a doubt: %t, got %v", locale, want, doubts)
+		}
+	}
 }

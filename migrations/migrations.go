@@ -53,6 +53,9 @@ func Up(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := session.Begin(ctx, lock); err != nil {
 		return fmt.Errorf("migrate: %w", pg.Clean(err))
 	}
+	if err := encoded(ctx, lock); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
 	if err := acquire(ctx, lock); err != nil {
 		return fmt.Errorf("migrate: wait for the lock: %w", pg.Clean(err))
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/pg"
@@ -52,6 +53,31 @@ func TestUpFromNothing(t *testing.T) {
 
 // TestAnotherBuildsTablesAreRefused: a migration that was changed after it was
 // carried out leaves tables that this binary would use wrongly.
+// TestAnEncodingThatLacksLetters: it is told before anything is made.
+func TestAnEncodingThatLacksLetters(t *testing.T) {
+	t.Parallel()
+	admin := pgtest.Empty(t)
+	conf := admin.Config()
+	conf.ConnConfig.Database += "_latin"
+	name := pgx.Identifier{conf.ConnConfig.Database}.Sanitize()
+	pgtest.Exec(t, admin, "CREATE DATABASE "+name+" TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+	t.Cleanup(func() { pgtest.Exec(t, admin, "DROP DATABASE "+name+" WITH (FORCE)") })
+	pool, err := pgxpool.NewWithConfig(t.Context(), conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	for what, err := range map[string]error{"migrate": migrations.Up(t.Context(), pool), "check": migrations.Check(t.Context(), pool)} {
+		if !errors.Is(err, migrations.ErrEncoding) {
+			t.Errorf("%s: expected the encoding to be refused, got %v", what, err)
+		}
+	}
+	var made int
+	if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_namespace WHERE nspname = 'lethe'`).Scan(&made); err != nil || made != 0 {
+		t.Errorf("expected nothing to be made, got %d schemas, %v", made, err)
+	}
+}
+
 func TestAnotherBuildsTablesAreRefused(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -20,6 +20,8 @@ var (
 	ErrNewer = errors.New("this database was migrated by a newer lethe")
 	ErrOlder = errors.New("this database is not up to date")
 	ErrOther = errors.New("this database was made by another build of the same version, with other tables")
+	// ErrEncoding is a database that cannot hold all letters.
+	ErrEncoding = errors.New("Lethe's own database has to be in UTF8; it is in another encoding (CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' makes one)") //nolint:staticcheck // a name
 )
 
 // versions of the two lines of migrations; 0: none yet.
@@ -29,6 +31,9 @@ type versions struct{ ours, queue int64 }
 // when another binary went ahead, ErrOlder when `lethe migrate` must run first,
 // ErrOther when a migration has been changed since it was carried out.
 func Check(ctx context.Context, pool *pgxpool.Pool) error {
+	if err := encoded(ctx, pool); err != nil {
+		return err
+	}
 	has, err := current(ctx, pool)
 	if err != nil {
 		return fmt.Errorf("read the control schema's version: %w", pg.Clean(err))
@@ -45,6 +50,19 @@ func Check(ctx context.Context, pool *pgxpool.Pool) error {
 			ErrOlder, has.ours, has.queue, knows.ours, knows.queue)
 	}
 	return sameText(ctx, pool, has)
+}
+
+// encoded refuses a database that lacks letters: names and texts come from sources
+// and people everywhere. SQL_ASCII lacks none.
+func encoded(ctx context.Context, db pg.DB) error {
+	var holds bool
+	if err := db.QueryRow(ctx, `SELECT getdatabaseencoding() IN ('UTF8', 'SQL_ASCII')`).Scan(&holds); err != nil {
+		return fmt.Errorf("read the database's encoding: %w", pg.Clean(err))
+	}
+	if !holds {
+		return ErrEncoding
+	}
+	return nil
 }
 
 // textTable keeps a digest of each of our migrations as it was carried out.

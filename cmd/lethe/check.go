@@ -252,6 +252,8 @@ func (c *checker) parts(ctx context.Context, w *world, cfg *config.Config) {
 			do = "install the newer lethe here, too"
 		case errors.Is(err, migrations.ErrOther):
 			do = "run the build that made it, or make it anew"
+		case errors.Is(err, migrations.ErrEncoding):
+			do = "make it anew in UTF8"
 		}
 		if c.check("control database", err, "answers, and its schema is this version's", do) && keyErr == nil {
 			keyErr = dsar.CheckKeys(ctx, pool, set)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -117,6 +118,9 @@ func connectError(err *pgconn.ConnectError) *Error {
 	return &Error{Code: "08001", reason: reason(err), connecting: true}
 }
 
+// otherKinds are the servers that target_session_attrs does not take.
+var otherKinds = []error{pgconn.ErrReadOnlyConnection, pgconn.ErrReadWriteConnection, pgconn.ErrPrimaryConnection, pgconn.ErrStandbyConnection}
+
 // reason names a failure of the network in words of ours.
 func reason(err error) string {
 	var dns *net.DNSError
@@ -140,6 +144,10 @@ func reason(err error) string {
 		return "the server's certificate is not trusted"
 	case errors.As(err, &record), errors.As(err, &alert):
 		return "TLS could not be agreed on"
+	case strings.HasSuffix(err.Error(), "server refused TLS connection"): // pgconn has no name for it
+		return "the server has no TLS, which the URL asks for (sslmode)"
+	case slices.ContainsFunc(otherKinds, func(e error) bool { return errors.Is(err, e) }):
+		return "no server is of the kind that the URL asks for (target_session_attrs)"
 	case errors.Is(err, context.Canceled):
 		return "stopped"
 	case pgconn.Timeout(err), isTimeout(err):

@@ -234,3 +234,39 @@ func TestAStatementTimeOutSaysSo(t *testing.T) {
 		t.Errorf("expected the time-out in words, got %v", err)
 	}
 }
+
+// TestConnectionsThatTheURLRefuses: what the URL asks of a server that answers is
+// told from a server that does not run.
+func TestConnectionsThatTheURLRefuses(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() { // a server without TLS
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.ReadFull(c, make([]byte, 8))
+			_, _ = c.Write([]byte("N"))
+			_ = c.Close()
+		}
+	}()
+	real := pgtest.URL(pgtest.Empty(t))
+	for url, want := range map[string]string{
+		"postgres://u@" + l.Addr().String() + "/d?sslmode=require": "the server has no TLS, which the URL asks for (sslmode)",
+		real + "&target_session_attrs=standby":                     "no server is of the kind that the URL asks for (target_session_attrs)",
+	} {
+		pool, err := pg.Open(t.Context(), url, pg.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		if err := pg.Clean(pool.Ping(t.Context())); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("expected %q, got %v", want, err)
+		}
+	}
+}

@@ -20,7 +20,7 @@ const (
 
 // ErrURL is a connection string that cannot be read. It says nothing of the
 // string, in which a password may stand at any place.
-var ErrURL = errors.New("the database URL cannot be read; it should look like postgres://user@host:5432/database")
+var ErrURL = errors.New("the database URL, or a service or certificate that it names, cannot be read; it should look like postgres://user@host:5432/database")
 
 // Options of a pool.
 type Options struct {
@@ -55,9 +55,12 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 		c.MaxConns = defaultConns
 	}
 	c.ConnConfig.ConnectTimeout = connectTimeout
-	// These two PgBouncer knows; the rest is set on the session (Session).
+	// These three PgBouncer knows; the rest is set on the session (Session). Without
+	// the second a database in another encoding than UTF-8 would be read and asked
+	// in its own, and every letter outside of ASCII be lost.
 	p := c.ConnConfig.RuntimeParams
 	p["timezone"] = "UTC"
+	p["client_encoding"] = "UTF8"
 	if o.Name != "" {
 		p["application_name"] = o.Name
 	}

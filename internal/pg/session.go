@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,16 +56,19 @@ func (s *Session) Begin(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func (s *Session) make(ctx context.Context, conn *pgx.Conn) error {
-	if len(s.Set) == 0 {
+	set := map[string]string{}
+	maps.Copy(set, s.Set)
+	if conn.PgConn().ParameterStatus("server_encoding") == "SQL_ASCII" {
+		// Nobody knows in which encoding its texts are. Those that are not UTF-8
+		// would be refused, both ways, instead of passed on.
+		set["client_encoding"] = "SQL_ASCII"
+	}
+	if len(set) == 0 {
 		return nil
 	}
-	names := make([]string, 0, len(s.Set))
-	for name := range s.Set {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(set))
 	for i, name := range names {
-		names[i] = "set_config(" + quoted(name) + ", " + quoted(s.Set[name]) + ", false)"
+		names[i] = "set_config(" + quoted(name) + ", " + quoted(set[name]) + ", false)"
 	}
 	_, err := conn.Exec(ctx, "SELECT "+strings.Join(names, ", "))
 	return err

@@ -42,7 +42,8 @@ type table struct {
 	policies     []rowPolicy
 	can          map[string]bool
 	writes       int // what can be done to its rows, a bit a command: 4 is UPDATE, 16 DELETE (pg_relation_is_updatable)
-	published    int // which of these a publication forbids
+	published    int // which of these a publication forbids for want of a replica identity
+	filtered     int // which one forbids by its row filter or list of columns
 }
 
 type column struct {
@@ -504,6 +505,44 @@ func (c *catalogue) readPublished(ctx context.Context, db pg.DB, oids []uint32) 
 		return nil
 	}); err != nil {
 		return fmt.Errorf("read the catalogue's publications: %w", err)
+	}
+	return c.readFiltered(ctx, db, oids)
+}
+
+// readFiltered reads which changes a publication forbids because its row filter asks
+// for a column that is not of the replica identity, or its list of columns lacks one
+// that is. Before 15 Postgres has neither: what is not there is read as NULL. A
+// filter is told as the nodes of an expression.
+func (c *catalogue) readFiltered(ctx context.Context, db pg.DB, oids []uint32) error {
+	rows, err := db.Query(ctx, `
+		WITH listed AS MATERIALIZED (
+			SELECT r.prrelid AS rel, p.pubviaroot, CASE WHEN p.pubupdate THEN 4 ELSE 0 END | CASE WHEN p.pubdelete THEN 16 ELSE 0 END AS changes,
+			       ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = r.prrelid
+			             AND a.attnum IN (SELECT m[1]::int FROM regexp_matches(to_jsonb(r)->>'prqual', ':varattno (\d+)', 'g') m)) AS asked,
+			       CASE WHEN to_jsonb(r)->>'prattrs' IS NOT NULL THEN ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = r.prrelid
+			             AND a.attnum IN (SELECT l::int FROM jsonb_array_elements_text(to_jsonb(r)->'prattrs') l)) END AS list
+			FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+			WHERE coalesce(to_jsonb(r)->>'prqual', to_jsonb(r)->>'prattrs') IS NOT NULL)
+		SELECT c.oid, bit_or(l.changes) FROM pg_class c
+		CROSS JOIN LATERAL (SELECT c.oid UNION SELECT relid FROM pg_partition_ancestors(c.oid)) a
+		JOIN listed l ON l.rel = a.oid AND (l.rel = c.oid OR l.pubviaroot)
+		CROSS JOIN LATERAL (SELECT ARRAY(SELECT a.attname FROM pg_index x JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = ANY((x.indkey::int2[])[0:x.indnkeyatts - 1])
+			WHERE x.indrelid = c.oid AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident ELSE false END) AS columns) k
+		WHERE c.oid = ANY($1) AND c.relkind = 'r' AND (l.list IS NOT NULL AND (c.relreplident = 'f' OR NOT k.columns <@ l.list)
+			OR c.relreplident <> 'f' AND NOT l.asked <@ k.columns)
+		GROUP BY c.oid`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
+	if err != nil {
+		return fmt.Errorf("read what the catalogue's publications filter: %w", err)
+	}
+	var rel uint32
+	var changes int
+	if _, err := pgx.ForEachRow(rows, []any{&rel, &changes}, func() error {
+		for _, t := range c.with(rel) {
+			t.filtered |= changes
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("read what the catalogue's publications filter: %w", err)
 	}
 	return nil
 }

@@ -123,20 +123,32 @@ func (k *checking) say(level, subject, sentence, do string) {
 
 // server looks at what every walk needs of the server.
 func (k *checking) server(ctx context.Context, conn *pgxpool.Conn) error {
-	var temp, standby, readOnly bool
+	var temp, standby, readOnly, dotless bool
 	var database, user string
 	if err := conn.QueryRow(ctx, `SELECT has_database_privilege(current_database(), 'TEMP'), pg_is_in_recovery(),
-		current_setting('default_transaction_read_only')::bool, current_database()::text, current_user::text`).
-		Scan(&temp, &standby, &readOnly, &database, &user); err != nil {
+		current_setting('default_transaction_read_only')::bool, current_database()::text, current_user::text, lower('I') <> 'i'`).
+		Scan(&temp, &standby, &readOnly, &database, &user, &dotless); err != nil {
 		return fmt.Errorf("ask for the rights held: %w", err)
 	}
 	k.role = pgx.Identifier{user}.Sanitize()
+	if conn.Conn().PgConn().ParameterStatus("server_encoding") == "SQL_ASCII" {
+		k.say(Doubtful, k.s.name, "the database does not say how its texts are encoded (SQL_ASCII): those that are not UTF-8 are given as if they were of Windows-1252, and identities are looked up as UTF-8",
+			"move it to a database in UTF8, if it holds other letters than ASCII's")
+	}
+	if dotless {
+		k.say(Doubtful, k.s.name, "by the locale of the database a capital I is a small ı, as in Turkish: an address that is stored with one is not found by the address in small letters",
+			"store the addresses in small letters: UPDATE … SET email = lower(email COLLATE \"C\")")
+	}
 	if !temp {
 		k.say(Wrong, k.s.name, "the role may not make temporary tables: exports and large erasures keep their keys in them",
 			"GRANT TEMPORARY ON DATABASE "+pgx.Identifier{database}.Sanitize()+" TO "+k.role)
 	}
-	if standby || readOnly {
-		k.say(Wrong, k.s.name, "the server takes no changes (a standby, or read only)", "connect to the primary")
+	switch {
+	case standby:
+		k.say(Wrong, k.s.name, "the server takes no changes: it is a standby", "connect to the primary")
+	case readOnly:
+		k.say(Wrong, k.s.name, "transactions change nothing unless they say so (default_transaction_read_only)",
+			"unless the database is frozen for a time: ALTER ROLE "+k.role+" IN DATABASE "+pgx.Identifier{database}.Sanitize()+" SET default_transaction_read_only = off")
 	}
 	if temp && !standby && !readOnly {
 		return k.keyTables(ctx, conn)

@@ -37,7 +37,7 @@ func (s *stop) unchangeable() []string {
 // stuck is the table or view, itself or beneath it, that does not admit a change; nil if all do.
 func (t *table) stuck(change int) *table {
 	for _, at := range t.through(change) {
-		if at.writes&^at.published&change == 0 {
+		if at.writes&^(at.published|at.filtered)&change == 0 {
 			return at
 		}
 	}
@@ -59,6 +59,9 @@ func (s *stop) fixed(t *table, how string, change int) string {
 	if t.published&change != 0 {
 		return name + " is published (CREATE PUBLICATION) and has no replica identity, so that its rows cannot be " + how + ": " + identified
 	}
+	if t.filtered&change != 0 {
+		return name + " is published (CREATE PUBLICATION) by columns that do not go with its replica identity, so that its rows cannot be " + how + ": " + covered
+	}
 	if t.real() {
 		return name + " has a rule (CREATE RULE) by which its rows cannot be " + how + ": " + unruled
 	}
@@ -74,6 +77,7 @@ const instead = "map the tables beneath it, and give it skip_processing: true, o
 const (
 	unruled    = "make a trigger of the rule, or drop it"
 	identified = "give it a primary key, or ALTER TABLE … REPLICA IDENTITY FULL"
+	covered    = "let the publication's row filter ask for columns of the replica identity alone, and its list of columns have all of them (with REPLICA IDENTITY FULL, have no list)"
 )
 
 // changeable tells the same when a map is checked, with the tables beneath a view.
@@ -84,7 +88,7 @@ func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datama
 	if len(reasons) == 0 {
 		return k.aroundKeeps(ctx, conn, at)
 	}
-	for _, do := range []string{unruled, identified} {
+	for _, do := range []string{unruled, identified, covered} {
 		if sentence, ok := strings.CutSuffix(reasons[0], ": "+do); ok {
 			k.say(Wrong, v.Collection.FullName(), "an erasure fails here: "+sentence, do)
 			return nil

@@ -37,7 +37,7 @@ const saltLength = 16
 // digest is the digest of a text, as bytea.
 func (w *writer) digest(m mask, text string) string {
 	salt := w.bind("salt", func(r *run) any { return derive(r.walk.Secret, "salt", saltLength) }) + "::bytea"
-	value := "convert_to(" + text + ", 'UTF8') || " + salt
+	value := inUTF8(text) + " || " + salt
 	f := fmt.Sprintf("sha%d", m.bits)
 	if m.how == "hash" {
 		return f + "(" + value + ")"

@@ -37,6 +37,9 @@ func (s *Source) reached(ctx context.Context, conn *pgxpool.Conn, sel source.Sel
 		if len(p.stops) == 0 {
 			continue
 		}
+		if w.Seeds, err = spelt(ctx, conn, w.Seeds); err != nil {
+			return nil, err
+		}
 		r := newRun(w, s.o.StagedAbove)
 		r.p = p
 		if r.above < 0 {

@@ -11,11 +11,17 @@ import (
 // holds, 6). A value that too many rows share without being in any list is
 // braked, see brake.go.
 
-// placeholders are texts, compared without case and outer blanks.
+// placeholders are texts, compared without case and outer blanks. They are of
+// ASCII: a statement with a letter that its database's encoding lacks is refused.
 func placeholders() []string {
-	return []string{"", "n/a", "n.a.", "#n/a", "na", "-", "--", "---", "–", "—", ".", "?", "null", "(null)", "<null>", "none", "(none)", "nil", "nan",
-		"unknown", "(unknown)", "undefined", "not set", "(not set)", "not available", "anonymous", "[object object]", "\ufffd", noUUID, allUUID}
+	return []string{"", "n/a", "n.a.", "#n/a", "na", "-", "--", "---", ".", "?", "null", "(null)", "<null>", "none", "(none)", "nil", "nan",
+		"unknown", "(unknown)", "undefined", "not set", "(not set)", "not available", "anonymous", "[object object]", noUUID, allUUID}
 }
+
+// nobodysSigns are two dashes and what stands for a letter that got lost: in
+// Unicode; by its bytes, where the encoding is SQL_ASCII; and the dashes of Windows'
+// code pages. A regular expression's escapes need no letter of the encoding.
+const nobodysSigns = `^(\u2013|\u2014|\ufffd|\u00e2\u0080[\u0093\u0094]|\u00ef\u00bf\u00bd|[\u0096\u0097])$`
 
 // Two identifiers of nobody (RFC 9562, sections 5.9 and 5.10).
 const (
@@ -38,7 +44,7 @@ func (c *column) leads(expr string) string {
 	switch {
 	case c.class.textual():
 		text := "lower(btrim(" + bytewise(expr) + "))"
-		return text + " NOT IN ('" + strings.Join(placeholders(), "', '") + "') AND " + text + " !~ '" + nobodysAddress + "'"
+		return text + " NOT IN ('" + strings.Join(placeholders(), "', '") + "') AND " + text + " !~ '" + nobodysAddress + "|" + nobodysSigns + "'"
 	case c.class == classUUID:
 		return expr + " NOT IN ('" + noUUID + "'::uuid, '" + allUUID + "'::uuid)"
 	}
@@ -51,5 +57,5 @@ func (c *column) leads(expr string) string {
 // isPlaceholder is leads for a value that arrives from outside.
 func isPlaceholder(v string) bool {
 	v = strings.ToLower(strings.TrimSpace(v))
-	return slices.Contains(placeholders(), v) || nobody.MatchString(v)
+	return slices.Contains(placeholders(), v) || slices.Contains([]string{"–", "—", "\ufffd"}, v) || nobody.MatchString(v)
 }

@@ -98,7 +98,7 @@ func (t *table) inRow(alias string, c *column) string {
 
 // rowText names a row that no key names, by all that it holds.
 func rowText(alias string) string {
-	return "encode(sha256(convert_to((" + alias + ".*)::text, 'UTF8')), 'hex')"
+	return "encode(sha256(" + inUTF8("("+alias+".*)::text") + "), 'hex')"
 }
 
 // values are the texts that stand at the place in a row.

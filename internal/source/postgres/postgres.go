@@ -167,7 +167,8 @@ func (s *Source) begin(ctx context.Context, conn *pgxpool.Conn, how string) (pgx
 // is to be one round trip where it can. Plans are generic: a chain of CTEs is
 // planned once per connection, not per request. Values of many types are read as
 // text in places, and told to other stores so: their form is fixed here, whatever
-// the role or the database has it. So is how Postgres reads a text in a statement.
+// the role or the database has it. So is how Postgres reads a text in a statement, and
+// how it tells names of types and columns.
 //
 // The operators of an extension's types (citext, ltree) are found along the search
 // path only: without them Postgres compares a citext as text, in silence. Their
@@ -178,7 +179,7 @@ func (s *Source) settings(ctx context.Context, conn *pgxpool.Conn) error {
 		"; set lock_timeout = " + milliseconds(s.o.LockTimeout) +
 		"; set plan_cache_mode = force_generic_plan; set jit = off" +
 		"; set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = postgres; set bytea_output = hex" +
-		"; set extra_float_digits = 1; set standard_conforming_strings = on; " + withExtensions
+		"; set extra_float_digits = 1; set standard_conforming_strings = on; set quote_all_identifiers = off; " + withExtensions
 	if made[fired] != nil {
 		if err := s.afresh(ctx, conn); err != nil {
 			return err

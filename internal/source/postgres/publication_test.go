@@ -23,11 +23,25 @@ func TestPublications(t *testing.T) {
 			"so that its rows cannot be masked"},
 		"a partition": {`CREATE TABLE notes (id int NOT NULL UNIQUE, person int, note text) PARTITION BY RANGE (id); CREATE TABLE notes1 PARTITION OF notes FOR VALUES FROM (0) TO (9);
 			CREATE PUBLICATION p FOR TABLE notes WITH (publish_via_partition_root)`, "so that its rows cannot be deleted"},
-		"inserts only":     {`CREATE TABLE notes (id int NOT NULL UNIQUE, person int, note text); CREATE PUBLICATION p FOR TABLE notes WITH (publish = 'insert, truncate')`, ""},
-		"a primary key":    {`CREATE TABLE notes (id int PRIMARY KEY, person int, note text); CREATE PUBLICATION p FOR ALL TABLES`, ""},
-		"all columns":      {`CREATE TABLE notes (id int NOT NULL UNIQUE, person int, note text); ALTER TABLE notes REPLICA IDENTITY FULL; CREATE PUBLICATION p FOR TABLE notes`, ""},
-		"an index":         {`CREATE TABLE notes (id int NOT NULL UNIQUE, person int, note text); ALTER TABLE notes REPLICA IDENTITY USING INDEX notes_id_key; CREATE PUBLICATION p FOR TABLE notes`, ""},
-		"another's tables": {`CREATE TABLE notes (id int NOT NULL UNIQUE, person int, note text); CREATE PUBLICATION p FOR TABLE people`, ""},
+		"inserts only":  {`CREATE TABLE notes (id int NOT NULL UNIQUE, person int, note text); CREATE PUBLICATION p FOR TABLE notes WITH (publish = 'insert, truncate')`, ""},
+		"a primary key": {`CREATE TABLE notes (id int PRIMARY KEY, person int, note text); CREATE PUBLICATION p FOR ALL TABLES`, ""},
+		"all columns":   {`CREATE TABLE notes (id int NOT NULL UNIQUE, person int, note text); ALTER TABLE notes REPLICA IDENTITY FULL; CREATE PUBLICATION p FOR TABLE notes`, ""},
+		"an index":      {`CREATE TABLE notes (id int NOT NULL UNIQUE, person int, note text); ALTER TABLE notes REPLICA IDENTITY USING INDEX notes_id_key; CREATE PUBLICATION p FOR TABLE notes`, ""},
+		"a filter": {`CREATE TABLE notes (id int , person int, note text, PRIMARY KEY (id) INCLUDE (note)); CREATE PUBLICATION p FOR TABLE notes WHERE (note <> 'x')`,
+			"shop.notes is published (CREATE PUBLICATION) by columns that do not go with its replica identity, so that its rows cannot be deleted"},
+		"a list": {`CREATE TABLE notes (note text, id int PRIMARY KEY, person int); ALTER TABLE notes DROP note, ADD note text; CREATE PUBLICATION p FOR TABLE notes (person) WITH (publish = 'update')`,
+			"so that its rows cannot be masked"},
+		"a list beside all columns": {`CREATE TABLE notes (id int PRIMARY KEY, person int, note text); ALTER TABLE notes REPLICA IDENTITY FULL; CREATE PUBLICATION p FOR TABLE notes (id)`, "so that its rows cannot be deleted"},
+		"a filter of a root": {`CREATE TABLE notes (id int NOT NULL, person int, note text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+			CREATE TABLE notes1 (note text, person int, id int NOT NULL); ALTER TABLE notes ATTACH PARTITION notes1 FOR VALUES FROM (0) TO (9);
+			CREATE PUBLICATION p FOR TABLE notes WHERE (person > 0) WITH (publish_via_partition_root)`, "so that its rows cannot be deleted"},
+		"a filter of a root by its key": {`CREATE TABLE notes (id int NOT NULL, person int, note text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+			CREATE TABLE notes1 (note text, person int, id int NOT NULL); ALTER TABLE notes ATTACH PARTITION notes1 FOR VALUES FROM (0) TO (9);
+			CREATE PUBLICATION p FOR TABLE notes WHERE (id > 0) WITH (publish_via_partition_root)`, ""},
+		"a filter by the key":         {`CREATE TABLE notes (id int PRIMARY KEY, person int, note text); CREATE PUBLICATION p FOR TABLE notes (id, note) WHERE (id > 0)`, ""},
+		"a filter beside all columns": {`CREATE TABLE notes (id int PRIMARY KEY, person int, note text); ALTER TABLE notes REPLICA IDENTITY FULL; CREATE PUBLICATION p FOR TABLE notes WHERE (note <> 'x')`, ""},
+		"a filter of inserts":         {`CREATE TABLE notes (id int PRIMARY KEY, person int, note text); CREATE PUBLICATION p FOR TABLE notes (note) WHERE (note <> 'x') WITH (publish = 'insert')`, ""},
+		"another's tables":            {`CREATE TABLE notes (id int NOT NULL UNIQUE, person int, note text); CREATE PUBLICATION p FOR TABLE people`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +28,12 @@ func TestADatabaseThatWasReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	doubts, err := s.Check(t.Context(), m)
+	if err != nil || !slices.ContainsFunc(doubts, func(d postgres.Doubt) bool {
+		return d.Level == postgres.Wrong && strings.Contains(d.Do, "SET default_transaction_read_only = off")
+	}) {
+		t.Errorf("expected a check to say which setting it is, got %v, %v", doubts, err)
+	}
 	w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", address(1))}
 	if _, err := s.Erase(t.Context(), w, source.Holds{}, noNote); pg.Code(err) != "25006" {
 		t.Fatalf("expected a database that is read only to say so, got %v", err)

@@ -19,23 +19,26 @@ func TestSettingsOfTheRole(t *testing.T) {
           - {name: seal, data_categories: [user.unique_id]}
           - {name: wait, data_categories: [user.behavior]}
           - {name: score, data_categories: [user.behavior]}
+          - {name: rate, data_categories: [user.behavior]}
           - {name: more, fides_meta: {data_type: object}, fields: [{name: nick, data_categories: [user.name]}]}
       - name: paths
+        lethe: {keep: {for: P10Y, from: walked, because: a law}}
         fields:
           - {name: path, fides_meta: {primary_key: true}}
           - {name: nick, fides_meta: {references: [{dataset: w, field: people.nick, direction: from}]}}
           - {name: word, data_categories: [user.content], fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: 'a\b'}}}}
+          - {name: walked}
 `)
 	both(t, func(t *testing.T, o postgres.Options) {
 		pool := pgtest.Empty(t)
 		pgtest.Exec(t, pool, `
 			CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions; CREATE EXTENSION ltree SCHEMA extensions;
-			CREATE TABLE people (id int PRIMARY KEY, email extensions.citext, nick extensions.citext UNIQUE, seal bytea, wait interval, score float8, more json);
-			CREATE TABLE paths (path extensions.ltree PRIMARY KEY, nick extensions.citext REFERENCES people (nick), word text);
-			INSERT INTO people VALUES (1, 'Ada@x.example', 'Ada', '\x00ff', '1 mon 2 days', 0.1, '{"nick": "A"}'), (2, 'Ben@x.example', 'Ben', '\x00ff', NULL, NULL, NULL);
+			CREATE TABLE people (id int PRIMARY KEY, email extensions.citext, nick extensions.citext UNIQUE, seal bytea, wait interval, score float8, rate real, more json);
+			CREATE TABLE paths (path extensions.ltree PRIMARY KEY, nick extensions.citext REFERENCES people (nick), word text, walked date DEFAULT '2001-01-01');
+			INSERT INTO people VALUES (1, 'Ada@x.example', 'Ada', '\x00ff', '1 mon 2 days', 0.1, 0.1, '{"nick": "A"}'), (2, 'Ben@x.example', 'Ben', '\x00ff', NULL, NULL, NULL, NULL);
 			INSERT INTO paths VALUES ('a.b', 'ADA', 'w'), ('a.c', 'ben', 'w');`)
 		conf := pool.Config()
-		for name, value := range map[string]string{"bytea_output": "escape", "intervalstyle": "sql_standard", "extra_float_digits": "-10", "standard_conforming_strings": "off", "datestyle": "German"} {
+		for name, value := range map[string]string{"bytea_output": "escape", "intervalstyle": "sql_standard", "extra_float_digits": "-10", "standard_conforming_strings": "off", "datestyle": "German", "quote_all_identifiers": "on"} {
 			conf.ConnConfig.RuntimeParams[name] = value
 		}
 		s := sourceOf(t, poolOf(t, conf), "w", o)
@@ -43,9 +46,10 @@ func TestSettingsOfTheRole(t *testing.T) {
 		same(t, rows, "people", "seal", `"\\x00ff"`)
 		same(t, rows, "people", "wait", `"1 mon 2 days"`)
 		same(t, rows, "people", "score", "0.1")
+		same(t, rows, "people", "rate", "0.1")
 		same(t, rows, "people", "more", `{"nick": "A"}`)
 		same(t, rows, "paths", "path", `"a.b"`)
-		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "ada@x.example")}
+		walk := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "ada@x.example"), Today: midnight("2026-12-01")}
 		is := erasedWhole(t, s, walk)
 		expect(t, is["paths"], 1, 0, 0, 1)
 		if got := text(t, pool, "SELECT string_agg(path || '=' || word, ' ' ORDER BY path) FROM (SELECT path::text, word FROM paths) p"); got != `a.b=a\b a.c=w` {

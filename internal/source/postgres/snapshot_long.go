@@ -83,7 +83,7 @@ func (n *snapshot) pieces(ctx context.Context, at *stop, i int, key string, yiel
 		c := at.t.columns[g.field.Name]
 		value := col("t", c.name)
 		if c.typ != "bytea" {
-			value = "convert_to(" + n.gift(w, at, g) + ", 'UTF8')"
+			value = inUTF8(n.gift(w, at, g))
 		}
 		this := "(SELECT * FROM " + w.keyRows(at, places(at), "x", keyNames(at), "long", func(r *run) map[string][]string { return r.long }) + ")"
 		size := strconv.Itoa(pieceBytes)

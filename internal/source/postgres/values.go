@@ -25,7 +25,7 @@ func (c *column) given(expr string) string {
 	case classInt:
 		return expr + "::int8"
 	case classFloat:
-		return expr + "::float8"
+		return expr + "::text::float8" // of a real, the number that stands there: 0.1, not 0.10000000149011612
 	case classStamp:
 		return expr + "::timestamptz"
 	case classLocal:
@@ -52,6 +52,7 @@ func (c class) value(v any) any {
 		}
 		return x
 	case string:
+		x = readable(x)
 		switch c {
 		case classNumeric:
 			if numericForm.MatchString(x) {

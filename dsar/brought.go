@@ -122,15 +122,9 @@ func (s *Service) isPart(r requestRow) (bool, error) {
 
 // kindsOf are the kinds of data to which the request's policy keeps; none where it
 // takes all that is personal.
-func (s *Service) kindsOf(r requestRow) (kinds []string) {
+func (s *Service) kindsOf(r requestRow) []string {
 	p, _ := s.policy(r.Kind, r.Policy)
-	for _, rule := range p.Rules {
-		if len(rule.Categories) == 0 || slices.Contains(rule.Categories, "user") {
-			return nil
-		}
-		kinds = append(kinds, rule.Categories...)
-	}
-	return kinds
+	return p.Kinds()
 }
 
 // partFound refuses the erasure of a part of which nothing was found, or nothing that

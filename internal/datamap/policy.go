@@ -27,6 +27,18 @@ func Builtin(k Kind) Policy {
 	return p
 }
 
+// Kinds are the categories to which a policy keeps; none where it targets all that is
+// personal.
+func (p Policy) Kinds() (kinds []string) {
+	for _, rule := range p.Rules {
+		if len(rule.Categories) == 0 || slices.Contains(rule.Categories, personal) {
+			return nil
+		}
+		kinds = append(kinds, rule.Categories...)
+	}
+	return kinds
+}
+
 // CheckPolicy says what is wrong with a policy for this map.
 func CheckPolicy(m *Map, p Policy) error {
 	if !slices.Contains([]Kind{Access, Export, Erasure}, p.Kind) {

@@ -478,7 +478,7 @@ func (c *catalogue) readPublished(ctx context.Context, db pg.DB, oids []uint32) 
 	if !some {
 		return nil
 	}
-	rows, err := db.Query(ctx, `
+	err := c.forbidden(ctx, db, oids, func(t *table, changes int) { t.published |= changes }, `
 		WITH nameless AS MATERIALIZED (
 			SELECT c.oid FROM pg_class c
 			WHERE c.oid = ANY($1) AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident <> 'f' AND NOT EXISTS (
@@ -492,19 +492,9 @@ func (c *catalogue) readPublished(ctx context.Context, db pg.DB, oids []uint32) 
 		SELECT n.oid, bit_or(p.changes) FROM nameless n
 		CROSS JOIN LATERAL (SELECT n.oid UNION SELECT relid FROM pg_partition_ancestors(n.oid)) a
 		JOIN published p ON p.oid = a.oid
-		GROUP BY n.oid`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
+		GROUP BY n.oid`)
 	if err != nil {
-		return fmt.Errorf("read the catalogue's publications: %w", err)
-	}
-	var rel uint32
-	var changes int
-	if _, err := pgx.ForEachRow(rows, []any{&rel, &changes}, func() error {
-		for _, t := range c.with(rel) {
-			t.published |= changes
-		}
-		return nil
-	}); err != nil {
-		return fmt.Errorf("read the catalogue's publications: %w", err)
+		return err
 	}
 	return c.readFiltered(ctx, db, oids)
 }
@@ -514,7 +504,7 @@ func (c *catalogue) readPublished(ctx context.Context, db pg.DB, oids []uint32) 
 // that is. Before 15 Postgres has neither: what is not there is read as NULL. A
 // filter is told as the nodes of an expression.
 func (c *catalogue) readFiltered(ctx context.Context, db pg.DB, oids []uint32) error {
-	rows, err := db.Query(ctx, `
+	return c.forbidden(ctx, db, oids, func(t *table, changes int) { t.filtered |= changes }, `
 		WITH listed AS MATERIALIZED (
 			SELECT r.prrelid AS rel, p.pubviaroot, CASE WHEN p.pubupdate THEN 4 ELSE 0 END | CASE WHEN p.pubdelete THEN 16 ELSE 0 END AS changes,
 			       ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = r.prrelid
@@ -530,19 +520,24 @@ func (c *catalogue) readFiltered(ctx context.Context, db pg.DB, oids []uint32) e
 			WHERE x.indrelid = c.oid AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident ELSE false END) AS columns) k
 		WHERE c.oid = ANY($1) AND c.relkind = 'r' AND (l.list IS NOT NULL AND (c.relreplident = 'f' OR NOT k.columns <@ l.list)
 			OR c.relreplident <> 'f' AND NOT l.asked <@ k.columns)
-		GROUP BY c.oid`, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
-	if err != nil {
-		return fmt.Errorf("read what the catalogue's publications filter: %w", err)
-	}
+		GROUP BY c.oid`)
+}
+
+// forbidden notes, of tables and their parts, which changes a query says that publications forbid.
+func (c *catalogue) forbidden(ctx context.Context, db pg.DB, oids []uint32, note func(*table, int), sql string) error {
 	var rel uint32
 	var changes int
-	if _, err := pgx.ForEachRow(rows, []any{&rel, &changes}, func() error {
-		for _, t := range c.with(rel) {
-			t.filtered |= changes
-		}
-		return nil
-	}); err != nil {
-		return fmt.Errorf("read what the catalogue's publications filter: %w", err)
+	rows, err := db.Query(ctx, sql, slices.Concat(oids, slices.Collect(maps.Keys(c.parts))))
+	if err == nil {
+		_, err = pgx.ForEachRow(rows, []any{&rel, &changes}, func() error {
+			for _, t := range c.with(rel) {
+				note(t, changes)
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("read the catalogue's publications: %w", err)
 	}
 	return nil
 }

@@ -52,8 +52,7 @@ func (p *program) leadsBack(s *stop, from, to *datamap.Field) (*stop, datamap.Li
 // to them: another controller's, those that were not ticked, those that the
 // request's own fields exclude.
 func (s *stop) narrowed(v variant) bool {
-	return s.c.Controller != "" || v.restricted && len(s.visit.Seeds) > 0 ||
-		slices.ContainsFunc(s.c.AllFields(), func(f *datamap.Field) bool { return f.Request != "" })
+	return s.c.Controller != "" || v.restricted && len(s.visit.Seeds) > 0 || len(s.narrows()) > 0
 }
 
 // mayShare tells whether a row of the stop can be found to be shared by itself.

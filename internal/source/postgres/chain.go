@@ -290,12 +290,8 @@ func (w *writer) tally(s *stop, t task, rel relation) []string {
 		return []string{own, others, "0", "0", "0", "0", "0"}
 	}
 	held := "0"
-	switch {
-	case plain:
-	case s.c.SharedErase:
-		held = w.count(reached, "k.held"+w.but("spared"))
-	default:
-		held = w.count(reached, "k.held AND k.mine"+w.but("spared"))
+	if !plain {
+		held = w.count(reached, "k.held AND "+s.ours("k")+w.but("spared"))
 	}
 	deleted, masked := "0", "0"
 	switch {

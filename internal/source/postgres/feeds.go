@@ -278,14 +278,15 @@ func (w *writer) fedShared(s *stop) []condition {
 	return conditions
 }
 
-// fedKept are the conditions under which a row elsewhere, that an erasure
-// leaves because it is held or shared, names a row.
-func (w *writer) fedKept(s *stop) []condition {
+// fedNames are the conditions under which a row elsewhere names a reached row, one of
+// those of which stores tell what they hold: those that an erasure leaves because they
+// are held or shared, or those that are spared.
+func (w *writer) fedNames(s *stop, kind string, pick func(source.Feed) []string) []condition {
 	var conditions []condition
 	for _, l := range w.p.fedReferrers(s) {
 		conditions = append(conditions, condition{func() string {
-			return among(w.p.strands(l), func(c *column) string { return "k." + s.f(c.name) }, w.fed(l, "stays", toldStays))
-		}, untold(l, toldStays)})
+			return among(w.p.strands(l), func(c *column) string { return "k." + s.f(c.name) }, w.fed(l, kind, pick))
+		}, untold(l, pick)})
 	}
 	return conditions
 }

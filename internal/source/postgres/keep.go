@@ -254,11 +254,7 @@ func (s *stop) keptRows(alias string) string { //nolint:unparam // as take
 	if s.kept(alias) == "" {
 		return ""
 	}
-	mine := " AND " + alias + ".mine"
-	if s.c.SharedErase {
-		mine = ""
-	}
-	return "(" + s.kept(alias) + " IS NOT NULL AND NOT " + alias + ".held" + mine + ")"
+	return "(" + s.kept(alias) + " IS NOT NULL AND NOT " + alias + ".held AND " + s.ours(alias) + ")"
 }
 
 // masksKept tells whether kept rows are masked in part.

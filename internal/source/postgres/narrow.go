@@ -56,10 +56,11 @@ func (w *writer) narrowed(s *stop) string {
 
 // isOutside is the condition that row t is outside of what is asked for.
 func (w *writer) isOutside(s *stop) string {
-	if len(s.narrows()) == 0 {
+	narrowed := w.narrowed(s)
+	if narrowed == "" {
 		return "false"
 	}
-	return "(true" + w.narrowed(s) + ") IS NOT TRUE"
+	return "(true" + narrowed + ") IS NOT TRUE"
 }
 
 // inside are the reached rows of a stop that lead on.
@@ -85,17 +86,10 @@ func (w *writer) sparedBy(s *stop, rel relation) []condition {
 	var conditions []condition
 	for _, l := range s.referrers {
 		if at := w.p.of[l.From.Collection.FullName()]; at != nil {
-			conditions = append(conditions, condition{func() string {
-				list := valueList(w.p.strands(l), rel(at)+" r", "r.spared", func(c *column) string { return "r." + at.f(c.name) })
-				return among(w.p.strands(l), func(c *column) string { return "k." + s.f(c.name) }, list)
-			}, func(r *run) bool { return r.rows[at.i] == 0 }})
+			conditions = append(conditions, w.namedFrom(s, l, at, rel, "r.spared"))
 		}
 	}
-	for _, l := range w.p.fedReferrers(s) {
-		conditions = append(conditions, condition{func() string {
-			return among(w.p.strands(l), func(c *column) string { return "k." + s.f(c.name) }, w.fed(l, "spared", toldSpared))
-		}, untold(l, toldSpared)})
-	}
+	conditions = append(conditions, w.fedNames(s, "spared", toldSpared)...)
 	for _, k := range s.t.children {
 		child := w.p.cat.tables[k.child]
 		for _, at := range w.p.on(k.child) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 // take is the condition that an erasure may touch a reached row at all.
@@ -40,12 +42,9 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 		if w.certain != nil && w.certain[at.i].take {
 			continue // none of them stays
 		}
-		conditions = append(conditions, condition{func() string {
-			list := valueList(w.p.strands(l), kept(at)+" r", "NOT "+at.take("r"), func(c *column) string { return "r." + at.f(c.name) })
-			return among(w.p.strands(l), func(c *column) string { return "k." + s.f(c.name) }, list)
-		}, func(r *run) bool { return r.rows[at.i] == 0 }})
+		conditions = append(conditions, w.namedFrom(s, l, at, kept, "NOT "+at.take("r")))
 	}
-	conditions = append(conditions, w.fedKept(s)...)
+	conditions = append(conditions, w.fedNames(s, "stays", toldStays)...)
 	for _, k := range s.t.children {
 		if k.takes() && len(w.p.on(k.child)) == 0 {
 			continue // see beyond
@@ -66,6 +65,15 @@ func (w *writer) keptBy(s *stop, kept, deleted relation) []condition {
 		}})
 	}
 	return conditions
+}
+
+// namedFrom is the condition that a reached row r of another stop names row k by a
+// reference of the map, and that a filter on r holds.
+func (w *writer) namedFrom(s *stop, l datamap.Link, at *stop, rel relation, filter string) condition {
+	return condition{func() string {
+		list := valueList(w.p.strands(l), rel(at)+" r", filter, func(c *column) string { return "r." + at.f(c.name) })
+		return among(w.p.strands(l), func(c *column) string { return "k." + s.f(c.name) }, list)
+	}, func(r *run) bool { return r.rows[at.i] == 0 }}
 }
 
 // goesWith tells whether every row that a foreign key ties to a row of the stop

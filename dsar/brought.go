@@ -128,8 +128,8 @@ func (s *Service) kindsOf(r requestRow) []string {
 }
 
 // partFound refuses the erasure of a part of which nothing was found, or nothing that
-// is the person's alone: another row of theirs names what the part hangs on, which
-// is shared by that (docs/datamap.md). What goes then is what nobody asked for.
+// is the person's alone: somebody else's row names what the part hangs on, which is
+// shared by that (docs/datamap.md). What goes then is what nobody asked for.
 func (s *Service) partFound(ctx context.Context, tx pgx.Tx, r requestRow) error {
 	if r.Kind != datamap.Erasure {
 		return nil

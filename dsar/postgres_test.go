@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -290,17 +291,48 @@ dataset:
 	}
 }
 
-// lingering is a real source whose rows come until the reader's time is over.
-type lingering struct{ Source }
+// overtime is a context whose deadline passes when end is called: on a busy machine
+// a real one could pass before the step is where the test wants it.
+type overtime struct {
+	context.Context
+	over chan struct{}
+	end  func()
+}
 
-type lingeringSnapshot struct{ source.Snapshot }
+func newOvertime(ctx context.Context) *overtime {
+	over := make(chan struct{})
+	return &overtime{ctx, over, sync.OnceFunc(func() { close(over) })}
+}
+
+func (o *overtime) Done() <-chan struct{} { return o.over }
+
+func (o *overtime) Err() error {
+	select {
+	case <-o.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// lingering is a real source whose rows come until the reader's time is over.
+type lingering struct {
+	Source
+	reading func()
+}
+
+type lingeringSnapshot struct {
+	source.Snapshot
+	reading func()
+}
 
 func (l *lingering) Snapshot(ctx context.Context, w source.Walk) (source.Snapshot, error) {
 	snap, err := l.Source.Snapshot(ctx, w)
-	return lingeringSnapshot{snap}, err
+	return lingeringSnapshot{snap, l.reading}, err
 }
 
 func (l lingeringSnapshot) Rows(ctx context.Context, _ string, _ func(source.Row) error) error {
+	l.reading()
 	<-ctx.Done()
 	return ctx.Err()
 }
@@ -314,11 +346,10 @@ func TestLongCopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newWorkOver(t, shopMap, map[string]Source{"shop": &lingering{real}})
+	ctx := newOvertime(t.Context())
+	b := newWorkOver(t, shopMap, map[string]Source{"shop": &lingering{real, ctx.end}})
 	id := b.approved(t, datamap.Access, "pavla@example.org")
 	w := b.job(t, id, "archive", "")
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
 	err = b.RunStep(ctx, w.ID, w.Run)
 	st := b.step(t, id, "archive", "")
 	if perm := (*Permanent)(nil); err == nil || errors.As(err, &perm) || st.Status != "waiting" || st.Error != "long_copy" || !strings.Contains(st.Message, "job_limit") {

@@ -126,7 +126,7 @@ func TestAcceptedIsAccepted(t *testing.T) {
 			t.Errorf("%s: the letter was accepted, so no error was expected; got %v", name, err)
 		}
 	}
-	s := newSender(t, script(t, map[string]string{"QUIT": "hang"}), func(o *Options) { o.Timeout = 300 * time.Millisecond })
+	s := newSender(t, script(t, map[string]string{"QUIT": "hang"}), func(o *Options) { o.Timeout = 2 * time.Second })
 	if err := s.Send(soon(t), letter("confirm")); err != nil {
 		t.Errorf("silence after acceptance: no error expected, got %v", err)
 	}

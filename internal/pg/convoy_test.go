@@ -245,10 +245,13 @@ func TestConvoyLosesItsConnection(t *testing.T) {
 		if i != 1 { // written in the same pipeline, before and after
 			return addCart
 		}
-		time.AfterFunc(200*time.Millisecond, func() {
-			_, _ = pool.Pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-				WHERE datname = current_database() AND query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()`)
-		})
+		go func() {
+			for ended := int64(0); ended == 0 && t.Context().Err() == nil; time.Sleep(20 * time.Millisecond) {
+				tag, _ := pool.Pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+					WHERE datname = current_database() AND query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> pg_backend_pid()`)
+				ended = tag.RowsAffected()
+			}
+		}()
 		return `SELECT pg_sleep(60) FROM unnest($1::int[])`
 	})
 	if n := count(t, pool, `SELECT count(*) FROM carts`); n != 2 {
@@ -358,7 +361,7 @@ func TestConvoyAtLast(t *testing.T) {
 			ctx, cancel = context.WithCancel(ctx)
 			cancel()
 		}
-		return pg.AtLast(ctx, pool, 500*time.Millisecond, func(ctx context.Context, tx pgx.Tx) error {
+		return pg.AtLast(ctx, pool, 3*time.Second, func(ctx context.Context, tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, `INSERT INTO carts (id, load) VALUES ($1, 'late') ON CONFLICT (id) DO UPDATE SET load = excluded.load`, i)
 			return err
 		})

@@ -162,7 +162,7 @@ func TestARowThatIsLockedTooLong(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, o postgres.Options) {
 		pool, m := shop(t, strings.ReplaceAll(shopTables, "%DELETE%", "NO ACTION"))
-		o.LockTimeout = 500 * time.Millisecond
+		o.LockTimeout = 2 * time.Second
 		s := sourceOf(t, pool, "shop", o)
 		tx, err := pool.Begin(t.Context())
 		if err != nil {

@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/pg"
 )
@@ -66,6 +67,9 @@ type Server struct {
 	process  *os.Process
 	once     sync.Once
 	stopErr  error
+
+	mu   sync.Mutex
+	pool *pgxpool.Pool // of who makes and drops databases; nil before the first
 }
 
 // order is what the owner asks of the supervisor; answer is what comes back.
@@ -211,15 +215,35 @@ func (s *Server) DropDatabase(ctx context.Context, name string) error {
 
 // admin runs one statement, which may depend on the server's version ("15.4 (Debian …)").
 func (s *Server) admin(ctx context.Context, statement func(version string) string) error {
-	c, err := pgx.Connect(ctx, s.URL("postgres"))
-	if err != nil {
-		return fmt.Errorf("private Postgres: %w", pg.Clean(err))
+	pool, err := s.connectAdmins()
+	if err == nil {
+		err = pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+			_, err := c.Exec(ctx, statement(c.Conn().PgConn().ParameterStatus("server_version")))
+			return err
+		})
 	}
-	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
-	if _, err := c.Exec(ctx, statement(c.PgConn().ParameterStatus("server_version"))); err != nil {
+	if err != nil {
 		return fmt.Errorf("private Postgres: create or drop a database: %w", pg.Clean(err))
 	}
 	return nil
+}
+
+// connectAdmins makes the pool that databases are made and dropped over. It is kept: to
+// connect takes longer than to copy an empty database.
+func (s *Server) connectAdmins() (*pgxpool.Pool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pool == nil {
+		cfg, err := pgxpool.ParseConfig(s.URL("postgres"))
+		if err != nil {
+			return nil, err
+		}
+		cfg.MaxConns = 4
+		if s.pool, err = pgxpool.NewWithConfig(context.Background(), cfg); err != nil {
+			return nil, err
+		}
+	}
+	return s.pool, nil
 }
 
 // Folder makes a folder for the owner's own files beside the cluster: it goes
@@ -244,6 +268,11 @@ func (s *Server) Stop() error {
 		case <-timer.C:
 			_ = s.process.Kill()
 			<-s.gone
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.pool != nil {
+			s.pool.Close()
 		}
 		if s.dir == "" {
 			return

@@ -121,7 +121,7 @@ func (s *Source) ready(ctx context.Context, conn *pgxpool.Conn, w source.Walk, h
 	if reasons := p.otherKeys(w.KeyedBy); len(reasons) > 0 {
 		return nil, &Unfit{Source: s.name, Reasons: reasons}
 	}
-	if w.Seeds, err = spelt(ctx, conn, w.Seeds); err != nil {
+	if w, err = spelt(ctx, conn, w); err != nil {
 		return nil, err
 	}
 	c := &carriage{s: s, p: p, r: newRun(w, s.o.StagedAbove), v: variant{restricted: w.Restricted, held: len(h.Rows) > 0, narrowed: p.narrowedBy(w)}}
@@ -135,7 +135,7 @@ func (s *Source) ready(ctx context.Context, conn *pgxpool.Conn, w source.Walk, h
 		if len(hp.stops) == 0 {
 			continue
 		}
-		if hw.Seeds, err = spelt(ctx, conn, hw.Seeds); err != nil {
+		if hw, err = spelt(ctx, conn, hw); err != nil {
 			return nil, err
 		}
 		r := newRun(hw, s.o.StagedAbove)

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -34,26 +36,83 @@ func readable(text string) string {
 	return read
 }
 
-// spelt are the seeds that the database's encoding has letters for. No row holds
-// another, which came from elsewhere; and a statement that it is bound to would be
-// refused, whatever else it asks. It must not be called inside a transaction.
-func spelt(ctx context.Context, conn *pgxpool.Conn, seeds []source.Seed) ([]source.Seed, error) {
+// spelt is a walk without what the database's encoding has no letters for. No row
+// holds such an identity or value, which came from elsewhere; and a statement that it
+// is bound to would be refused, whatever else it asks. It must not be called inside a
+// transaction.
+func spelt(ctx context.Context, conn *pgxpool.Conn, w source.Walk) (source.Walk, error) {
+	texts := make([]string, 0, len(w.Seeds)+len(w.Fields))
+	for _, s := range w.Seeds {
+		texts = append(texts, s.Value)
+	}
+	for _, v := range w.Fields {
+		texts = append(texts, v)
+	}
+	for _, f := range w.Feeds {
+		texts = slices.Concat(texts, f.Values, f.Mine, f.Keys, f.Others, f.Crowded, f.Stays, f.Spared)
+	}
+	strange, err := unwritable(ctx, conn, texts)
+	if len(strange) == 0 || err != nil {
+		return w, err
+	}
+	w.Seeds = slices.DeleteFunc(slices.Clone(w.Seeds), func(s source.Seed) bool { return strange[s.Value] })
+	w.Fields = maps.Clone(w.Fields)
+	for name, v := range w.Fields {
+		if strange[v] {
+			w.Fields[name] = nowhere // it was given, and leaves every row out
+		}
+	}
+	w.Feeds = slices.Clone(w.Feeds)
+	for i := range w.Feeds {
+		f := &w.Feeds[i]
+		for _, values := range []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Crowded, &f.Stays, &f.Spared} {
+			*values = slices.DeleteFunc(slices.Clone(*values), func(v string) bool { return strange[v] })
+		}
+	}
+	return w, nil
+}
+
+// nowhere is a text that no row holds: the sign for what could not be written.
+const nowhere = "\x1a"
+
+// unwritable are those of some texts that the database's encoding lacks letters for.
+func unwritable(ctx context.Context, conn *pgxpool.Conn, texts []string) (map[string]bool, error) {
 	encoding := conn.Conn().PgConn().ParameterStatus("server_encoding")
 	if encoding == "UTF8" || encoding == "SQL_ASCII" {
-		return seeds, nil
+		return nil, nil
 	}
-	kept := make([]source.Seed, 0, len(seeds))
-	for _, s := range seeds {
-		if strings.ContainsFunc(s.Value, func(r rune) bool { return r > unicode.MaxASCII }) {
-			_, err := conn.Exec(ctx, "SELECT convert($1::bytea, 'UTF8', $2::name)", []byte(s.Value), encoding)
-			if code := pg.Code(err); code == "22P05" || code == "22021" {
-				continue
-			}
-			if err != nil {
-				return nil, fmt.Errorf("ask whether the encoding has an identity's letters: %w", err)
-			}
+	lacks := func(text string) (bool, error) {
+		_, err := conn.Exec(ctx, "SELECT convert($1::bytea, 'UTF8', $2::name)", []byte(text), encoding)
+		if code := pg.Code(err); code == "22P05" || code == "22021" {
+			return true, nil
 		}
-		kept = append(kept, s)
+		if err != nil {
+			return false, fmt.Errorf("ask whether the encoding has a value's letters: %w", err)
+		}
+		return false, nil
 	}
-	return kept, nil
+	texts = slices.DeleteFunc(texts, func(text string) bool {
+		return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
+	})
+	strange := map[string]bool{}
+	// Mostly all can be written, and one question tells; else each part is asked.
+	var ask func([]string) error
+	ask = func(texts []string) error {
+		if len(texts) == 0 {
+			return nil
+		}
+		some, err := lacks(strings.Join(texts, "\n"))
+		if err != nil || !some {
+			return err
+		}
+		if len(texts) == 1 {
+			strange[texts[0]] = true
+			return nil
+		}
+		if err := ask(texts[:len(texts)/2]); err != nil {
+			return err
+		}
+		return ask(texts[len(texts)/2:])
+	}
+	return strange, ask(texts)
 }

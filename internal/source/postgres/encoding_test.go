@@ -160,3 +160,60 @@ func TestALocaleWithADotlessI(t *testing.T) {
 		}
 	}
 }
+
+// TestLettersFromElsewhere: what other stores and a request's fields tell may hold
+// letters that the database's encoding lacks: these lead to no row, and the others do.
+func TestLettersFromElsewhere(t *testing.T) {
+	t.Parallel()
+	m := mapOf(t, `
+dataset:
+  - fides_key: e
+    lethe: {source: e, basis: f}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: name, data_categories: [user.name]}
+  - fides_key: w
+    lethe: {source: w, basis: f}
+    collections:
+      - name: posts
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: author, fides_meta: {references: [{dataset: e, field: people.name, direction: from}]}}
+          - {name: topic, fides_meta: {custom_request_field: topic}}
+          - {name: body, data_categories: [user.content]}
+`)
+	for _, encoding := range []string{"UTF8", "LATIN1"} {
+		t.Run(encoding, func(t *testing.T) {
+			t.Parallel()
+			both(t, func(t *testing.T, o postgres.Options) {
+				own, pool := encoded(t, encoding)
+				pgtest.Exec(t, own, `CREATE TABLE posts (id int PRIMARY KEY, author text, topic text, body text);
+					INSERT INTO posts VALUES (1, 'Jürgen', 'Käse', 'one'), (2, 'Jürgen', NULL, 'two'), (3, 'Ben', 'Käse', 'three')`)
+				s := sourceOf(t, pool, "w", o)
+				strange, names := []string{"山田", "Ω😀"}, []string{"Ω😀", "Jürgen", "山田"}
+				feed := source.Feed{From: "e.people.name", To: "w.posts.author", Values: names, Mine: names, Others: strange, Stays: strange, Spared: strange, Crowded: strange}
+				for topic, want := range map[string]int64{"": 2, "Käse": 1, "Ω": 0} {
+					w := source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "Ω😀@x.example"), Feeds: []source.Feed{feed}}
+					if topic != "" {
+						w.Fields = map[string]string{"topic": topic}
+					}
+					found, err := s.Find(t.Context(), w)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if n := by(found.Findings)["posts"].Rows; n != want {
+						t.Errorf("expected %d posts with the topic %q, got %d", want, topic, n)
+					}
+				}
+				expect(t, erasedWhole(t, s, source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Feeds: []source.Feed{feed}})["posts"], 2, 0, 2, 0)
+				if got := text(t, own, "SELECT string_agg(body, ' ') FROM posts"); got != "three" {
+					t.Errorf("expected the other's post alone to be left, got %s", got)
+				}
+			})
+		})
+	}
+}

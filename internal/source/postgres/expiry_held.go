@@ -37,7 +37,7 @@ func (s *Source) reached(ctx context.Context, conn *pgxpool.Conn, sel source.Sel
 		if len(p.stops) == 0 {
 			continue
 		}
-		if w.Seeds, err = spelt(ctx, conn, w.Seeds); err != nil {
+		if w, err = spelt(ctx, conn, w); err != nil {
 			return nil, err
 		}
 		r := newRun(w, s.o.StagedAbove)

@@ -49,9 +49,11 @@ func (s *Source) SearchMentions(ctx context.Context, m source.Mentions, from str
 		if err != nil {
 			return err
 		}
-		if m.Needles, err = spelt(ctx, conn, m.Needles); err != nil {
+		w, err := spelt(ctx, conn, source.Walk{Seeds: m.Needles})
+		if err != nil {
 			return err
 		}
+		m.Needles = w.Seeds
 		return s.inTx(ctx, conn, "begin isolation level read committed read only", func(tx pgx.Tx) error {
 			q, err := s.mentioning(ctx, tx, m, false)
 			if err != nil {

@@ -128,6 +128,8 @@ func explainSource(name string, err error) failure {
 		return failure{"source_locked", at + "has rows or a table that another session keeps locked." + again + " If this stays, tell those who run it: a transaction may have been left open.", true}
 	case errors.Is(err, errInProgress), code == "40001", code == "40P01":
 		return failure{"source_busy", at + "is busy with the same rows." + again, true}
+	case code == "53200":
+		return failure{"source_full", at + "has no memory left, or no room for the locks of so many tables (max_locks_per_transaction)." + again + " Tell those who run it.", true}
 	case strings.HasPrefix(code, "53"):
 		return failure{"source_full", at + "has no connection, memory or disk space left." + again + " Tell those who run it.", true}
 	case errors.Is(err, pg.ErrPooled):

@@ -149,6 +149,7 @@ func TestExplain(t *testing.T) {
 		{&pgconn.PgError{Code: "55P03", Where: `while deleting tuple (0,1) in relation "orders"`}, "source_locked", "rows in the table orders that another session keeps locked", true},
 		{&pgconn.PgError{Code: "55P03", Where: `SQL function "secret"`}, "source_locked", "rows or a table that another session keeps locked", true},
 		{&pgconn.PgError{Code: "53300"}, "source_full", "no connection", true},
+		{&pgconn.PgError{Code: "53200"}, "source_full", "max_locks_per_transaction", true},
 		{&pgconn.PgError{Code: "57P01"}, "source_down", "cannot be reached", true},
 		{&pgconn.PgError{Code: "23503", TableName: "orders"}, "source_constraint", "the table orders", true},
 		{&pgconn.PgError{Code: "23502", TableName: "users", ColumnName: "login"}, "source_constraint", "the column login of the table users may not be NULL", false},

@@ -69,9 +69,23 @@ type writer struct {
 	giving  bool     // rows carry what the subject is given of them
 	// placesOnly: rows carry nothing but where they stand, see quick.go.
 	placesOnly bool
+	part       []*stop // which a statement counts; nil: all
 	within     []*stop // whose own elements are being told apart, see own.go
 	binds      []func(*run) any
 	names      []string
+}
+
+// counted are the stops that the statement counts.
+func (w *writer) counted() []*stop {
+	if w.part != nil {
+		return w.part
+	}
+	return w.p.stops
+}
+
+// countsLast tells whether the last stop is among them.
+func (w *writer) countsLast() bool {
+	return w.part == nil || w.part[len(w.part)-1].i == len(w.p.stops)-1
 }
 
 // bind gives the placeholder of a value, "$1"; one name, one parameter.

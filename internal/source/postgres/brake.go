@@ -92,8 +92,11 @@ func (w *writer) brakes(rel relation) []brake {
 // leadingLinks are those that rows here lead on by, to rows here or elsewhere.
 func (w *writer) leadingLinks() []datamap.Link {
 	var links []datamap.Link
-	for _, s := range w.p.stops {
+	for _, s := range w.counted() {
 		links = append(links, s.links...)
+	}
+	if !w.countsLast() {
+		return links
 	}
 	for _, t := range w.p.ties {
 		if t.leads && !t.here {

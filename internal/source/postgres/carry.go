@@ -21,8 +21,9 @@ type result struct {
 	big       bool
 	xid       string
 	counts    []int64 // tallied for each stop
-	beyond    []int64
-	addresses []string
+	beyond    []int64 // see foreseen
+	brakes    []int64
+	addresses []string // in order, maxAddresses at most
 	keys      []source.RowKey
 	files     []source.Object // that the rows erased or masked named
 	stayed    []source.KeptRow
@@ -53,7 +54,7 @@ func scan(row pgx.Row, r *run) (*result, error) {
 	var stayed []string
 	var until []*time.Time
 	var held []bool
-	if err := row.Scan(&res.big, &res.xid, &res.counts, &res.beyond, &res.addresses, &at, &keys, &stayedAt, &stayed, &until, &held); err != nil {
+	if err := row.Scan(&res.big, &res.xid, &res.counts, &res.beyond, &res.brakes, &res.addresses, &at, &keys, &stayedAt, &stayed, &until, &held); err != nil {
 		return nil, fmt.Errorf("walk: %w", err)
 	}
 	res.add(at, keys)
@@ -65,6 +66,17 @@ func scan(row pgx.Row, r *run) (*result, error) {
 		res.stayed = append(res.stayed, k)
 	}
 	return res, nil
+}
+
+// join adds what was counted of the stops that come next.
+func (res *result) join(next *result) {
+	res.counts, res.beyond, res.brakes = append(res.counts, next.counts...), append(res.beyond, next.beyond...), append(res.brakes, next.brakes...)
+	res.addresses = append(res.addresses, next.addresses...)
+	slices.Sort(res.addresses)
+	res.addresses = slices.Compact(res.addresses)
+	res.addresses = res.addresses[:min(len(res.addresses), maxAddresses)]
+	res.stayed = append(res.stayed, next.stayed...)
+	res.stayed = res.stayed[:min(len(res.stayed), maxKeys)]
 }
 
 func (res *result) add(at []int32, keys []string) {
@@ -420,21 +432,20 @@ func (c *carriage) walkInStages(ctx context.Context, tx pgx.Tx) error {
 // beyond refuses an erasure, and its dry run, that foreign keys would carry beyond the plan, or
 // that met values which strangers share.
 func (c *carriage) beyond(t task, res *result, of func() foreseen) error {
-	if len(res.beyond) == 0 || c.slice > 0 {
+	if len(res.beyond)+len(res.brakes) == 0 || c.slice > 0 {
 		return nil
 	}
-	counts, all := res.beyond, of()
+	all := of()
 	stops := t == toErase || t == toTry
 	if stops {
-		if err := c.p.told(all.beyond, counts[:len(all.beyond)]); err != nil {
+		if err := c.p.told(all.beyond, res.beyond); err != nil {
 			return err
 		}
 	}
-	counts = counts[len(all.beyond):]
 	braked := &Braked{Source: c.s.name, Limit: c.p.overShared}
 	for i, b := range all.brakes {
-		if i < len(counts) && counts[i] > 0 {
-			res.braked = append(res.braked, source.Brake{Source: c.s.name, From: b.link.From.FullName(), To: b.link.To.FullName(), Values: counts[i]})
+		if i < len(res.brakes) && res.brakes[i] > 0 {
+			res.braked = append(res.braked, source.Brake{Source: c.s.name, From: b.link.From.FullName(), To: b.link.To.FullName(), Values: res.brakes[i]})
 			braked.Links = append(braked.Links, between(b.link))
 		}
 	}

@@ -84,7 +84,7 @@ func (p *program) chain(t task, v variant) *statement {
 		}
 		w.marks(cte, v)
 		mineIn, settledIn := w.mineIn(v), w.settledIn(v)
-		settled, xid, beyond, stops := mineIn, "''", []string{}, false
+		settled, xid, beyond, brakes, stops := mineIn, "''", []string{}, []string{}, false
 		if t != toFind && t != toGive {
 			settled = settledIn
 			w.settle(cte, v)
@@ -101,7 +101,7 @@ func (p *program) chain(t task, v variant) *statement {
 			}
 		}
 		for _, b := range w.brakes(mineIn) {
-			beyond = append(beyond, "("+b.count+")")
+			brakes = append(brakes, "("+b.count+")")
 		}
 		named := "NULL::int4[], NULL::text[]"
 		if t == toGive {
@@ -125,7 +125,7 @@ func (p *program) chain(t task, v variant) *statement {
 		}
 		tallies := strings.Join(w.tallies(t, settled), ", ")
 		return w.statement("WITH " + strings.Join(with, ",\n") + "\nSELECT (SELECT yes FROM big), " + xid + ", ARRAY[" +
-			tallies + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], " +
+			tallies + "]::int8[], ARRAY[" + strings.Join(beyond, ", ") + "]::int8[], ARRAY[" + strings.Join(brakes, ", ") + "]::int8[], " +
 			w.strayAddresses(t, mineIn) + ", " + named + ", " + columns + w.summed())
 	})
 }
@@ -268,7 +268,7 @@ func (w *writer) change(with []string, settledIn relation, stops bool) (_, keys 
 // look, to be deleted and to be masked. A staged erasure counts those by itself.
 func (w *writer) tallies(t task, rel relation) []string {
 	var counts []string
-	for _, s := range w.p.stops {
+	for _, s := range w.counted() {
 		counts = append(counts, w.tally(s, t, rel)...)
 	}
 	return counts
@@ -396,7 +396,7 @@ func (w *writer) strayAddresses(t task, rel relation) string {
 		return "NULL::text[]"
 	}
 	var from []string
-	for _, s := range w.p.stops {
+	for _, s := range w.counted() {
 		for _, f := range s.addresses() {
 			c := w.p.columnOf(f)
 			by := func(l datamap.Link, _ []strand) string { return w.linkValues(l, w.v, rel, "mine") }
@@ -438,7 +438,7 @@ func (w *writer) holdChain(with []string) string {
 		keys = []string{"SELECT 0 AS stop, '' AS key WHERE false"}
 	}
 	return "WITH " + strings.Join(with, ",\n") + ",\nnamed AS MATERIALIZED (" + strings.Join(keys, " UNION ALL ") + ")" +
-		"\nSELECT (SELECT yes FROM big), '', ARRAY[]::int8[], ARRAY[]::int8[], NULL::text[], (SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named), NULL::int4[], NULL::text[], NULL::timestamptz[], NULL::bool[]"
+		"\nSELECT (SELECT yes FROM big), '', ARRAY[]::int8[], ARRAY[]::int8[], ARRAY[]::int8[], NULL::text[], (SELECT array_agg(stop) FROM named), (SELECT array_agg(key) FROM named), NULL::int4[], NULL::text[], NULL::timestamptz[], NULL::bool[]"
 }
 
 const (

@@ -296,7 +296,7 @@ func (w *writer) keptMay(s *stop, of []mask) string {
 // end, for a sweep that finishes them: a WITH query and the columns that read it.
 func (w *writer) stayed(t task, v variant, rel relation) (with, columns string) {
 	var parts []string
-	for _, s := range w.p.stops {
+	for _, s := range w.counted() {
 		until, filter := "NULL::timestamptz", ""
 		// A row that no key names is known by all that it holds: once masked, it is not.
 		if kept := s.keptRows("k"); kept != "" && (!s.nameless || !w.masksKept(s)) {

@@ -467,8 +467,15 @@ func (p *program) changes(s *stop) (all []uint32) {
 	return slices.Compact(all)
 }
 
+// stopsAtOnce is how many tables one statement may walk. It has to be planned anew by
+// each connection, which takes longer than a walk by stages from about there.
+const stopsAtOnce = 600
+
 // arrange settles the order of deletion, and whether one statement may do it.
 func (p *program) arrange() {
+	if len(p.stops) > stopsAtOnce {
+		p.always = "the plan leads through very many tables"
+	}
 	if p.plan.Cyclic {
 		p.always = "the plan follows a circle of references"
 	}

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -203,12 +202,22 @@ func (g *stage) sure(s *stop) certainty {
 
 // name tells the stage's statements apart by what they rest on.
 func (g *stage) name() string {
-	name := g.v.name()
+	if g.named != "" {
+		return g.named
+	}
+	name := []byte(g.v.name() + " ")
 	if g.slice > 0 {
-		name += " sliced"
+		name = append(name, "sliced "...)
 	}
-	for _, c := range g.certain {
-		name += fmt.Sprintf(" %t%t%t", c.mine, c.take, c.del)
+	for _, c := range g.certain { // there may be thousands
+		digit := byte('0')
+		for i, sure := range []bool{c.mine, c.take, c.del} {
+			if sure {
+				digit |= 1 << i
+			}
+		}
+		name = append(name, digit)
 	}
-	return name
+	g.named = string(name)
+	return g.named
 }

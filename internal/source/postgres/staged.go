@@ -33,6 +33,7 @@ type stage struct {
 	// slice is how many rows of a stop are read, 0 for all. Then only rows go
 	// after which nothing else could be lost (slices.go).
 	slice int64
+	named string // see name
 }
 
 // analysedAbove is the number of rows from which a key table is analysed, so
@@ -537,11 +538,32 @@ func (g *stage) collect(ctx context.Context, tx pgx.Tx, r *run, res *result, sto
 	return nil
 }
 
+// countedAtOnce is how many stops one statement counts: to plan it takes Postgres the
+// square of that.
+const countedAtOnce = 100
+
 // count reads the tallies of a staged walk.
 func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, t task) (*result, error) {
-	st := g.p.statement("stage "+g.role+" count "+string(t)+g.name(), func() *statement {
+	res, err := g.countPart(ctx, tx, r, t, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i := 1; i*countedAtOnce < len(g.p.stops); i++ {
+		part, err := g.countPart(ctx, tx, r, t, i)
+		if err != nil {
+			return nil, err
+		}
+		res.join(part)
+	}
+	return res, nil
+}
+
+// countPart reads those of a part of the stops.
+func (g *stage) countPart(ctx context.Context, tx pgx.Tx, r *run, t task, i int) (*result, error) {
+	st := g.p.statement(fmt.Sprintf("stage %s count %s %d%s", g.role, t, i, g.name()), func() *statement {
 		w := g.writer()
-		xid, beyond := "''", []string{}
+		w.part = g.p.stops[i*countedAtOnce : min((i+1)*countedAtOnce, len(g.p.stops))]
+		xid, beyond, brakes := "''", []string{}, []string{}
 		if t == toErase {
 			xid = "pg_current_xact_id()::text"
 		}
@@ -551,7 +573,7 @@ func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, t task) (*result, 
 			}
 		}
 		for _, b := range w.brakes(g.in) {
-			beyond = append(beyond, "("+b.count+")")
+			brakes = append(brakes, "("+b.count+")")
 		}
 		stayed, columns := w.stayed(t, g.v, g.in)
 		if stayed != "" {
@@ -559,7 +581,7 @@ func (g *stage) count(ctx context.Context, tx pgx.Tx, r *run, t task) (*result, 
 		}
 		tallies := strings.Join(w.tallies(t, g.in), ", ")
 		return w.statement(stayed + "SELECT false, " + xid + ", ARRAY[" + tallies + "]::int8[], ARRAY[" +
-			strings.Join(beyond, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[], " + columns + w.summed())
+			strings.Join(beyond, ", ") + "]::int8[], ARRAY[" + strings.Join(brakes, ", ") + "]::int8[], " + w.strayAddresses(t, g.in) + ", NULL::int4[], NULL::text[], " + columns + w.summed())
 	})
 	return read(ctx, tx, st, r)
 }

@@ -146,7 +146,7 @@ type reachBeyond struct {
 // plan, each with the query that counts how far they would.
 func (w *writer) beyond(deleted relation) []reachBeyond {
 	var all []reachBeyond
-	for _, s := range w.p.stops {
+	for _, s := range w.counted() {
 		if !s.visit.Delete {
 			continue
 		}

@@ -252,6 +252,9 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 			return nil, err
 		}
 	}
+	for _, oid := range oids {
+		c.inherit(c.tables[oid])
+	}
 	for _, oid := range oids { // a key of columns that only an heir has cannot be looked up from here
 		t := c.tables[oid]
 		t.children = slices.DeleteFunc(t.children, func(k fkey) bool {

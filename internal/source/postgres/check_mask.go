@@ -102,7 +102,7 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 		}
 		meeting := ""
 		if why == "" {
-			if why, meeting, err = refusedBesideOthers(ctx, conn, t, k.whole(t), m, masks); err != nil {
+			if why, meeting, err = k.refusedBesideOthers(ctx, conn, t, m, masks); err != nil {
 				return nil, err
 			}
 		}
@@ -147,6 +147,18 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if m.column.class == classArray {
 		return refusedInArray(ctx, conn, m)
 	}
+	if why, err := k.refusedByTable(ctx, conn, t, m, masks); why != "" || err != nil {
+		return why, err
+	}
+	return refusedByPolicy(ctx, conn, t, m, masks)
+}
+
+// refusedByTable looks at what the table says beyond the column's type, and at what
+// says the one beneath that a view changes.
+func (k *checking) refusedByTable(ctx context.Context, conn *pgxpool.Conn, t *table, m mask, masks []mask) (string, error) {
+	if l, below, beside := t.below(m, masks); l != nil {
+		return k.refusedByTable(ctx, conn, l, below, beside)
+	}
 	whole := k.whole(t)
 	if why, err := refusedByPart(ctx, conn, whole, m); why != "" || err != nil {
 		return why, err
@@ -155,9 +167,6 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 		return why, err
 	}
 	if why, err := k.refusedByCheck(ctx, conn, t, whole, m, masks); why != "" || err != nil {
-		return why, err
-	}
-	if why, err := refusedByPolicy(ctx, conn, t, m, masks); why != "" || err != nil {
 		return why, err
 	}
 	return refusedByBounds(ctx, conn, t, m)
@@ -231,7 +240,10 @@ func differing(column string) string {
 // and exclusions over the column, over an expression of it, or over a column that
 // Postgres makes of it. One of several columns, or of part of the rows, is told in
 // meeting: whether two masked rows are alike in it depends on the rows.
-func refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask, masks []mask) (why, meeting string, err error) {
+func (k *checking) refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, t *table, m mask, masks []mask) (why, meeting string, err error) {
+	if l, below, beside := t.below(m, masks); l != nil {
+		return k.refusedBesideOthers(ctx, conn, l, below, beside)
+	}
 	if m.field.Parent != nil || !m.repeats() && m.how != "null_rewrite" {
 		return "", "", nil
 	}
@@ -248,7 +260,7 @@ func refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, t *table, whol
 		JOIN pg_class i ON i.oid = x.indexrelid
 		CROSS JOIN LATERAL (SELECT (x.indkey::int2[])[0:x.indnkeyatts - 1] AS columns) k
 		WHERE a.attrelid = ANY($1) AND a.attname = $2
-		ORDER BY 2 DESC, 1`, whole, m.column.name)
+		ORDER BY 2 DESC, 1`, k.whole(t), m.column.name)
 	if err != nil {
 		return "", "", fmt.Errorf("read what must be unique: %w", err)
 	}

@@ -60,7 +60,7 @@ func (c *catalogue) readLayers(ctx context.Context, db pg.DB, oids []uint32) err
 			WHERE m[1] <> b.by::text ORDER BY i LIMIT 1) f ON true
 		CROSS JOIN LATERAL (
 			SELECT array_agg(top.attname::text ORDER BY top.attnum) AS tops, array_agg(base.attname::text ORDER BY top.attnum) AS bases
-			FROM regexp_matches(q.ev_action::text, ':resno ([0-9]+) :resname \S+ :ressortgroupref [0-9]+ :resorigtbl ([0-9]+) :resorigcol ([0-9]+)', 'g') AS y(m)
+			FROM regexp_matches(q.ev_action::text, ':resno ([0-9]+) :resname (?:\\.|\S)+ :ressortgroupref [0-9]+ :resorigtbl ([0-9]+) :resorigcol ([0-9]+)', 'g') AS y(m)
 			JOIN pg_attribute top ON top.attrelid = b.by AND top.attnum = m[1]::int
 			JOIN pg_attribute base ON base.attrelid = c.oid AND base.attrelid = m[2]::oid AND base.attnum = m[3]::int) o
 		ORDER BY 1, 2`, views)
@@ -121,4 +121,33 @@ func (t *table) policed() []*table {
 		}
 	}
 	return all
+}
+
+// changed is the layer on which changes of a view's columns are carried out; nil for
+// a table, and for a view with a trigger or rule of its own.
+func (t *table) changed() *layer {
+	for i, l := range t.layers {
+		if l.changes&updatable != 0 {
+			return &t.layers[i]
+		}
+	}
+	return nil
+}
+
+// inherit gives the columns of a view what the table that it changes says of them,
+// from the lowest up. Of an expression a view makes the values itself.
+func (c *catalogue) inherit(t *table, above ...*table) {
+	l := t.changed()
+	if l == nil || slices.Contains(above, t) {
+		return
+	}
+	c.inherit(l.t, append(above, t)...)
+	for _, of := range t.columns {
+		below := l.t.columns[l.columns[of.name]]
+		if below == nil {
+			of.generated = true
+			continue
+		}
+		of.notNull, of.generated, of.identity = below.notNull, below.generated, below.identity
+	}
 }

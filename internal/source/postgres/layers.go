@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -134,20 +135,66 @@ func (t *table) changed() *layer {
 	return nil
 }
 
-// inherit gives the columns of a view what the table that it changes says of them,
-// from the lowest up. Of an expression a view makes the values itself.
-func (c *catalogue) inherit(t *table, above ...*table) {
-	l := t.changed()
-	if l == nil || slices.Contains(above, t) {
-		return
-	}
-	c.inherit(l.t, append(above, t)...)
-	for _, of := range t.columns {
-		below := l.t.columns[l.columns[of.name]]
-		if below == nil {
-			of.generated = true
-			continue
+// bases are the tables beneath views of which no foreign key has been read yet.
+func (c *catalogue) bases(read []uint32) (oids []uint32) {
+	for oid, t := range c.tables {
+		if t.real() && !slices.Contains(read, oid) && slices.ContainsFunc(slices.Collect(maps.Values(c.tables)), func(v *table) bool {
+			return slices.ContainsFunc(v.layers, func(l layer) bool { return l.t == t && l.changes != 0 })
+		}) {
+			oids = append(oids, oid)
 		}
-		of.notNull, of.generated, of.identity = below.notNull, below.generated, below.identity
+	}
+	return oids
+}
+
+// settle gives the views what the tables say that they change: of their columns, by
+// their triggers, and of the foreign keys to them. Of an expression a view makes the
+// values itself.
+func (c *catalogue) settle() {
+	settled := map[*table]bool{}
+	var settle func(*table)
+	settle = func(t *table) {
+		if settled[t] {
+			return
+		}
+		settled[t] = true
+		for _, l := range t.layers {
+			if l.changes != 0 {
+				settle(l.t)
+				t.inherit(l)
+			}
+		}
+	}
+	for _, t := range c.tables {
+		settle(t)
+	}
+}
+
+func (t *table) inherit(l layer) {
+	above := map[string]string{} // the view's names of the columns beneath
+	for _, of := range t.columns {
+		name := l.columns[of.name]
+		if name != "" {
+			above[name] = of.name
+		}
+		below := l.t.columns[name]
+		switch {
+		case l.changes&updatable == 0:
+		case below == nil:
+			of.generated = true
+		default:
+			of.notNull, of.generated, of.identity = below.notNull, below.generated, below.identity
+		}
+	}
+	t.triggers, t.lent = append(t.triggers, l.t.triggers...), t.lent || l.t.lent
+	for _, k := range l.t.children {
+		k.references = slices.Clone(k.references)
+		for i, name := range k.references {
+			k.references[i] = above[name]
+		}
+		if l.changes&deletable != 0 && !slices.Contains(k.references, "") {
+			t.children = append(t.children, k)
+			t.beneath = slices.DeleteFunc(t.beneath, func(o fkey) bool { return o.name == k.name && o.child == k.child })
+		}
 	}
 }

@@ -242,6 +242,11 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	if err := c.readLayers(ctx, db, oids); err != nil {
 		return nil, err
 	}
+	if bases := c.bases(slices.Concat(oids, slices.Collect(maps.Keys(c.parts)))); len(bases) > 0 {
+		if err := c.readKeys(ctx, db, bases); err != nil {
+			return nil, err
+		}
+	}
 	for oid := range c.tables { // the tables that reference them have joined, and what stands beneath views
 		if !slices.Contains(oids, oid) {
 			oids = append(oids, oid)
@@ -258,6 +263,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 			return slices.ContainsFunc(k.references, func(name string) bool { return t.columns[name] == nil })
 		})
 	}
+	c.settle()
 	return c, nil
 }
 

@@ -102,7 +102,7 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 		}
 		meeting := ""
 		if why == "" {
-			if why, meeting, err = refusedBesideOthers(ctx, conn, t, k.whole(t), m, masks); err != nil {
+			if why, meeting, err = k.refusedBesideOthers(ctx, conn, t, m, masks); err != nil {
 				return nil, err
 			}
 		}
@@ -147,17 +147,31 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if m.column.class == classArray {
 		return refusedInArray(ctx, conn, m)
 	}
+	if why, err := k.refusedByTable(ctx, conn, t, m, masks); why != "" || err != nil {
+		return why, err
+	}
+	return refusedByPolicy(ctx, conn, t, m, masks)
+}
+
+// refusedByTable looks at what the table says beyond the column's type, and at what
+// says the one beneath that a view changes.
+func (k *checking) refusedByTable(ctx context.Context, conn *pgxpool.Conn, t *table, m mask, masks []mask) (string, error) {
+	if l, below, beside := t.below(m, masks); l != nil {
+		for _, o := range beside { // a statement changes a column once
+			if o.column.name == below.column.name && o.field.Column() != m.field.Column() {
+				return "it is the same column of " + l.schema + "." + l.name + " as " + o.field.Column().FullName(), nil
+			}
+		}
+		return k.refusedByTable(ctx, conn, l, below, beside)
+	}
 	whole := k.whole(t)
 	if why, err := refusedByPart(ctx, conn, whole, m); why != "" || err != nil {
 		return why, err
 	}
-	if why, err := k.refusedByKey(ctx, conn, t, whole, m); why != "" || err != nil {
+	if why, err := k.refusedByKey(ctx, conn, t, whole, m, masks); why != "" || err != nil {
 		return why, err
 	}
 	if why, err := k.refusedByCheck(ctx, conn, t, whole, m, masks); why != "" || err != nil {
-		return why, err
-	}
-	if why, err := refusedByPolicy(ctx, conn, t, m, masks); why != "" || err != nil {
 		return why, err
 	}
 	return refusedByBounds(ctx, conn, t, m)
@@ -231,7 +245,10 @@ func differing(column string) string {
 // and exclusions over the column, over an expression of it, or over a column that
 // Postgres makes of it. One of several columns, or of part of the rows, is told in
 // meeting: whether two masked rows are alike in it depends on the rows.
-func refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask, masks []mask) (why, meeting string, err error) {
+func (k *checking) refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, t *table, m mask, masks []mask) (why, meeting string, err error) {
+	if l, below, beside := t.below(m, masks); l != nil {
+		return k.refusedBesideOthers(ctx, conn, l, below, beside)
+	}
 	if m.field.Parent != nil || !m.repeats() && m.how != "null_rewrite" {
 		return "", "", nil
 	}
@@ -248,7 +265,7 @@ func refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, t *table, whol
 		JOIN pg_class i ON i.oid = x.indexrelid
 		CROSS JOIN LATERAL (SELECT (x.indkey::int2[])[0:x.indnkeyatts - 1] AS columns) k
 		WHERE a.attrelid = ANY($1) AND a.attname = $2
-		ORDER BY 2 DESC, 1`, whole, m.column.name)
+		ORDER BY 2 DESC, 1`, k.whole(t), m.column.name)
 	if err != nil {
 		return "", "", fmt.Errorf("read what must be unique: %w", err)
 	}
@@ -278,19 +295,29 @@ func refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, t *table, whol
 }
 
 // refusedByKey looks at foreign keys: one of the column's own, whose parent has
-// no row of the masked value, and those of others that the column is the key of,
+// no row of the masked value, or that is not emptied whole (MATCH FULL), and those of others that the column is the key of,
 // unless these take the masked value over (ON UPDATE CASCADE).
-func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask) (string, error) {
-	if m.how != "null_rewrite" {
-		var name *string
-		if err := conn.QueryRow(ctx, `
-			SELECT min(k.conname::text) FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey)
-			WHERE k.conrelid = ANY($1) AND k.contype = 'f' AND a.attname = $2`, whole, m.column.name).Scan(&name); err != nil {
-			return "", fmt.Errorf("read foreign keys: %w", err)
+func (k *checking) refusedByKey(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask, masks []mask) (string, error) {
+	var emptied []string
+	for _, o := range append([]mask{m}, masks...) {
+		if o.ofColumn() && o.how == "null_rewrite" {
+			emptied = append(emptied, o.column.name)
 		}
-		if name != nil {
-			return "the foreign key " + *name + " wants a row that has the masked value", nil
-		}
+	}
+	var name *string
+	if err := conn.QueryRow(ctx, `
+		SELECT min(k.conname::text) FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey)
+		WHERE k.conrelid = ANY($1) AND k.contype = 'f' AND a.attname = $2 AND ($3 OR k.confmatchtype = 'f' AND EXISTS (
+			SELECT FROM pg_attribute o WHERE o.attrelid = k.conrelid AND o.attnum = ANY(k.conkey) AND o.attname <> ALL($4::text[])))`,
+		whole, m.column.name, m.how != "null_rewrite", emptied).Scan(&name); err != nil {
+		return "", fmt.Errorf("read foreign keys: %w", err)
+	}
+	switch {
+	case name == nil:
+	case m.how == "null_rewrite":
+		return "the foreign key " + *name + " (MATCH FULL) wants all of its columns to be NULL, or none", nil
+	default:
+		return "the foreign key " + *name + " wants a row that has the masked value", nil
 	}
 	for _, f := range t.children {
 		child := k.cat.tables[f.child]

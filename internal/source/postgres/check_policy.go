@@ -30,14 +30,8 @@ func refusedByPolicy(ctx context.Context, conn *pgxpool.Conn, t *table, m mask, 
 			return "the row-level security of " + t.schema + "." + t.name + " (CREATE POLICY) refuses the row that holds the masked value", nil
 		}
 	}
-	for _, l := range t.layers {
-		beneath := l.beneath(append([]mask{m}, masks...))
-		if !l.invoked || l.changes&updatable == 0 || len(beneath) == 0 || beneath[0].field != m.field {
-			continue
-		}
-		if why, err := refusedByPolicy(ctx, conn, l.t, beneath[0], beneath[1:]); why != "" || err != nil {
-			return why, err
-		}
+	if l, below, beside := t.below(m, masks); l != nil && t.changed().invoked {
+		return refusedByPolicy(ctx, conn, l, below, beside)
 	}
 	return "", nil
 }
@@ -53,6 +47,17 @@ func (l layer) beneath(masks []mask) []mask {
 		}
 	}
 	return there
+}
+
+// below is what a view changes when one of its columns is masked, with the masks by
+// the names that columns have there; nil for a table, and where nothing is known.
+func (t *table) below(m mask, masks []mask) (*table, mask, []mask) {
+	l := t.changed()
+	if l == nil || l.columns[m.column.name] == "" {
+		return nil, m, masks
+	}
+	there := l.beneath(append([]mask{m}, masks...))
+	return l.t, there[0], there[1:]
 }
 
 // surelyRefuses tells whether a row with the masked values is refused whatever else

@@ -698,6 +698,55 @@ func TestMasksThatPoliciesBeneathAViewRefuse(t *testing.T) {
 	}
 }
 
+// TestMasksBeneathAView: the table that a view changes says what its rows can be
+// masked to, and which columns nobody can write. What check is silent of is carried out.
+func TestMasksBeneathAView(t *testing.T) {
+	t.Parallel()
+	const gone = ", fides_meta: {masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: gone}}}"
+	for name, c := range map[string]struct{ word, view, masking, level, told string }{
+		"not null":           {`text NOT NULL DEFAULT 'w'`, `SELECT id, mail AS email, word AS "a word" FROM tp`, "", postgres.Wrong, "NOT NULL"},
+		"in a view's view":   {`text NOT NULL DEFAULT 'w'`, `SELECT id, mail AS email, "w 1" AS "a word" FROM inner_one`, "", postgres.Wrong, "NOT NULL"},
+		"a constraint":       {`text DEFAULT 'w' CHECK (word <> 'gone')`, `SELECT id, mail AS email, word AS "a word" FROM tp`, gone, postgres.Wrong, "tp_word_check"},
+		"a unique index":     {`text DEFAULT 'w' UNIQUE`, `SELECT id, mail AS email, word AS "a word" FROM tp`, gone, postgres.Wrong, "a value of its own"},
+		"a foreign key":      {`text DEFAULT 'w' REFERENCES words`, `SELECT id, mail AS email, word AS "a word" FROM tp`, gone, postgres.Wrong, "tp_word_fkey"},
+		"generated":          {`text GENERATED ALWAYS AS (upper(mail)) STORED`, `SELECT id, mail AS email, word AS "a word" FROM tp`, "", postgres.Doubtful, "makes its values itself"},
+		"generated, deeper":  {`text GENERATED ALWAYS AS (upper(mail)) STORED`, `SELECT id, mail AS email, "w 1" AS "a word" FROM inner_one`, "", postgres.Doubtful, "makes its values itself"},
+		"an expression":      {`text`, `SELECT id, mail AS email, upper(mail) AS "a word" FROM tp`, "", postgres.Doubtful, "makes its values itself"},
+		"numbered":           {`int GENERATED ALWAYS AS IDENTITY`, `SELECT id, mail AS email, word AS "a word" FROM tp`, "", postgres.Doubtful, "numbers it itself"},
+		"nothing in the way": {`text DEFAULT 'w'`, `SELECT id, mail AS email, word AS "a word" FROM tp`, gone, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `CREATE TABLE words (word text PRIMARY KEY); INSERT INTO words VALUES ('w'); CREATE TABLE tp (id int PRIMARY KEY, mail text, word `+c.word+`);
+				CREATE VIEW inner_one AS SELECT id, mail, word AS "w 1" FROM tp; CREATE VIEW people AS `+c.view+`; INSERT INTO tp VALUES (1, 'a@x.example')`)
+			m := mapOf(t, strings.Replace(viewMap, "        fides_meta: {masking_strategy_override: {strategy: delete}}\n", "", 1)+
+				"          - {name: a word, data_categories: [user.content]"+c.masking+"}\n")
+			s := sourceOf(t, pool, "shop", postgres.Options{})
+			doubts, err := s.Check(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			level := ""
+			for _, d := range doubts {
+				if d.Subject == "shop.people.a word" && strings.Contains(d.Sentence, c.told) {
+					level = d.Level
+				}
+			}
+			if level != c.level {
+				t.Errorf("expected %q to be told (%q), got %v", c.told, c.level, doubts)
+			}
+			if c.level == postgres.Wrong {
+				return
+			}
+			erasedWhole(t, s, source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")})
+			if n := number(t, pool, `SELECT count(*) FROM tp WHERE mail IS NOT NULL OR word::text IN ('w', 'A@X.EXAMPLE')`); n != 0 {
+				t.Errorf("expected what can be masked to be masked, %d rows are not", n)
+			}
+		})
+	}
+}
+
 // TestMasksThatPoliciesRefuse: a masked row that the policies for the role refuse,
 // whatever else it holds, is told, and the step that meets one names the table.
 func TestMasksThatPoliciesRefuse(t *testing.T) {

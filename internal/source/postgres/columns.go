@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"cmp"
-	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -76,7 +75,7 @@ func (c class) textual() bool { return c == classText || c == classPadded }
 
 var (
 	uuidForm    = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
-	numericForm = regexp.MustCompile(`^[+-]?[0-9]{1,100}(\.[0-9]{1,100})?$`)
+	numericForm = regexp.MustCompile(`^([+-]?[0-9]{1,100}(\.[0-9]{1,100})?|NaN)$`)
 )
 
 // holds tells whether a text can be cast to the class.
@@ -99,8 +98,8 @@ func (c class) holds(v string) bool {
 		_, err := netip.ParsePrefix(v)
 		return err == nil
 	case classFloat:
-		f, err := strconv.ParseFloat(v, 64)
-		return err == nil && !math.IsNaN(f) && !strings.ContainsAny(v, "xXpP_")
+		_, err := strconv.ParseFloat(v, 64)
+		return err == nil && !strings.ContainsAny(v, "xXpP_")
 	}
 	return true
 }

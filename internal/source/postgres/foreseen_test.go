@@ -135,6 +135,64 @@ func TestCheckOfKeysThatFollow(t *testing.T) {
 	}
 }
 
+// TestCheckOfHalfAKeyThatIsWhole: of a foreign key that is whole or not there (MATCH
+// FULL) all columns are emptied or none.
+func TestCheckOfHalfAKeyThatIsWhole(t *testing.T) {
+	t.Parallel()
+	const tables = `
+		CREATE TABLE people (tenant int, id int, email text, PRIMARY KEY (tenant, id));
+		CREATE TABLE posts (id int PRIMARY KEY, tenant int, author int, body text, FOREIGN KEY (tenant, author) REFERENCES people MATCH FULL);
+		INSERT INTO people VALUES (1, 1, 'a@x.example'); INSERT INTO posts VALUES (1, 1, 1, 'x');`
+	const emptied = ", fides_meta: {references: [{dataset: w, field: people.id, direction: from}], masking_strategy_override: {strategy: null_rewrite}}"
+	collections := func(tenant string) string {
+		return `
+      - name: people
+        fields:
+          - {name: tenant, fides_meta: {primary_key: true}}
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: posts
+        lethe: {all_of: [tenant, author]}
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: tenant` + tenant + `}
+          - {name: author, data_categories: [user.unique_id]` + emptied + `}
+          - {name: body, data_categories: [user.content]}
+`
+	}
+	said, _, err := foreseen(t, tables, collections(", fides_meta: {references: [{dataset: w, field: people.tenant, direction: from}]}"))
+	if !strings.Contains(said, "w.posts.author: an erasure cannot mask it: the foreign key posts_tenant_author_fkey (MATCH FULL) wants all of its columns to be NULL, or none") || err == nil {
+		t.Errorf("expected check and the erasure to tell of the key, got\n%s\nand %v", said, err)
+	}
+	said, _, err = foreseen(t, tables, collections(", data_categories: [user.unique_id]"+strings.Replace(emptied, "people.id", "people.tenant", 1)))
+	if strings.Contains(said, "MATCH FULL") || err != nil {
+		t.Errorf("expected nothing to stand in the way, check said\n%s\nand the erasure %v", said, err)
+	}
+}
+
+// TestCheckOfAColumnThatAViewGivesTwice: no statement can change it by both names.
+func TestCheckOfAColumnThatAViewGivesTwice(t *testing.T) {
+	t.Parallel()
+	collections := func(masking string) string {
+		return `
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: contact, data_categories: [user.contact.email]` + masking + `}
+`
+	}
+	const tables = `CREATE TABLE tp (id int PRIMARY KEY, email text); CREATE VIEW people AS SELECT *, email AS contact FROM tp; INSERT INTO tp VALUES (1, 'a@x.example');`
+	said, _, err := foreseen(t, tables, collections(""))
+	if !strings.Contains(said, "w.people.contact: an erasure cannot mask it: it is the same column of public.tp as w.people.email") || err == nil {
+		t.Errorf("expected check and the erasure to tell of the column, got\n%s\nand %v", said, err)
+	}
+	said, _, err = foreseen(t, tables, collections(", fides_meta: {read_only: true}"))
+	if strings.Contains(said, "the same column") || err != nil {
+		t.Errorf("expected nothing to stand in the way, check said\n%s\nand the erasure %v", said, err)
+	}
+}
+
 // TestCheckOfKeysThatNothingLeadsAlong: a foreign key between mapped tables that
 // changes rows which no reference of the map reaches by it, such as who edited them.
 func TestCheckOfKeysThatNothingLeadsAlong(t *testing.T) {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -60,7 +61,7 @@ func (c *catalogue) readLayers(ctx context.Context, db pg.DB, oids []uint32) err
 			WHERE m[1] <> b.by::text ORDER BY i LIMIT 1) f ON true
 		CROSS JOIN LATERAL (
 			SELECT array_agg(top.attname::text ORDER BY top.attnum) AS tops, array_agg(base.attname::text ORDER BY top.attnum) AS bases
-			FROM regexp_matches(q.ev_action::text, ':resno ([0-9]+) :resname \S+ :ressortgroupref [0-9]+ :resorigtbl ([0-9]+) :resorigcol ([0-9]+)', 'g') AS y(m)
+			FROM regexp_matches(q.ev_action::text, ':resno ([0-9]+) :resname (?:\\.|\S)+ :ressortgroupref [0-9]+ :resorigtbl ([0-9]+) :resorigcol ([0-9]+)', 'g') AS y(m)
 			JOIN pg_attribute top ON top.attrelid = b.by AND top.attnum = m[1]::int
 			JOIN pg_attribute base ON base.attrelid = c.oid AND base.attrelid = m[2]::oid AND base.attnum = m[3]::int) o
 		ORDER BY 1, 2`, views)
@@ -121,4 +122,79 @@ func (t *table) policed() []*table {
 		}
 	}
 	return all
+}
+
+// changed is the layer on which changes of a view's columns are carried out; nil for
+// a table, and for a view with a trigger or rule of its own.
+func (t *table) changed() *layer {
+	for i, l := range t.layers {
+		if l.changes&updatable != 0 {
+			return &t.layers[i]
+		}
+	}
+	return nil
+}
+
+// bases are the tables beneath views of which no foreign key has been read yet.
+func (c *catalogue) bases(read []uint32) (oids []uint32) {
+	for oid, t := range c.tables {
+		if t.real() && !slices.Contains(read, oid) && slices.ContainsFunc(slices.Collect(maps.Values(c.tables)), func(v *table) bool {
+			return slices.ContainsFunc(v.layers, func(l layer) bool { return l.t == t && l.changes != 0 })
+		}) {
+			oids = append(oids, oid)
+		}
+	}
+	return oids
+}
+
+// settle gives the views what the tables say that they change: of their columns, by
+// their triggers, and of the foreign keys to them. Of an expression a view makes the
+// values itself.
+func (c *catalogue) settle() {
+	settled := map[*table]bool{}
+	var settle func(*table)
+	settle = func(t *table) {
+		if settled[t] {
+			return
+		}
+		settled[t] = true
+		for _, l := range t.layers {
+			if l.changes != 0 {
+				settle(l.t)
+				t.inherit(l)
+			}
+		}
+	}
+	for _, t := range c.tables {
+		settle(t)
+	}
+}
+
+func (t *table) inherit(l layer) {
+	above := map[string]string{} // the view's names of the columns beneath
+	for _, of := range t.columns {
+		name := l.columns[of.name]
+		if name != "" {
+			above[name] = of.name
+		}
+		below := l.t.columns[name]
+		switch {
+		case l.changes&updatable == 0:
+		case below == nil:
+			of.generated = true
+		default:
+			of.notNull, of.generated, of.identity = below.notNull, below.generated, below.identity
+		}
+	}
+	t.triggers, t.lent = append(t.triggers, l.t.triggers...), t.lent || l.t.lent
+	for _, k := range l.t.children {
+		k.references = slices.Clone(k.references)
+		for i, name := range k.references {
+			k.references[i] = above[name]
+		}
+		if l.changes&deletable != 0 && !slices.Contains(k.references, "") {
+			t.children = append(t.children, k)
+			t.beneath = slices.DeleteFunc(t.beneath, func(o fkey) bool { return o.name == k.name && o.child == k.child })
+		}
+	}
 }

@@ -180,3 +180,65 @@ func TestAViewBesideItsTable(t *testing.T) {
 		})
 	}
 }
+
+// TestRowsThatNameARowBeneathAView: a foreign key to the table that a view changes
+// keeps the view's row as it would keep the table's: masked, not deleted.
+func TestRowsThatNameARowBeneathAView(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"", "ON DELETE RESTRICT", "DEFERRABLE INITIALLY DEFERRED"} {
+		both(t, func(t *testing.T, o postgres.Options) {
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `CREATE TABLE tp (no int PRIMARY KEY, mail text); CREATE TABLE invoices (id int PRIMARY KEY, person int REFERENCES tp `+key+`);
+				CREATE VIEW inner_one AS SELECT no AS "the no", mail FROM tp; CREATE VIEW people AS SELECT "the no" AS id, mail AS email FROM inner_one;
+				INSERT INTO tp VALUES (1, 'a@x.example'), (2, 'A@x.example'), (3, 'b@x.example'); INSERT INTO invoices VALUES (1, 1), (2, 3)`)
+			m := mapOf(t, viewMap)
+			s := sourceOf(t, pool, "shop", o)
+			doubts, err := s.Check(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(doubts, func(d postgres.Doubt) bool {
+				return d.Subject == "shop.people" && strings.Contains(d.Sentence, "rows of public.invoices, which is not in the data map, reference it (invoices_person_fkey)")
+			}) {
+				t.Errorf("expected check to tell of the foreign key, got %v", doubts)
+			}
+			w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+			expect(t, erasedWhole(t, s, w)["people"], 2, 0, 1, 1)
+			if left := text(t, pool, "SELECT string_agg(concat(no, mail), ' ' ORDER BY no) FROM tp"); left != "1 3b@x.example" {
+				t.Errorf("expected the row with an invoice to be masked and the other to go, got %q", left)
+			}
+		})
+	}
+}
+
+// TestTriggersBeneathAView: they run when the view's rows are changed, and one
+// statement would meet rows that they change, too.
+func TestTriggersBeneathAView(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE tp (id int PRIMARY KEY, email text); CREATE TABLE notes (id int PRIMARY KEY, person int, body text); CREATE VIEW people AS SELECT * FROM tp;
+		CREATE FUNCTION along() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM notes WHERE person = OLD.id; RETURN OLD; END $$;
+		CREATE TRIGGER along BEFORE DELETE ON tp FOR EACH ROW EXECUTE FUNCTION along();
+		INSERT INTO tp VALUES (1, 'a@x.example'), (2, 'b@x.example'); INSERT INTO notes VALUES (1, 1, 'x'), (2, 2, 'y')`)
+	m := mapOf(t, viewMap+`
+      - name: notes
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: body, data_categories: [user.content]}
+`)
+	s := sourceOf(t, pool, "shop", postgres.Options{})
+	doubts, err := s.Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(doubts, func(d postgres.Doubt) bool {
+		return d.Subject == "shop.people" && strings.Contains(d.Sentence, "triggers run when its rows are changed (along)") && strings.Contains(d.Do, "by the rights of the role")
+	}) {
+		t.Errorf("expected check to tell of the trigger, got %v", doubts)
+	}
+	erasedWhole(t, s, source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")})
+	if left := text(t, pool, "SELECT string_agg(concat(id, body), ' ' ORDER BY id) FROM notes"); left != "2y" {
+		t.Errorf("expected the trigger to take the masked note along, got %q", left)
+	}
+}

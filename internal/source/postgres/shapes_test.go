@@ -272,6 +272,26 @@ func midnight(date string) time.Time {
 	return d
 }
 
+// TestAHoldOnARowWhoseKeyIsNoNumber: NaN is a key like any other, and a hold on its row holds.
+func TestAHoldOnARowWhoseKeyIsNoNumber(t *testing.T) {
+	t.Parallel()
+	for _, typ := range []string{"float8", "numeric"} {
+		both(t, func(t *testing.T, o postgres.Options) {
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `CREATE TABLE people (id `+typ+` PRIMARY KEY, email text); INSERT INTO people VALUES (1.5, 'a@x.example'), ('NaN', 'a@x.example')`)
+			s := sourceOf(t, pool, "w", o)
+			done, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, mapOf(t, peopleOf("w")), datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")},
+				source.Holds{Rows: []source.RowKey{{Collection: "w.people", Key: "NaN"}}}, noNote)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f := by(done.Findings)["people"]; f.Held != 1 || f.Erased != 1 {
+				t.Errorf("expected the row held to stay, got %+v", f)
+			}
+		})
+	}
+}
+
 // TestEndsThatAreFloats: a floating-point number is compared with a number of any
 // other type as the number that it is, also where it is written as text.
 func TestEndsThatAreFloats(t *testing.T) {

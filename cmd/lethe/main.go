@@ -98,6 +98,9 @@ type commands struct {
 func run(ctx context.Context, args []string, w *world) (status int) {
 	var cli commands
 	exited := -1
+	out := &outlet{Writer: w.out}
+	inner := *w
+	inner.out, w = out, &inner
 	parser, err := kong.New(&cli,
 		kong.Name("lethe"),
 		kong.Description("Answers data-subject requests and keeps retention promises over the databases you already have.\n\nStart with: lethe demo"),
@@ -134,7 +137,12 @@ func run(ctx context.Context, args []string, w *world) (status int) {
 		fmt.Fprintln(w.err, "lethe -h lists the commands; lethe COMMAND -h explains one, with an example.")
 		return misuse
 	}
-	return w.report(k.Run())
+	status = w.report(k.Run())
+	if out.err != nil && (status == done || status == inPart) {
+		fmt.Fprintln(w.err, "lethe: the command was carried out, but what it had to say was not written, or not whole:", out.err)
+		return failed
+	}
+	return status
 }
 
 type exitPanic struct{}

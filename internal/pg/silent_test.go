@@ -21,6 +21,7 @@ func TestAConnectionThatFellSilent(t *testing.T) {
 	t.Parallel()
 	empty := pgtest.Empty(t)
 	conf := empty.Config().ConnConfig
+	network, address := pgconn.NetworkAddress(conf.Host, conf.Port)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +34,7 @@ func TestAConnectionThatFellSilent(t *testing.T) {
 			if err != nil {
 				return
 			}
-			server, err := net.Dial(pgconn.NetworkAddress(conf.Host, conf.Port))
+			server, err := net.Dial(network, address)
 			if err != nil {
 				_ = client.Close()
 				return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
 	"github.com/jackc/pgx/v5"
 
@@ -104,14 +105,44 @@ func (s *Service) Download(ctx context.Context, token string, begin func(name st
 
 // pour copies an archive out and checks that all of it came.
 func pour(out io.Writer, in io.Reader, a archiveRow) error {
-	n, err := io.Copy(out, in)
-	if err != nil {
+	from := &remembering{Reader: in}
+	n, err := io.Copy(out, from)
+	switch {
+	case err != nil && from.err == nil:
+		return fmt.Errorf("archive %d broke off after %d bytes: %w", a.ID, n, &takerError{err})
+	case err != nil:
 		return fmt.Errorf("archive %d broke off after %d bytes: %w", a.ID, n, &storageError{err})
-	}
-	if n != a.Size {
+	case n != a.Size:
 		return fmt.Errorf("archive %d has %d bytes instead of %d: %w", a.ID, n, a.Size, &storageError{io.ErrUnexpectedEOF})
 	}
 	return nil
+}
+
+// remembering tells a failure to read from one to write, which io.Copy does not.
+type remembering struct {
+	io.Reader
+	err error
+}
+
+// Read is io.Reader's.
+func (r *remembering) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
+}
+
+// takerError marks a failure of what an archive is written to: a file, somebody's
+// browser. Its texts may hold an address, so it shows what the system says alone.
+type takerError struct{ err error }
+
+func (e *takerError) Error() string {
+	var why syscall.Errno
+	if errors.As(e.err, &why) {
+		return "it could not be written (" + why.Error() + ")"
+	}
+	return "it could not be written"
 }
 
 // HandOver writes the sealed archive for the DPO to hand over, on the record.

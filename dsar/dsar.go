@@ -287,7 +287,7 @@ type ArchiveState struct {
 	SealedAt   time.Time
 	ExpiresAt  time.Time
 	Deleted    bool
-	Deliveries int
+	Deliveries int // those that were not broken off
 }
 
 // An Event is one line of the time line, from the ledger.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -196,6 +198,12 @@ func TestByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.worked(t)
+	// The disk that it is written to is full: that is no failure of ours, and no delivery.
+	err := b.HandOver(t.Context(), dpo, id, fullDisk{})
+	if err == nil || strings.Contains(err.Error(), "storage") || !strings.Contains(err.Error(), "no space left on device") {
+		t.Errorf("expected it to be said that there is no space, got %v", err)
+	}
+	b.expectStatus(t, id, Running)
 	var file bytes.Buffer
 	if err := b.HandOver(t.Context(), dpo, id, &file); err != nil {
 		t.Fatal(err)
@@ -205,6 +213,12 @@ func TestByHand(t *testing.T) {
 	if q.Archive.Deliveries != 1 {
 		t.Errorf("expected one delivery on the record, got %d", q.Archive.Deliveries)
 	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "write", Path: "request.zip", Err: syscall.ENOSPC}
 }
 
 // The archive itself, attached, where the controller has it so.

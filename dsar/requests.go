@@ -271,7 +271,7 @@ func (s *Service) addressed(l *LetterState, cipher []byte) error {
 func archiveOf(ctx context.Context, db pg.DB, requestID int64) (*ArchiveState, error) {
 	rows, err := db.Query(ctx, `
 		SELECT a.size, a.sha256, a.sealed_at, a.expires_at, a.deleted_at IS NOT NULL AS deleted,
-		       (SELECT count(*) FROM deliveries d WHERE d.archive_id = a.id) AS deliveries
+		       (SELECT count(*) FROM deliveries d WHERE d.archive_id = a.id AND d.finished_at IS NOT NULL) AS deliveries
 		FROM archives a WHERE a.request_id = $1`, requestID)
 	if err != nil {
 		return nil, fmt.Errorf("archive of request %d: %w", requestID, err)

@@ -169,7 +169,7 @@ const (
 // Start sets the workers to work; they go on until Stop, not until ctx ends.
 func (c *Client) Start(ctx context.Context) error {
 	if err := c.river.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("jobs: start: %w", err)
+		return fmt.Errorf("jobs: start: %w", pg.Clean(err))
 	}
 	return nil
 }

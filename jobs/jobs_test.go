@@ -166,6 +166,23 @@ func TestWorkIsDoneOncePerRun(t *testing.T) {
 	}
 }
 
+// TestStartWithoutAServer: why it does not start is said without the connection string's parts.
+func TestStartWithoutAServer(t *testing.T) {
+	t.Parallel()
+	pool, err := pg.Open(t.Context(), "postgres://someone@127.0.0.1:1/somewhere?sslmode=disable", pg.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	client, err := New(Config{Pool: pool, Schema: migrations.Schema, Requests: &fake{}, Sweeps: fakeSweeps{}, Mailer: noMail{}, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Start(t.Context()); err == nil || !strings.HasSuffix(err.Error(), "the connection was refused") || strings.Contains(err.Error(), "someone") {
+		t.Errorf("expected it to say that the connection was refused, got %v", err)
+	}
+}
+
 func TestInsertIsPartOfTheTransaction(t *testing.T) {
 	t.Parallel()
 	ran := make(chan int64, 10)

@@ -73,7 +73,10 @@ func Up(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := sameText(ctx, lock, has); err != nil || has == knows {
 		return err
 	}
-	if err := createSchema(ctx, lock); err != nil {
+	if err := createSchema(ctx, lock); pg.Code(err) == "42501" {
+		return fmt.Errorf("migrate: create schema %s: %w: the owner of the database has to GRANT CREATE ON DATABASE %s TO %s",
+			Schema, pg.Clean(err), pgx.Identifier{config.Database}.Sanitize(), pgx.Identifier{config.User}.Sanitize())
+	} else if err != nil {
 		return fmt.Errorf("migrate: create schema %s: %w", Schema, pg.Clean(err))
 	}
 	if err := riverUp(ctx, pool, config, session); err != nil {

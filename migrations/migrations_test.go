@@ -78,6 +78,25 @@ func TestAnEncodingThatLacksLetters(t *testing.T) {
 	}
 }
 
+// TestARoleThatMayMakeNothing: what its owner has to grant is said.
+func TestARoleThatMayMakeNothing(t *testing.T) {
+	t.Parallel()
+	admin := pgtest.Empty(t)
+	conf := admin.Config()
+	conf.ConnConfig.User = "makes_nothing"
+	pgtest.Exec(t, admin, "CREATE ROLE makes_nothing LOGIN")
+	t.Cleanup(func() { pgtest.Exec(t, admin, "DROP ROLE makes_nothing") })
+	pool, err := pgxpool.NewWithConfig(t.Context(), conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	want := "GRANT CREATE ON DATABASE " + pgx.Identifier{conf.ConnConfig.Database}.Sanitize() + ` TO "makes_nothing"`
+	if err := migrations.Up(t.Context(), pool); pg.Code(err) != "42501" || !strings.Contains(err.Error(), want) {
+		t.Errorf("expected %q to be advised, got %v", want, err)
+	}
+}
+
 func TestAnotherBuildsTablesAreRefused(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

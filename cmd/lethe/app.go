@@ -139,6 +139,9 @@ func (e *noFileError) Error() string {
 
 func (e *noFileError) Unwrap() error { return fs.ErrNotExist }
 
+// controlConns is how many connections to the control database a process that works opens.
+func controlConns(cfg *config.Config) int32 { return int32(16 + 2*cfg.Work.Concurrency) }
+
 // openControl opens the control database alone.
 func openControl(ctx context.Context, cfg *config.Config, conns int32) (*pgxpool.Pool, error) {
 	pool, err := pg.Open(ctx, cfg.Database, pg.Options{
@@ -169,7 +172,7 @@ func openApp(ctx context.Context, w *world, cfg *config.Config, log *slog.Logger
 	if a.keys, err = keys.ReadFile(cfg.KeyFile); err != nil {
 		return
 	}
-	if a.pool, err = openControl(ctx, cfg, int32(16+2*cfg.Work.Concurrency)); err != nil {
+	if a.pool, err = openControl(ctx, cfg, controlConns(cfg)); err != nil {
 		return
 	}
 	a.closers = append(a.closers, a.pool.Close)

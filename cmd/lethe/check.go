@@ -20,7 +20,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/keys"
 	"github.com/lethe-dsr/lethe/internal/mail"
 	"github.com/lethe-dsr/lethe/internal/source/postgres"
-	"github.com/lethe-dsr/lethe/migrations"
 )
 
 type checkCmd struct {
@@ -241,26 +240,7 @@ func loopback(host string) bool {
 // parts tries the control database, key file, storage, mail server and deadlines.
 func (c *checker) parts(ctx context.Context, w *world, cfg *config.Config) {
 	set, keyErr := keys.ReadFile(cfg.KeyFile)
-	if pool, err := openControl(ctx, cfg, 2); err != nil {
-		c.check("control database", err, "", "look at database: in the configuration")
-	} else {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		err := migrations.Check(ctx, pool)
-		do := "lethe migrate brings the schema up to date"
-		switch {
-		case errors.Is(err, migrations.ErrNewer):
-			do = "install the newer lethe here, too"
-		case errors.Is(err, migrations.ErrOther):
-			do = "run the build that made it, or make it anew"
-		case errors.Is(err, migrations.ErrEncoding):
-			do = "make it anew in UTF8"
-		}
-		if c.check("control database", err, "answers, and its schema is this version's", do) && keyErr == nil {
-			keyErr = dsar.CheckKeys(ctx, pool, set)
-		}
-		pool.Close()
-		cancel()
-	}
+	keyErr = c.control(ctx, cfg, set, keyErr)
 	do := "lethe keys new --out FILE makes one"
 	if errors.Is(keyErr, dsar.ErrOtherKeys) {
 		do = "put the right one back, from its backup"

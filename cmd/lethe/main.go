@@ -27,7 +27,11 @@ func main() {
 	devpg.Supervise()
 
 	collectLess()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup has it ignored
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	status := run(ctx, os.Args[1:], &world{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, now: time.Now, terminal: isTerminal(os.Stderr),
 	})
@@ -94,6 +98,9 @@ type commands struct {
 func run(ctx context.Context, args []string, w *world) (status int) {
 	var cli commands
 	exited := -1
+	out := &outlet{Writer: w.out}
+	inner := *w
+	inner.out, w = out, &inner
 	parser, err := kong.New(&cli,
 		kong.Name("lethe"),
 		kong.Description("Answers data-subject requests and keeps retention promises over the databases you already have.\n\nStart with: lethe demo"),
@@ -130,7 +137,12 @@ func run(ctx context.Context, args []string, w *world) (status int) {
 		fmt.Fprintln(w.err, "lethe -h lists the commands; lethe COMMAND -h explains one, with an example.")
 		return misuse
 	}
-	return w.report(k.Run())
+	status = w.report(k.Run())
+	if out.err != nil && (status == done || status == inPart) {
+		fmt.Fprintln(w.err, "lethe: the command was carried out, but what it had to say was not written, or not whole:", out.err)
+		return failed
+	}
+	return status
 }
 
 type exitPanic struct{}

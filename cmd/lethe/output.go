@@ -12,8 +12,27 @@ import (
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
+// outlet is where a command prints. Tables and sentences are printed without a look
+// at each error; it keeps the first, for the exit status.
+type outlet struct {
+	io.Writer
+	err error
+}
+
+// Write is io.Writer's.
+func (o *outlet) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
 // terminalWidth is how many characters a line of the terminal holds; 0 where out is none.
 func terminalWidth(out io.Writer) int {
+	if o, ok := out.(*outlet); ok {
+		out = o.Writer
+	}
 	f, ok := out.(*os.File)
 	if !ok || !isTerminal(f) {
 		return 0

@@ -25,7 +25,7 @@ type serveCmd struct {
 
 // Help is the longer text of -h.
 func (serveCmd) Help() string {
-	return `Serves the console for staff and the pages for subjects on the address "listen" of the configuration, and works on the queue. Stop it with Ctrl-C or SIGTERM: running jobs finish or go back to the queue.
+	return `Serves the console for staff and the pages for subjects on the address "listen" of the configuration, and works on the queue. Stop it with Ctrl-C, SIGTERM or SIGHUP: running jobs finish or go back to the queue.
 
 Example:
   lethe serve -c /etc/lethe/lethe.yaml

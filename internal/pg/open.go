@@ -55,6 +55,11 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 		c.MaxConns = defaultConns
 	}
 	c.ConnConfig.ConnectTimeout = connectTimeout
+	if c.PingTimeout == 0 {
+		// An idle connection whose server is gone without a word is given up as
+		// soon as a new one would be; a statement on it would wait for the network.
+		c.PingTimeout = connectTimeout
+	}
 	// These three PgBouncer knows; the rest is set on the session (Session). Without
 	// the second a database in another encoding than UTF-8 would be read and asked
 	// in its own, and every letter outside of ASCII be lost.

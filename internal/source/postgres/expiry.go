@@ -21,6 +21,14 @@ const exactBelow = 200_000
 // the whole table: each row stands for itself, and short locks matter more.
 const sweeping = "begin isolation level read committed"
 
+// planned has the statements of a sweep planned for their values each time: how much
+// has expired decides on the way, and only an array that the planner sees is hashed.
+// Otherwise each row would be compared with one held key after another.
+func planned(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, "set local plan_cache_mode = force_custom_plan")
+	return err
+}
+
 // Expired counts what a selection matches now; by, when not empty, is a column
 // of the collection by whose value Expiry.By counts the rows that are not held.
 // It changes nothing.
@@ -39,6 +47,9 @@ func (s *Source) Expired(ctx context.Context, sel source.Selection, by string) (
 	}
 	var x source.Expiry
 	err = s.inTx(ctx, conn, reading, func(tx pgx.Tx) error {
+		if err := planned(ctx, tx); err != nil {
+			return err
+		}
 		e, err := s.expiring(ctx, tx, sel, reached)
 		if err != nil {
 			return err

@@ -56,7 +56,7 @@ func (s *Source) Sweep(ctx context.Context, sel source.Selection, from string, l
 		}
 		var done source.Slice
 		err = s.inTx(ctx, conn, sweeping, func(tx pgx.Tx) (err error) {
-			if _, err := tx.Exec(ctx, "set local plan_cache_mode = auto"); err != nil {
+			if err := planned(ctx, tx); err != nil {
 				return err
 			}
 			e, err := s.expiring(ctx, tx, sel, reached)

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,26 @@ func TestSweepByHeapAndByIndexAgree(t *testing.T) {
 				t.Errorf("nothing was left for a second pass, positions were %v", places)
 			}
 		})
+	}
+}
+
+// TestSweepWithVeryManyHeldRows: each row is looked up among those that are held,
+// not compared with one after another, also when the statement is an old acquaintance.
+func TestSweepWithVeryManyHeldRows(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE logs (id bigint PRIMARY KEY, at timestamptz, what text);
+		INSERT INTO logs SELECT i, '2026-01-01', 'x' FROM generate_series(1, 80000) i`)
+	s := sourceOf(t, pool, "app", postgres.Options{StatementTimeout: 5 * time.Second})
+	sel := logSelection(t, source.Delete)
+	for id := 1001; id <= 80000; id++ {
+		sel.HeldRows = append(sel.HeldRows, strconv.Itoa(id))
+	}
+	if x, err := s.Expired(t.Context(), sel, ""); err != nil || x.Expired != 1000 || x.Held != 79000 {
+		t.Fatalf("1,000 rows have expired and 79,000 are held, got %+v, %v", x, err)
+	}
+	if changed, _ := sweepAll(t, s, sel, 100); changed != 1000 {
+		t.Errorf("the 1,000 rows that nothing holds should be gone, %d changed", changed)
 	}
 }
 

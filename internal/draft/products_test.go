@@ -2,6 +2,7 @@ package draft_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/draft"
 )
@@ -21,4 +22,29 @@ func TestDraftOfModerators(t *testing.T) {
 		"- name: mod_id  # person.id is not followed: names who dealt with the row", "- name: voided_by  # person.id is not followed: names who dealt with the row",
 		"- name: banned_user_id\n            data_categories: [user.unique_id]\n            fides_meta: {references:", // who was banned is whom it is about
 	}, nil)
+}
+
+// What a directory or an office is called, and which column of it holds what, says
+// of no person whose row it is: accounts that are signed in to by LDAP (Redmine), and
+// contacts at a place with a telephone (iDempiere) are their own.
+func TestDraftOfPersonsInDirectoriesAndPlaces(t *testing.T) {
+	t.Parallel()
+	mails := link(table("email_addresses", "id integer", "user_id integer", "address text"), "user_id users")
+	mails.Columns[2].Contents = draft.Look([]string{"a@x.example", "b@x.example", "c@x.example", "d@x.example"}, time.Now())
+	expectDraft(t, []*draft.Table{
+		table("auth_sources", "id integer", "host text", "account_password text", "attr_login text", "attr_firstname text", "attr_mail text"), mails,
+		table("users", "id integer", "login text", "firstname text", "auth_source_id integer"),
+	}, []string{
+		"- name: attr_mail\n", "- name: attr_firstname\n", "# An erasure deletes the rows: only the person's.\n      - name: users\n",
+	}, []string{"owner: auth_source_id", "field: auth_sources.id"})
+	expectDraft(t, []*draft.Table{
+		table("place", "id integer", "title text", "phone text"), table("ad_role", "id integer"),
+		link(table("ad_user", "id integer", "email text", "emailuserpw text", "place_id integer", "supervisor_id integer"), "place_id place", "supervisor_id ad_user"),
+		link(table("partner", "id integer", "taxid text", "salesrep_id integer"), "salesrep_id ad_user"),
+		link(table("orders", "id integer", "ad_user_id integer", "salesrep_id integer", "partner_id integer", "note_uu text"), "ad_user_id ad_user", "salesrep_id ad_user", "partner_id partner"),
+	}, []string{
+		"- name: place_id  # place.id is not followed: names something that has an address or a number of its own",
+		"- name: salesrep_id  # ad_user.id is not followed: names who dealt with the row", "# Looks personal, and nothing leads here",
+		"- name: emailuserpw  # by its name; a secret", "- name: note_uu\n",
+	}, []string{"owner: place_id"})
 }

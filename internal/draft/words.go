@@ -136,7 +136,7 @@ func actorWords() []string {
 	return strings.Fields(`assignee assigned approver approved canceler canceller canceled cancelled reviewer reviewed moderator moderated
 		editor edited changed deleted updated locked closed resolved granted grantor invited inviter agent agree handler verified verifier
 		accepted rejected rejecter merge merged suspended silenced staff admin manager modified processed refunded published
-		acting impersonator resolver mod voided retired dismissed archived revoked closer completed processor last max min reply replied write update modify updater modifier operator salesman salesperson bearbeiter genehmigt schvalil upravil modifie valide`)
+		acting impersonator resolver mod voided retired dismissed archived revoked closer completed processor last max min reply replied write update modify updater modifier operator salesman salesperson salesrep bearbeiter genehmigt schvalil upravil modifie valide`)
 }
 
 // markWords are those of actorWords that by themselves name no person: a

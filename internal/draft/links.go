@@ -107,6 +107,8 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	}
 	var stem string
 	switch {
+	case len(name) == 1 && name[0] == "uid" && (c.Class == Number || c.Class == UUID) && !slices.Equal(keyOf(t), []string{c.Name}):
+		stem = "user" // whose number it is; a text is mostly the row's own
 	case len(name) == 1 && party(name[0]) != "": // useridfrom, touserid
 		stem = party(name[0])
 	case len(name) > 1 && name[len(name)-1] == "id":
@@ -138,7 +140,9 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	p := d.declared(t, c)
 	for w, i := words(t.Name), len(words(t.Name))-1; p == nil && i >= 0; i-- { // forum_posts for post_id of forum_reads
 		if near := d.tableCalled(t, strings.Join(w[:i], "")+stem); near != t || i == 0 {
-			p = near
+			if plain := d.tableCalled(t, stem); near == nil || plain == nil || plain == t || near == plain || !d.joins(near, plain) { // issue_user names users, as a watch does
+				p = near
+			}
 		}
 	}
 	if p == t || p == nil && own {
@@ -260,11 +264,30 @@ func (d *drafting) names() {
 	}
 }
 
+// joins tells whether a table has a column that names rows of another.
+func (d *drafting) joins(t, other *Table) bool {
+	return slices.ContainsFunc(t.Columns, func(c *Column) bool {
+		name := squeezed(c.Name)
+		return !slices.Contains(t.Key, c.Name) && (name == "uid" && slices.Contains(d.called[other], "user") ||
+			slices.ContainsFunc(d.called[other], func(n string) bool { return name == n+"id" }))
+	})
+}
+
+// joined tells whether rows of a table of persons only put persons of another
+// somewhere, as members of a project: they have no name and no address of their own.
+func (d *drafting) joined(t *Table) bool {
+	return slices.ContainsFunc(d.db.Tables, func(o *Table) bool { return o != t && d.isPerson(o) && d.joins(t, o) }) &&
+		!slices.ContainsFunc(t.Columns, func(c *Column) bool {
+			j, ok := byName(c, true)
+			return ok && (under(j.category, "user.name") || under(j.category, "user.contact") || under(j.category, "user.account"))
+		})
+}
+
 // onlyPerson is the table of persons, where there is one only that looks so.
 func (d *drafting) onlyPerson() *Table {
 	var found *Table
 	for _, t := range d.db.Tables {
-		if t.Kind == "table" && d.isPerson(t) {
+		if t.Kind == "table" && d.isPerson(t) && !d.joined(t) {
 			if found != nil {
 				return nil
 			}

@@ -48,3 +48,27 @@ func TestDraftOfPersonsInDirectoriesAndPlaces(t *testing.T) {
 		"- name: emailuserpw  # by its name; a secret", "- name: note_uu\n",
 	}, []string{"owner: place_id"})
 }
+
+// Whoever is a member of a project is a user: who wrote an issue is one of the users,
+// where no foreign key says so (Redmine). A uid is a user's (Gitea), and the user of a
+// watch no row of issue_user, which names users in turn.
+func TestDraftOfAuthorsBesideMembers(t *testing.T) {
+	t.Parallel()
+	expectDraft(t, []*draft.Table{
+		table("users", "id integer", "email text", "password text"), table("members", "id integer", "user_id integer", "project_id integer"),
+		table("issues", "id integer", "author_id integer", "subject text"),
+	}, []string{"- name: author_id  # no foreign key, users by its name\n"}, nil)
+	expectDraft(t, []*draft.Table{
+		table("users", "id integer", "email text", "password text"), table("clients", "id integer", "user_id integer", "phone text"),
+		table("issues", "id integer", "author_id integer", "subject text"),
+	}, nil, []string{"- name: author_id  # no foreign key"}) // two sorts of persons, and nobody can tell which
+	expectDraft(t, []*draft.Table{
+		table("user", "id bigint", "email text", "passwd text"), table("issue", "id bigint", "poster_id bigint", "content text"),
+		table("issue_user", "id bigint", "uid bigint", "issue_id bigint"), table("issue_watch", "id bigint", "user_id bigint", "issue_id bigint"),
+		table("star", "id bigint", "uid bigint"), table("events", "id bigint", "uid text"), table("pages", "uid bigint", "title text"),
+	}, []string{
+		"- name: uid  # no foreign key, user by its name\n", "- name: user_id  # no foreign key, user by its name\n",
+		"# An erasure deletes the rows: only the person's.\n      - name: star\n",
+		"# No identity leads here.\n      - name: events\n", "# No identity leads here.\n      - name: pages\n",
+	}, []string{"field: issue_user.id"})
+}

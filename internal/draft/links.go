@@ -90,13 +90,43 @@ func (d *drafting) guess(t *Table, c *Column, prefixed bool) *link {
 		return nil
 	}
 	p := d.meant(t, c, prefixed)
-	if p == nil || len(p.Key) != 1 {
-		return nil
+	if p == nil {
+		return d.byKey(t, c)
 	}
-	if key := p.Column(p.Key[0]); key == nil || key.Class != c.Class || c.Class == Other && key.Type != c.Type {
-		return nil
+	for _, key := range append([][]string{p.Key}, p.Unique...) {
+		if len(key) == 1 && (slices.Equal(key, p.Key) || slices.Contains(surrogates(), squeezed(key[0]))) && alike(p.Column(key[0]), c) {
+			return &link{child: t, parent: p, columns: []string{c.Name}, references: key, guessed: true}
+		}
 	}
-	return &link{child: t, parent: p, columns: []string{c.Name}, references: p.Key, guessed: true}
+	return nil
+}
+
+// surrogates are names of numbers by which other tables name a row, beside its key.
+func surrogates() []string { return []string{"id", "uid", "uuid", "guid"} }
+
+// alike tells whether a column can hold the values of a key.
+func alike(key, c *Column) bool {
+	return key != nil && key.Class == c.Class && (c.Class != Other || key.Type == c.Type)
+}
+
+// byKey ties a column that is called for a table and its key, where that is no id:
+// account_record_id, user_uuid. Where the row names the table by another key
+// already (account_id), that has said it.
+func (d *drafting) byKey(t *Table, c *Column) *link {
+	name := words(c.Name)
+	for i := 1; i < len(name); i++ {
+		p, key := d.tableCalled(t, strings.Join(name[:i], "")), strings.Join(name[i:], "")
+		if p == nil || p == t || key == "id" || !strings.HasSuffix(key, "id") ||
+			slices.ContainsFunc(d.links[t], func(l *link) bool { return l.parent == p && l.guessed && words(l.columns[0])[0] == name[0] }) {
+			continue
+		}
+		for _, k := range append([][]string{p.Key}, p.Unique...) {
+			if len(k) == 1 && squeezed(k[0]) == key && (slices.Equal(k, p.Key) || slices.Contains(surrogates(), key)) && alike(p.Column(k[0]), c) {
+				return &link{child: t, parent: p, columns: []string{c.Name}, references: k, guessed: true}
+			}
+		}
+	}
+	return nil
 }
 
 // meant is the table that a column's name names, or nil. prefixed: see there.

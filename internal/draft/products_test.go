@@ -72,3 +72,21 @@ func TestDraftOfAuthorsBesideMembers(t *testing.T) {
 		"# No identity leads here.\n      - name: events\n", "# No identity leads here.\n      - name: pages\n",
 	}, []string{"field: issue_user.id"})
 }
+
+// A number of the program's own beside the key may be what other tables name
+// (Kill Bill: accounts.id beside record_id), and a column may be called after it.
+func TestDraftOfTablesWithTwoKeys(t *testing.T) {
+	t.Parallel()
+	accounts := table("accounts", "record_id bigint", "id text", "uuid uuid", "email text")
+	accounts.Unique = [][]string{{"id"}, {"uuid"}, {"email"}}
+	expectDraft(t, []*draft.Table{
+		accounts, table("bundles", "record_id bigint", "account_id text", "account_record_id bigint"), table("tags", "id bigint", "account_record_id bigint"),
+		table("seats", "id bigint", "account_uuid uuid"), table("desks", "id bigint", "account_id uuid"), table("shelves", "id bigint", "account_code text", "record_uuid uuid"),
+	}, []string{
+		"- name: account_id  # no foreign key, accounts by its name\n            data_categories: [user.unique_id]\n            fides_meta: {references: [{dataset: desk, field: accounts.id, direction: from}]}",
+		"# An erasure deletes the rows: only the person's.\n      - name: bundles\n", "- name: account_record_id\n",
+		"- name: account_record_id  # no foreign key, accounts by its name\n            data_categories: [user.unique_id]\n            fides_meta: {references: [{dataset: desk, field: accounts.record_id, direction: from}]}",
+		"- name: account_uuid  # no foreign key, accounts by its name\n            data_categories: [user.unique_id]\n            fides_meta: {references: [{dataset: desk, field: accounts.uuid, direction: from}]}",
+		"# No identity leads here.\n      - name: shelves\n", "- name: account_id  # no foreign key, accounts by its name\n            data_categories: [user.unique_id]\n            fides_meta: {references: [{dataset: desk, field: accounts.uuid, direction: from}]}",
+	}, nil)
+}

@@ -94,7 +94,9 @@ func (d *drafting) guess(t *Table, c *Column, prefixed bool) *link {
 		return d.byKey(t, c)
 	}
 	for _, key := range append([][]string{p.Key}, p.Unique...) {
-		if len(key) == 1 && (slices.Equal(key, p.Key) || slices.Contains(surrogates(), squeezed(key[0]))) && alike(p.Column(key[0]), c) {
+		// A text called service_user_id is a number elsewhere, and no users.uuid.
+		plain := c.Class == UUID || slices.Equal(key, []string{"id"}) || slices.Contains(d.called[p], strings.TrimSuffix(squeezed(c.Name), "id"))
+		if len(key) == 1 && (slices.Equal(key, p.Key) || plain && slices.Contains(surrogates(), squeezed(key[0]))) && alike(p.Column(key[0]), c) {
 			return &link{child: t, parent: p, columns: []string{c.Name}, references: key, guessed: true}
 		}
 	}
@@ -376,7 +378,9 @@ func (d *drafting) direct() {
 				switch {
 				case d.root[t]:
 					l.why = "names another row that is a person by itself (who recommended them, whom they report to)"
-					if !d.isPerson(t) {
+					if w := words(l.columns[0]); hasAny(w, "merged", "duplicate") {
+						l.why = "names the row that this one was merged into, of the same person: direction: from finds those that were merged into theirs, too"
+					} else if !d.isPerson(t) {
 						l.why = "names another row, which may be somebody else's: an address stands in each"
 					}
 				case l.inPlace():
@@ -535,7 +539,15 @@ func (d *drafting) actor(l *link, beside bool) bool {
 	if hasAny(w, actorWords()...) && !slices.Contains(d.called[l.parent], strings.Join(w[:max(1, len(w)-1)], "")) {
 		return true
 	}
-	return beside && (hasAny(w, "creator", "created", "canceler", "logged") || hasAny(w[:1], "create", "insert", "entered", "added"))
+	return beside && !d.sends(l) && (hasAny(w, "creator", "created", "canceler", "logged") || hasAny(w[:1], "create", "insert", "entered", "added"))
+}
+
+// sends tells whether a link names who made a message that names its recipient, too:
+// who made it has sent it.
+func (d *drafting) sends(l *link) bool {
+	return hasAny(words(l.child.Name), "message", "messages", "mail", "mails", "letter", "letters") && slices.ContainsFunc(d.links[l.child], func(k *link) bool {
+		return k != l && k.parent == l.parent && len(k.columns) == 1 && hasAny(words(k.columns[0]), "recipient", "receiver", "addressee", "to")
+	})
 }
 
 // unfold parts the one word of a name from the id and by at its end, as camelCase is

@@ -1,6 +1,7 @@
 package draft_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +80,9 @@ func TestDraftOfTablesWithTwoKeys(t *testing.T) {
 	t.Parallel()
 	accounts := table("accounts", "record_id bigint", "id text", "uuid uuid", "email text")
 	accounts.Unique = [][]string{{"id"}, {"uuid"}, {"email"}}
+	users := table("users", "id bigint", "uuid text", "email text")
+	users.Unique = [][]string{{"uuid"}}
+	expectDraft(t, []*draft.Table{users, link(table("services", "id bigint", "user_id bigint", "service_user_id text"), "user_id users")}, nil, []string{"users.uuid"})
 	expectDraft(t, []*draft.Table{
 		accounts, table("bundles", "record_id bigint", "account_id text", "account_record_id bigint"), table("tags", "id bigint", "account_record_id bigint"),
 		table("seats", "id bigint", "account_uuid uuid"), table("desks", "id bigint", "account_id uuid"), table("shelves", "id bigint", "account_code text", "record_uuid uuid"),
@@ -88,5 +92,40 @@ func TestDraftOfTablesWithTwoKeys(t *testing.T) {
 		"- name: account_record_id  # no foreign key, accounts by its name\n            data_categories: [user.unique_id]\n            fides_meta: {references: [{dataset: desk, field: accounts.record_id, direction: from}]}",
 		"- name: account_uuid  # no foreign key, accounts by its name\n            data_categories: [user.unique_id]\n            fides_meta: {references: [{dataset: desk, field: accounts.uuid, direction: from}]}",
 		"# No identity leads here.\n      - name: shelves\n", "- name: account_id  # no foreign key, accounts by its name\n            data_categories: [user.unique_id]\n            fides_meta: {references: [{dataset: desk, field: accounts.uuid, direction: from}]}",
+	}, nil)
+}
+
+// Where persons have their addresses in a table that is called like a thing's
+// (Canvas: communication_channels.path), they are found by them all the same.
+func TestDraftOfAddressesInChannels(t *testing.T) {
+	t.Parallel()
+	mails := draft.Look([]string{"a@x.example", "b@x.example", "c@x.example", "d@x.example"}, time.Now())
+	channels := link(table("communication_channels", "id integer", "path text", "user_id integer"), "user_id users")
+	channels.Columns[1].Contents = mails
+	posts := link(table("posts", "id integer", "user_id integer", "body text"), "user_id users")
+	expectDraft(t, []*draft.Table{table("users", "id integer", "name text"), channels, posts}, []string{
+		"holds the person's address: leads to the person", "# An erasure deletes the rows: only the person's.\n      - name: posts\n",
+	}, nil)
+	// A channel's own address is nobody's, nor is one where persons have theirs elsewhere.
+	house := table("communication_channels", "id integer", "path text")
+	house.Columns[1].Contents = mails
+	expectDraft(t, []*draft.Table{table("users", "id integer", "name text"), house, posts}, nil, []string{"identity: email"})
+	if said := drafted(t, table("users", "id integer", "email text"), channels, posts); strings.Count(said, "identity: email") != 1 {
+		t.Errorf("expected users to be found by their own address alone\n%s", said)
+	}
+}
+
+// Who made a message that has a recipient has sent it (Lemmy): it is both's.
+func TestDraftOfMessagesAndTheirMakers(t *testing.T) {
+	t.Parallel()
+	users := table("users", "id integer", "email text", "password text", "merged_into_user_id integer")
+	expectDraft(t, []*draft.Table{
+		link(users, "merged_into_user_id users"),
+		link(table("private_message", "id integer", "creator_id integer", "recipient_id integer", "content text"), "creator_id users", "recipient_id users"),
+		link(table("notices", "id integer", "creator_id integer", "recipient_id integer"), "creator_id users", "recipient_id users"),
+	}, []string{
+		"# An erasure masks the rows: several persons may have a share in one row.\n      - name: private_message\n",
+		"# An erasure deletes the rows: only the person's.\n      - name: notices\n",
+		"- name: merged_into_user_id  # users.id is not followed: names the row that this one was merged into, of the same person",
 	}, nil)
 }

@@ -394,6 +394,8 @@ func (d *drafting) direct() {
 				l.owner, l.why = false, "names whose row it is, or who deals with it: where it is the former, give it direction: from"
 			case d.root[t] && d.isPerson(t) && d.root[l.parent] && d.isPerson(l.parent) && !d.sameOne(l):
 				l.owner, l.why = false, "names somebody else than the person whom the row is (who treats or teaches them)"
+			case l.owner && d.root[t] && len(l.columns) == 1 && words(l.columns[0])[0] == "parent":
+				l.owner, l.why = false, "names somebody above the person whom the row is about (who pays for them)"
 			case l.owner && d.root[t] && d.isPerson(t) && !d.isPerson(l.parent) && !d.sameOne(l):
 				l.owner, l.why = false, "names something that has an address or a number of its own (an office, a directory), not whose row it is"
 			case tellsHowFar(l):

@@ -129,3 +129,13 @@ func TestDraftOfMessagesAndTheirMakers(t *testing.T) {
 		"- name: merged_into_user_id  # users.id is not followed: names the row that this one was merged into, of the same person",
 	}, nil)
 }
+
+// An account's history names the account above it, as the account does: it is no row of
+// that one's (Kill Bill).
+func TestDraftOfParentsInHistories(t *testing.T) {
+	t.Parallel()
+	expectDraft(t, []*draft.Table{
+		link(table("accounts", "id integer", "email text", "parent_account_id integer"), "parent_account_id accounts"),
+		link(table("account_history", "id integer", "email text", "parent_account_id integer"), "parent_account_id accounts"),
+	}, []string{"- name: parent_account_id  # accounts.id is not followed: names somebody above"}, []string{"owner: parent_account_id", "field: accounts.id"})
+}

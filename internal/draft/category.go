@@ -236,6 +236,9 @@ func telling(category string) bool {
 
 func byContents(c *Column, about bool) (judgement, bool) {
 	n := c.Contents
+	if n.reaches() {
+		return judgement{"user.contact", fmt.Sprintf("%d of %d sampled values are mail addresses and %d telephone numbers", n.Mail, n.Seen, n.Phone), true}, true
+	}
 	for _, look := range []struct {
 		count    int
 		share    float64

@@ -230,6 +230,10 @@ func (d *drafting) identity(t *Table, c *Column) string {
 	switch j.category {
 	case "user.contact.email":
 		return datamap.Email
+	case "user.contact": // by both, of which a field has room for one
+		if c.Contents.reaches() {
+			return datamap.Email
+		}
 	case "user.contact.phone_number":
 		if d.isDetail(t) && !d.isPerson(t) {
 			return "" // a number beside an address is often an office's or a neighbour's

@@ -341,12 +341,13 @@ func (d *drafting) isDetail(t *Table) bool {
 	})
 }
 
-// isHouse tells whether a table is about organisations, goods or settings.
+// isHouse tells whether a table is about organisations, goods or settings: not what
+// was sent or done there, an invitation to a team.
 func (d *drafting) isHouse(t *Table) bool {
 	w := words(t.Name)
 	last := singulars(w[len(w)-1])
 	return slices.ContainsFunc(houseWords(), func(h string) bool {
-		return slices.Contains(last, h) || slices.Contains(d.called[t], h) || w[0] == h && len(w) > 1 && !d.isPerson(t)
+		return slices.Contains(last, h) || slices.Contains(d.called[t], h) || w[0] == h && len(w) > 1 && !d.isPerson(t) && !isLog(t)
 	})
 }
 

@@ -139,3 +139,29 @@ func TestDraftOfParentsInHistories(t *testing.T) {
 		link(table("account_history", "id integer", "email text", "parent_account_id integer"), "parent_account_id accounts"),
 	}, []string{"- name: parent_account_id  # accounts.id is not followed: names somebody above"}, []string{"owner: parent_account_id", "field: accounts.id"})
 }
+
+// An invitation to a team is sent to a person (Gitea), though a team's settings are nobody's.
+func TestDraftOfInvitationsToTeams(t *testing.T) {
+	t.Parallel()
+	expectDraft(t, []*draft.Table{
+		table("user", "id bigint", "email text", "passwd text"), table("team", "id bigint", "name text"),
+		table("team_invite", "id bigint", "team_id bigint", "inviter_id bigint", "email text"), table("team_settings", "id bigint", "email text"),
+	}, []string{
+		"# An erasure deletes the rows: only the person's.\n      - name: team_invite\n", "# No identity leads here.\n      - name: team_settings\n",
+	}, nil)
+}
+
+// A table of contact mechanisms holds mail addresses and telephone numbers in one
+// column (Tryton): it is the person's, and they are found by their address.
+func TestDraftOfAddressesAndNumbersInOneColumn(t *testing.T) {
+	t.Parallel()
+	mechanisms := link(table("party_contact_mechanism", "id integer", "party integer", "type text", "value text"), "party party_person")
+	mechanisms.Columns[3].Contents = draft.Look([]string{"a@x.example", "+420601111222", "b@x.example", "+420601111223", "c@x.example", "+420601111224", "https://x.example"}, time.Now())
+	expectDraft(t, []*draft.Table{
+		table("party_person", "id integer", "name text"), mechanisms,
+		link(table("sale_sale", "id integer", "party integer", "note text"), "party party_person"),
+	}, []string{
+		"- name: value  # 3 of 7 sampled values are mail addresses and 3 telephone numbers", "identity: email",
+		"# An erasure deletes the rows: only the person's.\n      - name: sale_sale\n",
+	}, nil)
+}

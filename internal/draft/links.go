@@ -379,7 +379,7 @@ func (d *drafting) direct() {
 				switch {
 				case d.root[t]:
 					l.why = "names another row that is a person by itself (who recommended them, whom they report to)"
-					if w := words(l.columns[0]); hasAny(w, "merged", "duplicate") {
+					if w := words(l.columns[0]); hasAny(w, "merged", "duplicate", "replaced") {
 						l.why = "names the row that this one was merged into, of the same person: direction: from finds those that were merged into theirs, too"
 					} else if !d.isPerson(t) {
 						l.why = "names another row, which may be somebody else's: an address stands in each"
@@ -611,7 +611,7 @@ func (d *drafting) satellite(l *link) bool {
 	for _, n := range d.called[l.parent] {
 		rest, ok := strings.CutPrefix(child, n)
 		belongs = belongs || ok
-		if ok && d.isPerson(l.parent) && slices.Contains([]string{"email", "emails", "mail", "mails", "emailaddress", "emailaddresses", "contact", "contacts", "login", "logins"}, rest) {
+		if ok && d.isPerson(l.parent) && slices.Contains([]string{"email", "emails", "mail", "mails", "emailaddress", "emailaddresses", "contact", "contacts", "contactmechanism", "contactmechanisms", "contactpoint", "contactpoints", "contactmethod", "contactmethods", "login", "logins"}, rest) {
 			return true
 		}
 	}

@@ -165,3 +165,24 @@ func TestDraftOfAddressesAndNumbersInOneColumn(t *testing.T) {
 		"# An erasure deletes the rows: only the person's.\n      - name: sale_sale\n",
 	}, nil)
 }
+
+// A party is a person or a company, reached by its contact mechanisms; the employee
+// who quoted, packed or validated something only dealt with it (Tryton).
+func TestDraftOfPartiesAndEmployees(t *testing.T) {
+	t.Parallel()
+	mechanisms := link(table("party_contact_mechanism", "id integer", "party integer", "value text"), "party party_party")
+	mechanisms.Columns[2].Contents = draft.Look([]string{"a@x.example", "+420601111222", "b@x.example", "+420601111223"}, time.Now())
+	web := link(table("web_user", "id integer", "email text", "party integer"), "party party_party")
+	web.Unique = [][]string{{"email"}}
+	expectDraft(t, []*draft.Table{
+		link(table("party_party", "id integer", "name text", "replaced_by integer"), "replaced_by party_party"), mechanisms, web,
+		link(table("company_employee", "id integer", "email text", "party integer"), "party party_party"), table("company_company", "id integer"),
+		link(table("sale_sale", "id integer", "party integer", "quoted_by integer", "packed_by integer", "issued_to integer"), "party party_party", "quoted_by company_employee", "packed_by company_employee", "issued_to party_party"),
+		link(table("counts", "id integer", "confirmed_by integer"), "confirmed_by company_employee"),
+	}, []string{
+		"- name: party  # holds the person's address: leads to the person", "- name: replaced_by  # party_party.id is not followed: names the row that this one was merged into",
+		"- name: quoted_by  # company_employee.id is not followed: names who dealt with the row", "- name: packed_by  # company_employee.id is not followed",
+		"{dataset: desk, field: party_party.id, direction: from}", "- name: counts\n        skip_processing: true",
+		"- name: issued_to\n            data_categories: [user.unique_id]",
+	}, nil)
+}

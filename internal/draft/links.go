@@ -411,6 +411,8 @@ func (d *drafting) direct() {
 				l.why = "names something that is a person's (an invitation), and leads from them to others"
 			case subject > 1 && !l.owner && !d.root[l.parent]:
 				l.why = "names a thing of somebody's, and the row names several persons itself"
+			case subject == 0 && !l.owner && !d.root[l.parent] && d.isHouse(l.parent) && d.besideSomebodys(l):
+				l.why = "names somebody's thing or desk, and the row hangs on something of a person's itself"
 			case d.satellite(l):
 				l.from, l.to, l.why = true, true, "holds the person's address: leads to the person, and from there to all of theirs"
 			default:
@@ -518,6 +520,14 @@ func (l *link) crosses(k *link) bool {
 func (d *drafting) besideCreator(l *link) bool {
 	return has(words(l.columns[0]), "owner") && slices.ContainsFunc(d.links[l.child], func(k *link) bool {
 		return k != l && k.parent == l.parent && hasAny(words(k.columns[0]), "creator", "created", "createdby", "reporter", "requester", "submitter")
+	})
+}
+
+// besideSomebodys tells whether a row that names a product or a desk hangs on
+// something of a person's that is neither: the line of an order on the order.
+func (d *drafting) besideSomebodys(l *link) bool {
+	return slices.ContainsFunc(d.links[l.child], func(k *link) bool {
+		return k != l && k.parent != l.child && k.parent != l.parent && !d.root[k.parent] && !d.isHouse(k.parent) && !d.isDetail(k.parent) && d.hasOwner(k.parent)
 	})
 }
 

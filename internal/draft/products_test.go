@@ -186,3 +186,18 @@ func TestDraftOfPartiesAndEmployees(t *testing.T) {
 		"- name: issued_to\n            data_categories: [user.unique_id]",
 	}, nil)
 }
+
+// A line of somebody's order names a seller's product, and a visit who saw the patient
+// (OpenMRS): neither is the seller's nor the doctor's.
+func TestDraftOfLinesThatNameSomebodysProduct(t *testing.T) {
+	t.Parallel()
+	expectDraft(t, []*draft.Table{
+		table("users", "id integer", "email text", "password text"),
+		link(table("products", "id integer", "user_id integer", "title text"), "user_id users"), link(table("orders", "id integer", "user_id integer"), "user_id users"),
+		link(table("order_items", "id integer", "order_id integer", "product_id integer", "note text"), "order_id orders", "product_id products"),
+		link(table("product_files", "id integer", "product_id integer", "body text"), "product_id products"),
+	}, []string{
+		"- name: product_id  # products.id is not followed: names somebody's thing or desk, and the row hangs on something of a person's itself",
+		"# An erasure deletes the rows: only the person's.\n      - name: product_files\n",
+	}, nil)
+}

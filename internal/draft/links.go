@@ -386,7 +386,7 @@ func (d *drafting) direct() {
 					}
 				case l.inPlace():
 					l.why = "a row's parent, tied by a column that the two share, which no reference can say"
-				case !d.hasOwner(t):
+				case !d.hasOwner(t) && subject == 0:
 					l.from, l.why = true, ""
 				}
 			case l.owner && d.actor(l, subject > 0):
@@ -470,7 +470,7 @@ func (d *drafting) byStandIns(t *Table) {
 }
 
 // standsFor tells whether a table has one row for each person: its only link to
-// persons is unique.
+// persons is unique, or it holds their accounts.
 func (d *drafting) standsFor(t *Table) bool {
 	if d.root[t] {
 		return false
@@ -481,7 +481,8 @@ func (d *drafting) standsFor(t *Table) bool {
 			continue
 		}
 		persons++
-		one = len(l.columns) == 1 && slices.ContainsFunc(append([][]string{t.Key}, t.Unique...), func(u []string) bool { return slices.Equal(u, l.columns) })
+		one = len(l.columns) == 1 && (slices.Contains(d.called[t], "account") ||
+			slices.ContainsFunc(append([][]string{t.Key}, t.Unique...), func(u []string) bool { return slices.Equal(u, l.columns) }))
 	}
 	return persons == 1 && one
 }

@@ -201,3 +201,17 @@ func TestDraftOfLinesThatNameSomebodysProduct(t *testing.T) {
 		"# An erasure deletes the rows: only the person's.\n      - name: product_files\n",
 	}, nil)
 }
+
+// Somebody's account stands for them (PeerTube): a reply is its own writer's, and a
+// report that names two accounts is both's.
+func TestDraftOfAccountsThatStandForUsers(t *testing.T) {
+	t.Parallel()
+	expectDraft(t, []*draft.Table{
+		table("user", "id integer", "email text", "password text"), link(table("account", "id integer", "userId integer"), "userId user"),
+		link(table("videoComment", "id integer", "accountId integer", "inReplyToCommentId integer", "text text"), "accountId account", "inReplyToCommentId videoComment"),
+		link(table("abuse", "id integer", "reporterAccountId integer", "flaggedAccountId integer", "message text"), "reporterAccountId account", "flaggedAccountId account"),
+	}, []string{
+		"- name: inReplyToCommentId  # videoComment.id is not followed: a row's parent",
+		"# An erasure masks the rows: several persons may have a share in one row.\n      - name: abuse\n",
+	}, []string{"field: videoComment.id"})
+}

@@ -411,6 +411,8 @@ func (d *drafting) direct() {
 				l.why = "names something that is a person's (an invitation), and leads from them to others"
 			case subject > 1 && !l.owner && !d.root[l.parent]:
 				l.why = "names a thing of somebody's, and the row names several persons itself"
+			case subject > 0 && !l.owner && l.parent != t && len(l.columns) == 1 && d.standsFor(l.parent):
+				l.why = "names somebody by what stands for them, and the row says itself whom it is about"
 			case subject == 0 && !l.owner && !d.root[l.parent] && d.isHouse(l.parent) && d.besideSomebodys(l):
 				l.why = "names somebody's thing or desk, and the row hangs on something of a person's itself"
 			case d.satellite(l):

@@ -209,9 +209,10 @@ func TestDraftOfAccountsThatStandForUsers(t *testing.T) {
 	expectDraft(t, []*draft.Table{
 		table("user", "id integer", "email text", "password text"), link(table("account", "id integer", "userId integer"), "userId user"),
 		link(table("videoComment", "id integer", "accountId integer", "inReplyToCommentId integer", "text text"), "accountId account", "inReplyToCommentId videoComment"),
+		link(table("userNotification", "id integer", "userId integer", "accountId integer"), "userId user", "accountId account"), // whose comment it tells of
 		link(table("abuse", "id integer", "reporterAccountId integer", "flaggedAccountId integer", "message text"), "reporterAccountId account", "flaggedAccountId account"),
 	}, []string{
-		"- name: inReplyToCommentId  # videoComment.id is not followed: a row's parent",
+		"- name: accountId  # account.id is not followed: names somebody by what stands for them", "- name: inReplyToCommentId  # videoComment.id is not followed: a row's parent",
 		"# An erasure masks the rows: several persons may have a share in one row.\n      - name: abuse\n",
 	}, []string{"field: videoComment.id"})
 }

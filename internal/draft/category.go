@@ -29,10 +29,10 @@ func meanings() []meaning {
 	in := func(x meaning) meaning { x.context = true; return x }
 	whole := func(x meaning) meaning { x.whole = true; return x }
 	return []meaning{
-		m("user.authorization.password", text, `password, passwort, heslo, mot de passe, passwd, pwd, password hash, encrypted password, crypted password, password digest, password salt, kennwort,
+		m("user.authorization.password", text, `password, passwort, heslo, mot de passe, passwd, pwd, pw, password hash, encrypted password, crypted password, password digest, password salt, kennwort,
 			auth pass, user pass, login pass, account pass, admin pass, smtp pass, imap pass, mail pass, proxy pass, ldap pass, ftp pass, http pass, db pass, passphrase`),
 		whole(m("user.authorization.password", text, "pass")),
-		m("user.authorization.credentials", text, `token, api key, secret, otp, mfa secret, recovery codes, backup codes, session key, access key,
+		m("user.authorization.credentials", text, `token, api key, secret, otp, totp, mfa secret, recovery codes, backup codes, session key, access key,
 			private key, reset key, salt, authentication token, persistence, perishable, remember`),
 		m("user.device.ip_address", []Class{Text, Inet, Other}, "ip, ip address, ipaddr, ipaddress, remote addr, remote ip, last ip, ip adresse, adresse ip, ip adresa, sign in ip, client ip"),
 		m("user.contact.email", text, "email, e mail, mail, emailaddress, mailadresse, mail adresse, email address, e mailova adresa, courriel, adresse mail, normalized email, to address"),
@@ -182,7 +182,10 @@ func byName(c *Column, about bool) (judgement, bool) {
 		})
 	}
 	name := words(c.Name)
-	if len(name) > 1 && slices.Contains([]string{"id", "count", "type", "status", "enabled", "verified", "confirmed", "template", "format", "method", "digits_count", "version", "cost", "layout", "theme", "xmlid"}, name[len(name)-1]) &&
+	if len(name) > 1 && slices.Contains([]string{"attr", "attribute", "claim"}, name[0]) || len(name) > 1 && slices.Contains([]string{"attr", "attribute", "claim"}, name[len(name)-1]) {
+		return judgement{}, false // how a directory calls what it holds: attr_mail, email_claim
+	}
+	if len(name) > 1 && slices.Contains([]string{"id", "count", "type", "status", "enabled", "verified", "confirmed", "template", "format", "method", "digits_count", "version", "cost", "layout", "theme", "xmlid", "uuid", "guid", "ulid", "uu"}, name[len(name)-1]) &&
 		!hasAny(name, "cookie id", "visitor id", "device id", "tax id", "national id", "passport id", "identification id", "steuer id", "vat id", "tracking id", "anonymous id", "google id") {
 		return judgement{}, false
 	}
@@ -213,7 +216,7 @@ func byNameOf(c *Column, about bool, admitted func(meaning) bool) (judgement, bo
 // endsSecret tells whether a word of a name ends in one for a secret: authtoken and
 // userpassword, as camelCase is left where Postgres folds it.
 func endsSecret(name []string, phrase string) bool {
-	return slices.Contains([]string{"password", "passwd", "passphrase", "token", "secret", "api key", "access key", "private key"}, phrase) &&
+	return slices.Contains([]string{"password", "passwd", "passphrase", "pw", "token", "secret", "api key", "access key", "private key"}, phrase) &&
 		slices.ContainsFunc(name, func(w string) bool { return strings.HasSuffix(w, strings.ReplaceAll(phrase, " ", "")) })
 }
 
@@ -233,6 +236,9 @@ func telling(category string) bool {
 
 func byContents(c *Column, about bool) (judgement, bool) {
 	n := c.Contents
+	if n.reaches() {
+		return judgement{"user.contact", fmt.Sprintf("%d of %d sampled values are mail addresses and %d telephone numbers", n.Mail, n.Seen, n.Phone), true}, true
+	}
 	for _, look := range []struct {
 		count    int
 		share    float64

@@ -211,3 +211,9 @@ func isName(words []string) bool {
 func (c Contents) most(n int, share float64) bool {
 	return c.Seen >= 3 && float64(n) >= share*float64(c.Seen)
 }
+
+// reaches tells that the values are mail addresses and telephone numbers, as a table
+// of contact mechanisms has them in one column, and mostly neither alone.
+func (c Contents) reaches() bool {
+	return c.Mail > 1 && c.Phone > 1 && !c.most(c.Mail, 0.6) && !c.most(c.Phone, 0.6) && c.most(c.Mail+c.Phone, 0.6)
+}

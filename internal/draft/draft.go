@@ -224,12 +224,16 @@ func deskWords() []string {
 // identity is the type of identity that a column holds, or "".
 func (d *drafting) identity(t *Table, c *Column) string {
 	j := d.judged[c]
-	if t.Kind != "table" || d.isHouse(t) || hasAny(words(c.Name), offices()...) || hashed(words(c.Name)) || c.Class != Text && c.Class != Other {
+	if t.Kind != "table" || d.isHouse(t) && !d.holdsPersons(t, c) || hasAny(words(c.Name), offices()...) || hashed(words(c.Name)) || c.Class != Text && c.Class != Other {
 		return ""
 	}
 	switch j.category {
 	case "user.contact.email":
 		return datamap.Email
+	case "user.contact": // by both, of which a field has room for one
+		if c.Contents.reaches() {
+			return datamap.Email
+		}
 	case "user.contact.phone_number":
 		if d.isDetail(t) && !d.isPerson(t) {
 			return "" // a number beside an address is often an office's or a neighbour's
@@ -237,6 +241,18 @@ func (d *drafting) identity(t *Table, c *Column) string {
 		return datamap.Phone
 	}
 	return ""
+}
+
+// holdsPersons tells whether a column of a table that is called like a thing's holds
+// the addresses of the one person whom each row names, and who has none otherwise.
+func (d *drafting) holdsPersons(t *Table, c *Column) bool {
+	var persons []*Table
+	for _, l := range d.links[t] {
+		if d.isPerson(l.parent) && !d.actor(l, true) {
+			persons = append(persons, l.parent)
+		}
+	}
+	return len(persons) == 1 && c.Contents.most(c.Contents.Mail, 0.6) && !d.isHouse(persons[0]) && !d.identityOf(persons[0])
 }
 
 // hashed tells whether a column holds what was made of a value, by which nobody is found.

@@ -4,7 +4,8 @@ package draft
 type Guess struct {
 	Table  *Table
 	Column *Column
-	Parent *Table // whose only key column is meant
+	Parent *Table
+	Key    string // the column of the parent that is meant
 }
 
 // Guesses are the references to be guessed, so that who can ask the database may
@@ -17,7 +18,7 @@ func Guesses(db *Database) []Guess {
 	for _, t := range db.Tables {
 		for _, l := range d.links[t] {
 			if l.guessed {
-				list = append(list, Guess{t, t.Column(l.columns[0]), l.parent})
+				list = append(list, Guess{t, t.Column(l.columns[0]), l.parent, l.references[0]})
 			}
 		}
 	}

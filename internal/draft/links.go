@@ -90,13 +90,45 @@ func (d *drafting) guess(t *Table, c *Column, prefixed bool) *link {
 		return nil
 	}
 	p := d.meant(t, c, prefixed)
-	if p == nil || len(p.Key) != 1 {
-		return nil
+	if p == nil {
+		return d.byKey(t, c)
 	}
-	if key := p.Column(p.Key[0]); key == nil || key.Class != c.Class || c.Class == Other && key.Type != c.Type {
-		return nil
+	for _, key := range append([][]string{p.Key}, p.Unique...) {
+		// A text called service_user_id is a number elsewhere, and no users.uuid.
+		plain := c.Class == UUID || slices.Equal(key, []string{"id"}) || slices.Contains(d.called[p], strings.TrimSuffix(squeezed(c.Name), "id"))
+		if len(key) == 1 && (slices.Equal(key, p.Key) || plain && slices.Contains(surrogates(), squeezed(key[0]))) && alike(p.Column(key[0]), c) {
+			return &link{child: t, parent: p, columns: []string{c.Name}, references: key, guessed: true}
+		}
 	}
-	return &link{child: t, parent: p, columns: []string{c.Name}, references: p.Key, guessed: true}
+	return nil
+}
+
+// surrogates are names of numbers by which other tables name a row, beside its key.
+func surrogates() []string { return []string{"id", "uid", "uuid", "guid"} }
+
+// alike tells whether a column can hold the values of a key.
+func alike(key, c *Column) bool {
+	return key != nil && key.Class == c.Class && (c.Class != Other || key.Type == c.Type)
+}
+
+// byKey ties a column that is called for a table and its key, where that is no id:
+// account_record_id, user_uuid. Where the row names the table by another key
+// already (account_id), that has said it.
+func (d *drafting) byKey(t *Table, c *Column) *link {
+	name := words(c.Name)
+	for i := 1; i < len(name); i++ {
+		p, key := d.tableCalled(t, strings.Join(name[:i], "")), strings.Join(name[i:], "")
+		if p == nil || p == t || key == "id" || !strings.HasSuffix(key, "id") ||
+			slices.ContainsFunc(d.links[t], func(l *link) bool { return l.parent == p && l.guessed && words(l.columns[0])[0] == name[0] }) {
+			continue
+		}
+		for _, k := range append([][]string{p.Key}, p.Unique...) {
+			if len(k) == 1 && squeezed(k[0]) == key && (slices.Equal(k, p.Key) || slices.Contains(surrogates(), key)) && alike(p.Column(k[0]), c) {
+				return &link{child: t, parent: p, columns: []string{c.Name}, references: k, guessed: true}
+			}
+		}
+	}
+	return nil
 }
 
 // meant is the table that a column's name names, or nil. prefixed: see there.
@@ -107,6 +139,8 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	}
 	var stem string
 	switch {
+	case len(name) == 1 && name[0] == "uid" && (c.Class == Number || c.Class == UUID) && !slices.Equal(keyOf(t), []string{c.Name}):
+		stem = "user" // whose number it is; a text is mostly the row's own
 	case len(name) == 1 && party(name[0]) != "": // useridfrom, touserid
 		stem = party(name[0])
 	case len(name) > 1 && name[len(name)-1] == "id":
@@ -138,7 +172,9 @@ func (d *drafting) meant(t *Table, c *Column, prefixed bool) *Table {
 	p := d.declared(t, c)
 	for w, i := words(t.Name), len(words(t.Name))-1; p == nil && i >= 0; i-- { // forum_posts for post_id of forum_reads
 		if near := d.tableCalled(t, strings.Join(w[:i], "")+stem); near != t || i == 0 {
-			p = near
+			if plain := d.tableCalled(t, stem); near == nil || plain == nil || plain == t || near == plain || !d.joins(near, plain) { // issue_user names users, as a watch does
+				p = near
+			}
 		}
 	}
 	if p == t || p == nil && own {
@@ -260,11 +296,30 @@ func (d *drafting) names() {
 	}
 }
 
+// joins tells whether a table has a column that names rows of another.
+func (d *drafting) joins(t, other *Table) bool {
+	return slices.ContainsFunc(t.Columns, func(c *Column) bool {
+		name := squeezed(c.Name)
+		return !slices.Contains(t.Key, c.Name) && (name == "uid" && slices.Contains(d.called[other], "user") ||
+			slices.ContainsFunc(d.called[other], func(n string) bool { return name == n+"id" }))
+	})
+}
+
+// joined tells whether rows of a table of persons only put persons of another
+// somewhere, as members of a project: they have no name and no address of their own.
+func (d *drafting) joined(t *Table) bool {
+	return slices.ContainsFunc(d.db.Tables, func(o *Table) bool { return o != t && d.isPerson(o) && d.joins(t, o) }) &&
+		!slices.ContainsFunc(t.Columns, func(c *Column) bool {
+			j, ok := byName(c, true)
+			return ok && (under(j.category, "user.name") || under(j.category, "user.contact") || under(j.category, "user.account"))
+		})
+}
+
 // onlyPerson is the table of persons, where there is one only that looks so.
 func (d *drafting) onlyPerson() *Table {
 	var found *Table
 	for _, t := range d.db.Tables {
-		if t.Kind == "table" && d.isPerson(t) {
+		if t.Kind == "table" && d.isPerson(t) && !d.joined(t) {
 			if found != nil {
 				return nil
 			}
@@ -286,12 +341,13 @@ func (d *drafting) isDetail(t *Table) bool {
 	})
 }
 
-// isHouse tells whether a table is about organisations, goods or settings.
+// isHouse tells whether a table is about organisations, goods or settings: not what
+// was sent or done there, an invitation to a team.
 func (d *drafting) isHouse(t *Table) bool {
 	w := words(t.Name)
 	last := singulars(w[len(w)-1])
 	return slices.ContainsFunc(houseWords(), func(h string) bool {
-		return slices.Contains(last, h) || slices.Contains(d.called[t], h) || w[0] == h && len(w) > 1 && !d.isPerson(t)
+		return slices.Contains(last, h) || slices.Contains(d.called[t], h) || w[0] == h && len(w) > 1 && !d.isPerson(t) && !isLog(t)
 	})
 }
 
@@ -323,12 +379,14 @@ func (d *drafting) direct() {
 				switch {
 				case d.root[t]:
 					l.why = "names another row that is a person by itself (who recommended them, whom they report to)"
-					if !d.isPerson(t) {
+					if w := words(l.columns[0]); hasAny(w, "merged", "duplicate", "replaced") {
+						l.why = "names the row that this one was merged into, of the same person: direction: from finds those that were merged into theirs, too"
+					} else if !d.isPerson(t) {
 						l.why = "names another row, which may be somebody else's: an address stands in each"
 					}
 				case l.inPlace():
 					l.why = "a row's parent, tied by a column that the two share, which no reference can say"
-				case !d.hasOwner(t):
+				case !d.hasOwner(t) && subject == 0:
 					l.from, l.why = true, ""
 				}
 			case l.owner && d.actor(l, subject > 0):
@@ -337,6 +395,10 @@ func (d *drafting) direct() {
 				l.owner, l.why = false, "names whose row it is, or who deals with it: where it is the former, give it direction: from"
 			case d.root[t] && d.isPerson(t) && d.root[l.parent] && d.isPerson(l.parent) && !d.sameOne(l):
 				l.owner, l.why = false, "names somebody else than the person whom the row is (who treats or teaches them)"
+			case l.owner && d.root[t] && len(l.columns) == 1 && words(l.columns[0])[0] == "parent":
+				l.owner, l.why = false, "names somebody above the person whom the row is about (who pays for them)"
+			case l.owner && d.root[t] && d.isPerson(t) && !d.isPerson(l.parent) && !d.sameOne(l):
+				l.owner, l.why = false, "names something that has an address or a number of its own (an office, a directory), not whose row it is"
 			case tellsHowFar(l):
 				l.why = "tells how far somebody has come among rows of others, not whose row it is"
 			case d.root[t] && d.account(l.parent) == t:
@@ -349,6 +411,10 @@ func (d *drafting) direct() {
 				l.why = "names something that is a person's (an invitation), and leads from them to others"
 			case subject > 1 && !l.owner && !d.root[l.parent]:
 				l.why = "names a thing of somebody's, and the row names several persons itself"
+			case subject > 0 && !l.owner && l.parent != t && len(l.columns) == 1 && d.standsFor(l.parent):
+				l.why = "names somebody by what stands for them, and the row says itself whom it is about"
+			case subject == 0 && !l.owner && !d.root[l.parent] && d.isHouse(l.parent) && d.besideSomebodys(l):
+				l.why = "names somebody's thing or desk, and the row hangs on something of a person's itself"
 			case d.satellite(l):
 				l.from, l.to, l.why = true, true, "holds the person's address: leads to the person, and from there to all of theirs"
 			default:
@@ -406,7 +472,7 @@ func (d *drafting) byStandIns(t *Table) {
 }
 
 // standsFor tells whether a table has one row for each person: its only link to
-// persons is unique.
+// persons is unique, or it holds their accounts.
 func (d *drafting) standsFor(t *Table) bool {
 	if d.root[t] {
 		return false
@@ -417,7 +483,8 @@ func (d *drafting) standsFor(t *Table) bool {
 			continue
 		}
 		persons++
-		one = len(l.columns) == 1 && slices.ContainsFunc(append([][]string{t.Key}, t.Unique...), func(u []string) bool { return slices.Equal(u, l.columns) })
+		one = len(l.columns) == 1 && (slices.Contains(d.called[t], "account") ||
+			slices.ContainsFunc(append([][]string{t.Key}, t.Unique...), func(u []string) bool { return slices.Equal(u, l.columns) }))
 	}
 	return persons == 1 && one
 }
@@ -459,6 +526,14 @@ func (d *drafting) besideCreator(l *link) bool {
 	})
 }
 
+// besideSomebodys tells whether a row that names a product or a desk hangs on
+// something of a person's that is neither: the line of an order on the order.
+func (d *drafting) besideSomebodys(l *link) bool {
+	return slices.ContainsFunc(d.links[l.child], func(k *link) bool {
+		return k != l && k.parent != l.child && k.parent != l.parent && !d.root[k.parent] && !d.isHouse(k.parent) && !d.isDetail(k.parent) && d.hasOwner(k.parent)
+	})
+}
+
 // creator is a column of a table that nothing leads to in which whoever made its
 // rows is named: they may be theirs, or staff's.
 func (d *drafting) creator(t *Table) (column, person string) {
@@ -480,7 +555,15 @@ func (d *drafting) actor(l *link, beside bool) bool {
 	if hasAny(w, actorWords()...) && !slices.Contains(d.called[l.parent], strings.Join(w[:max(1, len(w)-1)], "")) {
 		return true
 	}
-	return beside && (hasAny(w, "creator", "created", "canceler", "logged") || hasAny(w[:1], "create", "insert", "entered", "added"))
+	return beside && !d.sends(l) && (hasAny(w, "creator", "created", "canceler", "logged") || hasAny(w[:1], "create", "insert", "entered", "added"))
+}
+
+// sends tells whether a link names who made a message that names its recipient, too:
+// who made it has sent it.
+func (d *drafting) sends(l *link) bool {
+	return hasAny(words(l.child.Name), "message", "messages", "mail", "mails", "letter", "letters") && slices.ContainsFunc(d.links[l.child], func(k *link) bool {
+		return k != l && k.parent == l.parent && len(k.columns) == 1 && hasAny(words(k.columns[0]), "recipient", "receiver", "addressee", "to")
+	})
 }
 
 // unfold parts the one word of a name from the id and by at its end, as camelCase is
@@ -541,7 +624,7 @@ func (d *drafting) satellite(l *link) bool {
 	for _, n := range d.called[l.parent] {
 		rest, ok := strings.CutPrefix(child, n)
 		belongs = belongs || ok
-		if ok && d.isPerson(l.parent) && slices.Contains([]string{"email", "emails", "mail", "mails", "emailaddress", "emailaddresses", "contact", "contacts", "login", "logins"}, rest) {
+		if ok && d.isPerson(l.parent) && slices.Contains([]string{"email", "emails", "mail", "mails", "emailaddress", "emailaddresses", "contact", "contacts", "contactmechanism", "contactmechanisms", "contactpoint", "contactpoints", "contactmethod", "contactmethods", "login", "logins"}, rest) {
 			return true
 		}
 	}

@@ -107,7 +107,7 @@ func hasAny(name []string, phrases ...string) bool {
 
 // personWords name tables whose rows are persons.
 func personWords() []string {
-	return strings.Fields(`user customer contact person people member client subscriber patient employee student guest lead visitor
+	return strings.Fields(`user customer contact person people party member client subscriber patient employee student guest lead visitor
 		buyer applicant candidate donor attendee participant recipient passenger resident tenantuser player profile accountuser
 		doctor physician dentist nurse therapist teacher pupil tutor coach trainer instructor driver courier guardian
 		kunde kunden nutzer benutzer person mitglied mitarbeiter patient bewerber kontakt teilnehmer ansprechpartner
@@ -133,10 +133,20 @@ func houseWords() []string {
 
 // actorWords are roles of staff: whom the row names is not whom it is about.
 func actorWords() []string {
-	return strings.Fields(`assignee assigned approver approved canceler canceller canceled cancelled reviewer reviewed moderator moderated
+	return append(doneBy(), strings.Fields(`assignee assigned approver approved canceler canceller canceled cancelled reviewer reviewed moderator moderated
 		editor edited changed deleted updated locked closed resolved granted grantor invited inviter agent agree handler verified verifier
 		accepted rejected rejecter merge merged suspended silenced staff admin manager modified processed refunded published
-		acting impersonator last max min reply replied write update modify updater modifier operator salesman salesperson bearbeiter genehmigt schvalil upravil modifie valide`)
+		acting impersonator resolver mod voided retired dismissed archived revoked closer completed processor last max min reply replied write update modify updater modifier operator salesman salesperson salesrep bearbeiter genehmigt schvalil upravil modifie valide`)...)
+}
+
+// doneBy are what staff do to a row, with the by: issued_to names whom it is about.
+func doneBy() []string {
+	var list []string
+	for _, w := range strings.Fields(`quoted confirmed validated done picked packed shipped checked handled prepared issued printed audited finished inspected
+		released executed decided finalized fulfilled performed graded assessed banned blocked muted disabled enabled activated deactivated`) {
+		list = append(list, w+" by")
+	}
+	return list
 }
 
 // markWords are those of actorWords that by themselves name no person: a
@@ -145,7 +155,7 @@ func markWords() []string { return strings.Fields("last max min write update mod
 
 // ownerWords are roles of the person whom a row belongs to.
 func ownerWords() []string {
-	return strings.Fields(`user customer owner author creator created sender poster buyer member contact person client account
+	return strings.Fields(`user customer owner author creator created sender poster buyer member contact person party client account
 		kunde benutzer nutzer autor absender zakaznik uzivatel utilisateur auteur expediteur submitter requester reporter commenter uploader`)
 }
 

@@ -40,7 +40,7 @@ func agree(ctx context.Context, tx pgx.Tx, g draft.Guess, sample int) error {
 	err := tx.QueryRow(ctx, fmt.Sprintf(`
 		SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM %s p WHERE p.%s = v.v))
 		FROM (SELECT %s AS v FROM %s WHERE %s IS NOT NULL LIMIT %d) v`,
-		pgx.Identifier{g.Parent.Schema, g.Parent.Name}.Sanitize(), pgx.Identifier{g.Parent.Key[0]}.Sanitize(),
+		pgx.Identifier{g.Parent.Schema, g.Parent.Name}.Sanitize(), pgx.Identifier{g.Key}.Sanitize(),
 		col("t", g.Column.Name), drawn(g.Table, sample), col("t", g.Column.Name), sample)).Scan(&seen, &found)
 	if err != nil {
 		return fmt.Errorf("compare %s.%s with %s: %w", g.Table.FullName(), g.Column.Name, g.Parent.FullName(), err)

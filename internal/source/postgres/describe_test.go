@@ -47,8 +47,9 @@ func TestDraftOfKnownProducts(t *testing.T) {
 		// taught to walk, and its own highest number sent to took the eight lines away.
 		"newsletter": {11, 4, 3, 2, 4, 1, 0},
 		// Held out: no rule was corrected after its first run. One that another product's
-		// tables taught (secrets by their table's name) made one column right.
-		"booking": {18, 16, 39, 24, 4, 15, 7},
+		// tables taught (secrets by their table's name) made one column right, and another
+		// (no place is a person's owner) took two of seven lines away.
+		"booking": {18, 16, 39, 24, 4, 15, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

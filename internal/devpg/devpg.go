@@ -206,11 +206,17 @@ func (s *Server) CreateDatabase(ctx context.Context, name, template string) erro
 	})
 }
 
-// DropDatabase removes a database, and whoever is connected to it.
+// DropDatabase removes a database, and whoever is connected to it. Postgres waits five
+// seconds for these to go; one that has thousands of temporary tables may need longer.
 func (s *Server) DropDatabase(ctx context.Context, name string) error {
-	return s.admin(ctx, func(string) string {
-		return "DROP DATABASE IF EXISTS " + pgx.Identifier{name}.Sanitize() + " WITH (FORCE)"
-	})
+	for {
+		err := s.admin(ctx, func(string) string {
+			return "DROP DATABASE IF EXISTS " + pgx.Identifier{name}.Sanitize() + " WITH (FORCE)"
+		})
+		if pg.Code(err) != "55006" || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // admin runs one statement, which may depend on the server's version ("15.4 (Debian …)").

@@ -187,8 +187,7 @@ func TestDraftOfPartiesAndEmployees(t *testing.T) {
 	}, nil)
 }
 
-// A line of somebody's order names a seller's product, and a visit who saw the patient
-// (OpenMRS): neither is the seller's nor the doctor's.
+// A line of somebody's order names a seller's product: it is not the seller's.
 func TestDraftOfLinesThatNameSomebodysProduct(t *testing.T) {
 	t.Parallel()
 	expectDraft(t, []*draft.Table{

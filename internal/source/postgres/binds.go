@@ -69,7 +69,7 @@ type writer struct {
 	giving  bool     // rows carry what the subject is given of them
 	// placesOnly: rows carry nothing but where they stand, see quick.go.
 	placesOnly bool
-	part       []*stop // which a statement counts; nil: all
+	part       []*stop // which a statement counts; none: all
 	within     []*stop // whose own elements are being told apart, see own.go
 	binds      []func(*run) any
 	names      []string
@@ -77,7 +77,7 @@ type writer struct {
 
 // counted are the stops that the statement counts.
 func (w *writer) counted() []*stop {
-	if w.part != nil {
+	if len(w.part) > 0 {
 		return w.part
 	}
 	return w.p.stops
@@ -85,7 +85,7 @@ func (w *writer) counted() []*stop {
 
 // countsLast tells whether the last stop is among them.
 func (w *writer) countsLast() bool {
-	return w.part == nil || w.part[len(w.part)-1].i == len(w.p.stops)-1
+	return len(w.part) == 0 || w.part[len(w.part)-1].i == len(w.p.stops)-1
 }
 
 // bind gives the placeholder of a value, "$1"; one name, one parameter.

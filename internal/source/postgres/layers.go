@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -137,11 +136,11 @@ func (t *table) changed() *layer {
 
 // bases are the tables beneath views of which no foreign key has been read yet.
 func (c *catalogue) bases(read []uint32) (oids []uint32) {
-	for oid, t := range c.tables {
-		if t.real() && !slices.Contains(read, oid) && slices.ContainsFunc(slices.Collect(maps.Values(c.tables)), func(v *table) bool {
-			return slices.ContainsFunc(v.layers, func(l layer) bool { return l.t == t && l.changes != 0 })
-		}) {
-			oids = append(oids, oid)
+	for _, v := range c.tables {
+		for _, l := range v.layers {
+			if l.changes != 0 && l.t.real() && !slices.Contains(read, l.t.oid) && !slices.Contains(oids, l.t.oid) {
+				oids = append(oids, l.t.oid)
+			}
 		}
 	}
 	return oids

@@ -12,10 +12,20 @@ import (
 )
 
 // TestVeryManyCollections: a statement asks for several counts of each collection,
-// and a row of Postgres has no more than 1,664 columns.
+// and a row of Postgres has no more than 1,664 columns; what one statement would take
+// too long to plan goes by stages, and is counted a part after the other.
 func TestVeryManyCollections(t *testing.T) {
 	t.Parallel()
-	const tables = 850
+	for _, tables := range []int{300, 650} {
+		t.Run(fmt.Sprint(tables), func(t *testing.T) {
+			t.Parallel()
+			veryManyCollections(t, tables)
+		})
+	}
+}
+
+func veryManyCollections(t *testing.T, tables int) {
+	t.Helper()
 	pool := pgtest.Empty(t)
 	var ddl, m strings.Builder
 	ddl.WriteString("CREATE TABLE t0 (id int PRIMARY KEY, email text); INSERT INTO t0 VALUES (1, 'a@x.example'), (2, 'b@x.example');")
@@ -44,13 +54,13 @@ dataset:
 	pgtest.Exec(t, pool, ddl.String())
 	parsed := mapOf(t, m.String())
 	s := sourceOf(t, pool, "w", postgres.Options{})
-	all := func(what string, findings []source.Finding, want int64) {
+	all := func(what string, findings []source.Finding, want int) {
 		t.Helper()
 		var n int64
 		for _, f := range findings {
 			n += f.Rows
 		}
-		if n != want {
+		if n != int64(want) {
 			t.Errorf("expected %s to count %d rows, got %d", what, want, n)
 		}
 	}

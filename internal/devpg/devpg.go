@@ -240,12 +240,8 @@ func (s *Server) connectAdmins() (*pgxpool.Pool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pool == nil {
-		cfg, err := pgxpool.ParseConfig(s.URL("postgres"))
-		if err != nil {
-			return nil, err
-		}
-		cfg.MaxConns = 4
-		if s.pool, err = pgxpool.NewWithConfig(context.Background(), cfg); err != nil {
+		var err error
+		if s.pool, err = pg.Open(context.Background(), s.URL("postgres"), pg.Options{MaxConns: 4}); err != nil {
 			return nil, err
 		}
 	}

@@ -182,7 +182,7 @@ func byName(c *Column, about bool) (judgement, bool) {
 		})
 	}
 	name := words(c.Name)
-	if len(name) > 1 && slices.Contains([]string{"attr", "attribute", "claim"}, name[0]) || len(name) > 1 && slices.Contains([]string{"attr", "attribute", "claim"}, name[len(name)-1]) {
+	if n := len(name); n > 1 && (hasAny(name[:1], "attr", "attribute", "claim") || hasAny(name[n-1:], "attr", "attribute", "claim")) {
 		return judgement{}, false // how a directory calls what it holds: attr_mail, email_claim
 	}
 	if len(name) > 1 && slices.Contains([]string{"id", "count", "type", "status", "enabled", "verified", "confirmed", "template", "format", "method", "digits_count", "version", "cost", "layout", "theme", "xmlid", "uuid", "guid", "ulid", "uu"}, name[len(name)-1]) &&

@@ -35,6 +35,10 @@ type Table struct {
 	Unread       []string // columns that the role may not read
 }
 
+// keys are the columns by which a row of the table is known: its primary key, and
+// those of its unique indexes.
+func (t *Table) keys() [][]string { return append([][]string{t.Key}, t.Unique...) }
+
 // A Column of a table.
 type Column struct {
 	Name      string

@@ -93,10 +93,17 @@ func (d *drafting) guess(t *Table, c *Column, prefixed bool) *link {
 	if p == nil {
 		return d.byKey(t, c)
 	}
-	for _, key := range append([][]string{p.Key}, p.Unique...) {
-		// A text called service_user_id is a number elsewhere, and no users.uuid.
-		plain := c.Class == UUID || slices.Equal(key, []string{"id"}) || slices.Contains(d.called[p], strings.TrimSuffix(squeezed(c.Name), "id"))
-		if len(key) == 1 && (slices.Equal(key, p.Key) || plain && slices.Contains(surrogates(), squeezed(key[0]))) && alike(p.Column(key[0]), c) {
+	// A text called service_user_id is a number elsewhere, and no users.uuid.
+	plain := c.Class == UUID || slices.Contains(d.called[p], strings.TrimSuffix(squeezed(c.Name), "id"))
+	return tie(t, c, p, func(key string, primary bool) bool { return primary || plain || key == "id" })
+}
+
+// tie is a link by the first key of one column that is meant and can hold the
+// column's values: the primary one, or a surrogate beside it.
+func tie(t *Table, c *Column, p *Table, means func(key string, primary bool) bool) *link {
+	for _, key := range p.keys() {
+		if primary := slices.Equal(key, p.Key); len(key) == 1 && (primary || slices.Contains(surrogates(), squeezed(key[0]))) &&
+			means(key[0], primary) && alike(p.Column(key[0]), c) {
 			return &link{child: t, parent: p, columns: []string{c.Name}, references: key, guessed: true}
 		}
 	}
@@ -122,10 +129,8 @@ func (d *drafting) byKey(t *Table, c *Column) *link {
 			slices.ContainsFunc(d.links[t], func(l *link) bool { return l.parent == p && l.guessed && words(l.columns[0])[0] == name[0] }) {
 			continue
 		}
-		for _, k := range append([][]string{p.Key}, p.Unique...) {
-			if len(k) == 1 && squeezed(k[0]) == key && (slices.Equal(k, p.Key) || slices.Contains(surrogates(), key)) && alike(p.Column(k[0]), c) {
-				return &link{child: t, parent: p, columns: []string{c.Name}, references: k, guessed: true}
-			}
+		if l := tie(t, c, p, func(k string, _ bool) bool { return squeezed(k) == key }); l != nil {
+			return l
 		}
 	}
 	return nil
@@ -484,7 +489,7 @@ func (d *drafting) standsFor(t *Table) bool {
 		}
 		persons++
 		one = len(l.columns) == 1 && (slices.Contains(d.called[t], "account") ||
-			slices.ContainsFunc(append([][]string{t.Key}, t.Unique...), func(u []string) bool { return slices.Equal(u, l.columns) }))
+			slices.ContainsFunc(t.keys(), func(u []string) bool { return slices.Equal(u, l.columns) }))
 	}
 	return persons == 1 && one
 }
@@ -586,7 +591,7 @@ func unfold(name []string) []string {
 // person's, as a customer's and their user account's are: tied one to one, or by a
 // column that says so. A patient's physician has other patients.
 func (d *drafting) sameOne(l *link) bool {
-	if d.satellite(l) || slices.ContainsFunc(append([][]string{l.child.Key}, l.child.Unique...), func(u []string) bool { return slices.Equal(u, l.columns) }) {
+	if d.satellite(l) || slices.ContainsFunc(l.child.keys(), func(u []string) bool { return slices.Equal(u, l.columns) }) {
 		return true
 	}
 	return slices.ContainsFunc(l.columns, func(c string) bool {

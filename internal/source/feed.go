@@ -31,6 +31,11 @@ type Feed struct {
 	Spared []string `json:"spared,omitempty"`
 }
 
+// Lists are the values that a feed tells, each list by what it tells, in one order.
+func (f *Feed) Lists() []*[]string {
+	return []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays, &f.Crowded, &f.Spared}
+}
+
 // A Trace is what one store answers about a walk to the others.
 type Trace struct {
 	Rows  int64 // rows reached there

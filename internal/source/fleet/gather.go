@@ -53,7 +53,7 @@ func Feed(ctx context.Context, members []Member, walks []source.Walk) ([]source.
 	return fed, nil
 }
 
-// A kind is one of the lists of a feed.
+// A kind is one of the lists of a feed, in the order of source.Feed.Lists.
 type kind int
 
 const (
@@ -68,7 +68,7 @@ const (
 )
 
 func (k kind) of(f *source.Feed) *[]string {
-	return []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays, &f.Crowded, &f.Spared}[k]
+	return f.Lists()[k]
 }
 
 type pair [2]string

@@ -41,6 +41,10 @@ func readable(text string) string {
 // is bound to would be refused, whatever else it asks. It must not be called inside a
 // transaction.
 func spelt(ctx context.Context, conn *pgxpool.Conn, w source.Walk) (source.Walk, error) {
+	encoding := conn.Conn().PgConn().ParameterStatus("server_encoding")
+	if encoding == "UTF8" || encoding == "SQL_ASCII" { // as nearly always
+		return w, nil
+	}
 	texts := make([]string, 0, len(w.Seeds)+len(w.Fields))
 	for _, s := range w.Seeds {
 		texts = append(texts, s.Value)
@@ -48,10 +52,12 @@ func spelt(ctx context.Context, conn *pgxpool.Conn, w source.Walk) (source.Walk,
 	for _, v := range w.Fields {
 		texts = append(texts, v)
 	}
-	for _, f := range w.Feeds {
-		texts = slices.Concat(texts, f.Values, f.Mine, f.Keys, f.Others, f.Crowded, f.Stays, f.Spared)
+	for i := range w.Feeds {
+		for _, values := range w.Feeds[i].Lists() {
+			texts = append(texts, *values...)
+		}
 	}
-	strange, err := unwritable(ctx, conn, texts)
+	strange, err := unwritable(ctx, conn, encoding, texts)
 	if len(strange) == 0 || err != nil {
 		return w, err
 	}
@@ -64,8 +70,7 @@ func spelt(ctx context.Context, conn *pgxpool.Conn, w source.Walk) (source.Walk,
 	}
 	w.Feeds = slices.Clone(w.Feeds)
 	for i := range w.Feeds {
-		f := &w.Feeds[i]
-		for _, values := range []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Crowded, &f.Stays, &f.Spared} {
+		for _, values := range w.Feeds[i].Lists() {
 			*values = slices.DeleteFunc(slices.Clone(*values), func(v string) bool { return strange[v] })
 		}
 	}
@@ -75,12 +80,8 @@ func spelt(ctx context.Context, conn *pgxpool.Conn, w source.Walk) (source.Walk,
 // nowhere is a text that no row holds: the sign for what could not be written.
 const nowhere = "\x1a"
 
-// unwritable are those of some texts that the database's encoding lacks letters for.
-func unwritable(ctx context.Context, conn *pgxpool.Conn, texts []string) (map[string]bool, error) {
-	encoding := conn.Conn().PgConn().ParameterStatus("server_encoding")
-	if encoding == "UTF8" || encoding == "SQL_ASCII" {
-		return nil, nil
-	}
+// unwritable are those of some texts that an encoding lacks letters for.
+func unwritable(ctx context.Context, conn *pgxpool.Conn, encoding string, texts []string) (map[string]bool, error) {
 	lacks := func(text string) (bool, error) {
 		_, err := conn.Exec(ctx, "SELECT convert($1::bytea, 'UTF8', $2::name)", []byte(text), encoding)
 		if code := pg.Code(err); code == "22P05" || code == "22021" {

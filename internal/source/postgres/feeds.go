@@ -501,8 +501,7 @@ func (c *carriage) traced(row pgx.Row) (trace source.Trace, big bool, err error)
 		return trace, false, fmt.Errorf("trace: %w", err)
 	}
 	for i, code := range told {
-		f := &trace.Feeds[code/asked]
-		list := []*[]string{&f.Values, &f.Mine, &f.Keys, &f.Others, &f.Stays, &f.Crowded, &f.Spared}[code%asked]
+		list := trace.Feeds[code/asked].Lists()[code%asked]
 		*list = append(*list, values[i])
 	}
 	return trace, big, nil

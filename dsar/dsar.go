@@ -101,7 +101,7 @@ type Letter struct {
 	Changed     bool                // erased: something was erased or masked, be it in rows that stay
 	Told        bool                // erased: recipients are written to (Art. 19)
 	Coded       map[string]bool     // erased: the collections in whose masked rows something is pseudonymised only
-	Remains     map[string][]string // erased: by collection, the fields that stay as they are in masked rows
+	Remains     map[string][]string // erased: by collection, the personal fields that stay as they are in rows that are not deleted
 	Kept        []string            // sentences
 	Narrowed    []string            // archive, erased, nothing: the part that was asked for
 	Recipient   string              // notice: name of the recipient told; ask: the desk

@@ -150,7 +150,7 @@ func (s *Service) compose(ctx context.Context, l letterRow) (_ Letter, c sentCon
 		out.Findings, out.Coded, out.Remains, out.Changed = left.withoutKept(findings), left.coded, left.remains, changed(findings) > 0
 		for i, f := range out.Findings {
 			if slices.Contains(c.Unreached, f.Collection) {
-				out.Findings[i].Stays = 0 // told in Kept, with its own reason
+				out.Findings[i].Rows, out.Findings[i].Stays = f.Rows-f.Stays, 0 // told in Kept, with its own reason
 			}
 		}
 		return out, c, true, err

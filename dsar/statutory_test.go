@@ -1,6 +1,7 @@
 package dsar
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,5 +99,40 @@ func TestTheLetterCallsNothingRemovedThatThePolicyLeft(t *testing.T) {
 	}
 	if f := findingIn(t, letter.Findings, "shop.tax_bills"); f.Masked != 1 {
 		t.Errorf("expected the letter to tell of the masked bill, got %+v", f)
+	}
+}
+
+// Rows that a policy only follows stay with all that is personal in them: the letter
+// names them, and does not call the request done.
+func TestTheLetterTellsWhatThePolicyDoesNotTake(t *testing.T) {
+	t.Parallel()
+	b := overPostgres(t, keepsMap+`
+      - name: visits
+        fields:
+          - {name: id, fides_meta: {primary_key: true, data_type: integer}}
+          - {name: bill, fides_meta: {references: [{dataset: shop, field: tax_bills.id, direction: from}]}}
+          - {name: seen_from, data_categories: [user.device.ip_address]}
+          - {name: weekday, data_categories: [system.operations]}
+`, keepsSchema+`
+		CREATE TABLE visits (id bigint PRIMARY KEY, bill bigint, seen_from inet, weekday int); CREATE INDEX ON visits (bill);
+		INSERT INTO tax_bills VALUES (2, 1, 'Pavla Ng', '+420601', '1999-01-31');
+		INSERT INTO visits VALUES (1, 2, '192.0.2.1', 1), (2, 2, '192.0.2.2', 2);`)
+	b.c.Policies = []datamap.Policy{{Name: "names-only", Kind: datamap.Erasure, Rules: []datamap.PolicyRule{{Categories: []string{"user.name"}}}}}
+	sub := verified(ask(datamap.Erasure, "email", "pavla@example.org"))
+	sub.Policy = "names-only"
+	id := b.submit(t, dpo, sub).ID
+	b.worked(t)
+	d, err := b.DryRun(t.Context(), dpo, id, nil)
+	if err != nil || findingIn(t, d.Findings, "shop.visits").Rows != 2 {
+		t.Errorf("expected the dry run to count the visits, got %+v, %v", d.Findings, err)
+	}
+	if err := b.Approve(t.Context(), dpo, id, Approval{}); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+	letter := b.mail.one(t, "erased")
+	if f := findingIn(t, letter.Findings, "shop.visits"); f.Rows != 2 || f.Masked != 0 || !slices.Equal(letter.Remains["shop.visits"], []string{"seen from"}) {
+		t.Errorf("expected the letter to know of two visits in which an address stays, got %+v, %q", f, letter.Remains["shop.visits"])
 	}
 }

@@ -171,19 +171,19 @@ func Pseudonymised(m *Map, p Policy) map[string]bool {
 }
 
 // Remaining are the personal fields, by the full name of their collection, that
-// stay as they are in the rows that an erasure policy masks: preserved ones, keys
-// and the like, and those that the policy is not about. Letters must not call
-// them removed. Random keys (user.unique_id) are not among them, see telling.
+// stay as they are in rows that an erasure policy masks or only follows: preserved
+// ones, keys and the like, and those that the policy is not about. Letters must not
+// call them removed, nor pass over them. Random keys (user.unique_id) are not among them, see telling.
 func Remaining(m *Map, p Policy) map[string][]*Field {
 	masked := map[*Field]bool{}
 	for t := range newGraph(m).masked(p) {
 		masked[t.Field] = t.Masking.Strategy != strategyPreserve
 	}
-	all, everything := map[string][]*Field{}, Builtin(Erasure)
+	all := map[string][]*Field{}
 	for _, d := range m.Datasets {
 		for _, c := range d.Collections {
 			for _, f := range c.AllFields() {
-				if len(f.Fields) > 0 || !p.targets(f) && !everything.targets(f) || !slices.ContainsFunc(f.whole, telling) {
+				if !f.telling() {
 					continue
 				}
 				gone := false

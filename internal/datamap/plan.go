@@ -221,9 +221,13 @@ func telling(category string) bool {
 	return CategoryMatches(personal, category) && !CategoryMatches("user.unique_id", category)
 }
 
+// telling tells that a value by itself (not an object of them) names somebody or says
+// something of them.
+func (f *Field) telling() bool { return len(f.Fields) == 0 && slices.ContainsFunc(f.whole, telling) }
+
 // unmasked says why a targeted field stays as it is in rows that are not deleted.
 func (g *graph) unmasked(v *Visit, f *Field, policy Policy) string {
-	if v.Delete || policy.rule(f) == nil || !slices.ContainsFunc(f.whole, telling) || len(f.Fields) > 0 || v.takes(f) {
+	if v.Delete || policy.rule(f) == nil || !f.telling() || v.takes(f) {
 		return ""
 	}
 	switch {

@@ -329,6 +329,13 @@ type Visit struct {
 	Referrers []Link
 }
 
+// Counts tells whether the rows of a visit are found, and not only followed: the
+// policy takes something of them, a seed matches them, or an erasure leaves
+// something personal in them, which whoever asked has to be told (Art. 12(4)).
+func (p *Plan) Counts(v *Visit) bool {
+	return v.Delete || len(v.Targets) > 0 || len(v.Seeds) > 0 || p.Kind == Erasure && slices.ContainsFunc(v.Collection.AllFields(), (*Field).telling)
+}
+
 // KeptTargets are the fields that a keep masks in the rows it holds, as the policy
 // masks them; of an object that it takes in part, that part. What would have gone
 // with its row or object alone is masked by its own masking, else emptied (Masking

@@ -126,6 +126,7 @@ type view struct {
 	Held     []counted
 	Shared   []counted
 	Stays    []counted // named by an entry that must stay
+	Spared   []counted // nothing in it is what the policy takes
 	Missing  []counted // files that were not there
 	Did      bool      // something was erased or masked
 	Left     bool      // something was not
@@ -191,9 +192,12 @@ func newView(l dsar.Letter) view {
 	v.Left = len(l.Kept) > 0
 	for _, f := range l.Findings {
 		v.Did = v.Did || f.Erased+f.Masked > 0
-		remains := l.Remains[f.Collection]
+		remains, spared := l.Remains[f.Collection], int64(0)
+		if len(remains) > 0 {
+			spared = max(0, f.Rows-f.Erased-f.Masked-f.Held-f.Kept-f.Stays-f.Missing)
+		}
 		// What is pseudonymised is still the person's (recital 26).
-		v.Left = v.Left || f.Held+f.Kept+f.Shared+f.Stays > 0 || f.Masked > 0 && (l.Coded[f.Collection] || len(remains) > 0)
+		v.Left = v.Left || f.Held+f.Kept+f.Shared+f.Stays+spared > 0 || f.Masked > 0 && (l.Coded[f.Collection] || len(remains) > 0)
 		v.Later = v.Later || f.Held+f.Kept > 0
 		name, changed := inWords(f.Collection), &v.Masked
 		switch {
@@ -206,7 +210,7 @@ func newView(l dsar.Letter) view {
 			list    *[]counted
 			rows    int64
 			remains []string
-		}{{&v.Erased, f.Erased, nil}, {changed, f.Masked, remains}, {&v.Held, f.Held, nil}, {&v.Shared, f.Shared, nil}, {&v.Stays, f.Stays, nil}, {&v.Missing, f.Missing, nil}} {
+		}{{&v.Erased, f.Erased, nil}, {changed, f.Masked, remains}, {&v.Held, f.Held, nil}, {&v.Shared, f.Shared, nil}, {&v.Stays, f.Stays, nil}, {&v.Spared, spared, remains}, {&v.Missing, f.Missing, nil}} {
 			if part.rows > 0 {
 				*part.list = append(*part.list, counted{name, part.rows, part.remains})
 			}

@@ -156,6 +156,33 @@ func TestWhatRemainsInAnEntryIsNotCalledRemoved(t *testing.T) {
 	}
 }
 
+// TestWhatThePolicyDoesNotTakeIsTold: rows of which nothing was changed, and in which
+// something personal stands; not those without.
+func TestWhatThePolicyDoesNotTakeIsTold(t *testing.T) {
+	t.Parallel()
+	l := letter("erased")
+	l.Findings, l.Kept = []source.Finding{
+		{Collection: "shop.people", Rows: 3, Masked: 1, Held: 1}, {Collection: "shop.visits", Rows: 2}, {Collection: "shop.counters", Rows: 4},
+	}, nil
+	l.Remains = map[string][]string{"shop.people": {"birth date"}, "shop.visits": {"seen from"}}
+	r, flat, page := rendering(t, l)
+	if !strings.HasSuffix(r.Subject, "done in part") {
+		t.Errorf("expected the erasure to be done in part, got the subject %q", r.Subject)
+	}
+	const said = "Left as it is, because our rules for such a request do not take it:"
+	const people, visits = "people (shop): 1 entry, in which this stays: birth date", "visits (shop): 2 entries, in which this stays: seen from"
+	if want := said + " - " + people + " - " + visits + " Kept, and why:"; !strings.Contains(flat, want) {
+		t.Errorf("expected the text to say %q, got:\n%s", want, flat)
+	}
+	if got := page.Find("p:contains('" + said + "') + ul").Text(); got != people+visits {
+		t.Errorf("expected the HTML to list the same, got %q", got)
+	}
+	l.Findings = l.Findings[1:]
+	if r, flat, _ = rendering(t, l); !strings.HasSuffix(r.Subject, "not possible") || strings.Contains(flat, "no longer there") {
+		t.Errorf("expected an erasure that the policy made one of nothing to be called so, got %q:\n%s", r.Subject, flat)
+	}
+}
+
 // TestRowsThatStayAreTold: what one that must stay names has a place of its own.
 func TestRowsThatStayAreTold(t *testing.T) {
 	t.Parallel()

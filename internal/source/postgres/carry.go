@@ -91,12 +91,11 @@ func (res *result) add(at []int32, keys []string) {
 }
 
 // findings are the counts in walk order, with erased and masked where asked for.
-// A collection that the policy does not target was followed, not found; root
-// rows count all the same: they tell whether somebody is known.
+// What was only followed does not count (datamap.Plan.Counts).
 func (res *result) findings(name string) []source.Finding {
 	all := make([]source.Finding, 0, len(res.p.stops))
 	for _, s := range res.p.stops {
-		if len(s.visit.Targets) == 0 && !s.visit.Delete && len(s.visit.Seeds) == 0 {
+		if !s.counts {
 			continue
 		}
 		c := res.counts[s.i*tallied:]

@@ -51,6 +51,7 @@ type stop struct {
 	referrers []datamap.Link
 	key       []string // columns that identify a row, in the map's order
 	carried   []string // columns that a reached row carries along: keys, links, owner
+	counts    bool     // its rows are findings
 	nameless  bool     // nothing names its rows but where they stand, see findKey
 	place     bool     // it carries its place (ctid), too, by which it is changed
 	twice     bool     // an erasure changes its rows through another stop, too, see beside
@@ -179,7 +180,7 @@ func (s *Source) bind(plan *datamap.Plan, cat *catalogue) (*program, error) {
 
 // visit adds a visit's stop, and asks whether its table is fit for it.
 func (b *binding) visit(v *datamap.Visit) {
-	st := &stop{i: len(b.stops), visit: v, c: v.Collection, t: b.cat.table(v.Collection)}
+	st := &stop{i: len(b.stops), visit: v, c: v.Collection, t: b.cat.table(v.Collection), counts: b.plan.Counts(v)}
 	b.stops = append(b.stops, st)
 	b.of[v.Collection.FullName()] = st
 	b.columns(v.Collection, v.Collection.Controller, v.Collection.Owner)

@@ -324,13 +324,17 @@ func (v view) find(p datamap.Policy) answer {
 	return a
 }
 
-// count counts by collection: what was followed only is not found.
+// count counts by collection: what was followed only is not found, save where an
+// erasure leaves something personal in it.
 func (a *answer) count(v view, p datamap.Policy) {
 	a.findings = map[string]source.Finding{}
 	for _, i := range v.trail.reached {
 		t := v.s.tables[i]
-		seeds := t.seededBy(v.trail.types)
-		if len(t.given(p)) == 0 && !t.loses(p) && !seeds || p.Kind == datamap.Erasure && !seeds && !t.loses(p) && !v.masks(p, t) {
+		taken := len(t.given(p)) > 0
+		if p.Kind == datamap.Erasure {
+			taken = t.loses(p) || v.masks(p, t) || t.tells()
+		}
+		if !taken && !t.seededBy(v.trail.types) {
 			continue
 		}
 		f := source.Finding{Source: "src", Collection: "d." + t.name}
@@ -345,6 +349,13 @@ func (a *answer) count(v view, p datamap.Policy) {
 		}
 		a.findings[f.Collection] = f
 	}
+}
+
+// tells is whether something personal, and no random key, stands in its rows.
+func (t *sTable) tells() bool {
+	return slices.ContainsFunc(t.columns, func(c *sColumn) bool {
+		return slices.ContainsFunc(t.categoriesOf(c), func(name string) bool { return under("user", name) && !under("user.unique_id", name) })
+	})
 }
 
 // linking tells whether a column stands at either end of a reference.

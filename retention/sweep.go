@@ -27,7 +27,9 @@ import (
 // was. A batch whose note was lost is at most maxBatch rows: they are gone, are
 // found no more, and the run's number is that much too small.
 
-// Batches adapt between these, by the time that the last one took.
+// Batches adapt between these, by the time for which the last one locked rows: what
+// it takes to find the rows that are held (many requests are open) is not made
+// shorter by smaller ones.
 const (
 	minBatch   = 50
 	firstBatch = 250
@@ -183,7 +185,7 @@ func (s *Service) slice(ctx context.Context, db *pgxpool.Conn, w sweep, budget t
 		if s.c.Now().Sub(begun)+took >= budget {
 			return true, nil
 		}
-		limit = nextBatch(limit, took)
+		limit = nextBatch(limit, done.Locked)
 		// As long a breather as the batch took: a loaded server is slower, and is
 		// left alone for longer.
 		if err := s.pause(ctx, min(took, maxPause)); err != nil {
@@ -193,11 +195,11 @@ func (s *Service) slice(ctx context.Context, db *pgxpool.Conn, w sweep, budget t
 	return false, s.end(ctx, db, w, "done", "")
 }
 
-func nextBatch(limit int, took time.Duration) int {
+func nextBatch(limit int, locked time.Duration) int {
 	switch {
-	case took < quick:
+	case locked < quick:
 		return min(2*limit, maxBatch)
-	case took > slow:
+	case locked > slow:
 		return max(limit/2, minBatch)
 	}
 	return limit

@@ -269,35 +269,42 @@ func TestOneSweepHasOneWorker(t *testing.T) {
 	}
 }
 
-// slow is a source whose batches take time.
+// slowSource is one whose batches take time, before or while they lock rows.
 type slowSource struct {
 	Source
-	clock *clock
+	clock  *clock
+	locked time.Duration
 }
 
 func (s slowSource) Sweep(ctx context.Context, sel source.Selection, from string, limit int) (source.Slice, error) {
 	s.clock.move(40 * time.Second)
-	return s.Source.Sweep(ctx, sel, from, limit)
+	done, err := s.Source.Sweep(ctx, sel, from, limit)
+	done.Locked = s.locked
+	return done, err
 }
 
-func TestSlicesEndWithTheirBudgetAndBatchesShrink(t *testing.T) {
+// A batch becomes smaller when it has locked rows for long, and not when it took long
+// to find those that are held.
+func TestSlicesEndWithTheirBudgetAndBatchesFollowTheLocks(t *testing.T) {
 	t.Parallel()
-	w := small(t, oldTracks, nil)
-	w.config.Sources = map[string]Source{"shop": slowSource{w.source, w.clock}}
-	w.again()
-	w.tracks(1000, 40)
-	w.approve("old")
-	work := w.due()
-	var waited []time.Duration
-	w.pause = func(_ context.Context, d time.Duration) error { waited = append(waited, d); return nil }
-	if more, err := w.RunSlice(t.Context(), work.ID, work.Run, 2*time.Minute); !more || err != nil {
-		t.Fatalf("the budget is for two batches of 40 s, the sweep wants to go on; got %v, %v", more, err)
-	}
-	if n := one[int](w, `SELECT count(*) FROM tracks`); n != 1000-firstBatch-firstBatch/2 {
-		t.Errorf("the second batch is half as large as the first, which was slow: %d rows are left", n)
-	}
-	if len(waited) != 1 || waited[0] != maxPause {
-		t.Errorf("the breather follows the load, up to a second: %v", waited)
+	for locked, second := range map[time.Duration]int{40 * time.Second: firstBatch / 2, 10 * time.Millisecond: 2 * firstBatch} {
+		w := small(t, oldTracks, nil)
+		w.config.Sources = map[string]Source{"shop": slowSource{w.source, w.clock, locked}}
+		w.again()
+		w.tracks(1000, 40)
+		w.approve("old")
+		work := w.due()
+		var waited []time.Duration
+		w.pause = func(_ context.Context, d time.Duration) error { waited = append(waited, d); return nil }
+		if more, err := w.RunSlice(t.Context(), work.ID, work.Run, 2*time.Minute); !more || err != nil {
+			t.Fatalf("the budget is for two batches of 40 s, the sweep wants to go on; got %v, %v", more, err)
+		}
+		if n := one[int](w, `SELECT count(*) FROM tracks`); n != 1000-firstBatch-second {
+			t.Errorf("expected a second batch of %d rows after one that locked rows for %s, %d rows are left", second, locked, n)
+		}
+		if len(waited) != 1 || waited[0] != maxPause {
+			t.Errorf("the breather follows the load, up to a second: %v", waited)
+		}
 	}
 }
 

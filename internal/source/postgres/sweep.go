@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,6 +56,7 @@ func (s *Source) Sweep(ctx context.Context, sel source.Selection, from string, l
 			return fault(err)
 		}
 		var done source.Slice
+		began := time.Now()
 		err = s.inTx(ctx, conn, sweeping, func(tx pgx.Tx) (err error) {
 			if err := planned(ctx, tx); err != nil {
 				return err
@@ -68,6 +70,7 @@ func (s *Source) Sweep(ctx context.Context, sel source.Selection, from string, l
 			return err
 		})
 		if err == nil {
+			done.Locked = time.Since(began)
 			return done, nil
 		}
 		switch pg.Code(err) {

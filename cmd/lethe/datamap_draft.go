@@ -143,11 +143,12 @@ func (c *datamapDraftCmd) write(w *world, yaml []byte) error {
 	if err != nil {
 		return fmt.Errorf("the map cannot be written: %w", err)
 	}
-	if _, err = f.Write(yaml); err != nil {
-		_ = f.Close()
+	_, err = f.Write(yaml)
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(c.Out) // half a map would stand in the way of the next try
 		return fmt.Errorf("the map cannot be written: %w", err)
 	}
-	return f.Close()
+	return nil
 }
 
 // tell says on standard error what a person must look at.

@@ -110,7 +110,11 @@ func (s *Service) normalise(id Identity, country string) (normal Identity, probl
 		if problem := plainText(id.Value, maxIdentity); problem != "" {
 			return id, problem
 		}
-		if _, _, err := datamap.PickedRow(s.c.Map, id.Value); err != nil {
+		typ, _, err := datamap.PickedRow(s.c.Map, id.Value)
+		if err == nil {
+			err = datamap.MayPick(s.c.Map, strings.TrimPrefix(typ, datamap.Row+":"))
+		}
+		if err != nil {
 			return id, titled(err)
 		}
 		return id, ""

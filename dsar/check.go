@@ -110,7 +110,11 @@ func (s *Service) normalise(id Identity, country string) (normal Identity, probl
 		if problem := plainText(id.Value, maxIdentity); problem != "" {
 			return id, problem
 		}
-		if _, _, err := datamap.PickedRow(s.c.Map, id.Value); err != nil {
+		typ, _, err := datamap.PickedRow(s.c.Map, id.Value)
+		if err == nil {
+			err = datamap.MayPick(s.c.Map, strings.TrimPrefix(typ, datamap.Row+":"))
+		}
+		if err != nil {
 			return id, titled(err)
 		}
 		return id, ""
@@ -248,9 +252,16 @@ func plainText(text string, most int) string {
 		return fmt.Sprintf("This text is too long: at most %d characters.", most)
 	case strings.ContainsFunc(text, unicode.IsControl):
 		return "This text holds a control character (a line break, a tab, …): type it in one line."
+	case strings.ContainsFunc(text, turns):
+		return "This text holds an invisible mark that turns the direction of writing: type it anew."
 	}
 	return ""
 }
+
+// turns tells the marks that turn all that follows them on the same line, also what
+// is not the writer's own: an address, whether a mandate was seen. Those that belong
+// to a single letter (U+200E, U+200F, U+061C) are part of some scripts' writing.
+func turns(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) && r > '\u200f' }
 
 // reasonText checks the DPO's words for a refusal or an extension, which may
 // have several lines.

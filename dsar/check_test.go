@@ -43,6 +43,9 @@ func TestSubmissionsThatCannotBeTakenIn(t *testing.T) {
 		{"emoji and a blank in the domain", dpo, func(s *Submission) { s.Identities = []Identity{{"email", "secretvalue@🙂 .org"}} }, "email", "no domain"},
 		{"CR LF in an address", dpo, func(s *Submission) { s.Identities = []Identity{{"email", "secretvalue@x.org\r\nBcc: y@z.org"}} }, "email", "control character"},
 		{"NUL", dpo, func(s *Submission) { s.Identities = []Identity{{"visitor", "secret\x00value"}} }, "visitor", "control character"},
+		{"a name that turns the direction of what follows it", person, func(s *Submission) {
+			s.Requester = Requester{As: "lawyer", Name: "secretvalue \u202e", Address: "l@law.example"}
+		}, "requester_name", "direction of writing"},
 		{"not UTF-8", dpo, func(s *Submission) { s.Identities = []Identity{{"visitor", "secretvalue\xff"}} }, "visitor", "UTF-8"},
 		{"no telephone number", dpo, func(s *Submission) { s.Identities = []Identity{{"phone", "secretvalue"}} }, "phone", "no telephone number, as in"},
 		{"unknown requester", dpo, func(s *Submission) { s.Requester.As = "neighbour" }, "requester", "Choose who asks"},

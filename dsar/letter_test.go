@@ -78,6 +78,29 @@ func TestMailServerAway(t *testing.T) {
 	b.mail.one(t, "archive")
 }
 
+// The link in a letter that was refused takes the request back, in the person's
+// name: whoever may only look at the request reads the letter without it.
+func TestALetterToBeReadHasNoLinkForReaders(t *testing.T) {
+	t.Parallel()
+	b := newWork(t)
+	id := b.toApprove(t, datamap.Erasure, "jana@example.org")
+	if err := b.Extend(t.Context(), dpo, id, "Many systems."); err != nil {
+		t.Fatal(err)
+	}
+	b.mail.refuse = answering(550)
+	_ = b.work(t)
+	letter := b.letterState(t, id, "extended").ID
+	for _, c := range []struct {
+		who  Actor
+		link bool
+	}{{dpo, true}, {reader, false}} {
+		l, err := b.UnsentLetter(t.Context(), c.who, id, letter)
+		if err != nil || l.Reason != "Many systems." || (l.StatusLink != "") != c.link {
+			t.Errorf("expected %s to read the letter, with its link: %t; got %q and %v", c.who.Name, c.link, l.StatusLink, err)
+		}
+	}
+}
+
 // 550 is final: the request waits in the DPO's sight, retry sends again; for an
 // erasure a second final refusal ends the request, which is done.
 func TestMailRefused(t *testing.T) {

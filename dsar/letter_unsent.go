@@ -22,9 +22,10 @@ func (l LetterState) Unsent() bool {
 
 // UnsentLetter is such a letter, for the DPO to tell the person in another way:
 // Art. 12(3) asks for an answer, not for a mail. ErrNotFound: there is none, or it
-// is scrubbed.
+// is scrubbed. Who may only look reads it without the link to the request's status.
 func (s *Service) UnsentLetter(ctx context.Context, a Actor, id, letter int64) (Letter, error) {
-	if _, err := s.loadFor(ctx, s.db, a, id, false, false); err != nil {
+	r, err := s.loadFor(ctx, s.db, a, id, false, false)
+	if err != nil {
 		return Letter{}, fault(fmt.Sprintf("read a letter of request %d", id), err)
 	}
 	type row struct {
@@ -57,6 +58,9 @@ func (s *Service) UnsentLetter(ctx context.Context, a Actor, id, letter int64) (
 	}
 	if !wanted {
 		return Letter{}, ErrNotFound
+	}
+	if a.may(r.Controller, true) != nil {
+		out.StatusLink = "" // by it the request is taken back, in the person's name
 	}
 	return out, nil
 }

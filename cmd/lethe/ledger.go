@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,28 +20,41 @@ type ledgerCmd struct {
 }
 
 type ledgerVerifyCmd struct {
-	JSON bool `name:"json" help:"As JSON."`
+	Head string `placeholder:"HEX" help:"A head kept from before: is it still in the record?"`
+	JSON bool   `name:"json" help:"As JSON."`
 }
 
 // Help is the longer text of -h.
 func (ledgerVerifyCmd) Help() string {
 	return `Recomputes the chain over every sealed entry. Entries younger than a second or two may not be sealed yet; they are counted.
 
-Example:
-  lethe ledger verify --json`
+A chain does not tell by itself that its newest entries were cut off, or that all of it was written anew by somebody who owns the tables. Keep the head that this
+prints in another place, and give it back with --head: it stays in the record for good.
+
+Examples:
+  lethe ledger verify --json
+  lethe ledger verify --head "$(cat last-month.head)"`
 }
 
 // Run verifies; a broken chain is exit status 1.
 func (c *ledgerVerifyCmd) Run(ctx context.Context, w *world, cli *commands) error {
+	kept, err := hex.DecodeString(c.Head)
+	if err != nil || c.Head != "" && len(kept) != sha256.Size {
+		return wrongUse("--head takes the 64 digits that this command printed before")
+	}
 	var v ledger.Verification
-	err := withControl(ctx, w, cli, func(_ *config.Config, pool *pgxpool.Pool) (err error) {
-		v, err = ledger.Verify(ctx, pool)
+	var at int64 // of the head kept
+	err = withControl(ctx, w, cli, func(_ *config.Config, pool *pgxpool.Pool) (err error) {
+		if v, err = ledger.Verify(ctx, pool); err == nil && c.Head != "" {
+			at, err = ledger.Find(ctx, pool, kept)
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	good := v.BrokenAt == 0 && v.Missing == 0
+	lost := c.Head != "" && at == 0
+	good := v.BrokenAt == 0 && v.Missing == 0 && !lost
 	if c.JSON {
 		err = printJSON(w.out, struct {
 			Good     bool   `json:"good"`
@@ -57,12 +72,17 @@ func (c *ledgerVerifyCmd) Run(ctx context.Context, w *world, cli *commands) erro
 		if v.Head != nil {
 			fmt.Fprintf(w.out, "Head: %x\n", v.Head)
 		}
+		if at != 0 {
+			fmt.Fprintf(w.out, "The head kept from before is that of entry %d.\n", at)
+		}
 	}
 	switch {
 	case v.BrokenAt != 0:
 		return fmt.Errorf("the record was changed: entry %d does not follow from the one before", v.BrokenAt)
 	case v.Missing != 0:
 		return fmt.Errorf("the record was changed: %s missing", plural(v.Missing, "entry is", "entries are"))
+	case lost:
+		return errors.New("the record was changed: the head kept from before is not in it. What was sealed up to then was cut off or written anew, or it is the head of another database")
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func (c *requestMentionsCmd) Run(ctx context.Context, w *world, cli *commands) e
 // printMention shows the passages between angle quotes, as control characters of
 // a text must not reach the terminal.
 func printMention(out io.Writer, m dsar.Mention, text source.MentionText, found bool) {
-	fmt.Fprintf(out, "\nMention %d, %s:%s\n", m.ID, m.Collection, m.Key)
+	fmt.Fprintf(out, "\nMention %d, %s\n", m.ID, printable(m.Collection+":"+m.Key))
 	if !found {
 		fmt.Fprintln(out, "  The row is gone.")
 		return

@@ -183,7 +183,7 @@ func (a *app) pages(ctx context.Context, client *jobs.Client, s serving) (http.H
 		for _, c := range d.Collections {
 			name := c.FullName()
 			conf.Collections = append(conf.Collections, name)
-			if !c.Skip && len(c.PrimaryKey()) > 0 {
+			if len(c.PrimaryKey()) > 0 && datamap.MayPick(a.datamap, name) == nil {
 				conf.Pickable = append(conf.Pickable, name)
 			}
 			for _, k := range c.Keeps {

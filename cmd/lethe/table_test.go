@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/source"
 )
 
 // On a terminal a row that is too long is broken in its last column, beside the
@@ -58,6 +61,16 @@ a�[2Jb�c      7                        late
 `
 	if got := out.String(); got != want {
 		t.Errorf("expected numbers to the right, no blanks at the ends of lines and nothing that steers a terminal:\n%q\ngot\n%q", want, got)
+	}
+}
+
+// Key and text of a mention are what strangers wrote.
+func TestMentionOnATerminal(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	printMention(&out, dsar.Mention{ID: 4, Collection: "shop.notes", Key: "a\x1b[2J"}, source.MentionText{Text: "b\x1b[2J\nc", Spans: [][2]int{{0, 1}}}, true)
+	if want := "\nMention 4, shop.notes:a\ufffd[2J\n  »b«\ufffd[2J\n  c\n"; out.String() != want {
+		t.Errorf("expected %q, got %q", want, out.String())
 	}
 }
 

@@ -61,9 +61,10 @@ var (
 
 // clean refuses what could break out of a mail header, a log line or a text
 // column: control characters (CR, LF and NUL among them), line separators, the
-// invisible marks that turn the direction of writing, and broken UTF-8.
+// invisible marks that turn the direction of writing, and broken UTF-8, also where
+// whatever read it (a command line) has put U+FFFD in the place of what was broken.
 func clean(value string) error {
-	if !utf8.ValidString(value) {
+	if !utf8.ValidString(value) || strings.ContainsRune(value, utf8.RuneError) {
 		return errText
 	}
 	for _, r := range strings.Trim(value, " \t") {

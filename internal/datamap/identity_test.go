@@ -44,6 +44,8 @@ func TestNormalise(t *testing.T) {
 		{typ: "email", value: "a\x00@example.org", err: "the e-mail address holds a line break or another character that cannot be typed"},
 		{typ: "email", value: "a\u202e@example.org", err: "the e-mail address holds a line break or another character that cannot be typed"},
 		{typ: "email", value: "a\xff@example.org", err: "the e-mail address is not readable text"},
+		{typ: "email", value: "a\ufffd@example.org", err: "the e-mail address is not readable text"},
+		{typ: "visitor", value: "v\ufffd", err: "the visitor is not readable text"},
 
 		{typ: "phone", value: "+44 7700 900087", country: "CZ", want: "+447700900087"},
 		{typ: "phone", value: " 777 123 456 ", country: "CZ", want: "+420777123456"},

@@ -37,10 +37,7 @@ func MentionFields(m *Map) []MentionField {
 		return nil
 	}
 	keys := newGraph(m).owned()
-	shared := map[string]bool{}
-	for _, c := range m.collections() {
-		shared[c.Dataset.Source] = shared[c.Dataset.Source] || c.Controller != ""
-	}
+	shared := m.sharedSources()
 	var list []MentionField
 	for _, f := range fields {
 		mf := MentionField{Field: f}
@@ -53,6 +50,16 @@ func MentionFields(m *Map) []MentionField {
 		list = append(list, mf)
 	}
 	return list
+}
+
+// sharedSources are the sources in which some collection names its controller: their
+// rows are of several.
+func (m *Map) sharedSources() map[string]bool {
+	shared := map[string]bool{}
+	for _, c := range m.collections() {
+		shared[c.Dataset.Source] = shared[c.Dataset.Source] || c.Controller != ""
+	}
+	return shared
 }
 
 // owned are, by collection, the links from its rows to the one row that each

@@ -40,6 +40,18 @@ func PickedRow(m *Map, text string) (typ, key string, err error) {
 	return rowOf + c.FullName(), key, nil
 }
 
+// MayPick tells why nobody may pick rows of a collection, or nil. In a source that
+// several controllers share, a collection that does not name its own is none to pick
+// from: other ways lead to its rows from rows that are the controller's, and a key by
+// itself may be that of anybody's row.
+func MayPick(m *Map, collection string) error {
+	c, err := rowCollection(m, collection)
+	if err == nil && c.Controller == "" && m.sharedSources()[c.Dataset.Source] {
+		err = fmt.Errorf("rows of %s cannot be picked by their keys: it does not name its controller, as others of its source do, so that a row may be another organisation's. Pick the row that leads to it", collection)
+	}
+	return err
+}
+
 // KeptRow is PickedRow for a row that a source named itself: it knows the row
 // again by its table's own key where the map has none.
 func KeptRow(m *Map, collection string) (typ string, err error) {

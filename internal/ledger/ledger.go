@@ -5,7 +5,8 @@
 // This file writes and lists entries, seal.go chains them, verify.go walks the
 // chain, canonical.go says which bytes are hashed. A chain shows that an entry
 // was changed, taken out or put in between; that its newest entries were cut
-// off shows only to whoever kept a head (Verification.Head) from before.
+// off, or all of it was written anew, shows only to whoever kept a head
+// (Verification.Head) from before and looks for it (Find).
 package ledger
 
 import (

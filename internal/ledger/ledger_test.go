@@ -178,6 +178,21 @@ func TestACutOffEndShowsAgainstAnEarlierHead(t *testing.T) {
 	if after.Sealed != 8 || cmp.Equal(before.Head, after.Head) {
 		t.Errorf("expected another head than the one kept, got the same after %d entries", after.Sealed)
 	}
+	// Work goes on, and the numbers grow past the cut.
+	write(t, pool, entry(11), entry(12), entry(13))
+	seal(t, pool, 10)
+	whole := verify(t, pool)
+	if whole.Sealed != 11 || whole.BrokenAt != 0 || whole.Missing != 0 {
+		t.Errorf("expected a chain that is whole by itself, got %+v", whole)
+	}
+	for name, c := range map[string]struct {
+		head []byte
+		seq  int64
+	}{"cut off": {before.Head, 0}, "older": {after.Head, 8}, "newest": {whole.Head, 11}} {
+		if seq, err := ledger.Find(t.Context(), pool, c.head); err != nil || seq != c.seq {
+			t.Errorf("expected the %s head at %d, got %d, %v", name, c.seq, seq, err)
+		}
+	}
 }
 
 func TestTheTableRefusesChanges(t *testing.T) {

@@ -47,6 +47,17 @@ func Verify(ctx context.Context, pool *pgxpool.Pool) (Verification, error) {
 	return w.Verification, nil
 }
 
+// Find returns the number (Seq) of the sealed entry with this hash, or 0. Of a
+// chain that Verify finds whole, it tells whether a head kept from before is still
+// in it: else what led to that head was cut off, or all was written anew.
+func Find(ctx context.Context, pool *pgxpool.Pool, head []byte) (seq int64, err error) {
+	err = pool.QueryRow(ctx, `SELECT coalesce(max(seq), 0) FROM lethe.ledger_seals WHERE hash = $1`, head).Scan(&seq)
+	if err != nil {
+		return 0, fmt.Errorf("find an entry of the ledger: %w", pg.Clean(err))
+	}
+	return seq, nil
+}
+
 // walker is where a walk has come to.
 type walker struct {
 	Verification

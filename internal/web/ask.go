@@ -85,6 +85,10 @@ func (s *server) asked(w http.ResponseWriter, r *http.Request) error {
 		s.askForm(w, r, http.StatusUnprocessableEntity, c, f)
 		return nil
 	}
+	if s.personLimited(w, r, c, sub, f); f.Bad() {
+		s.askForm(w, r, http.StatusTooManyRequests, c, f)
+		return nil
+	}
 	done, err := s.Requests.Submit(r.Context(), subjectOf(c.Key), sub)
 	if err != nil {
 		status, err := s.explainTo(r, f, err, s.renames(sub))

@@ -133,6 +133,31 @@ func TestDeskFilesAndAnswers(t *testing.T) {
 	}
 }
 
+// Who has a link may send anything: a form that is none is no fault of ours, and
+// one of a million tiny files does not work the database for hours.
+func TestDeskFormsThatAreNone(t *testing.T) {
+	t.Parallel()
+	s := deskSite(t, datamap.Access, func(v *dsar.AskView) { v.Limit = 1 << 20 })
+	b := s.browser()
+	var many []string
+	for range 2 * mostFiles {
+		many = append(many, "a.pdf", "x")
+	}
+	b.upload("/desk/desk-token/files", many...).status(http.StatusUnprocessableEntity).has("#f-files-problem", "At most 100 files")
+	if n := len(s.requests.named("AddFile")); n != mostFiles {
+		t.Errorf("expected %d files of one form to be taken, got %d", mostFiles, n)
+	}
+	for _, form := range []string{
+		"--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\x00.pdf\"\r\n\r\nx\r\n--b--",
+		"--b\r\n" + strings.Repeat("X: y\r\n", 20_000) + "\r\nx\r\n--b--",
+	} {
+		b.send("/desk/desk-token/files", form, "multipart/form-data; boundary=b").status(http.StatusBadRequest).has("h1", "The form cannot be read")
+	}
+	if strings.Contains(s.log.String(), "page failed") {
+		t.Error("expected no fault in the log")
+	}
+}
+
 func TestDeskAnswered(t *testing.T) {
 	t.Parallel()
 	s := deskSite(t, datamap.Erasure, func(v *dsar.AskView) {

@@ -167,10 +167,20 @@ type answerPage struct {
 
 func (b *browser) do(method, path string, form url.Values) *answerPage {
 	b.s.t.Helper()
-	var body io.Reader
-	if form != nil {
-		body = strings.NewReader(form.Encode())
+	if form == nil {
+		return b.ask(method, path, nil, "")
 	}
+	return b.ask(method, path, strings.NewReader(form.Encode()), "application/x-www-form-urlencoded")
+}
+
+// send posts a body just as it is.
+func (b *browser) send(path, body, contentType string) *answerPage {
+	b.s.t.Helper()
+	return b.ask(http.MethodPost, path, strings.NewReader(body), contentType)
+}
+
+func (b *browser) ask(method, path string, body io.Reader, contentType string) *answerPage {
+	b.s.t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), method, b.s.url+path, body)
 	if err != nil {
 		b.s.t.Fatal(err)
@@ -178,8 +188,8 @@ func (b *browser) do(method, path string, form url.Values) *answerPage {
 	for k, v := range b.header {
 		req.Header[k] = v
 	}
-	if form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
 	}
 	resp, err := b.client.Do(req)
 	if err != nil {

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/go-chi/httprate"
+
+	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
 )
 
 // limits bound how often a client may try what could be guessed or what sends
@@ -17,6 +20,7 @@ type limits struct {
 	account *httprate.RateLimiter // by the account tried
 	links   *httprate.RateLimiter // by the client's address
 	ask     *httprate.RateLimiter // by the client's address
+	person  *httprate.RateLimiter // by the identity that a public form names
 }
 
 func newLimits() limits {
@@ -26,6 +30,7 @@ func newLimits() limits {
 		account: httprate.NewRateLimiter(8, 5*time.Minute, quiet),
 		links:   httprate.NewRateLimiter(60, time.Minute, quiet),
 		ask:     httprate.NewRateLimiter(20, 10*time.Minute, quiet),
+		person:  httprate.NewRateLimiter(10, 24*time.Hour, quiet),
 	}
 }
 
@@ -38,6 +43,21 @@ func (s *server) limited(l *httprate.RateLimiter, next http.Handler) http.Handle
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// personLimited says beside the field whose identity was named too often today. Each
+// such request sends a mail to an address that whoever asks has not proved to be
+// theirs, from however many machines they come. Known or not makes no difference.
+func (s *server) personLimited(w http.ResponseWriter, r *http.Request, c dsar.Controller, sub dsar.Submission, f *form) {
+	for _, id := range sub.Identities {
+		value, err := datamap.Normalise(id.Type, id.Value, c.Country)
+		if err != nil {
+			continue // the service refuses it
+		}
+		if s.limits.person.OnLimit(w, r, c.Key+"\x00"+id.Type+"\x00"+value) {
+			f.wrong(identityField+id.Type, "This was asked about many times today. Use the link in one of the mails, ask again tomorrow, or write to the data protection officer.")
+		}
+	}
 }
 
 // lastForwarded is the address that the nearest proxy saw: the last one; those

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -55,8 +56,9 @@ func TestAskIsLimited(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
 	b := s.browser()
-	form := url.Values{"kind": {"access"}, "identity.email": {"a@b.example"}}
-	for range 20 {
+	form := url.Values{"kind": {"access"}}
+	for i := range 20 {
+		form.Set("identity.email", fmt.Sprintf("a%d@b.example", i))
 		b.post("/c/bota", form).status(http.StatusSeeOther)
 	}
 	b.post("/c/bota", form).status(http.StatusTooManyRequests).has("h1", "Too many tries")
@@ -64,6 +66,31 @@ func TestAskIsLimited(t *testing.T) {
 	other := s.browser()
 	other.header.Set("X-Forwarded-For", "2001:db8:1:2::1")
 	other.post("/c/bota", form).status(http.StatusSeeOther)
+}
+
+// Each request about an address sends a mail to it: from however many machines
+// they come, and whether or not the address is known, there are few in a day.
+func TestAskAboutOnePersonIsLimited(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(c *Config) { c.Controllers[0].Country = "CZ" })
+	n := 0
+	ask := func(controller, email, phone string) *answerPage {
+		n++
+		b := s.browser()
+		b.header.Set("X-Forwarded-For", fmt.Sprintf("198.51.100.%d", n))
+		return b.post("/c/"+controller, url.Values{"kind": {"access"}, "identity.email": {email}, "identity.phone": {phone}})
+	}
+	for i := range 10 {
+		ask("bota", []string{"a@b.example", " A@B.example"}[i%2], "").status(http.StatusSeeOther)
+		ask("bota", "", []string{"+420 601 123 456", "601123456"}[i%2]).status(http.StatusSeeOther)
+	}
+	ask("bota", "A@b.example", "").status(http.StatusTooManyRequests).has("#f-identity-email-problem", "many times today")
+	ask("bota", "c@b.example", "+420601123456").status(http.StatusTooManyRequests).has("#f-identity-phone-problem", "many times today")
+	ask("bota", "d@b.example", "").status(http.StatusSeeOther)
+	ask("stiefel", "a@b.example", "").status(http.StatusSeeOther)
+	if got := len(s.requests.named("Submit")); got != 22 {
+		t.Errorf("expected 22 requests to be taken in, got %d", got)
+	}
 }
 
 func TestLinksDoNothingOnGet(t *testing.T) {

@@ -78,7 +78,8 @@ func (s *sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 	return data, true, nil
 }
 
-// CommitCtx stores a session's data, for the idle time from now.
+// CommitCtx stores a session's data, for the idle time from now. One that has
+// ended stays so: a page that was loading when somebody signed out is stored after that.
 func (s *sessionStore) CommitCtx(ctx context.Context, token string, data []byte, _ time.Time) error {
 	hash, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
@@ -86,30 +87,31 @@ func (s *sessionStore) CommitCtx(ctx context.Context, token string, data []byte,
 	}
 	_, err = s.pool.Exec(ctx, `
 		INSERT INTO sessions (token_hash, data, expires_at) VALUES (@hash, @data, @expires)
-		ON CONFLICT (token_hash) DO UPDATE SET data = excluded.data, expires_at = excluded.expires_at`,
-		pgx.StrictNamedArgs{"hash": hash, "data": data, "expires": s.now().Add(sessionIdle)})
+		ON CONFLICT (token_hash) DO UPDATE SET data = excluded.data, expires_at = excluded.expires_at WHERE sessions.expires_at > @now`,
+		pgx.StrictNamedArgs{"hash": hash, "data": data, "now": s.now(), "expires": s.now().Add(sessionIdle)})
 	if err != nil {
 		return fmt.Errorf("store session: %w", pg.Clean(err))
 	}
 	return nil
 }
 
-// DeleteCtx ends a session.
+// DeleteCtx ends a session. Its hash stays until it is swept, for CommitCtx.
 func (s *sessionStore) DeleteCtx(ctx context.Context, token string) error {
 	hash, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil {
 		return nil //nolint:nilerr // no token of ours: no session to end
 	}
-	if _, err = s.pool.Exec(ctx, `DELETE FROM sessions WHERE token_hash = @hash`, pgx.StrictNamedArgs{"hash": hash}); err != nil {
+	if _, err = s.pool.Exec(ctx, `UPDATE sessions SET data = '', expires_at = @now WHERE token_hash = @hash`,
+		pgx.StrictNamedArgs{"hash": hash, "now": s.now()}); err != nil {
 		return fmt.Errorf("end session: %w", pg.Clean(err))
 	}
 	return nil
 }
 
-// sweep deletes dead sessions and used-up sign-in links; at each sign-in, which
-// is often enough for as few as there are.
+// sweep deletes sessions that have been dead for longer than any page loads, and
+// used-up sign-in links; at each sign-in, which is often enough for as few as there are.
 func (s *Staff) sweep(ctx context.Context, now time.Time) error {
-	_, err := s.pool.Exec(ctx, `DELETE FROM sessions WHERE expires_at <= @now`, pgx.StrictNamedArgs{"now": now})
+	_, err := s.pool.Exec(ctx, `DELETE FROM sessions WHERE expires_at <= @now`, pgx.StrictNamedArgs{"now": now.Add(-sessionLifetime)})
 	if err == nil {
 		_, err = s.pool.Exec(ctx, `DELETE FROM tokens WHERE purpose = 'signin' AND (expires_at <= @now OR uses_left = 0)`,
 			pgx.StrictNamedArgs{"now": now})

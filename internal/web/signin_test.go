@@ -141,6 +141,30 @@ func TestSessionIsFresh(t *testing.T) {
 	old.get("/").to("/signin")
 }
 
+// A page that was still loading when somebody signed out does not bring their session back.
+func TestSignOutOutlastsPagesThatLoad(t *testing.T) {
+	t.Parallel()
+	loading, load := make(chan struct{}), make(chan struct{})
+	s := newSite(t, func(c *Config) {
+		c.Queue = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(loading); <-load })
+	})
+	s.addStaff("petr@processor.example", RoleProcessor)
+	s.addStaff("dana@bota.example", RoleDPO, "bota")
+	b, tab := s.signedIn("petr@processor.example"), s.browser()
+	where, _ := url.Parse(s.url)
+	cookies := b.client.Jar.Cookies(where)
+	tab.client.Jar.SetCookies(where, cookies)
+	loaded := make(chan struct{})
+	go func() { defer close(loaded); tab.get("/queue/") }()
+	<-loading
+	b.post("/signout", nil).to("/signin")
+	s.signedIn("dana@bota.example") // dead sessions are swept meanwhile
+	close(load)
+	<-loaded
+	tab.client.Jar.SetCookies(where, cookies)
+	tab.get("/").to("/signin")
+}
+
 func TestSessionEnds(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)

@@ -15,6 +15,9 @@ import (
 // uploadLasts is how long one upload may take in all.
 const uploadLasts = 30 * time.Minute
 
+// mostFiles of one form are looked at: as many as an answer may have.
+const mostFiles = 100
+
 // isUpload tells the routes that take files. They read their body as a stream
 // and limit it themselves, once they know who sends it.
 func isUpload(r *http.Request) bool {
@@ -66,11 +69,17 @@ func (s *server) receive(w http.ResponseWriter, r *http.Request, ref dsar.AskRef
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		if err != nil {
+			err = fmt.Errorf("%w: %w", errForm, err)
+		}
 		if err == nil && part.FileName() == "" {
 			continue // another field, or a choice of files left empty
 		}
 		if err == nil {
-			sent++
+			if sent++; sent > mostFiles { // the rest is read, so that a page says so and not a broken connection
+				f.wrong(field, fmt.Sprintf("At most %d files at once. What came after them was not kept: put it into one ZIP.", mostFiles))
+				continue
+			}
 			err = s.Requests.AddFile(r.Context(), ref, part.FileName(), part)
 		}
 		var invalid *dsar.Invalid

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -19,6 +20,8 @@ type mask struct {
 	letters int     // of the others: how many stand before the suffix
 	suffix  string
 	bits    int // hash, hmac: 256 or 512
+	// document: the value is an object or list ({}, []), and stands as one in a document.
+	document bool
 	// apart: elements of the column lead to its row, and only these are masked.
 	apart bool
 }
@@ -56,6 +59,7 @@ func (s *stop) mask(t datamap.Target) (mask, bool) {
 		return m, false
 	case "string_rewrite":
 		m.value = cut(t.Masking.Value+t.Masking.Suffix, t.Field.Length, length)
+		m.document = c.class == classJSON && t.Field.DataType != "string" && strings.IndexAny(m.value, "{[") == 0 && json.Valid([]byte(m.value))
 	case "random_string_rewrite":
 		m.letters = t.Masking.Length
 		if m.letters <= 0 {
@@ -163,10 +167,13 @@ func (w *writer) become(of []mask, ends []end, looking bool) string {
 		root := &piece{}
 		for _, m := range of {
 			at := root.below(m.field.Path())
-			at.empty = m.how == "null_rewrite"
+			at.whole = m.how == "null_rewrite" || m.document
 			at.leaf = func(e string) string {
-				if m.how == "null_rewrite" {
+				switch {
+				case m.how == "null_rewrite":
 					return "'null'::jsonb"
+				case m.document:
+					return w.constant(m, "value", m.value) + "::text::jsonb"
 				}
 				text := "(" + e + " #>> '{}')"
 				changed := "to_jsonb(" + w.rewrite(m, text) + ")"

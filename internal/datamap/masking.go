@@ -148,6 +148,25 @@ func (p *mapReader) checkMasking(r *reader, q pair, f *Field) {
 	}
 }
 
+// Idle are the settings that the strategy does not heed, by their keys.
+func (m *Masking) Idle() (keys []string) {
+	for _, x := range []struct {
+		key         string
+		said, heeds bool
+	}{
+		{"rewrite_value", m.Value != "", m.Strategy == strategyString},
+		{"length", m.Length > 0, m.Strategy == strategyRandom},
+		{"algorithm", m.Algorithm != "", m.Strategy == strategyHash || m.Strategy == strategyHMAC},
+		{"mode", m.Mode != "", m.Strategy == strategyAES},
+		{"format_preservation", m.Suffix != "", m.writesText()},
+	} {
+		if x.said && !x.heeds {
+			keys = append(keys, x.key)
+		}
+	}
+	return keys
+}
+
 // maskingProblem says what is wrong with the strategy of a policy's rule.
 func maskingProblem(m *Masking) error {
 	if m == nil {
@@ -158,8 +177,6 @@ func maskingProblem(m *Masking) error {
 		return fmt.Errorf("strategy delete belongs on a collection of the data map, not in a policy")
 	case !slices.Contains(strategies(), m.Strategy):
 		return fmt.Errorf("unknown masking strategy %q; known are %s", m.Strategy, strings.Join(strategies()[:len(strategies())-1], ", "))
-	case m.Strategy == strategyString && m.Value == "" && m.Suffix == "":
-		return fmt.Errorf("string_rewrite needs a value")
 	case m.Algorithm != "" && !slices.Contains(algorithms(), m.Algorithm):
 		return fmt.Errorf("unknown algorithm %q; known are %s", m.Algorithm, strings.Join(algorithms(), ", "))
 	case m.Mode != "" && m.Mode != "GCM":

@@ -141,11 +141,16 @@ func (p *mapReader) checkMasking(r *reader, q pair, f *Field) {
 		r.out.fail(q.pos, "a primary key is never masked; delete the rows, or take the override away")
 	case f.ReadOnly && !keeps:
 		r.out.fail(q.pos, "read_only and a masking strategy contradict each other")
-	case text && f.DataType != "" && f.DataType != "string" && f.DataType != "object_id":
+	case f.Masking.mistypes(f):
 		r.out.fail(q.pos, "%s writes text, and data_type is %s", f.Masking.Strategy, f.DataType)
 	case text && f.Length > 0 && len([]rune(f.Masking.Suffix)) >= f.Length:
 		r.out.fail(q.pos, "the suffix alone fills the length of %d", f.Length)
 	}
+}
+
+// mistypes tells that the strategy writes text where a field is declared to hold none.
+func (m *Masking) mistypes(f *Field) bool {
+	return m.writesText() && !slices.Contains([]string{"", "string", "object_id"}, f.DataType)
 }
 
 // Idle are the settings that the strategy does not heed, by their keys.

@@ -353,6 +353,14 @@ func policyProblems(cfg *config.Config, m *datamap.Map) (list []datamap.Problem)
 		if err := datamap.CheckPolicy(m, p); err != nil {
 			list = append(list, datamap.Problem{Pos: pos, Message: err.Error()})
 		}
+		for _, rule := range p.Rules {
+			if rule.Strategy == nil {
+				continue
+			}
+			for _, key := range rule.Strategy.Idle() {
+				list = append(list, datamap.Problem{Pos: pos, Warning: true, Message: fmt.Sprintf("policy %q: %s has no effect on %s", p.Name, key, rule.Strategy.Strategy)})
+			}
+		}
 		for _, n := range p.Idle() {
 			list = append(list, datamap.Problem{Pos: pos, Warning: true, Message: fmt.Sprintf(
 				"policy %q: its rule %d never applies, because the first rule that fits a field counts and those before it target all that it does; put the narrower rule first", p.Name, n)})

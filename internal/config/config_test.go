@@ -29,6 +29,7 @@ policies:
   names-only: {kind: erasure, rules: [{categories: [user.name], strategy: {strategy: null_rewrite}}]}
   tags: {kind: erasure, links: mask, rules: [{categories: [user], strategy: {strategy: hash, configuration: {algorithm: SHA-512, format_preservation: {suffix: .x}}}}]}
   brief: {kind: access, links: omit, rules: [{categories: [user.contact]}]}
+  blank: {kind: erasure, rules: [{categories: [user.name], strategy: {strategy: string_rewrite, configuration: {rewrite_value: ""}}}]}
 `
 
 func load(t *testing.T, text string) (*Config, []Problem) {
@@ -88,6 +89,7 @@ work: {concurrency: none}
 proxies: [10.1.2.3/16, everybody, 0.0.0.0/0]
 policies:
   erasure: {kind: erasing, rules: []}
+  all: {kind: erasure, rules: [{categories: []}, {categories: [user], strategy: {strategy: string_rewrite}}]}
 `)
 	want := []string{
 		"1:11: database: a URL beginning with postgres://",
@@ -111,6 +113,8 @@ policies:
 		"15:10: proxies: a network of everybody",
 		"17:3: policies: erasure is the name of a built-in policy",
 		"17:19: policies: erasure: kind: access, export, erasure expected",
+		"18:45: policies: all: rules: categories: at least one category expected, such as user",
+		"18:82: policies: all: rules: strategy: string_rewrite needs configuration: {rewrite_value: …}",
 		"key_file is missing",
 	}
 	var all []string

@@ -245,14 +245,20 @@ func (r *reader) policies(n ast.Node, what string) {
 
 func (r *reader) policyRule(n ast.Node, what string) PolicyRule {
 	var rule PolicyRule
+	rewrites := false
 	r.mapping(n, what, map[string]field{
-		"categories": must(r.list(&rule.Categories)),
+		"categories": must(field{read: func(n ast.Node, what string) {
+			rule.Categories = r.Texts(n, what)
+			if list, ok := n.(*ast.SequenceNode); ok && len(list.Values) == 0 { // to a plan it would be all, system.… among them
+				r.Say(n, "%s: at least one category expected, such as user", what)
+			}
+		}}),
 		"strategy": {read: func(n ast.Node, what string) {
 			r.mapping(n, what, map[string]field{
 				"strategy": must(r.oneOf(&rule.Strategy, "null_rewrite", "string_rewrite", "random_string_rewrite", "hash", "hmac", "aes_encrypt", "preserve")),
 				"configuration": {read: func(n ast.Node, what string) {
 					r.mapping(n, what, map[string]field{
-						"rewrite_value": r.str(&rule.Value),
+						"rewrite_value": {read: func(n ast.Node, what string) { rule.Value, rewrites = r.value(n, what, false) }},
 						"length":        r.number(&rule.Length, 1, 10_000),
 						"algorithm":     r.oneOf(&rule.Algorithm, "SHA-256", "SHA-512"),
 						"mode":          r.oneOf(&rule.Mode, "GCM"),
@@ -262,7 +268,7 @@ func (r *reader) policyRule(n ast.Node, what string) PolicyRule {
 					})
 				}},
 			})
-			if rule.Strategy == "string_rewrite" && rule.Value == "" {
+			if rule.Strategy == "string_rewrite" && !rewrites {
 				r.Say(n, "%s: string_rewrite needs configuration: {rewrite_value: …}", what)
 			}
 		}},

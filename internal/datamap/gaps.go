@@ -2,6 +2,7 @@ package datamap
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -385,6 +386,7 @@ func bothEnds(g *graph) (list []Problem) {
 			seeded[f.Collection] = !f.Collection.Skip
 		}
 	}
+	walked := g.walk(slices.Sorted(maps.Keys(g.seeds)), true)
 	for _, c := range g.all {
 		for _, f := range c.AllFields() {
 			for _, ref := range f.References {
@@ -393,7 +395,7 @@ func bothEnds(g *graph) (list []Problem) {
 					continue
 				}
 				first, second := c, other
-				if g.number[other] < g.number[c] {
+				if slices.ContainsFunc(walked.links[g.number[c]], func(l Link) bool { return slices.Contains(l.Pairs(), Pair{ref.Target, f}) }) {
 					first, second = other, c
 				}
 				list = append(list, Problem{Pos: ref.Pos, Warning: true, Message: fmt.Sprintf("the reference of %s to %s has no direction, and identities start at both ends: a request that starts at both follows it from %s only, and what it finds in %s leads to nothing over it; give it a direction, or write it twice, once each way, if the value is one person's",

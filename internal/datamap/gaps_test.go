@@ -593,7 +593,7 @@ dataset:
 // request with both finds less over it than with one.
 func TestReferencesBetweenTwoStarts(t *testing.T) {
 	t.Parallel()
-	const shop = `
+	shop := `
 dataset:
 - fides_key: shop
   collections:
@@ -619,6 +619,10 @@ dataset:
 	if got := told("identity: phone, ", ""); len(got) != 1 || !strings.HasPrefix(got[0], "map.yaml:14:48: the reference of shop.members.token to shop.people.token has no direction") ||
 		!strings.Contains(got[0], "follows it from shop.people only, and what it finds in shop.members leads to nothing") {
 		t.Errorf("expected the reference with its place, got %q", got)
+	}
+	shop = strings.Replace(shop, "- name: people\n", "- name: people\n    fides_meta: {after: [shop.members]}\n", 1)
+	if got := told("identity: phone, ", ""); len(got) != 1 || !strings.Contains(got[0], "follows it from shop.members only, and what it finds in shop.people leads") {
+		t.Errorf("expected the end that does not come after, got %q", got)
 	}
 	if got := append(told("identity: phone, ", ", direction: from"), told("", "")...); len(got) > 0 {
 		t.Errorf("expected nothing of a direction, nor of one start, got %q", got)

@@ -80,7 +80,7 @@ func datasetMetaKeys() levelKeys {
 func namespaceKeys() levelKeys {
 	return levelKeys{
 		what: "namespace", read: []string{"schema"},
-		unused: []string{"database_name", "database_id", "dataset_id", "project_id", "connection_type"},
+		unused: []string{"database_name", "database_id", "database_instance_name", "dataset_id", "project_id", "connection_type"},
 	}
 }
 

@@ -141,11 +141,35 @@ func (p *mapReader) checkMasking(r *reader, q pair, f *Field) {
 		r.out.fail(q.pos, "a primary key is never masked; delete the rows, or take the override away")
 	case f.ReadOnly && !keeps:
 		r.out.fail(q.pos, "read_only and a masking strategy contradict each other")
-	case text && f.DataType != "" && f.DataType != "string" && f.DataType != "object_id":
+	case f.Masking.mistypes(f):
 		r.out.fail(q.pos, "%s writes text, and data_type is %s", f.Masking.Strategy, f.DataType)
 	case text && f.Length > 0 && len([]rune(f.Masking.Suffix)) >= f.Length:
 		r.out.fail(q.pos, "the suffix alone fills the length of %d", f.Length)
 	}
+}
+
+// mistypes tells that the strategy writes text where a field is declared to hold none.
+func (m *Masking) mistypes(f *Field) bool {
+	return m.writesText() && !slices.Contains([]string{"", "string", "object_id"}, f.DataType)
+}
+
+// Idle are the settings that the strategy does not heed, by their keys.
+func (m *Masking) Idle() (keys []string) {
+	for _, x := range []struct {
+		key         string
+		said, heeds bool
+	}{
+		{"rewrite_value", m.Value != "", m.Strategy == strategyString},
+		{"length", m.Length > 0, m.Strategy == strategyRandom},
+		{"algorithm", m.Algorithm != "", m.Strategy == strategyHash || m.Strategy == strategyHMAC},
+		{"mode", m.Mode != "", m.Strategy == strategyAES},
+		{"format_preservation", m.Suffix != "", m.writesText()},
+	} {
+		if x.said && !x.heeds {
+			keys = append(keys, x.key)
+		}
+	}
+	return keys
 }
 
 // maskingProblem says what is wrong with the strategy of a policy's rule.
@@ -158,8 +182,6 @@ func maskingProblem(m *Masking) error {
 		return fmt.Errorf("strategy delete belongs on a collection of the data map, not in a policy")
 	case !slices.Contains(strategies(), m.Strategy):
 		return fmt.Errorf("unknown masking strategy %q; known are %s", m.Strategy, strings.Join(strategies()[:len(strategies())-1], ", "))
-	case m.Strategy == strategyString && m.Value == "" && m.Suffix == "":
-		return fmt.Errorf("string_rewrite needs a value")
 	case m.Algorithm != "" && !slices.Contains(algorithms(), m.Algorithm):
 		return fmt.Errorf("unknown algorithm %q; known are %s", m.Algorithm, strings.Join(algorithms(), ", "))
 	case m.Mode != "" && m.Mode != "GCM":

@@ -200,3 +200,29 @@ func TestPseudonymisedIsNotErased(t *testing.T) {
 		t.Errorf("expected the encrypted name as an error of the built-in policy and the rest as warnings, got %v", list)
 	}
 }
+
+// A policy's strategy that writes text where a field is declared to hold none is told;
+// a field's own is refused.
+func TestTextWhereNoneIsDeclared(t *testing.T) {
+	t.Parallel()
+	hashed := Policy{Name: "hashed", Kind: Erasure, Rules: []PolicyRule{{Categories: []string{"user"}, Strategy: &Masking{Strategy: strategyHash}}}}
+	for field, told := range map[string]bool{
+		"data_categories: [user], fides_meta: {data_type: integer}":                                                           true,
+		`data_categories: [user], fides_meta: {data_type: "float[]"}`:                                                         true,
+		"data_categories: [user], fides_meta: {data_type: string}":                                                            false,
+		"data_categories: [user]":                                                                                             false,
+		"data_categories: [user], fides_meta: {data_type: boolean, masking_strategy_override: {strategy: null_rewrite}}":      false,
+		"fields: [{name: age, data_categories: [user], fides_meta: {data_type: integer}}]":                                    true,
+		"fides_meta: {data_type: object}, fields: [{name: age, data_categories: [user], fides_meta: {data_type: object_id}}]": false,
+	} {
+		var said []string
+		for _, p := range Weaknesses(mustParse(t, onField(field)), hashed) {
+			if strings.Contains(p.Message, "which writes text, and its data_type is") {
+				said = append(said, p.String())
+			}
+		}
+		if (len(said) == 1) != told {
+			t.Errorf("%s: expected a warning: %t, got %q", field, told, said)
+		}
+	}
+}

@@ -135,7 +135,8 @@ func whyWeak(m *Masking) string {
 
 // Weaknesses are the fields that erasure policies leave pseudonymised rather than
 // erased (Art. 4(5)), as problems of the map: encrypted ones are errors where the
-// policy does not ask for encryption, hashed ones warnings.
+// policy does not ask for encryption, hashed ones warnings. So are those whose
+// declared type a policy's strategy, which is no field's own, does not write.
 func Weaknesses(m *Map, policies ...Policy) []Problem {
 	g := newGraph(m)
 	var list []Problem
@@ -152,6 +153,9 @@ func Weaknesses(m *Map, policies ...Policy) []Problem {
 				add(f, false, fmt.Sprintf("%s is encrypted by policy %s, which is no erasure: who holds the key reads on; choose null_rewrite or another strategy, or a policy whose rule says strategy: aes_encrypt", name, p.Name))
 			case t.Masking.Reversible():
 				add(f, true, fmt.Sprintf("%s is masked with %s by policy %s, which is not erased: %s", name, t.Masking.Strategy, p.Name, whyWeak(t.Masking)))
+			}
+			if t.Masking.mistypes(f) {
+				add(f, true, fmt.Sprintf("%s is masked with %s by policy %s, which writes text, and its data_type is %s; give it a masking_strategy_override of its own, such as null_rewrite", name, t.Masking.Strategy, p.Name, f.DataType))
 			}
 		}
 	}

@@ -175,6 +175,16 @@ func TestWalk(t *testing.T) {
 			by:    []string{"email"},
 			want:  []string{"users @email", "b users.id>user", "c users.id>user", "a users.id>user"},
 		},
+		"an undirected reference leads to what comes after": {
+			lines: []string{"orders: id! mail@email user~users.id | after=users", "users: id! mail@email"},
+			by:    []string{"email"},
+			want:  []string{"users @email", "orders @email users.id>user"},
+		},
+		"what comes after lets others go first, too": {
+			lines: []string{"a: id! mail@email b~b.id d~d.id | after=c", "c: id! mail@email | after=b", "b: id! mail@email", "d: id!"},
+			by:    []string{"email"},
+			want:  []string{"b @email", "c @email", "a @email b.id>b", "d a.d>id"},
+		},
 		"after that cannot be": {
 			lines: []string{"users: id! email@email", "a: id! user<users.id | after=b", "b: id! a<a.id", "c: id! b<b.id"},
 			by:    []string{"email"},

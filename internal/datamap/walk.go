@@ -17,8 +17,19 @@ type trail struct {
 // walk goes breadth first from the fields of the identities: level by level,
 // ties in the map's order, so that the same map gives the same walk. An
 // undirected reference is taken from the end reached first and never back:
-// coming back over it would pull in other people's rows.
+// coming back over it would pull in other people's rows. Between two of which one
+// is declared to come after the other, that is the other's end, as in Fides.
 func (g *graph) walk(identities []string, skip bool) trail {
+	t := g.pass(identities, skip, &turns{})
+	if s := g.turns(t); s != nil {
+		return g.pass(identities, skip, s)
+	}
+	return t
+}
+
+// pass is one walk, in which collections have their turn as s says. What is reached
+// is the same whatever the order.
+func (g *graph) pass(identities []string, skip bool, s *turns) trail {
 	t := trail{links: make([][]Link, len(g.all)), seeds: make([][]PlanSeed, len(g.all))}
 	seen := make([]bool, len(g.all))
 	reach := func(n int) {
@@ -48,8 +59,8 @@ func (g *graph) walk(identities []string, skip bool) trail {
 	}
 	taken := make([]bool, g.loose+1)
 	known := make(map[[2]*Field]int, len(g.linking)) // place in links of the target
-	for i := 0; i < len(t.order); i++ {
-		for _, w := range g.ways[t.order[i]] {
+	for n := s.next(g, t.order); n >= 0; n = s.next(g, t.order) {
+		for _, w := range g.ways[n] {
 			if skip && g.all[w.node].Skip || taken[w.loose] {
 				continue
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
+	"github.com/lethe-dsr/lethe/internal/source"
 )
 
 // A Misfit is a field that cannot take its masked value.
@@ -87,6 +88,9 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 	if v.Collection.Keeps != nil && len(at.keepMisfits(k.cat)) == 0 {
 		masks = append(masks, at.keepMasks()...)
 	}
+	for i, m := range masks {
+		masks[i].apart = at.apart(m.field.Column())
+	}
 	erasure := "an erasure"
 	if plan.Policy != datamap.Builtin(datamap.Erasure).Name {
 		erasure += " by the policy " + plan.Policy
@@ -141,14 +145,16 @@ func (k *checking) refused(ctx context.Context, conn *pgxpool.Conn, t *table, m 
 	if why := cannotHold(m); why != "" {
 		return why, nil
 	}
-	if m.field.Parent != nil || m.column.class == classJSON {
-		return "", nil
-	}
-	if m.column.class == classArray {
-		return refusedInArray(ctx, conn, m)
+	if m.field.Parent == nil && m.column.class == classArray {
+		if why, err := refusedInArray(ctx, conn, m); why != "" || err != nil {
+			return why, err
+		}
 	}
 	if why, err := k.refusedByTable(ctx, conn, t, m, masks); why != "" || err != nil {
 		return why, err
+	}
+	if !m.ofColumn() {
+		return "", nil
 	}
 	return refusedByPolicy(ctx, conn, t, m, masks)
 }
@@ -173,6 +179,9 @@ func (k *checking) refusedByTable(ctx context.Context, conn *pgxpool.Conn, t *ta
 	}
 	if why, err := k.refusedByCheck(ctx, conn, t, whole, m, masks); why != "" || err != nil {
 		return why, err
+	}
+	if !m.ofColumn() {
+		return "", nil
 	}
 	return refusedByBounds(ctx, conn, t, m)
 }
@@ -249,7 +258,10 @@ func (k *checking) refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, 
 	if l, below, beside := t.below(m, masks); l != nil {
 		return k.refusedBesideOthers(ctx, conn, l, below, beside)
 	}
-	if m.field.Parent != nil || !m.repeats() && m.how != "null_rewrite" {
+	switch {
+	case m.field.Parent != nil && m.repeats():
+		return k.alikeInRows(ctx, conn, t, m, masks)
+	case m.field.Parent != nil || !m.repeats() && m.how != "null_rewrite":
 		return "", "", nil
 	}
 	rows, err := conn.Query(ctx, `
@@ -290,6 +302,46 @@ func (k *checking) refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, 
 			meeting = x.Name
 		}
 		return why, meeting, nil
+	}
+	return "", "", nil
+}
+
+// alikeInRows is the same of a key in a document, which an index may be made of or
+// not: rows that are there are tried.
+func (k *checking) alikeInRows(ctx context.Context, conn *pgxpool.Conn, t *table, m mask, masks []mask) (why, meeting string, err error) {
+	rows, err := conn.Query(ctx, `
+		SELECT i.relname::text, x.indnkeyatts = 1 AND x.indpred IS NULL, coalesce(pg_get_expr(x.indpred, x.indrelid), 'true'),
+		       ARRAY(SELECT pg_get_indexdef(x.indexrelid, n, false) FROM generate_series(1, x.indnkeyatts) n),
+		       ARRAY(SELECT o.attname::text FROM pg_attribute o WHERE o.attrelid = x.indrelid AND (o.attnum = ANY(x.indkey::int2[]) OR EXISTS (
+		         SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = x.indexrelid AND d.refobjid = x.indrelid AND d.refobjsubid = o.attnum)))
+		FROM pg_attribute a JOIN pg_index x ON x.indrelid = a.attrelid AND x.indisunique AND `+differing("a.attnum")+` JOIN pg_class i ON i.oid = x.indexrelid
+		WHERE a.attrelid = $1 AND a.attname = $2 ORDER BY 2 DESC, 1`, t.oid, m.column.name)
+	if err != nil {
+		return "", "", fmt.Errorf("read what must be unique: %w", err)
+	}
+	type index struct {
+		Name           string
+		Alone          bool
+		Where          string
+		Parts, Columns []string
+	}
+	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[index])
+	if err != nil {
+		return "", "", fmt.Errorf("read what must be unique: %w", err)
+	}
+	for _, x := range indexes {
+		parts, filled := strings.Join(x.Parts, ", "), strings.Join(x.Parts, " IS NOT NULL AND ")+" IS NOT NULL"
+		// The expressions are Postgres' own print of the index.
+		alike, err := k.ofMaskedRows(ctx, conn, t, "SELECT count(*) > count(DISTINCT ROW("+parts+")) FROM masked WHERE "+filled+" AND ("+x.Where+")", x.Columns, append([]mask{m}, masks...))
+		switch {
+		case err != nil && !refusing(err):
+			return "", "", fmt.Errorf("try a masked value: %w", err)
+		case err != nil || !alike:
+			continue
+		case !x.Alone:
+			meeting = x.Name
+		}
+		return "each row must have a value of its own, and " + m.how + " gives the same to several", meeting, nil
 	}
 	return "", "", nil
 }
@@ -372,17 +424,30 @@ func satisfies(ctx context.Context, conn *pgxpool.Conn, condition string, masks 
 
 // refusedByCheck tries the masked value against the column's type, domain and
 // check constraints; against those over several columns where each is masked to the
-// same in every row. What others say depends on the row: some that are there are tried.
+// same in every row. What others say depends on the row, as of arrays and documents,
+// of which a part is masked: some rows that are there are tried.
 func (k *checking) refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask, masks []mask) (string, error) {
-	value := m.sample()
-	if why, err := refusedByType(ctx, conn, m.column, value); why != "" || err != nil {
-		return why, err
+	if m.ofColumn() {
+		if why, err := refusedByType(ctx, conn, m.column, m.sample()); why != "" || err != nil {
+			return why, err
+		}
+	} else if domain := m.column.domain; domain != "" {
+		fits := "pg_typeof(" + pgx.Identifier{m.column.name}.Sanitize() + "::" + domain + ") IS NOT NULL"
+		if _, err := k.refusedInRows(ctx, conn, t, fits, []string{m.column.name}, append([]mask{m}, masks...)); err != nil {
+			return tried(err, "its type "+domain+" refuses the masked value in rows that are there")
+		}
 	}
 	rows, err := conn.Query(ctx, `
-		SELECT DISTINCT k.conname::text, pg_get_expr(k.conbin, k.conrelid),
+		SELECT DISTINCT 'the constraint ' || k.conname, pg_get_expr(k.conbin, k.conrelid),
 		       ARRAY(SELECT o.attname::text FROM pg_attribute o WHERE o.attrelid = k.conrelid AND o.attnum = ANY(k.conkey) AND o.attname <> $2 ORDER BY o.attname), k.conrelid = $3
 		FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attname = $2 AND a.attnum = ANY(k.conkey)
-		WHERE k.conrelid = ANY($1) AND k.contype = 'c' ORDER BY 1`, whole, m.column.name, t.oid)
+		WHERE k.conrelid = ANY($1) AND k.contype = 'c'
+		UNION ALL SELECT 'the column ' || g.attname || ', which Postgres makes of it and which is NOT NULL,', '(' || pg_get_expr(f.adbin, f.adrelid) || ') IS NOT NULL',
+		       ARRAY(SELECT o.attname::text FROM pg_attribute o JOIN pg_depend e ON e.refobjid = o.attrelid AND e.refobjsubid = o.attnum
+		         WHERE e.classid = d.classid AND e.objid = d.objid AND e.refobjid = d.refobjid AND e.refobjsubid NOT IN (a.attnum, g.attnum) ORDER BY o.attname), true
+		FROM pg_attribute a JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+		JOIN pg_attrdef f ON f.oid = d.objid JOIN pg_attribute g ON g.attrelid = f.adrelid AND g.attnum = f.adnum AND g.attgenerated <> '' AND g.attnotnull
+		WHERE a.attrelid = $3 AND a.attname = $2 AND g.attnum <> a.attnum ORDER BY 1`, whole, m.column.name, t.oid)
 	if err != nil {
 		return "", fmt.Errorf("read check constraints: %w", err)
 	}
@@ -397,7 +462,7 @@ func (k *checking) refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *ta
 	}
 	for _, c := range checks {
 		all, told := besideOthers(m, c.Others, masks)
-		why := "the constraint " + c.Name + " refuses the masked value"
+		why := c.Name + " refuses the masked value"
 		if len(c.Others) > 0 {
 			why += " beside that of " + strings.Join(c.Others, " and ")
 		}
@@ -431,6 +496,12 @@ func (k *checking) refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *ta
 // for long: where row-level security hides most, a whole table may be read for them.
 // One that cannot be read, or not in that time, is not tried.
 func (k *checking) refusedInRows(ctx context.Context, conn *pgxpool.Conn, t *table, expression string, names []string, masks []mask) (refused bool, err error) {
+	return k.ofMaskedRows(ctx, conn, t, "SELECT EXISTS (SELECT FROM masked WHERE ("+expression+") IS FALSE)", names, masks)
+}
+
+// ofMaskedRows answers a question of some columns of some rows as the masks leave
+// them (masked); false where that cannot be said.
+func (k *checking) ofMaskedRows(ctx context.Context, conn *pgxpool.Conn, t *table, question string, names []string, masks []mask) (is bool, err error) {
 	from, values := besideMasks(t, names, masks)
 	if !t.can["SELECT"] || from == "" {
 		return false, nil
@@ -439,10 +510,10 @@ func (k *checking) refusedInRows(ctx context.Context, conn *pgxpool.Conn, t *tab
 		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = "+milliseconds(sampleTimeout)); err != nil {
 			return err
 		}
-		return tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM ("+from+") x WHERE ("+expression+") IS FALSE)", values...).Scan(&refused)
+		return tx.QueryRow(ctx, "WITH masked AS MATERIALIZED ("+from+") "+question, values...).Scan(&is)
 	})
 	if err == nil || refusing(err) || ctx.Err() != nil || conn.Conn().IsClosed() {
-		return refused, err
+		return is, err
 	}
 	return false, nil
 }
@@ -450,20 +521,24 @@ func (k *checking) refusedInRows(ctx context.Context, conn *pgxpool.Conn, t *tab
 // besideMasks reads some columns of some rows, those that are masked as the masks
 // leave them; "" where that cannot be said before a row is masked.
 func besideMasks(t *table, names []string, masks []mask) (from string, values []any) {
+	w := &writer{}
 	var columns []string
 	for _, name := range names {
-		column := pgx.Identifier{name}.Sanitize()
-		i := slices.IndexFunc(masks, func(o mask) bool { return o.column.name == name })
-		switch c := t.columns[name]; {
-		case c == nil || c.generated || i >= 0 && !masks[i].ofColumn():
+		column, c := pgx.Identifier{name}.Sanitize(), t.columns[name]
+		of := slices.DeleteFunc(slices.Clone(masks), func(o mask) bool { return o.column.name != name })
+		switch {
+		case c == nil || c.generated || slices.ContainsFunc(of, func(o mask) bool { return !o.ofColumn() && (o.apart || o.how == strategyAES) }):
 			return "", nil
-		case i >= 0:
-			values = append(values, masks[i].sample())
-			column = fmt.Sprintf("CASE WHEN %[1]s IS NOT NULL THEN $%[2]d::text::%[3]s END AS %[1]s", column, len(values), c.typ)
+		case len(of) > 0 && of[0].ofColumn():
+			sample := w.bind(name, func(*run) any { return of[0].sample() })
+			column = fmt.Sprintf("CASE WHEN %[1]s IS NOT NULL THEN %[2]s::text::%[3]s END AS %[1]s", column, sample, c.typ)
+		case len(of) > 0:
+			column = w.become(of, nil, false) + " AS " + column
 		}
 		columns = append(columns, column)
 	}
-	return "SELECT " + strings.Join(columns, ", ") + " FROM (SELECT * FROM " + t.ident() + " LIMIT 1000) r", values
+	sample := w.statement("SELECT " + strings.Join(columns, ", ") + " FROM (SELECT * FROM " + t.ident() + " LIMIT 1000) t")
+	return sample.sql, sample.args(&run{walk: source.Walk{Secret: []byte("of nobody")}})
 }
 
 // besideOthers are the masks of a column and of others, if they make all rows alike.
@@ -476,12 +551,13 @@ func besideOthers(m mask, others []string, masks []mask) (all []mask, alike bool
 			}
 		}
 	}
-	return all, len(others) == 0 || len(all) == len(others)+1 && m.alike()
+	return all, m.ofColumn() && (len(others) == 0 || len(all) == len(others)+1 && m.alike())
 }
 
 // ofColumn tells that a mask is of a column, and not of something in it.
 func (m mask) ofColumn() bool {
-	return m.field.Parent == nil && m.column.class != classArray && m.column.class != classJSON
+	divided := m.column.class == classArray || m.column.class == classJSON
+	return m.field.Parent == nil && (!divided || m.how == "null_rewrite" && !m.apart)
 }
 
 // alike tells that the whole column holds the same after masking, whatever stood there: NULL stays NULL.

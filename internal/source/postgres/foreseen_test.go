@@ -393,3 +393,56 @@ func TestCheckOfEventTriggers(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckOfPartsOfColumns: what constraints, domains and unique indexes say of
+// documents and arrays is tried on the rows that are there, whole or in part, and
+// what they say of a column that Postgres makes of a masked one.
+func TestCheckOfPartsOfColumns(t *testing.T) {
+	t.Parallel()
+	const (
+		empties = "masking_strategy_override: {strategy: null_rewrite}"
+		writes  = "masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: gone}}"
+	)
+	whole := func(meta string) string { return "{name: c, data_categories: [user.name], fides_meta: {" + meta + "}}" }
+	key := func(meta string) string {
+		return "{name: c, fides_meta: {data_type: object}, fields: [{name: a, data_categories: [user.name], fides_meta: {" + meta + "}}]}"
+	}
+	document, list := `'{"a": "x", "b": "x"}', '{"a": "y", "b": "y"}'`, `'{a}', '{b}'`
+	for name, c := range map[string]struct{ column, more, values, field, told string }{
+		"a document that is no object":    {"jsonb CHECK (jsonb_typeof(c) = 'object')", "", document, whole(writes), "the constraint people_c_check refuses"},
+		"an emptied document":             {"jsonb CHECK (c IS NOT NULL)", "", document, whole(empties), "the constraint people_c_check refuses"},
+		"an emptied key":                  {"jsonb CHECK (c ->> 'a' IS NOT NULL)", "", document, key(empties), "the constraint people_c_check refuses"},
+		"another key":                     {"jsonb CHECK (c ->> 'b' IS NOT NULL)", "", document, key(empties), ""},
+		"a domain of documents":           {"object", "", document, whole(writes), "its type object refuses"},
+		"a key of an object in a domain":  {"object", "", document, key(writes), ""},
+		"an element":                      {"text[] CHECK ('gone' <> ALL (c))", "", list, whole(writes), "the constraint people_c_check refuses"},
+		"an emptied array":                {"text[] CHECK (c IS NOT NULL)", "", list, whole(empties), "the constraint people_c_check refuses"},
+		"one's own elements of an array":  {"text[] CHECK (c IS NOT NULL)", "", `'{a@x.example}', '{a@x.example,b}'`, whole(`data_type: "string[]", identity: email, ` + empties), ""},
+		"a unique key":                    {"jsonb", "CREATE UNIQUE INDEX ON people ((c ->> 'a'))", document, key(writes), "each row must have a value of its own"},
+		"a unique key of another name":    {"jsonb", "CREATE UNIQUE INDEX ON people ((c ->> 'b'))", document, key(writes), ""},
+		"a unique key of some other rows": {"jsonb", "CREATE UNIQUE INDEX ON people ((c ->> 'a')) WHERE id > 2", document, key(writes), ""},
+		"a column made of another":        {"text", "ALTER TABLE people ADD lower text GENERATED ALWAYS AS (lower(c)) STORED NOT NULL", "'A', 'B'", whole(empties), "the column lower, which Postgres makes of it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, second, _ := strings.Cut(c.values, ", '")
+			said, _, err := foreseen(t, `
+				CREATE DOMAIN object AS jsonb CHECK (jsonb_typeof(VALUE) = 'object');
+				CREATE TABLE people (id int PRIMARY KEY, email text, c `+c.column+`);
+				INSERT INTO people VALUES (1, 'a@x.example', `+first+`), (2, 'a@x.example', '`+second+`);
+				`+c.more, `
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - `+c.field+`
+`)
+			if told := strings.Contains(said, "wrong w.people.c"); told != (c.told != "") || !strings.Contains(said, c.told) {
+				t.Errorf("expected check to say %q, it said\n%s", c.told, said)
+			}
+			if (err != nil) != (c.told != "") {
+				t.Errorf("expected an erasure to fail: %t, got %v", c.told != "", err)
+			}
+		})
+	}
+}

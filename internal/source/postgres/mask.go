@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -19,6 +20,10 @@ type mask struct {
 	letters int     // of the others: how many stand before the suffix
 	suffix  string
 	bits    int // hash, hmac: 256 or 512
+	// document: the value is an object or list ({}, []), and stands as one in a document.
+	document bool
+	// apart: elements of the column lead to its row, and only these are masked.
+	apart bool
 }
 
 // masks are the masks of a stop, none for columns to be preserved.
@@ -54,6 +59,7 @@ func (s *stop) mask(t datamap.Target) (mask, bool) {
 		return m, false
 	case "string_rewrite":
 		m.value = cut(t.Masking.Value+t.Masking.Suffix, t.Field.Length, length)
+		m.document = c.class == classJSON && t.Field.DataType != "string" && strings.IndexAny(m.value, "{[") == 0 && json.Valid([]byte(m.value))
 	case "random_string_rewrite":
 		m.letters = t.Masking.Length
 		if m.letters <= 0 {
@@ -135,11 +141,24 @@ func (w *writer) elements(s *stop, v variant, rel relation, m mask) []end {
 	return w.ends(s, m.column.name, func(l datamap.Link, _ []strand) string { return w.linkValues(l, v, rel, "mine") })
 }
 
+// apart tells whether elements of a column lead to its row.
+func (s *stop) apart(c *datamap.Field) bool {
+	leads := func(f *datamap.Field) bool { return f.Column() == c && !undivided(f) }
+	return slices.ContainsFunc(s.visit.Seeds, func(x datamap.PlanSeed) bool { return leads(x.Field) }) ||
+		slices.ContainsFunc(s.visit.Links, func(l datamap.Link) bool {
+			return slices.ContainsFunc(pairs(l), func(p datamap.Pair) bool { return leads(p.To) })
+		})
+}
+
 // maskedColumn is the new value of a column of row t.
 func (w *writer) maskedColumn(s *stop, v variant, rel relation, of []mask, looking bool) string {
+	return w.become(of, w.elements(s, v, rel, of[0]), looking)
+}
+
+// become is the same where the ends are known by which elements are told apart.
+func (w *writer) become(of []mask, ends []end, looking bool) string {
 	m := of[0]
 	name := col("t", m.column.name)
-	ends := w.elements(s, v, rel, m)
 	switch m.column.class {
 	case classJSON:
 		if m.field.Parent == nil && m.how == "null_rewrite" && len(ends) == 0 {
@@ -148,10 +167,13 @@ func (w *writer) maskedColumn(s *stop, v variant, rel relation, of []mask, looki
 		root := &piece{}
 		for _, m := range of {
 			at := root.below(m.field.Path())
-			at.empty = m.how == "null_rewrite"
+			at.whole = m.how == "null_rewrite" || m.document
 			at.leaf = func(e string) string {
-				if m.how == "null_rewrite" {
+				switch {
+				case m.how == "null_rewrite":
 					return "'null'::jsonb"
+				case m.document:
+					return w.constant(m, "value", m.value) + "::text::jsonb"
 				}
 				text := "(" + e + " #>> '{}')"
 				changed := "to_jsonb(" + w.rewrite(m, text) + ")"

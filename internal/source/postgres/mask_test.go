@@ -138,3 +138,54 @@ dataset:
 		erasedWhole(t, s, walk)
 	})
 }
+
+// TestEmptyDocuments: a program that reads an object is given one. Of a list by
+// which the row was reached, others' elements stay.
+func TestEmptyDocuments(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `
+			CREATE TABLE people (id int PRIMARY KEY, email text, profile jsonb NOT NULL CHECK (jsonb_typeof(profile) = 'object'), tags json NOT NULL, inner_ jsonb, word jsonb, friends jsonb);
+			INSERT INTO people VALUES (1, 'a@x.example', '{"name": "Ada"}', '["a", "b"]', '{"a": {"b": 1}, "c": null, "d": 2}', '{"a": "x"}', '[{"mail": "a@x.example"}, {"mail": "b@x.example"}]');`)
+		const to = "masking_strategy_override: {strategy: string_rewrite, configuration: {rewrite_value: "
+		m := mapOf(t, `dataset:
+  - fides_key: d
+    lethe: {source: src, basis: a}
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email, masking_strategy_override: {strategy: preserve}}}
+          - {name: profile, data_categories: [user], fides_meta: {`+to+`"{}"}}}}
+          - {name: tags, data_categories: [user], fides_meta: {`+to+`"[]"}}}}
+          - name: inner_
+            fields:
+              - {name: a, data_categories: [user], fides_meta: {`+to+`"{}"}}}}
+              - {name: c, data_categories: [user], fides_meta: {`+to+`"{}"}}}}
+          - name: word
+            fields: [{name: a, data_categories: [user], fides_meta: {data_type: string, `+to+`"{}"}}}}]
+          - name: friends
+            fides_meta: {data_type: "object[]"}
+            fields: [{name: mail, data_categories: [user.contact.email], fides_meta: {identity: email, `+to+`"{}"}}}}]
+`)
+		s := sourceOf(t, pool, "src", o)
+		w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}
+		for round, masked := range []int64{1, 0} {
+			done, err := s.Erase(t.Context(), w, source.Holds{}, noNote)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := by(done.Findings)["people"].Masked; got != masked {
+				t.Errorf("erasure %d: expected %d rows to be masked, got %d", round+1, masked, got)
+			}
+		}
+		var got string
+		if err := pool.QueryRow(t.Context(), "SELECT concat_ws(' ', profile, tags, inner_, word, friends) FROM people").Scan(&got); err != nil {
+			t.Fatal(err)
+		}
+		if want := `{} [] {"a": {}, "c": null, "d": 2} {"a": "{}"} [{"mail": {}}, {"mail": "b@x.example"}]`; got != want {
+			t.Errorf("expected %s, got %s", want, got)
+		}
+	})
+}

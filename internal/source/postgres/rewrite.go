@@ -16,9 +16,9 @@ type piece struct {
 	parts []*piece
 	// leaf is the new value of an element e, which is no JSON null.
 	leaf func(e string) string
-	// empty: it is emptied whole, unless its elements are to be told apart: how
+	// whole: it gets one new value, unless its elements are to be told apart: how
 	// many there were is said of the person, too.
-	empty bool
+	whole bool
 	// gone: the key is taken out of its object.
 	gone bool
 	// only: of an object, keys that are no part are taken out.
@@ -48,8 +48,8 @@ func (p *piece) rewritten(x string, depth int) string {
 	if p.leaf == nil && len(p.parts) == 0 && len(p.ours) == 0 {
 		return x
 	}
-	if p.empty && len(p.ours) == 0 {
-		return "'null'::jsonb"
+	if p.whole && len(p.ours) == 0 {
+		return p.element(x, depth)
 	}
 	e, n := fmt.Sprintf("a%d.e", depth), fmt.Sprintf("a%d.n", depth)
 	list := "jsonb_typeof(" + x + ") = 'array'"

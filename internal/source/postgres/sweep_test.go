@@ -141,6 +141,38 @@ func TestSweepOfPartitions(t *testing.T) {
 	}
 }
 
+// TestSweepOfHeirs: one place is a row of the table and of each that inherits from it;
+// only the one that has expired goes, wherever it stands.
+func TestSweepOfHeirs(t *testing.T) {
+	t.Parallel()
+	for _, then := range []source.Action{source.Delete, source.Null} {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE logs (id bigint PRIMARY KEY, at timestamptz, what text); CREATE TABLE heirs (more text) INHERITS (logs); CREATE TABLE grandchildren () INHERITS (heirs);
+			INSERT INTO logs SELECT i, CASE WHEN i < 6 THEN '2026-01-01' ELSE '2026-10-01' END::timestamptz, 'old' FROM generate_series(1, 10) i;
+			INSERT INTO heirs SELECT i, '2026-10-01', 'young' FROM generate_series(11, 20) i;
+			INSERT INTO grandchildren SELECT i, CASE WHEN i > 900 THEN '2026-01-01' ELSE '2026-10-01' END::timestamptz, repeat('x', 500) FROM generate_series(21, 1000) i`)
+		s := sourceOf(t, pool, "app", postgres.Options{})
+		changed, _ := sweepAll(t, s, logSelection(t, then), 30)
+		if left := count(t, pool, `SELECT count(*) FROM logs WHERE at < '2026-06-01' AND what IS NOT NULL`); changed != 105 || left != 0 {
+			t.Errorf("%s: 105 rows have expired, %d were changed and %d are left", then, changed, left)
+		}
+		if young := count(t, pool, `SELECT count(*) FROM logs WHERE at > '2026-06-01' AND what IS NOT NULL`); young != 895 {
+			t.Errorf("%s: 895 rows have not expired, %d are as they were", then, young)
+		}
+	}
+}
+
+// TestSweepByIndexFromTheBeginningOfTime: more rows than a slice takes may hold -infinity.
+func TestSweepByIndexFromTheBeginningOfTime(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, wide+`UPDATE logs SET at = '-infinity' WHERE at < '2026-06-01' AND id > 100; CREATE INDEX ON logs (at); ANALYZE logs`)
+	changed, places := sweepAll(t, sourceOf(t, pool, "app", postgres.Options{}), logSelection(t, source.Delete), 100)
+	if changed != 900 || !strings.HasPrefix(places[0], "i:") {
+		t.Errorf("the 900 rows that have expired should be gone by the index, %d changed, positions were %v", changed, places)
+	}
+}
+
 func TestLockedRowsAreSkippedAndComeNextTime(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Empty(t)

@@ -157,7 +157,10 @@ func (e *expiring) blocks(ctx context.Context, tx pgx.Tx) (n int64, err error) {
 func (e *expiring) heapSlice(ctx context.Context, tx pgx.Tx, at position, limit int) (source.Slice, error) {
 	to := min(at.from+heapWindow, at.end)
 	e.args = nil
-	within := "t.ctid >= " + e.bind(tid(at.from), "tid") + " AND t.ctid < " + e.bind(tid(to), "tid")
+	within := "t.ctid >= " + e.bind(tid(at.from), "tid")
+	if to < at.end { // a partition of another server may be longer than any that is here
+		within += " AND t.ctid < " + e.bind(tid(to), "tid")
+	}
 	got, err := e.run(ctx, tx, within, "t.ctid", "(t.ctid::text::point)[0]::bigint", limit)
 	if err != nil {
 		return source.Slice{}, err

@@ -302,6 +302,11 @@ func (k *checking) identity(f *datamap.Field, t *table) {
 	}
 	name := pgx.Identifier{f.Name}.Sanitize()
 	expression, there := name, t.indexed(f.Name, f.Collection.Controller)
+	if c := t.columns[f.Name]; c.compared(name) != name {
+		k.say(Doubtful, f.FullName(), "the look-up by "+f.Identity+" compares values of type "+c.typ+" as texts, which no index serves: each request reads the whole table",
+			"keep what is looked up in a column of text, whole numbers or UUIDs")
+		return
+	}
 	if t.columns[f.Name].class.textual() {
 		switch f.Match {
 		case datamap.Fold:

@@ -28,6 +28,7 @@ type table struct {
 	schema, name string
 	kind         string // pg_class.relkind: r, p (partitioned), v, m, f
 	heirs        bool   // other tables inherit from it, or did
+	unfilled     bool   // a materialised view that cannot be read until it is made
 	estimate     float64
 	columns      map[string]*column
 	key          []string   // primary key, in its order
@@ -201,7 +202,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	// own tables, because to_regclass refuses a schema that the role has no right to
 	// use, and it is here that it learns which rights it lacks.
 	rows, err := db.Query(ctx, `
-		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relhassubclass, c.reltuples::float8,
+		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relhassubclass, NOT c.relispopulated, c.reltuples::float8,
 		       has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'),
 		       `+writable+`
 		FROM unnest($1::text[], $2::text[], $3::text[]) AS w(name, schema, bare)
@@ -215,7 +216,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	var name string
 	var t table
 	var sel, upd, del bool
-	if _, err := pgx.ForEachRow(rows, []any{&name, &t.oid, &t.schema, &t.name, &t.kind, &t.heirs, &t.estimate, &sel, &upd, &del, &t.writes}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&name, &t.oid, &t.schema, &t.name, &t.kind, &t.heirs, &t.unfilled, &t.estimate, &sel, &upd, &del, &t.writes}, func() error {
 		known := c.tables[t.oid]
 		if known == nil {
 			n := t

@@ -212,6 +212,9 @@ func (k *checking) collection(c *datamap.Collection) {
 	if why := at.findKey(); why != "" {
 		k.say(Wrong, full, why, "")
 	}
+	if t.unfilled {
+		k.say(Wrong, full, "it "+unfilled, t.fill())
+	}
 	if at.nameless {
 		k.say(Doubtful, full, "its rows have no key: one that a person is to tick or hold is known by all that it holds, and is not known any more once it changes",
 			"ALTER TABLE "+t.ident()+" ADD PRIMARY KEY (…)")

@@ -201,6 +201,9 @@ func (b *binding) visit(v *datamap.Visit) {
 	if why := st.findKey(); why != "" {
 		b.reasons = append(b.reasons, why)
 	}
+	if st.t.unfilled {
+		b.reasons = append(b.reasons, st.c.FullName()+" "+unfilled+": "+st.t.fill())
+	}
 	b.reasons = append(b.reasons, st.unnameable()...)
 	if b.plan.Kind == datamap.Erasure {
 		b.reasons = append(b.reasons, st.unchangeable()...)

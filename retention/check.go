@@ -24,7 +24,8 @@ type Looker interface {
 	Elsewhere(ctx context.Context, s source.Selection, valueColumn string, fields []*datamap.Field) ([]*datamap.Field, error)
 	// Indexed tells whether an index begins with the column, and how many rows there are.
 	Indexed(ctx context.Context, c *datamap.Collection, column string) (indexed bool, rows int64, err error)
-	// Refused says of columns that the selection changes why they cannot be changed so.
+	// Refused says of columns that the selection changes why they cannot be changed
+	// so, and which values of its conditions no row can have.
 	Refused(ctx context.Context, s source.Selection) (reasons []string, err error)
 }
 
@@ -91,17 +92,14 @@ func (s *Service) checkRule(ctx context.Context, p *plan) ([]Doubt, error) {
 					"create one, CONCURRENTLY"})
 			}
 		}
-		if sel.Then != source.Delete {
-			reasons, err := looker.Refused(ctx, sel)
-			if err != nil {
-				return nil, err
-			}
-			for _, why := range reasons {
-				doubts = append(doubts, Doubt{subject, why, "change the rule's then or columns, or the table"})
-			}
-			continue
+		reasons, err := looker.Refused(ctx, sel)
+		if err != nil {
+			return nil, err
 		}
-		if len(p.rule.Lifetimes) == 0 && p.rule.ValueColumn == "" {
+		for _, why := range reasons {
+			doubts = append(doubts, Doubt{subject, why, "change the rule, or the table"})
+		}
+		if sel.Then != source.Delete || len(p.rule.Lifetimes) == 0 && p.rule.ValueColumn == "" {
 			continue
 		}
 		of, err := s.checkValues(ctx, p, sel, looker)

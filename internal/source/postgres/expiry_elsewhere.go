@@ -92,8 +92,9 @@ func (s *Source) Elsewhere(ctx context.Context, sel source.Selection, valueColum
 }
 
 // Refused says of columns that the selection changes why they cannot take what would
-// stand there, as Misfits says of an erasure's. Of a selection that does not fit at all
-// it says nothing: Expired does.
+// stand there, as Misfits says of an erasure's, and which values of its conditions no row
+// can have: by such a one too much may expire. Of a selection that does not fit at all it
+// says nothing: Expired does.
 func (s *Source) Refused(ctx context.Context, sel source.Selection) (reasons []string, err error) {
 	defer func() { err = s.failed("check what would stand in "+sel.Collection.FullName(), err) }()
 	sel.Holds, sel.ValueIn = nil, nil
@@ -104,10 +105,13 @@ func (s *Source) Refused(ctx context.Context, sel source.Selection) (reasons []s
 			return err
 		})
 		var unfit *NotSwept
-		if err != nil || sel.Then == source.TruncateIP { // which depends on the address
+		if err != nil {
 			if errors.As(err, &unfit) {
 				err = nil
 			}
+			return err
+		}
+		if reasons, err = e.vain(ctx, conn); err != nil || sel.Then == source.TruncateIP { // which depends on the address
 			return err
 		}
 		k, masks := &checking{s: s, cat: e.cat}, []mask{}
@@ -132,6 +136,23 @@ func (s *Source) Refused(ctx context.Context, sel source.Selection) (reasons []s
 		}
 		return nil
 	})
+	return reasons, err
+}
+
+// vain says which values of the selection's conditions no row can have.
+func (e *expiring) vain(ctx context.Context, conn *pgxpool.Conn) (reasons []string, err error) {
+	look := func(t *table, c *datamap.Collection, does string, where map[string][]*string) {
+		if err == nil {
+			err = t.vain(ctx, conn, where, func(column, v, why string) {
+				reasons = append(reasons, fmt.Sprintf("no row of %s %s by %s %q: %s", c.FullName(), does, column, v, why))
+			})
+		}
+	}
+	look(e.t, e.sel.Collection, "is meant", e.sel.Where)
+	look(e.t, e.sel.Collection, "is left out", e.sel.WhereNot)
+	if u := e.sel.Unless; u != nil {
+		look(e.cat.table(u.Collection), u.Collection, "keeps another", u.Where)
+	}
 	return reasons, err
 }
 

@@ -403,7 +403,9 @@ func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error
 
 func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT x.indrelid, x.indisprimary, x.indisunique, coalesce(pg_get_expr(x.indpred, x.indrelid), ''), m.amname = 'gin', pg_get_indexdef(x.indexrelid),
+		SELECT x.indrelid, x.indisprimary, -- by an index that tells more values apart than the column, two rows may have one key
+		       x.indisunique AND bool_and(coalesce(l.collisdeterministic, true) OR l.oid = (x.indcollation::oid[])[p.i - 1]),
+		       coalesce(pg_get_expr(x.indpred, x.indrelid), ''), m.amname = 'gin', pg_get_indexdef(x.indexrelid),
 		       array_agg(coalesce(a.attname::text, '') ORDER BY p.i),
 		       array_agg(CASE WHEN p.num = 0 THEN pg_get_indexdef(x.indexrelid, p.i::int, true) END ORDER BY p.i)
 		FROM pg_index x
@@ -411,6 +413,7 @@ func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) er
 		JOIN pg_am m ON m.oid = i.relam
 		CROSS JOIN LATERAL unnest(x.indkey::int2[]) WITH ORDINALITY AS p(num, i)
 		LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = p.num AND p.num > 0
+		LEFT JOIN pg_collation l ON l.oid = a.attcollation
 		WHERE x.indrelid = ANY($1) AND x.indisvalid AND x.indislive AND m.amname IN ('btree', 'hash', 'gin') AND p.i <= x.indnkeyatts
 		GROUP BY x.indexrelid, x.indrelid, x.indisprimary, x.indisunique, x.indpred, m.amname
 		ORDER BY x.indexrelid`, oids)

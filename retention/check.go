@@ -15,8 +15,8 @@ import (
 // still holds an expired identifier's value, a rule without an index for its start.
 type Doubt struct{ Subject, Sentence, Do string }
 
-// A Looker is a source that can say where else values stand, and what an index
-// serves. Check asks those that can.
+// A Looker is a source that can say where else values stand, what an index
+// serves and which changes it refuses. Check asks those that can.
 type Looker interface {
 	// Elsewhere returns those of the fields in which a value of valueColumn of
 	// an expired row stands; for fields of the selection's own collection, in
@@ -24,6 +24,9 @@ type Looker interface {
 	Elsewhere(ctx context.Context, s source.Selection, valueColumn string, fields []*datamap.Field) ([]*datamap.Field, error)
 	// Indexed tells whether an index begins with the column, and how many rows there are.
 	Indexed(ctx context.Context, c *datamap.Collection, column string) (indexed bool, rows int64, err error)
+	// Refused says of columns that the selection changes why they cannot be changed
+	// so, and which values of its conditions no row can have.
+	Refused(ctx context.Context, s source.Selection) (reasons []string, err error)
 }
 
 // smallTable: below so many rows nobody needs an index for a sweep.
@@ -88,6 +91,13 @@ func (s *Service) checkRule(ctx context.Context, p *plan) ([]Doubt, error) {
 				doubts = append(doubts, Doubt{subject, fmt.Sprintf("%s has about %d rows and no index that begins with %s: each sweep reads the whole table", sel.Collection.FullName(), rows, sel.StartsAt),
 					"create one, CONCURRENTLY"})
 			}
+		}
+		reasons, err := looker.Refused(ctx, sel)
+		if err != nil {
+			return nil, err
+		}
+		for _, why := range reasons {
+			doubts = append(doubts, Doubt{subject, why, "change the rule, or the table"})
 		}
 		if sel.Then != source.Delete || len(p.rule.Lifetimes) == 0 && p.rule.ValueColumn == "" {
 			continue

@@ -83,3 +83,34 @@ func TestCheck(t *testing.T) {
 		t.Error("check says when there are no rules at all")
 	}
 }
+
+// TestCheckOfChangesThatTheTableRefuses: a sweep would fail of them, once rows expire.
+func TestCheckOfChangesThatTheTableRefuses(t *testing.T) {
+	t.Parallel()
+	w := small(t, `rules:
+  - {name: words, collection: shop.tracks, starts_at: made_at, keep: P1M, then: null, columns: [words], schedule: "0 3 * * *"}
+  - {name: value, collection: shop.tracks, starts_at: made_at, keep: P1M, then: mask, columns: {value: {strategy: string_rewrite, value: gone}}, schedule: "0 3 * * *"}
+  - {name: old, collection: shop.tracks, where_not: {made_at: tomorrow-ish}, unless: {collection: shop.yes, link: {person_id: person_id}, where: {taken_back: "2026-01-01T00:00:00Z"}}, starts_at: made_at, keep: P1M, then: delete, schedule: "0 3 * * *"}
+`, nil)
+	said := func() string {
+		doubts, err := w.Check(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintln(doubts)
+	}
+	if strings.Contains(said(), "cannot be changed so") {
+		t.Errorf("nothing forbids these changes yet: %s", said())
+	}
+	for _, want := range []string{`{rule old no row of shop.tracks is left out by made_at "tomorrow-ish": it is no value of type timestamp`, `{rule old no row of shop.yes keeps another by taken_back "2026-01-01T00:00:00Z": of type timestamp`} {
+		if !strings.Contains(said(), want) {
+			t.Errorf("check should say %q, it says %s", want, said())
+		}
+	}
+	w.exec(`ALTER TABLE tracks ADD CONSTRAINT wordy CHECK (words IS NOT NULL), ADD UNIQUE (value)`)
+	for _, want := range []string{"{rule words shop.tracks.words cannot be changed so: the constraint wordy refuses the masked value", "{rule value shop.tracks.value cannot be changed so: each row must have a value of its own"} {
+		if !strings.Contains(said(), want) {
+			t.Errorf("check should say %q, it says %s", want, said())
+		}
+	}
+}

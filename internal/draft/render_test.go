@@ -57,6 +57,21 @@ func TestDraftOfAViewCountsNothing(t *testing.T) {
 	}
 }
 
+// A view that shows rows which name a person keeps no row of theirs: the table does, and is walked.
+func TestDraftOfAViewThatNamesPersons(t *testing.T) {
+	t.Parallel()
+	users, orders, view := table("users", "id integer", "email text"), table("reviews", "id integer", "user_id integer", "body text"), table("recent_reviews", "id integer", "user_id integer")
+	orders.Links = []draft.ForeignKey{{Columns: []string{"user_id"}, Schema: "public", Table: "users", References: []string{"id"}}}
+	view.Kind, view.Rows = "view", -1
+	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{users, orders, view}}, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(data), "point here and are not walked") || strings.Count(string(data), "strategy: delete") != 2 {
+		t.Errorf("expected users and reviews to be deleted\n%s", data)
+	}
+}
+
 // A physician's address leads to no patient, an insurer's desk to nobody insured: a
 // patient is a person of their own. The account that a patient signs in with is theirs.
 func TestDraftOfPersonsThatNamePersons(t *testing.T) {

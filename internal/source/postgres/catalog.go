@@ -28,6 +28,7 @@ type table struct {
 	schema, name string
 	kind         string // pg_class.relkind: r, p (partitioned), v, m, f
 	heirs        bool   // other tables inherit from it, or did
+	unfilled     bool   // a materialised view that cannot be read until it is made
 	estimate     float64
 	columns      map[string]*column
 	key          []string   // primary key, in its order
@@ -201,7 +202,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	// own tables, because to_regclass refuses a schema that the role has no right to
 	// use, and it is here that it learns which rights it lacks.
 	rows, err := db.Query(ctx, `
-		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relhassubclass, c.reltuples::float8,
+		SELECT w.name, c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relhassubclass, NOT c.relispopulated, c.reltuples::float8,
 		       has_table_privilege(c.oid, 'SELECT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'),
 		       `+writable+`
 		FROM unnest($1::text[], $2::text[], $3::text[]) AS w(name, schema, bare)
@@ -215,7 +216,7 @@ func readCatalogue(ctx context.Context, db pg.DB, collections []*datamap.Collect
 	var name string
 	var t table
 	var sel, upd, del bool
-	if _, err := pgx.ForEachRow(rows, []any{&name, &t.oid, &t.schema, &t.name, &t.kind, &t.heirs, &t.estimate, &sel, &upd, &del, &t.writes}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&name, &t.oid, &t.schema, &t.name, &t.kind, &t.heirs, &t.unfilled, &t.estimate, &sel, &upd, &del, &t.writes}, func() error {
 		known := c.tables[t.oid]
 		if known == nil {
 			n := t
@@ -402,7 +403,9 @@ func (c *catalogue) readKeys(ctx context.Context, db pg.DB, oids []uint32) error
 
 func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) error {
 	rows, err := db.Query(ctx, `
-		SELECT x.indrelid, x.indisprimary, x.indisunique, coalesce(pg_get_expr(x.indpred, x.indrelid), ''), m.amname = 'gin', pg_get_indexdef(x.indexrelid),
+		SELECT x.indrelid, x.indisprimary, -- by an index that tells more values apart than the column, two rows may have one key
+		       x.indisunique AND bool_and(coalesce(l.collisdeterministic, true) OR l.oid = (x.indcollation::oid[])[p.i - 1]),
+		       coalesce(pg_get_expr(x.indpred, x.indrelid), ''), m.amname = 'gin', pg_get_indexdef(x.indexrelid),
 		       array_agg(coalesce(a.attname::text, '') ORDER BY p.i),
 		       array_agg(CASE WHEN p.num = 0 THEN pg_get_indexdef(x.indexrelid, p.i::int, true) END ORDER BY p.i)
 		FROM pg_index x
@@ -410,6 +413,7 @@ func (c *catalogue) readIndexes(ctx context.Context, db pg.DB, oids []uint32) er
 		JOIN pg_am m ON m.oid = i.relam
 		CROSS JOIN LATERAL unnest(x.indkey::int2[]) WITH ORDINALITY AS p(num, i)
 		LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = p.num AND p.num > 0
+		LEFT JOIN pg_collation l ON l.oid = a.attcollation
 		WHERE x.indrelid = ANY($1) AND x.indisvalid AND x.indislive AND m.amname IN ('btree', 'hash', 'gin') AND p.i <= x.indnkeyatts
 		GROUP BY x.indexrelid, x.indrelid, x.indisprimary, x.indisunique, x.indpred, m.amname
 		ORDER BY x.indexrelid`, oids)

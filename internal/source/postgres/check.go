@@ -212,6 +212,9 @@ func (k *checking) collection(c *datamap.Collection) {
 	if why := at.findKey(); why != "" {
 		k.say(Wrong, full, why, "")
 	}
+	if t.unfilled {
+		k.say(Wrong, full, "it "+unfilled, t.fill())
+	}
 	if at.nameless {
 		k.say(Doubtful, full, "its rows have no key: one that a person is to tick or hold is known by all that it holds, and is not known any more once it changes",
 			"ALTER TABLE "+t.ident()+" ADD PRIMARY KEY (…)")
@@ -302,6 +305,11 @@ func (k *checking) identity(f *datamap.Field, t *table) {
 	}
 	name := pgx.Identifier{f.Name}.Sanitize()
 	expression, there := name, t.indexed(f.Name, f.Collection.Controller)
+	if c := t.columns[f.Name]; c.compared(name) != name {
+		k.say(Doubtful, f.FullName(), "the look-up by "+f.Identity+" compares values of type "+c.typ+" as texts, which no index serves: each request reads the whole table",
+			"keep what is looked up in a column of text, whole numbers or UUIDs")
+		return
+	}
 	if t.columns[f.Name].class.textual() {
 		switch f.Match {
 		case datamap.Fold:

@@ -14,7 +14,7 @@ import (
 
 // keeps looks whether columns can hold the values by which a law keeps rows: by
 // one that no row has, nothing is kept, and an erasure takes what it should leave.
-// Of a text nobody can say; of a keep with another row, its collection is asked.
+// Of a keep with another row, its collection is asked.
 func (k *checking) keeps(ctx context.Context, conn *pgxpool.Conn, c *datamap.Collection) error {
 	t := k.cat.table(c)
 	if t == nil {
@@ -24,22 +24,32 @@ func (k *checking) keeps(ctx context.Context, conn *pgxpool.Conn, c *datamap.Col
 		if len(keep.With) > 0 {
 			continue
 		}
-		for _, name := range slices.Sorted(maps.Keys(keep.Where)) {
-			column := t.columns[name]
-			if column == nil || column.class.textual() {
+		if err := t.vain(ctx, conn, keep.Where, func(column, v, why string) {
+			k.say(Wrong, c.FullName()+"."+column, fmt.Sprintf("no row is kept by %q: %s", v, why), "correct where of its keep")
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vain tells the values of a condition that no row can have. Of a text nobody can say.
+func (t *table) vain(ctx context.Context, conn *pgxpool.Conn, where map[string][]*string, tell func(column, v, why string)) error {
+	for _, name := range slices.Sorted(maps.Keys(where)) {
+		column := t.columns[name]
+		if column == nil || column.class.textual() {
+			continue
+		}
+		for _, v := range where[name] {
+			if v == nil || placeholderWord.MatchString(*v) || strings.Contains(*v, "*") {
 				continue
 			}
-			for _, v := range keep.Where[name] {
-				if v == nil || placeholderWord.MatchString(*v) || strings.Contains(*v, "*") {
-					continue
-				}
-				why, err := neverHeld(ctx, conn, column, *v)
-				if err != nil {
-					return err
-				}
-				if why != "" {
-					k.say(Wrong, c.FullName()+"."+name, fmt.Sprintf("no row is kept by %q: %s", *v, why), "correct where of its keep")
-				}
+			why, err := neverHeld(ctx, conn, column, *v)
+			if err != nil {
+				return err
+			}
+			if why != "" {
+				tell(name, *v, why)
 			}
 		}
 	}

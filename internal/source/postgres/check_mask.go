@@ -250,6 +250,11 @@ func differing(column string) string {
 		SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = x.indexrelid AND d.refobjid = x.indrelid AND d.refobjsubid = ` + column + `)))`
 }
 
+// madeOf joins a column that Postgres makes itself, by its expression f, with the
+// columns of which it makes it, at d.refobjsubid. Before 15 they hang on the column.
+const madeOf = `d.refobjid = f.adrelid AND d.refobjsubid <> f.adnum AND (d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+	OR d.classid = 'pg_class'::regclass AND d.objid = f.adrelid AND d.objsubid = f.adnum)`
+
 // refusedBesideOthers looks at what must differ from row to row: unique indexes
 // and exclusions over the column, over an expression of it, or over a column that
 // Postgres makes of it. One of several columns, or of part of the rows, is told in
@@ -271,8 +276,8 @@ func (k *checking) refusedBesideOthers(ctx context.Context, conn *pgxpool.Conn, 
 		FROM pg_attribute a
 		CROSS JOIN LATERAL (
 			SELECT a.attnum AS num
-			UNION SELECT f.adnum FROM pg_attrdef f JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
-			WHERE f.adrelid = a.attrelid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum) n
+			UNION SELECT f.adnum FROM pg_attrdef f JOIN pg_depend d ON `+madeOf+` AND d.refobjsubid = a.attnum
+			WHERE f.adrelid = a.attrelid) n
 		JOIN pg_index x ON x.indrelid = a.attrelid AND `+differing("n.num")+`
 		JOIN pg_class i ON i.oid = x.indexrelid
 		CROSS JOIN LATERAL (SELECT (x.indkey::int2[])[0:x.indnkeyatts - 1] AS columns) k
@@ -425,7 +430,8 @@ func satisfies(ctx context.Context, conn *pgxpool.Conn, condition string, masks 
 // refusedByCheck tries the masked value against the column's type, domain and
 // check constraints; against those over several columns where each is masked to the
 // same in every row. What others say depends on the row, as of arrays and documents,
-// of which a part is masked: some rows that are there are tried.
+// of which a part is masked: some rows that are there are tried. A column that Postgres
+// makes of others and that may not be NULL is such a constraint.
 func (k *checking) refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *table, whole []uint32, m mask, masks []mask) (string, error) {
 	if m.ofColumn() {
 		if why, err := refusedByType(ctx, conn, m.column, m.sample()); why != "" || err != nil {
@@ -438,16 +444,18 @@ func (k *checking) refusedByCheck(ctx context.Context, conn *pgxpool.Conn, t *ta
 		}
 	}
 	rows, err := conn.Query(ctx, `
-		SELECT DISTINCT 'the constraint ' || k.conname, pg_get_expr(k.conbin, k.conrelid),
-		       ARRAY(SELECT o.attname::text FROM pg_attribute o WHERE o.attrelid = k.conrelid AND o.attnum = ANY(k.conkey) AND o.attname <> $2 ORDER BY o.attname), k.conrelid = $3
-		FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attname = $2 AND a.attnum = ANY(k.conkey)
-		WHERE k.conrelid = ANY($1) AND k.contype = 'c'
-		UNION ALL SELECT 'the column ' || g.attname || ', which Postgres makes of it and which is NOT NULL,', '(' || pg_get_expr(f.adbin, f.adrelid) || ') IS NOT NULL',
-		       ARRAY(SELECT o.attname::text FROM pg_attribute o JOIN pg_depend e ON e.refobjid = o.attrelid AND e.refobjsubid = o.attnum
-		         WHERE e.classid = d.classid AND e.objid = d.objid AND e.refobjid = d.refobjid AND e.refobjsubid NOT IN (a.attnum, g.attnum) ORDER BY o.attname), true
-		FROM pg_attribute a JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
-		JOIN pg_attrdef f ON f.oid = d.objid JOIN pg_attribute g ON g.attrelid = f.adrelid AND g.attnum = f.adnum AND g.attgenerated <> '' AND g.attnotnull
-		WHERE a.attrelid = $3 AND a.attname = $2 AND g.attnum <> a.attnum ORDER BY 1`, whole, m.column.name, t.oid)
+		WITH asked AS (
+			SELECT 'the constraint ' || conname AS name, pg_get_expr(conbin, conrelid) AS expression, conrelid AS rel, conkey AS columns
+			FROM pg_constraint WHERE conrelid = ANY($1) AND contype = 'c'
+			UNION ALL
+			SELECT 'the column ' || g.attname || ', which Postgres makes of it and which is NOT NULL,', '(' || pg_get_expr(f.adbin, f.adrelid) || ') IS NOT NULL', f.adrelid,
+			       ARRAY(SELECT d.refobjsubid::int2 FROM pg_depend d WHERE `+madeOf+`)
+			FROM pg_attrdef f JOIN pg_attribute g ON g.attrelid = f.adrelid AND g.attnum = f.adnum
+			WHERE f.adrelid = ANY($1) AND g.attgenerated = 's' AND g.attnotnull)
+		SELECT DISTINCT k.name, k.expression,
+		       ARRAY(SELECT o.attname::text FROM pg_attribute o WHERE o.attrelid = k.rel AND o.attnum = ANY(k.columns) AND o.attname <> $2 ORDER BY o.attname), k.rel = $3
+		FROM asked k JOIN pg_attribute a ON a.attrelid = k.rel AND a.attname = $2 AND a.attnum = ANY(k.columns)
+		ORDER BY 1`, whole, m.column.name, t.oid)
 	if err != nil {
 		return "", fmt.Errorf("read check constraints: %w", err)
 	}

@@ -282,6 +282,21 @@ dataset:
 	}
 }
 
+// TestCheckOfLookUpsThatNoIndexServes: an index is not asked for that would not help.
+func TestCheckOfLookUpsThatNoIndexServes(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE browsers (id int PRIMARY KEY, token bytea UNIQUE)`)
+	m := mapOf(t, `dataset: [{fides_key: w, lethe: {source: w, basis: f}, collections: [{name: browsers, fields: [{name: id, fides_meta: {primary_key: true}}, {name: token, data_categories: [user.device.cookie_id], fides_meta: {identity: visitor}}]}]}]`)
+	doubts, err := sourceOf(t, pool, "w", postgres.Options{}).Check(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := fmt.Sprint(doubts); !strings.Contains(said, "values of type bytea as texts, which no index serves") || strings.Contains(said, "CREATE INDEX") {
+		t.Errorf("expected check to say that no index serves, it says %s", said)
+	}
+}
+
 // Postgres makes no index CONCURRENTLY on a partitioned table: what is to be pasted
 // has to be taken by it.
 func TestCheckAsksForIndexesThatPostgresTakes(t *testing.T) {

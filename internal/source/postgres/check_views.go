@@ -80,6 +80,11 @@ const (
 	covered    = "let the publication's row filter ask for columns of the replica identity alone, and its list of columns have all of them (with REPLICA IDENTITY FULL, have no list)"
 )
 
+// A materialised view that was made WITH NO DATA cannot even be read.
+const unfilled = "is a materialised view that has never been filled"
+
+func (t *table) fill() string { return "REFRESH MATERIALIZED VIEW " + t.ident() }
+
 // changeable tells the same when a map is checked, with the tables beneath a view.
 func (k *checking) changeable(ctx context.Context, conn *pgxpool.Conn, v *datamap.Visit, t *table) error {
 	at := &stop{visit: v, c: v.Collection, t: t}

@@ -114,3 +114,32 @@ func TestCollations(t *testing.T) {
 		}
 	})
 }
+
+// TestAKeyThatIsUniqueByAnotherCollation: an index by which Ada and ada differ makes no
+// key of a column by which they are equal.
+func TestAKeyThatIsUniqueByAnotherCollation(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, o postgres.Options) {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE COLLATION alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+			CREATE TABLE people (name text COLLATE alike NOT NULL, email text); CREATE UNIQUE INDEX ON people (name COLLATE "C");
+			INSERT INTO people VALUES ('Ada', 'a@x.example'), ('ada', 'other@x.example')`)
+		m := func(key string) *datamap.Map {
+			return mapOf(t, `dataset: [{fides_key: w, lethe: {source: w, basis: f}, collections: [{name: people, fides_meta: {masking_strategy_override: {strategy: delete}}, fields: [{name: name`+key+`}, {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}]}]}]`)
+		}
+		s := sourceOf(t, pool, "w", o)
+		erase := func(m *datamap.Map) error {
+			_, err := s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "a@x.example")}, source.Holds{}, noNote)
+			return err
+		}
+		if err := erase(m(", fides_meta: {primary_key: true}")); err == nil || !strings.Contains(err.Error(), "do not identify a row") {
+			t.Errorf("expected the key to be refused, got %v", err)
+		}
+		if err := erase(m("")); err != nil {
+			t.Fatal(err)
+		}
+		if left := text(t, pool, "SELECT string_agg(name, ',') FROM people"); left != "ada" {
+			t.Errorf("expected the other person alone to be left, there are %s", left)
+		}
+	})
+}

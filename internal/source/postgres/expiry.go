@@ -142,6 +142,13 @@ func (s *Source) expiring(ctx context.Context, tx pgx.Tx, sel source.Selection, 
 		}
 	}
 	e.t = e.cat.table(sel.Collection)
+	how, change := "deleted", deletable
+	if sel.Then != source.Delete {
+		how, change = "changed", updatable
+	}
+	if t := e.t.stuck(change); t != nil {
+		return nil, notSwept("%s", (&stop{c: sel.Collection, t: e.t}).fixed(t, how, change))
+	}
 	for _, r := range e.in {
 		r.t = e.cat.table(r.collection)
 	}

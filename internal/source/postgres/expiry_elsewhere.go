@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/pg"
@@ -87,6 +89,71 @@ func (s *Source) Elsewhere(ctx context.Context, sel source.Selection, valueColum
 		return nil, fmt.Errorf("source %s: look for expired values of %s: %w", s.name, sel.Collection.FullName(), pg.Clean(err))
 	}
 	return found, nil
+}
+
+// Refused says of columns that the selection changes why they cannot take what would
+// stand there, as Misfits says of an erasure's, and which values of its conditions no row
+// can have: by such a one too much may expire. Of a selection that does not fit at all it
+// says nothing: Expired does.
+func (s *Source) Refused(ctx context.Context, sel source.Selection) (reasons []string, err error) {
+	defer func() { err = s.failed("check what would stand in "+sel.Collection.FullName(), err) }()
+	sel.Holds, sel.ValueIn = nil, nil
+	err = s.on(ctx, func(conn *pgxpool.Conn) error {
+		var e *expiring
+		err := s.inTx(ctx, conn, reading, func(tx pgx.Tx) (err error) {
+			e, err = s.expiring(ctx, tx, sel, nil)
+			return err
+		})
+		var unfit *NotSwept
+		if err != nil {
+			if errors.As(err, &unfit) {
+				err = nil
+			}
+			return err
+		}
+		if reasons, err = e.vain(ctx, conn); err != nil || sel.Then == source.TruncateIP { // which depends on the address
+			return err
+		}
+		k, masks := &checking{s: s, cat: e.cat}, []mask{}
+		for _, c := range e.need {
+			m := mask{field: &datamap.Field{Name: c.column.name, Collection: sel.Collection}, column: c.column, how: "null_rewrite"}
+			if c.action == source.Mask {
+				m.how, m.value = "string_rewrite", c.text
+			}
+			masks = append(masks, m)
+		}
+		for _, m := range masks {
+			why, err := k.refused(ctx, conn, e.t, m, masks)
+			if why == "" && err == nil {
+				why, _, err = k.refusedBesideOthers(ctx, conn, e.t, m, masks)
+			}
+			if err != nil {
+				return err
+			}
+			if why != "" {
+				reasons = append(reasons, m.field.FullName()+" cannot be changed so: "+why)
+			}
+		}
+		return nil
+	})
+	return reasons, err
+}
+
+// vain says which values of the selection's conditions no row can have.
+func (e *expiring) vain(ctx context.Context, conn *pgxpool.Conn) (reasons []string, err error) {
+	look := func(t *table, c *datamap.Collection, does string, where map[string][]*string) {
+		if err == nil {
+			err = t.vain(ctx, conn, where, func(column, v, why string) {
+				reasons = append(reasons, fmt.Sprintf("no row of %s %s by %s %q: %s", c.FullName(), does, column, v, why))
+			})
+		}
+	}
+	look(e.t, e.sel.Collection, "is meant", e.sel.Where)
+	look(e.t, e.sel.Collection, "is left out", e.sel.WhereNot)
+	if u := e.sel.Unless; u != nil {
+		look(e.cat.table(u.Collection), u.Collection, "keeps another", u.Where)
+	}
+	return reasons, err
 }
 
 // Indexed tells whether an index begins with the column, and about how many rows there are.

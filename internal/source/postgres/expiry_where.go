@@ -66,12 +66,8 @@ func (e *expiring) alone(alias string) string {
 	other := e.cat.table(u.Collection)
 	var where []string
 	for _, here := range slices.Sorted(maps.Keys(u.Link)) {
-		a, b := e.t.columns[here], other.columns[u.Link[here]]
-		x, y := col(alias, a.name), col("o", b.name)
-		if a.class != b.class {
-			x, y = x+"::text", y+"::text"
-		}
-		where = append(where, x+" = "+y)
+		a, b := e.t.columns[here], other.columns[u.Link[here]] // as a reference would tie them
+		where = append(where, other.equal(a, b, col("o", b.name), convert(a, b, col(alias, a.name))))
 	}
 	where = append(where, e.matches(other, "o", u.Where)...)
 	return "NOT EXISTS (SELECT 1 FROM " + other.ident() + " AS o WHERE " + all(where) + ")"

@@ -177,7 +177,7 @@ func (w *writer) shown(at *stop, f *datamap.Field) string {
 	case f.Identity == "":
 		return "(SELECT string_agg(DISTINCT e.v, ', ')" + each
 	case seed >= 0 && undivided(f):
-		as, test := w.seedValues(at.visit.Seeds[seed])
+		as, test := w.seedValues(at.visit.Seeds[seed], c)
 		return "(SELECT coalesce(min(e.v) FILTER (WHERE " + test("e.v") + " = ANY(" + as + ")), " + alone + ")" + each
 	case told:
 		return "(" + values + ")[1]"

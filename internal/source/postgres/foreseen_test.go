@@ -72,6 +72,30 @@ func TestCheckOfConstraintsOverSeveralColumns(t *testing.T) {
 	}
 }
 
+// TestCheckOfColumnsMadeOfMaskedOnes: what Postgres makes of a masked value may not be
+// NULL, either. One that is made so that it never is says nothing.
+func TestCheckOfColumnsMadeOfMaskedOnes(t *testing.T) {
+	t.Parallel()
+	said, _, err := foreseen(t, `
+		CREATE TABLE people (id int PRIMARY KEY, email text, name text, nick text, city text,
+		  label text GENERATED ALWAYS AS (name || ' (' || nick || ')') STORED NOT NULL, at text GENERATED ALWAYS AS (coalesce(city, '')) STORED NOT NULL);
+		INSERT INTO people VALUES (1, 'a@x.example', 'Ada', 'A', 'Brno');`, `
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: email, data_categories: [user.contact.email], fides_meta: {identity: email}}
+          - {name: name, data_categories: [user.name]}
+          - {name: nick}
+          - {name: city, data_categories: [user.contact.address.city]}
+`)
+	if want := "wrong w.people.name: an erasure cannot mask it: the column label, which Postgres makes of it and which is NOT NULL, refuses the masked value beside that of nick"; !strings.Contains(said, want) || strings.Contains(said, "people.city") {
+		t.Errorf("expected check to say %q and nothing of the city, it said\n%s", want, said)
+	}
+	if err == nil || !strings.Contains(err.Error(), "label") {
+		t.Errorf("expected the erasure to fail of the column, got %v", err)
+	}
+}
+
 // TestCheckOfConstraintsOnRowsThatCannotBeRead: a check says all else, also where
 // the rows of a table cannot be tried, or not in good time; of columns that Postgres
 // makes itself nobody knows what they will be.

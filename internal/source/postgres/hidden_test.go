@@ -406,6 +406,28 @@ func TestMaterialisedViews(t *testing.T) {
 	}
 }
 
+// TestMaterialisedViewsThatWereNeverFilled: they cannot be read, and Postgres says only 55000.
+func TestMaterialisedViewsThatWereNeverFilled(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE TABLE people (id int PRIMARY KEY, email text); CREATE MATERIALIZED VIEW visits AS SELECT 1 AS id, 1 AS person WITH NO DATA`)
+	m := mapOf(t, peopleOf("w")+`
+      - name: visits
+        data_categories: [user.behavior]
+        fields: [{name: id, fides_meta: {primary_key: true}}, {name: person, fides_meta: {references: [{dataset: w, field: people.id, direction: from}]}}]
+`)
+	s := sourceOf(t, pool, "w", postgres.Options{})
+	doubts, err := s.Check(t.Context(), m)
+	if err != nil || !slices.ContainsFunc(doubts, func(d postgres.Doubt) bool {
+		return d.Level == postgres.Wrong && d.Subject == "w.visits" && d.Do == `REFRESH MATERIALIZED VIEW "public"."visits"`
+	}) {
+		t.Errorf("expected check to ask for the view to be filled, got %v, %v", doubts, err)
+	}
+	if _, err := s.Find(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "a@x.example")}); err == nil || !strings.Contains(err.Error(), "has never been filled") {
+		t.Errorf("expected the search to say so, too, got %v", err)
+	}
+}
+
 // TestRules: a rule that stands in for a change, or beside it, is told before
 // anything is tried.
 func TestRules(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 // place is one value, a GIN index where the values are compared as they stand.
 func (w *writer) matchInside(s *stop, seed datamap.PlanSeed, c *column, how datamap.Match) string {
 	name := "seed " + seed.Identity + " " + string(how) + " " + seed.Field.DataType
-	as := seedTexts(seed, func(v string) []string { return []string{v} })
+	as := seedTexts(seed, asItStands)
 	in := c.place.in
 	_, there := s.t.served(c)
 	if there && how == datamap.Exact && in.class == classArray && in.element.castOf("x") != "" {
@@ -32,7 +32,7 @@ func (w *writer) matchInside(s *stop, seed datamap.PlanSeed, c *column, how data
 		return col("t", in.name) + " && " + elements + "::text[]::" + in.element.typ + "[] AND EXISTS (SELECT 1 FROM unnest(" + col("t", in.name) + ") AS e(v) WHERE e.v = ANY(" +
 			elements + "::text[]::" + in.element.typ + "[]))"
 	}
-	list, test := w.seedValues(seed) // bound only where it is used: Postgres refuses others
+	list, test := w.seedValues(seed, c) // bound only where it is used: Postgres refuses others
 	if c.place.one {
 		for _, expression := range c.place.expressions(pgx.Identifier{in.name}.Sanitize()) {
 			if s.t.indexedBy(test(expression)) {
@@ -52,16 +52,22 @@ func (w *writer) matchInside(s *stop, seed datamap.PlanSeed, c *column, how data
 	return "(" + doc + " @? " + path + "::text::jsonpath AND " + doc + " @@ " + again + "::text::jsonpath AND " + found + ")" // twice: see holding
 }
 
-// seedValues binds a seed's values as texts, and says how a text is compared with them.
-func (w *writer) seedValues(seed datamap.PlanSeed) (list string, test func(string) string) {
-	as, test := seedTexts(seed, func(v string) []string { return []string{v} }), func(expr string) string { return expr }
+func asItStands(v string) []string { return []string{v} }
+
+// seedValues binds a seed's values as texts, and says how a text of a place is compared with them.
+func (w *writer) seedValues(seed datamap.PlanSeed, c *column) (list string, test func(string) string) {
+	as, test := seedTexts(seed, asItStands), func(expr string) string { return expr }
+	name := "seed " + seed.Identity + " " + string(seed.Field.Match) + " " + seed.Field.DataType + " inside"
 	switch seed.Field.Match {
 	case datamap.Fold:
 		as, test = seedTexts(seed, foldings), func(expr string) string { return "lower(" + expr + ")" }
 	case datamap.E164:
 		as, test = seedTexts(seed, dialled), digitsOf
+	default:
+		if e := c.place.in.element; e != nil && e.class == classUUID { // which Postgres writes in small letters
+			as, name = seedTexts(seed, func(v string) []string { return []string{strings.ToLower(v)} }), name+" uuid"
+		}
 	}
-	name := "seed " + seed.Identity + " " + string(seed.Field.Match) + " " + seed.Field.DataType + " inside"
 	return w.bind(name, func(r *run) any { return as(r) }) + "::text[]", test
 }
 

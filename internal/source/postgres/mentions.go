@@ -364,12 +364,12 @@ func (q *mentioning) piece(ctx context.Context, tx pgx.Tx, from string) (source.
 	q.args = nil
 	to := min(begin+mentionWindow, end)
 	holding, _ := q.holding(trigrams{})
-	found, _, err := q.run(ctx, tx, "t.ctid >= "+q.bind(tid(begin), "tid")+" AND t.ctid < "+q.bind(tid(to), "tid")+" AND "+holding, 0)
-	slice := source.MentionSlice{Found: found}
-	if to < end {
-		slice.Next = fmt.Sprintf("%d:%d", to, end)
+	within, next := "t.ctid >= "+q.bind(tid(begin), "tid"), ""
+	if to < end { // as a sweep has it, see heapSlice
+		within, next = within+" AND t.ctid < "+q.bind(tid(to), "tid"), fmt.Sprintf("%d:%d", to, end)
 	}
-	return slice, err
+	found, _, err := q.run(ctx, tx, within+" AND "+holding, 0)
+	return source.MentionSlice{Found: found, Next: next}, err
 }
 
 // byIndex is the whole search in one statement, where an index serves it.

@@ -59,10 +59,14 @@ type Options struct {
 	Now func() time.Time
 }
 
-// catalogueLife is how long a compiled walk may rest on what the catalogue
-// said. A foreign key added meanwhile is caught by Postgres itself, one that
-// cascades is not: hence not longer.
-const catalogueLife = time.Minute
+// catalogueLife is how long a compiled walk may rest on what the catalogue said. It
+// asks whether that is still so unless it has just done (unasked): a table that
+// inherits from one of the map's, or a foreign key that cascades, would have an erasure
+// take rows that nobody reckoned with.
+const (
+	catalogueLife = time.Minute
+	unasked       = time.Second
+)
 
 // DefaultOverShared is Options.OverShared unless set.
 const DefaultOverShared = 1_000

@@ -24,6 +24,8 @@ type program struct {
 	of     map[string]*stop   // by collection's full name
 	at     map[uint32][]*stop // by table
 	read   time.Time          // when the catalogue was read
+	asked  time.Time          // when it was last asked whether it is still the same
+	mark   string             // by which that is told
 	// always says why this plan is never run as one statement; "" when it may be.
 	always string
 	// order are the stops that lose rows, children before parents; stops in
@@ -101,11 +103,17 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 	p := s.programs[plan.Digest]
 	s.mu.Unlock()
 	if p != nil && plan.Digest != "" && s.o.Now != nil && s.o.Now().Sub(p.read) < catalogueLife {
-		return p, nil
+		if same, err := s.still(ctx, conn, p); same || err != nil {
+			return p, err
+		}
 	}
 	var cat *catalogue
+	var mark string
 	err := s.inTx(ctx, conn, reading, func(tx pgx.Tx) (err error) { // under the same limits as a walk
-		cat, err = readCatalogue(ctx, tx, s.touched([]*datamap.Plan{plan}, nil, nil))
+		if cat, err = readCatalogue(ctx, tx, s.touched([]*datamap.Plan{plan}, nil, nil)); err != nil || s.o.Now == nil {
+			return err
+		}
+		mark, err = cat.mark(ctx, tx)
 		return err
 	})
 	if err != nil {
@@ -115,7 +123,8 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 		return nil, err
 	}
 	if s.o.Now != nil {
-		p.read = s.o.Now()
+		p.read, p.mark = s.o.Now(), mark
+		p.asked = p.read
 		s.mu.Lock()
 		s.programs[plan.Digest] = p
 		s.mu.Unlock()
@@ -192,6 +201,9 @@ func (b *binding) visit(v *datamap.Visit) {
 	}
 	if why := st.findKey(); why != "" {
 		b.reasons = append(b.reasons, why)
+	}
+	if st.t.unfilled {
+		b.reasons = append(b.reasons, st.c.FullName()+" "+unfilled+": "+st.t.fill())
 	}
 	b.reasons = append(b.reasons, st.unnameable()...)
 	if b.plan.Kind == datamap.Erasure {

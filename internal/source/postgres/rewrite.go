@@ -147,7 +147,7 @@ func (w *writer) seedEnds(s *stop, in string) []end {
 			continue
 		}
 		all = append(all, end{c: c, among: func(text string) string {
-			as, test := w.seedValues(seed) // bound where it is used
+			as, test := w.seedValues(seed, c) // bound where it is used
 			return test(text) + " = ANY(" + as + ")"
 		}})
 	}

@@ -188,3 +188,33 @@ func TestSharedByAUUIDInCapitals(t *testing.T) {
 		}
 	})
 }
+
+// TestACapitalUUIDOfARequest: an identity that is typed in capitals is found in an array
+// of UUIDs, too, with an index and without, and tells which element is the person's own.
+func TestACapitalUUIDOfARequest(t *testing.T) {
+	t.Parallel()
+	for _, index := range []string{"", "CREATE INDEX ON rooms USING gin (guests);"} {
+		both(t, func(t *testing.T, o postgres.Options) {
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `CREATE TABLE rooms (id int PRIMARY KEY, guests uuid[]); INSERT INTO rooms VALUES (1, '{aaaaaaaa-0000-4000-8000-000000000001,aaaaaaaa-0000-4000-8000-000000000002}'), (2, '{aaaaaaaa-0000-4000-8000-000000000002}');`+index)
+			m := mapOf(t, `
+dataset:
+  - fides_key: shop
+    lethe: {source: shop, basis: f}
+    collections:
+      - name: rooms
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: guests, data_categories: [user.unique_id], fides_meta: {data_type: "string[]", identity: visitor, masking_strategy_override: {strategy: null_rewrite}}}
+`)
+			s := sourceOf(t, pool, "shop", o)
+			w := source.Walk{Plan: planOf(t, m, datamap.Access, "visitor"), Seeds: seeds("visitor", "AAAAAAAA-0000-4000-8000-000000000001")}
+			same(t, given(t, s, w), "rooms", "guests", `["aaaaaaaa-0000-4000-8000-000000000001"]`)
+			w.Plan = planOf(t, m, datamap.Erasure, "visitor")
+			expect(t, erasedWhole(t, s, w)["rooms"], 1, 0, 0, 1)
+			if left := text(t, pool, "SELECT string_agg(guests::text, ' ' ORDER BY id) FROM rooms"); left != "{NULL,aaaaaaaa-0000-4000-8000-000000000002} {aaaaaaaa-0000-4000-8000-000000000002}" {
+				t.Errorf("expected the person alone to be masked, left is %s", left)
+			}
+		})
+	}
+}

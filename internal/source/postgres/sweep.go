@@ -131,7 +131,7 @@ func (e *expiring) slice(ctx context.Context, tx pgx.Tx, at position, limit int)
 		}
 		at = position{pass: 1, end: size}
 		if size > heapWindow && e.byIndex() {
-			at = position{index: true, hours: -1 << 40}
+			at = position{index: true, hours: firstHour}
 		}
 	}
 	if at.index {
@@ -143,22 +143,27 @@ func (e *expiring) slice(ctx context.Context, tx pgx.Tx, at position, limit int)
 // byIndex tells whether old rows can be found by an index. Only deletions go that
 // way: an updated row would come up again if the database undid the update.
 func (e *expiring) byIndex() bool {
-	return e.sel.Then == source.Delete && e.sel.StartsAt != "" && e.t.kind == "r" && e.t.indexed(e.sel.StartsAt, "")
+	return e.sel.Then == source.Delete && e.sel.StartsAt != "" && !e.parted() && e.t.indexed(e.sel.StartsAt, "")
 }
 
-// blocks is the table's size; of a partitioned one, that of its largest partition.
+// parted tells whether the rows stand in several tables, in which one place is many rows'.
+func (e *expiring) parted() bool { return e.t.kind == "p" || e.t.heirs }
+
+// blocks is the table's size; of one with partitions or heirs, that of the largest among them.
 func (e *expiring) blocks(ctx context.Context, tx pgx.Tx) (n int64, err error) {
 	err = tx.QueryRow(ctx, `
-		SELECT coalesce(max(pg_relation_size(p.relid)), 0) / current_setting('block_size')::bigint + 1
-		FROM (SELECT $1::oid::regclass AS relid UNION ALL
-		      SELECT relid FROM pg_partition_tree($1::oid::regclass) WHERE isleaf) p`, e.t.oid).Scan(&n)
+		WITH RECURSIVE p AS (SELECT $1::oid AS relid UNION SELECT i.inhrelid FROM p JOIN pg_inherits i ON i.inhparent = p.relid)
+		SELECT coalesce(max(pg_relation_size(relid)), 0) / current_setting('block_size')::bigint + 1 FROM p`, e.t.oid).Scan(&n)
 	return n, err
 }
 
 func (e *expiring) heapSlice(ctx context.Context, tx pgx.Tx, at position, limit int) (source.Slice, error) {
 	to := min(at.from+heapWindow, at.end)
 	e.args = nil
-	within := "t.ctid >= " + e.bind(tid(at.from), "tid") + " AND t.ctid < " + e.bind(tid(to), "tid")
+	within := "t.ctid >= " + e.bind(tid(at.from), "tid")
+	if to < at.end { // a partition of another server may be longer than any that is here
+		within += " AND t.ctid < " + e.bind(tid(to), "tid")
+	}
 	got, err := e.run(ctx, tx, within, "t.ctid", "(t.ctid::text::point)[0]::bigint", limit)
 	if err != nil {
 		return source.Slice{}, err
@@ -167,7 +172,7 @@ func (e *expiring) heapSlice(ctx context.Context, tx pgx.Tx, at position, limit 
 	switch {
 	case got.picked < int64(limit):
 		next.from = to
-	case e.t.kind == "r":
+	case !e.parted():
 		next.from = got.furthest // the rest of that block is still to come
 	}
 	if next.from < next.end {
@@ -189,19 +194,22 @@ func (e *expiring) heapSlice(ctx context.Context, tx pgx.Tx, at position, limit 
 	return source.Slice{Changed: got.changed}, nil
 }
 
+// firstHour is where an index begins: before any time there is, and where -infinity
+// stands, which has no epoch that a bigint could hold.
+const firstHour = -1 << 40
+
 func (e *expiring) indexSlice(ctx context.Context, tx pgx.Tx, at position, limit int) (source.Slice, error) {
 	e.args = nil
 	start := col("t", e.sel.StartsAt)
 	within := "true"
-	if at.hours > -1<<40 {
+	if at.hours > firstHour {
 		since := "to_timestamp(" + e.bind(at.hours*3600, "bigint") + ")"
 		if e.t.columns[e.sel.StartsAt].class != classStamp {
 			since = "(" + since + " AT TIME ZONE 'UTC')"
 		}
 		within = start + " >= " + since
 	}
-	// -infinity has no epoch that a bigint could hold: it counts as the very first hour.
-	hours := "CASE WHEN isfinite(" + start + ") THEN floor(extract(epoch FROM " + start + ") / 3600)::bigint ELSE -1099511627775 END"
+	hours := "CASE WHEN isfinite(" + start + ") THEN floor(extract(epoch FROM " + start + ") / 3600)::bigint ELSE " + strconv.Itoa(firstHour) + " END"
 	got, err := e.run(ctx, tx, within, start, hours, limit)
 	if err != nil {
 		return source.Slice{}, err
@@ -230,7 +238,7 @@ func (e *expiring) run(ctx context.Context, tx pgx.Tx, within, order, place stri
 	fmt.Fprintf(&b, "WITH picked AS MATERIALIZED (SELECT t.ctid AS id, t.tableoid AS part, %s AS place\n FROM %s AS t\n WHERE %s\n AND %s\n AND (%s) IS NOT TRUE\n ORDER BY %s LIMIT %d FOR UPDATE OF t SKIP LOCKED)",
 		place, e.t.ident(), within, e.due("t"), e.held("t"), order, limit)
 	mine := "t.ctid = ANY (ARRAY(SELECT id FROM picked))"
-	if e.t.kind == "p" {
+	if e.parted() {
 		mine = "EXISTS (SELECT 1 FROM picked p WHERE p.id = t.ctid AND p.part = t.tableoid)"
 	}
 	if e.sel.Then == source.Delete {

@@ -31,6 +31,9 @@ func (e *expiring) readChanges() error {
 		if err != nil {
 			return err
 		}
+		if c.generated {
+			return notSwept("%s.%s is made by Postgres of other columns: change those", e.sel.Collection.FullName(), x.Column)
+		}
 		ch := change{column: c, action: e.sel.Then}
 		switch e.sel.Then {
 		case source.Null:

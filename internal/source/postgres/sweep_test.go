@@ -141,6 +141,80 @@ func TestSweepOfPartitions(t *testing.T) {
 	}
 }
 
+// TestSweepOfHeirs: one place is a row of the table and of each that inherits from it;
+// only the one that has expired goes, wherever it stands.
+func TestSweepOfHeirs(t *testing.T) {
+	t.Parallel()
+	for _, then := range []source.Action{source.Delete, source.Null} {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, `CREATE TABLE logs (id bigint PRIMARY KEY, at timestamptz, what text); CREATE TABLE heirs (more text) INHERITS (logs); CREATE TABLE grandchildren () INHERITS (heirs);
+			INSERT INTO logs SELECT i, CASE WHEN i < 6 THEN '2026-01-01' ELSE '2026-10-01' END::timestamptz, 'old' FROM generate_series(1, 10) i;
+			INSERT INTO heirs SELECT i, '2026-10-01', 'young' FROM generate_series(11, 20) i;
+			INSERT INTO grandchildren SELECT i, CASE WHEN i > 900 THEN '2026-01-01' ELSE '2026-10-01' END::timestamptz, repeat('x', 500) FROM generate_series(21, 1000) i`)
+		s := sourceOf(t, pool, "app", postgres.Options{})
+		changed, _ := sweepAll(t, s, logSelection(t, then), 30)
+		if left := count(t, pool, `SELECT count(*) FROM logs WHERE at < '2026-06-01' AND what IS NOT NULL`); changed != 105 || left != 0 {
+			t.Errorf("%s: 105 rows have expired, %d were changed and %d are left", then, changed, left)
+		}
+		if young := count(t, pool, `SELECT count(*) FROM logs WHERE at > '2026-06-01' AND what IS NOT NULL`); young != 895 {
+			t.Errorf("%s: 895 rows have not expired, %d are as they were", then, young)
+		}
+	}
+}
+
+// TestSweepOfAPartitionElsewhere: one of another server has no size here, and is read to its end.
+func TestSweepOfAPartitionElsewhere(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	c := pool.Config().ConnConfig
+	pgtest.Exec(t, pool, `CREATE EXTENSION postgres_fdw; CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '`+c.Host+`', port '`+strconv.Itoa(int(c.Port))+`', dbname '`+c.Database+`');
+		CREATE USER MAPPING FOR CURRENT_USER SERVER far OPTIONS (user '`+c.User+`'); CREATE TABLE archive (id bigint, at timestamptz, what text);
+		CREATE TABLE logs (id bigint, at timestamptz, what text) PARTITION BY RANGE (id); CREATE TABLE here PARTITION OF logs FOR VALUES FROM (1001) TO (2000);
+		CREATE FOREIGN TABLE there PARTITION OF logs FOR VALUES FROM (1) TO (1001) SERVER far OPTIONS (table_name 'archive')`)
+	pgtest.Exec(t, pool, `INSERT INTO logs SELECT i, CASE WHEN i % 2 = 0 THEN '2026-01-01' ELSE '2026-10-01' END::timestamptz, repeat('x', 500) FROM generate_series(1, 1010) i`)
+	changed, _ := sweepAll(t, sourceOf(t, pool, "app", postgres.Options{}), logSelection(t, source.Delete), 200)
+	if left := count(t, pool, `SELECT count(*) FROM logs`); changed != 505 || left != 505 {
+		t.Errorf("505 of 1,010 rows have expired, %d were deleted and %d are left", changed, left)
+	}
+}
+
+// TestSweepUnlessOfOtherTypes: a counterpart is told as a reference is.
+func TestSweepUnlessOfOtherTypes(t *testing.T) {
+	t.Parallel()
+	for name, types := range map[string][4]string{
+		"a UUID in capitals": {"uuid", "0b5fb6e8-4f6c-4f0e-9a70-5a3e1c6f0a01", "text", "0B5FB6E8-4F6C-4F0E-9A70-5A3E1C6F0A01"},
+		"numbers":            {"int", "7", "numeric(6,2)", "7.00"},
+		"days":               {"date", "2026-01-02", "timestamp", "2026-01-02 00:00"},
+		"other collations":   {`text COLLATE "C"`, "x", `text COLLATE "POSIX"`, "x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := pgtest.Empty(t)
+			pgtest.Exec(t, pool, `CREATE TABLE logs (id `+types[0]+`, at date, what text); CREATE TABLE cases (log `+types[2]+`);
+				INSERT INTO logs VALUES ('`+types[1]+`', '2026-01-01', 'wanted'), (NULL, '2026-01-01', 'old'); INSERT INTO cases VALUES ('`+types[3]+`')`)
+			d := mapOf(t, logMap+"      - name: cases\n        fields: [{name: log, data_categories: [system.operations]}]\n").Datasets[0]
+			d.Collections[0].Fields[0].PrimaryKey = false
+			sel := source.Selection{Collection: d.Collections[0], StartsAt: "at", Before: cutoff, Then: source.Delete,
+				Unless: &source.Counterpart{Collection: d.Collections[1], Link: map[string]string{"id": "log"}}}
+			changed, _ := sweepAll(t, sourceOf(t, pool, "app", postgres.Options{}), sel, 10)
+			if left := text(t, pool, `SELECT string_agg(what, ' ') FROM logs`); changed != 1 || left != "wanted" {
+				t.Errorf("the row with a counterpart should stay, left is %q", left)
+			}
+		})
+	}
+}
+
+// TestSweepByIndexFromTheBeginningOfTime: more rows than a slice takes may hold -infinity.
+func TestSweepByIndexFromTheBeginningOfTime(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, wide+`UPDATE logs SET at = '-infinity' WHERE at < '2026-06-01' AND id > 100; CREATE INDEX ON logs (at); ANALYZE logs`)
+	changed, places := sweepAll(t, sourceOf(t, pool, "app", postgres.Options{}), logSelection(t, source.Delete), 100)
+	if changed != 900 || !strings.HasPrefix(places[0], "i:") {
+		t.Errorf("the 900 rows that have expired should be gone by the index, %d changed, positions were %v", changed, places)
+	}
+}
+
 func TestLockedRowsAreSkippedAndComeNextTime(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Empty(t)
@@ -214,6 +288,17 @@ func TestSelectionsThatDoNotFit(t *testing.T) {
 		"of type integer, which holds no random":     elsewhere,
 	} {
 		if _, err := s.Sweep(t.Context(), sel, "", 10); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the selection should be refused with %q, got %v", want, err)
+		}
+	}
+	pgtest.Exec(t, pool, `ALTER TABLE logs ADD loud text GENERATED ALWAYS AS (upper(at)) STORED; CREATE RULE kept AS ON DELETE TO logs DO INSTEAD NOTHING`)
+	made, ruled := null, logSelection(t, source.Delete)
+	made.Columns, ruled.StartsAt = []source.ColumnChange{{Column: "loud"}}, ""
+	for want, sel := range map[string]source.Selection{
+		"app.logs.loud is made by Postgres of other columns":                    made,
+		"app.logs has a rule (CREATE RULE) by which its rows cannot be deleted": ruled,
+	} {
+		if _, err := s.Expired(t.Context(), sel, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the selection should be refused with %q, got %v", want, err)
 		}
 	}

@@ -110,7 +110,8 @@ func (e *expiring) heldElsewhere(alias string) []string {
 		}
 		bound := e.bind(keys, "text[]")
 		for _, name := range r.columns {
-			ways = append(ways, "EXISTS (SELECT 1 FROM "+r.t.ident()+" AS h WHERE "+col("h", name)+" = "+col(alias, e.sel.ValueColumn)+
+			value := collated(e.t.columns[e.sel.ValueColumn], r.t.columns[name], col(alias, e.sel.ValueColumn))
+			ways = append(ways, "EXISTS (SELECT 1 FROM "+r.t.ident()+" AS h WHERE "+col("h", name)+" = "+value+
 				" AND "+e.keyOf("h", r.collection.FullName())+" = ANY ("+bound+"))")
 		}
 	}
@@ -136,18 +137,18 @@ fresh AS MATERIALIZED (SELECT d.value AS old, d.scope, ` + e.pseudonym() + ` AS 
 		}
 		var set, where []string
 		for _, name := range r.columns {
-			expr := col("t", name)
+			expr, old := col("t", name), collated(value, r.t.columns[name], "f.old")
 			cast := "::" + r.t.columns[name].typ
 			target := bare(name)
 			if len(r.columns) == 1 {
 				set = append(set, target+" = f.new"+cast)
-				where = append(where, expr+" = f.old")
+				where = append(where, expr+" = "+old)
 				continue
 			}
 			// One row may hold values of two identifiers in two columns, and can be
 			// updated only once in a statement.
-			set = append(set, target+" = coalesce((SELECT f.new FROM fresh f WHERE f.old = "+expr+scope+")"+cast+", "+expr+")")
-			where = append(where, "EXISTS (SELECT 1 FROM fresh f WHERE f.old = "+expr+scope+")")
+			set = append(set, target+" = coalesce((SELECT f.new FROM fresh f WHERE "+old+" = "+expr+scope+")"+cast+", "+expr+")")
+			where = append(where, "EXISTS (SELECT 1 FROM fresh f WHERE "+old+" = "+expr+scope+")")
 		}
 		from := " FROM fresh f WHERE " + where[0] + scope
 		if len(r.columns) > 1 {

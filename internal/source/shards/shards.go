@@ -42,6 +42,7 @@ type Database interface {
 	Sweep(ctx context.Context, s source.Selection, from string, limit int) (source.Slice, error)
 	Elsewhere(ctx context.Context, s source.Selection, valueColumn string, fields []*datamap.Field) ([]*datamap.Field, error)
 	Indexed(ctx context.Context, c *datamap.Collection, column string) (indexed bool, rows int64, err error)
+	Refused(ctx context.Context, s source.Selection) ([]string, error)
 	Scopes(ctx context.Context, c *datamap.Collection, known []string) ([]string, error)
 	Naming(ctx context.Context, fields []*datamap.Field, keys []string) ([]string, error)
 	SearchMentions(ctx context.Context, m source.Mentions, from string) (source.MentionSlice, error)

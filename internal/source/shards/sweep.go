@@ -3,6 +3,7 @@ package shards
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -118,6 +119,16 @@ func (s *Source) Elsewhere(ctx context.Context, sel source.Selection, valueColum
 		}
 	}
 	return found, nil
+}
+
+// Refused says why columns cannot take what would stand there, in any shard.
+func (s *Source) Refused(ctx context.Context, sel source.Selection) ([]string, error) {
+	lists, err := ofEach(ctx, s, func(ctx context.Context, d Database) ([]string, error) {
+		return d.Refused(ctx, sel)
+	})
+	reasons := slices.Concat(lists...)
+	slices.Sort(reasons)
+	return slices.Compact(reasons), err
 }
 
 // Indexed tells whether every shard has an index that begins with the column,

@@ -133,6 +133,16 @@ func TestDraftOfStaffAndHouses(t *testing.T) {
 	}, []string{"owner: author_id", "owner: workshop_id", "field: workshops.id"})
 }
 
+// A household with a number of its own is no office: it says where a customer lives, and
+// leads to nobody else who lives there.
+func TestDraftOfHouseholds(t *testing.T) {
+	t.Parallel()
+	expectDraft(t, []*draft.Table{
+		table("households", "id integer", "street text", "phone text"),
+		link(table("customers", "id integer", "email text", "household_id integer"), "household_id households"),
+	}, []string{"references: [{dataset: desk, field: households.id, direction: to}]"}, []string{"identity: phone"})
+}
+
 // Two customers whom a mandate names are staff by their roles' words alone: a person decides.
 func TestDraftOfMandates(t *testing.T) {
 	t.Parallel()

@@ -125,7 +125,7 @@ func personWords() []string {
 // order points to its address.
 func detailWords() []string {
 	return strings.Fields(`address addresse adresse anschrift adresa adresy card creditcard identity
-		person persondetail contactdetail emailaddress phonenumber bankaccount profile avatar`)
+		person persondetail contactdetail household haushalt domacnost foyer emailaddress phonenumber bankaccount profile avatar`)
 }
 
 // houseWords name tables of organisations and settings: an address in them is an office's.

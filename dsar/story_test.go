@@ -224,6 +224,31 @@ func TestArchiveGoesToNobodyWhoWasLeft(t *testing.T) {
 	}
 }
 
+// Found by a number alone, and confirmed at the address beside it: the answer goes there,
+// whatever other addresses hang on the row. Where another row has the number and no
+// address, whose the one is nobody knows.
+func TestAnswerGoesWhereItWasConfirmed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ second, to string }{
+		"one row":                     {"", "pavla@example.org"},
+		"another without any address": {"+420601000001", ""},
+	} {
+		b := newWork(t)
+		b.people.set(func() {
+			b.people.rows["crm.people"] = []map[string]string{
+				{"id": "1", "firm": "1", "name": "Pavla Ng", "phone": "+420601000001", "mail": "pavla@example.org"},
+				{"id": "2", "firm": "1", "name": "Pavla Ng", "phone": c.second},
+			}
+			b.people.reached = []string{"old@example.org", "pavla@example.org", "work@example.org"}
+		})
+		id := b.submit(t, dpo, verified(ask(datamap.Access, "phone", "+420601000001"))).ID
+		b.worked(t)
+		if to := b.addressOf(t, id); to != c.to {
+			t.Errorf("%s: expected the answer to go to %q, got %q", name, c.to, to)
+		}
+	}
+}
+
 // Two people on one mailbox, typed differently, and neither as typed now: the DPO decides.
 func TestSeveralSpellingsAreForTheDPO(t *testing.T) {
 	t.Parallel()

@@ -222,6 +222,9 @@ func TestArchiveGoesToNobodyWhoWasLeft(t *testing.T) {
 	if q.Delivery != "hand" || len(b.mail.letters("archive")) != 0 {
 		t.Errorf("expected the archive to be handed over, it was mailed: delivery %s, %d letters", q.Delivery, len(b.mail.letters("archive")))
 	}
+	if list, _, err := b.List(t.Context(), dpo, Filter{}); err != nil || len(list) != 1 || q.Waiting == "" || list[0].Waiting != q.Waiting {
+		t.Errorf("expected the list to say what the request's page says, %q, got %+v (%v)", q.Waiting, list, err)
+	}
 }
 
 // Found by a number alone, and confirmed at the address beside it: the answer goes there,

@@ -48,8 +48,11 @@ func (s *Service) discover(ctx context.Context, st stepRow, r requestRow) (finis
 		if err := tooManyRoots(st.Source, found); err != nil {
 			return finish{}, err
 		}
-		if r.Kind == datamap.Erasure && len(found.Braked) > 0 {
-			return finish{}, overShared(st.Source, found.Braked)
+		if r.Kind == datamap.Erasure {
+			if len(found.Braked) > 0 {
+				return finish{}, overShared(st.Source, found.Braked)
+			}
+			found.Findings = ownedBy(w.Plan, found.Findings) // counted as the dry run and the erasure will
 		}
 	}
 	for _, to := range found.Reached {

@@ -93,7 +93,7 @@ func (s *Service) erase(ctx context.Context, st stepRow, r requestRow) (finish, 
 		}
 	}
 	return finish{}, &Permanent{Code: "not_gone", Err: fmt.Errorf(
-		"after %d passes there are still rows of this person in the source %s (%s): something keeps writing them, or a trigger undoes what is done",
+		"after %d passes there are still rows of this person in the source %s (%s): something keeps writing them, or a trigger undoes what is done or notes it down there. What hangs on rows that are erased already has to be deleted by hand",
 		passes, st.Source, strings.Join(left, ", "))}
 }
 

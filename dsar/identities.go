@@ -204,8 +204,9 @@ func (s *Service) dossierOf(ctx context.Context, db pg.DB, requestID int64) (p d
 }
 
 // address is where letters of a request go: the bytes that stand in a root row
-// which a proved address matched (a ticked row first); else the only address
-// that stands in the rows found or was reached by the walk; else the typed one,
+// which a proved address matched (a ticked row first); else the one address that
+// stands in every row found (where a confirmation went, too); else the only address
+// that stands in some of them or was reached by the walk; else the typed one,
 // where the DPO verified it, or where nothing at all was found, so that there
 // is nothing to give away (rule 5 of "What always holds"). A request that
 // nobody proved yet writes, like its confirmation, to the address on record
@@ -231,6 +232,9 @@ func (s *Service) addressOf(ctx context.Context, db pg.DB, requestID int64, p do
 	if to := matchedAddress(roots, ids); to != "" || !proved {
 		return to, nil
 	}
+	if to := addressInAll(roots); to != "" && !open {
+		return to, nil
+	}
 	var others []string
 	if !open && !left {
 		var err error
@@ -252,6 +256,21 @@ func (s *Service) addressOf(ctx context.Context, db pg.DB, requestID int64, p do
 		}
 	}
 	return "", nil
+}
+
+// addressInAll is the address that stands in each of the root rows, if it is one: those
+// that hang on them (an old address, one at work) are then of no matter. Where a row
+// has none, whoever wrote the person's number into their own row would be answered.
+func addressInAll(roots []RootRow) string {
+	var all string
+	for i, r := range roots {
+		to, ok := mailable(r.Stored["email"])
+		if !ok || i > 0 && to != all {
+			return ""
+		}
+		all = to
+	}
+	return all
 }
 
 // matchedAddress picks the stored bytes of the address in the root rows that an

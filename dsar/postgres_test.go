@@ -413,3 +413,47 @@ func TestRowsThatDoNotGoAreNamed(t *testing.T) {
 		t.Errorf("expected the table whose rows do not go, got %v", errs)
 	}
 }
+
+// A trigger that notes old values in a table of the map writes them anew while they are
+// erased. They hang on a row that holds no identity any more, so that no later pass
+// finds them: the step says that somebody has to delete them, and a retry then ends it.
+func TestRowsThatATriggerNotesDown(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `
+		CREATE TABLE people (id bigint PRIMARY KEY, mail text);
+		CREATE TABLE log (id bigserial PRIMARY KEY, person bigint, old text);
+		CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log (person, old) VALUES (OLD.id, OLD.mail); RETURN NEW; END $$;
+		CREATE TRIGGER noted AFTER UPDATE ON people FOR EACH ROW EXECUTE FUNCTION noted();
+		INSERT INTO people VALUES (1, 'pavla@example.org');`)
+	src, err := postgres.New("shop", pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newWorkOver(t, `
+dataset:
+  - fides_key: shop
+    collections:
+      - name: people
+        fields:
+          - {name: id, fides_meta: {primary_key: true, data_type: integer}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+      - name: log
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields:
+          - {name: id, fides_meta: {primary_key: true, data_type: integer}}
+          - {name: person, fides_meta: {references: [{dataset: shop, field: people.id, direction: from}]}}
+          - {name: old, data_categories: [user.content]}
+`, map[string]Source{"shop": src})
+	id := b.approved(t, datamap.Erasure, "pavla@example.org")
+	b.work(t)
+	if st := b.step(t, id, "erase", "shop"); st.Error != "not_gone" || !strings.Contains(st.Message, "shop.log") || !strings.Contains(st.Message, "deleted by hand") {
+		t.Fatalf("expected the step to say that the rows of shop.log have to be deleted by hand, it is %s (%s): %s", st.Status, st.Error, st.Message)
+	}
+	pgtest.Exec(t, pool, "DROP TRIGGER noted ON people; DELETE FROM log WHERE person = 1")
+	if err := b.Retry(t.Context(), dpo, id); err != nil {
+		t.Fatal(err)
+	}
+	b.worked(t)
+	b.expectStatus(t, id, Fulfilled)
+}

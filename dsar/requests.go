@@ -81,9 +81,11 @@ func (s *Service) fill(ctx context.Context, tx pgx.Tx, r requestRow, q *Request)
 		return err
 	}
 	q.Letters = letters[r.ID]
-	if q.Archive, err = archiveOf(ctx, tx, r.ID); err != nil {
+	archives, err := archivesOf(ctx, tx, []int64{r.ID})
+	if err != nil {
 		return err
 	}
+	q.Archive = archives[r.ID]
 	if r.RequesterCipher != nil {
 		var c requesterContent
 		if err := s.openJSON(place(requesterOf, r.ID), r.RequesterCipher, &c); err != nil {
@@ -173,10 +175,14 @@ func (s *Service) withWaiting(ctx context.Context, tx pgx.Tx, rows []requestRow)
 	if err != nil {
 		return nil, err
 	}
+	archives, err := archivesOf(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]Request, 0, len(rows))
 	for _, r := range rows {
 		q := r.request()
-		q.Waiting = waiting(r, steps[r.ID], letters[r.ID], false, nil, mentioned[r.ID])
+		q.Waiting = waiting(r, steps[r.ID], letters[r.ID], false, archives[r.ID], mentioned[r.ID])
 		q.Delayed = delayed(r, steps[r.ID], letters[r.ID])
 		list = append(list, q)
 	}
@@ -267,17 +273,17 @@ func (s *Service) addressed(l *LetterState, cipher []byte) error {
 	return nil
 }
 
-// archiveOf is the archive of a request, or nil.
-func archiveOf(ctx context.Context, db pg.DB, requestID int64) (*ArchiveState, error) {
+// archivesOf are the archives of requests, by request.
+func archivesOf(ctx context.Context, db pg.DB, requestIDs []int64) (map[int64]*ArchiveState, error) {
 	rows, err := db.Query(ctx, `
-		SELECT a.size, a.sha256, a.sealed_at, a.expires_at, a.deleted_at IS NOT NULL AS deleted,
+		SELECT a.request_id, a.size, a.sha256, a.sealed_at, a.expires_at, a.deleted_at IS NOT NULL AS deleted,
 		       (SELECT count(*) FROM deliveries d WHERE d.archive_id = a.id AND d.finished_at IS NOT NULL) AS deliveries
-		FROM archives a WHERE a.request_id = $1`, requestID)
+		FROM archives a WHERE a.request_id = ANY($1)`, requestIDs)
 	if err != nil {
-		return nil, fmt.Errorf("archive of request %d: %w", requestID, err)
+		return nil, fmt.Errorf("list archives: %w", err)
 	}
 	type row struct {
-		Size                int64
+		RequestID, Size     int64
 		SHA256              []byte
 		SealedAt, ExpiresAt time.Time
 		Deleted             bool
@@ -285,16 +291,16 @@ func archiveOf(ctx context.Context, db pg.DB, requestID int64) (*ArchiveState, e
 	}
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
 	if err != nil {
-		return nil, fmt.Errorf("archive of request %d: %w", requestID, err)
+		return nil, fmt.Errorf("list archives: %w", err)
 	}
-	if len(list) == 0 {
-		return nil, nil
+	all := make(map[int64]*ArchiveState, len(list))
+	for _, x := range list {
+		all[x.RequestID] = &ArchiveState{
+			Size: x.Size, SHA256: hex.EncodeToString(x.SHA256), SealedAt: x.SealedAt.UTC(), ExpiresAt: x.ExpiresAt.UTC(),
+			Deleted: x.Deleted, Deliveries: x.Deliveries,
+		}
 	}
-	x := list[0]
-	return &ArchiveState{
-		Size: x.Size, SHA256: hex.EncodeToString(x.SHA256), SealedAt: x.SealedAt.UTC(), ExpiresAt: x.ExpiresAt.UTC(),
-		Deleted: x.Deleted, Deliveries: x.Deliveries,
-	}, nil
+	return all, nil
 }
 
 func orNever(t *time.Time) time.Time {

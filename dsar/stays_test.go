@@ -84,7 +84,7 @@ func TestRowsThatAStayingRowNames(t *testing.T) {
 }
 
 // Shared rows that the map lets an erasure take are the person's to whoever asked:
-// the letter does not say that they were left. Its dry run says the same.
+// the letter does not say that they were left. The search and the dry run say the same.
 func TestSharedRowsThatGo(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -111,6 +111,9 @@ func TestSharedRowsThatGo(t *testing.T) {
 			INSERT INTO answers VALUES (1, 1), (2, 3);`)
 		c.want.Source, c.want.Collection = "shop", "shop.wishes"
 		id := b.toApprove(t, datamap.Erasure, "pavla@example.org")
+		if f := findingIn(t, b.expectStatus(t, id, InReview).Findings, "shop.wishes"); f.Rows != c.want.Rows || f.Shared != c.want.Shared {
+			t.Errorf("search: with %q expected %d rows and %d shared ones, got %+v", c.says, c.want.Rows, c.want.Shared, f)
+		}
 		d, err := b.DryRun(t.Context(), dpo, id, nil)
 		if err != nil {
 			t.Fatal(err)

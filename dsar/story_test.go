@@ -222,6 +222,34 @@ func TestArchiveGoesToNobodyWhoWasLeft(t *testing.T) {
 	if q.Delivery != "hand" || len(b.mail.letters("archive")) != 0 {
 		t.Errorf("expected the archive to be handed over, it was mailed: delivery %s, %d letters", q.Delivery, len(b.mail.letters("archive")))
 	}
+	if list, _, err := b.List(t.Context(), dpo, Filter{}); err != nil || len(list) != 1 || q.Waiting == "" || list[0].Waiting != q.Waiting {
+		t.Errorf("expected the list to say what the request's page says, %q, got %+v (%v)", q.Waiting, list, err)
+	}
+}
+
+// Found by a number alone, and confirmed at the address beside it: the answer goes there,
+// whatever other addresses hang on the row. Where another row has the number and no
+// address, whose the one is nobody knows.
+func TestAnswerGoesWhereItWasConfirmed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ second, to string }{
+		"one row":                     {"", "pavla@example.org"},
+		"another without any address": {"+420601000001", ""},
+	} {
+		b := newWork(t)
+		b.people.set(func() {
+			b.people.rows["crm.people"] = []map[string]string{
+				{"id": "1", "firm": "1", "name": "Pavla Ng", "phone": "+420601000001", "mail": "pavla@example.org"},
+				{"id": "2", "firm": "1", "name": "Pavla Ng", "phone": c.second},
+			}
+			b.people.reached = []string{"old@example.org", "pavla@example.org", "work@example.org"}
+		})
+		id := b.submit(t, dpo, verified(ask(datamap.Access, "phone", "+420601000001"))).ID
+		b.worked(t)
+		if to := b.addressOf(t, id); to != c.to {
+			t.Errorf("%s: expected the answer to go to %q, got %q", name, c.to, to)
+		}
+	}
 }
 
 // Two people on one mailbox, typed differently, and neither as typed now: the DPO decides.

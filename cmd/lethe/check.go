@@ -130,11 +130,11 @@ func (c *checkCmd) report(w *world, list []verdict) error {
 // come last, to be pasted: several findings may ask for the same one, and of
 // rights each table needs some.
 func printVerdicts(out io.Writer, list []verdict) {
-	var indexes, rights []string
+	var indexes, rights []statement
 	lacking := map[string]int64{}
 	for _, v := range list {
 		if strings.HasPrefix(v.Do, "GRANT ") {
-			rights = append(rights, v.Do)
+			rights = append(rights, v.statement())
 			lacking[v.Part]++
 		}
 	}
@@ -150,8 +150,8 @@ func printVerdicts(out io.Writer, list []verdict) {
 		t.row(v.Level, v.Part, v.Sentence)
 		switch {
 		case strings.HasPrefix(v.Do, "CREATE INDEX "):
-			if !slices.Contains(indexes, v.Do) {
-				indexes = append(indexes, v.Do)
+			if !slices.Contains(indexes, v.statement()) {
+				indexes = append(indexes, v.statement())
 			}
 		case v.Do != "" && !strings.Contains(v.Sentence, firstWords(v.Do)):
 			t.row("", "", "→ "+v.Do)
@@ -160,13 +160,15 @@ func printVerdicts(out io.Writer, list []verdict) {
 	t.flush()
 	// One on (a, b) serves what one on (a) would.
 	all := slices.Clone(indexes)
-	indexes = slices.DeleteFunc(indexes, func(one string) bool {
-		return slices.ContainsFunc(all, func(other string) bool { return strings.HasPrefix(other, strings.TrimSuffix(one, ")")+", ") })
+	indexes = slices.DeleteFunc(indexes, func(one statement) bool {
+		return slices.ContainsFunc(all, func(other statement) bool {
+			return other.part == one.part && strings.HasPrefix(other.text, strings.TrimSuffix(one.text, ")")+", ")
+		})
 	})
 	toPaste(out, "Rights that are missing, for the owner of the tables to paste (lethe grants prints all, with the reason for each):", rights)
-	var waits []string // a partitioned table's: those who write wait
-	indexes = slices.DeleteFunc(indexes, func(one string) bool {
-		if strings.HasPrefix(one, "CREATE INDEX CONCURRENTLY ") {
+	var waits []statement // a partitioned table's: those who write wait
+	indexes = slices.DeleteFunc(indexes, func(one statement) bool {
+		if strings.HasPrefix(one.text, "CREATE INDEX CONCURRENTLY ") {
 			return false
 		}
 		waits = append(waits, one)
@@ -176,13 +178,26 @@ func printVerdicts(out io.Writer, list []verdict) {
 	toPaste(out, "Indexes that are missing on partitioned tables, which take none CONCURRENTLY: who writes waits while they are built, unless each partition has been given its own before, CONCURRENTLY:", waits)
 }
 
-func toPaste(out io.Writer, title string, statements []string) {
+// A statement is one to paste into the database of a part ("source shop").
+type statement struct{ part, text string }
+
+func (v verdict) statement() statement {
+	part, _, _ := strings.Cut(v.Part, ": ")
+	return statement{part, v.Do}
+}
+
+// toPaste prints statements. Those of several databases stand apart, as lethe grants has them.
+func toPaste(out io.Writer, title string, statements []statement) {
 	if len(statements) == 0 {
 		return
 	}
 	fmt.Fprintln(out, "\n"+title)
-	for _, one := range statements {
-		fmt.Fprintln(out, "  "+one+";")
+	several := slices.ContainsFunc(statements, func(one statement) bool { return one.part != statements[0].part })
+	for i, one := range statements {
+		if several && (i == 0 || one.part != statements[i-1].part) {
+			fmt.Fprintln(out, "  -- "+one.part)
+		}
+		fmt.Fprintln(out, "  "+one.text+";")
 	}
 }
 

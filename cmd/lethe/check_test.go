@@ -56,6 +56,7 @@ func TestVerdictsOfRights(t *testing.T) {
 		{wrong, "source crm", "the role lacks a right: the walk reads it", `GRANT SELECT ON "deals" TO "lethe"`},
 		{doubtful, "source app: app.users.mail", "no index serves the look-up", `CREATE INDEX CONCURRENTLY ON "users" (lower("mail"))`},
 		{doubtful, "source app: app.visits.who", "no index serves the look-up", `CREATE INDEX ON "visits" ("who")`},
+		{doubtful, "source crm: crm.users.mail", "no index serves the look-up", `CREATE INDEX CONCURRENTLY ON "users" (lower("mail"))`},
 	})
 	const want = `STATE     PART                        FINDING
 right     source app                  answers
@@ -63,13 +64,19 @@ wrong     source app                  the role lacks 2 rights; see below
 wrong     source crm                  the role lacks 1 right; see below
 doubtful  source app: app.users.mail  no index serves the look-up
 doubtful  source app: app.visits.who  no index serves the look-up
+doubtful  source crm: crm.users.mail  no index serves the look-up
 
 Rights that are missing, for the owner of the tables to paste (lethe grants prints all, with the reason for each):
+  -- source app
   GRANT SELECT ON "users" TO "lethe";
   GRANT DELETE ON "users" TO "lethe";
+  -- source crm
   GRANT SELECT ON "deals" TO "lethe";
 
 Indexes that are missing, to paste; building them blocks nobody:
+  -- source app
+  CREATE INDEX CONCURRENTLY ON "users" (lower("mail"));
+  -- source crm
   CREATE INDEX CONCURRENTLY ON "users" (lower("mail"));
 
 Indexes that are missing on partitioned tables, which take none CONCURRENTLY: who writes waits while they are built, unless each partition has been given its own before, CONCURRENTLY:

@@ -172,7 +172,7 @@ func stopped(c *jobs.Client) error {
 func (a *app) pages(ctx context.Context, client *jobs.Client, s serving) (http.Handler, error) {
 	conf := web.Config{
 		Requests: a.requests, Retention: a.retention, Staff: web.NewStaff(a.pool), Controllers: a.controllersInOrder(),
-		Identities: datamap.IdentityTypes(a.datamap), PublicURL: a.cfg.PublicURL, Proxies: a.cfg.Proxies, Now: a.now, Rand: rand.Reader, Log: a.log, Demo: s.demo,
+		Identities: datamap.IdentityTypes(a.datamap), Browser: datamap.BrowserTypes(a.datamap), PublicURL: a.cfg.PublicURL, Proxies: a.cfg.Proxies, Now: a.now, Rand: rand.Reader, Log: a.log, Demo: s.demo,
 		Words: a.sender.Words, Fields: datamap.RequestFields(a.datamap),
 	}
 	for _, p := range a.cfg.Policies {

@@ -200,6 +200,21 @@ func IdentityTypes(m *Map) []string {
 	return slices.Sorted(maps.Keys(newGraph(m).seeds))
 }
 
+// BrowserTypes lists the identity types that stand in a visitor's browser (a cookie's
+// value), sorted: those of fields whose category is of a device. A customer's number is none.
+func BrowserTypes(m *Map) []string {
+	var types []string
+	for t, fields := range newGraph(m).seeds {
+		if slices.ContainsFunc(fields, func(f *Field) bool {
+			return slices.ContainsFunc(f.Categories, func(c string) bool { return CategoryMatches("user.device", c) })
+		}) {
+			types = append(types, t)
+		}
+	}
+	slices.Sort(types)
+	return types
+}
+
 // A RequestField is a value that may come with a request (custom_request_field).
 type RequestField struct {
 	Name        string

@@ -42,7 +42,7 @@ func meanings() []meaning {
 		m("user.financial.bank_account", num, "iban, bank account, account number, acc number, kontonummer, bankverbindung, cislo uctu, rib, bic, swift, sort code, routing number"),
 		m("user.financial.credit_card", num, "card number, credit card, cc number, pan, last digits, last four, last 4, last4, kreditkarte, cislo karty, carte bancaire, card holder, cardholder, cc last, first digits"),
 		m("user.government_id.national_identification_number", num, `ssn, ssnid, identification id, social security, national id, national identification, rodne cislo, steuernummer, steuer id, tax id, sozialversicherungsnummer,
-			numero de securite sociale, nir, personal number, personnummer, vat number, vat id, dic`),
+			numero de securite sociale, nir, personal number, personnummer, cpr, cpr number, fodselsnummer, henkilotunnus, pesel, bsn, codice fiscale, dni, oib, vat number, vat id, dic`),
 		m("user.government_id.passport_number", num, "passport, passport number, passport id, reisepass, cislo pasu, passeport"),
 		m("user.government_id.drivers_license_number", num, "driving licence, drivers license, driver license, fuhrerschein, ridicsky prukaz, permis de conduire"),
 		m("user.demographic.date_of_birth", []Class{Text, Date, Moment}, `birthday, birth date, birthdate, date of birth, dob, born, born on, geburtsdatum, geburtstag, geboren, datum narozeni, narozeni, date de naissance,
@@ -131,7 +131,7 @@ func judge(c *Column, about bool) (judgement, bool) {
 		named.why += ", and " + content.why
 		return named, true
 	case ok:
-		if c.Contents.most(c.Contents.URL, 0.9) && strings.HasPrefix(named.category, "user.name") {
+		if c.Contents.most(c.Contents.URL+c.Contents.File, 0.9) && strings.HasPrefix(named.category, "user.name") {
 			return judgement{}, false
 		}
 		if held && under(named.category, mails.category) {

@@ -27,6 +27,7 @@ type Contents struct {
 	UUID      int
 	Agent     int // user agents of browsers
 	URL       int
+	File      int // names of files, by their ending
 	Birthday  int // dates 5 to 110 years back, given as a date alone
 	Name      int // two or three capitalised words
 	Prose     int // texts of eight words or more
@@ -44,6 +45,7 @@ var (
 	cardForm  = regexp.MustCompile(`^[0-9]{13,19}$`)
 	phoneForm = regexp.MustCompile(`^(\+|00)[0-9][0-9 ()./-]{6,20}$`)
 	agentForm = regexp.MustCompile(`^[A-Za-z]+/[0-9][0-9.]* \(`)
+	fileForm  = regexp.MustCompile(`^[^\\/:*?"<>|]*[^\\/:*?"<>|. ]\.([a-z][a-z0-9]{1,4}|[A-Z][A-Z0-9]{1,4}|7z)$`)
 	wordForm  = regexp.MustCompile(`^\p{Lu}[\p{Ll}'’-]+(\p{Lu}\p{Ll}+)?$`)
 )
 
@@ -85,6 +87,8 @@ func (c *Contents) look(v string, today time.Time) {
 		c.Phone++
 	case strings.HasPrefix(v, "https://"), strings.HasPrefix(v, "http://"):
 		c.URL++
+	case fileForm.MatchString(v):
+		c.File++
 	case agentForm.MatchString(v):
 		c.Agent++
 	case isBirthday(v, today):

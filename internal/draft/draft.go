@@ -213,7 +213,7 @@ func reachable(t *Table) bool {
 // offices are words before an address by which it may be a desk's or another's,
 // and is no identity.
 func offices() []string {
-	return append(deskWords(), "reply to", "sender", "from", "cc", "bcc", "forward to", "invited by", "inviter", "emergency", "next of kin", "spouse")
+	return append(deskWords(), "reply to", "sender", "from", "cc", "bcc", "forward to", "invited by", "inviter", "emergency", "next of kin", "spouse", "friend")
 }
 
 // deskWords are words before an address that make it a desk's, not a person's.

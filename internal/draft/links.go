@@ -396,6 +396,8 @@ func (d *drafting) direct() {
 				}
 			case l.owner && d.actor(l, subject > 0):
 				l.owner, l.why = false, "names who dealt with the row, not whom it is about"
+			case l.owner && d.byStaff(l):
+				l.owner, l.why = false, "names who of the staff wrote the row, not whom it is about"
 			case l.owner && l.guessed && d.besideCreator(l):
 				l.owner, l.why = false, "names whose row it is, or who deals with it: where it is the former, give it direction: from"
 			case d.root[t] && d.isPerson(t) && d.root[l.parent] && d.isPerson(l.parent) && !d.sameOne(l):
@@ -547,7 +549,30 @@ func (d *drafting) creator(t *Table) (column, person string) {
 			return l.columns[0], l.parent.Name
 		}
 	}
+	// grantor_customer_id: called for a role of staff, and for the persons themselves.
+	for _, l := range d.links[t] {
+		if len(l.columns) == 1 && l.parent != t && d.reached[l.parent] && d.root[l.parent] && d.isPerson(l.parent) && !d.isStaff(l.parent) {
+			if w := words(l.columns[0]); len(w) > 2 && !hasAny(w, "by") && slices.Contains(d.called[l.parent], w[len(w)-2]) {
+				return l.columns[0], l.parent.Name
+			}
+		}
+	}
 	return "", ""
+}
+
+// isStaff tells whether rows of a table are persons who work here, by its name.
+func (d *drafting) isStaff(t *Table) bool {
+	return slices.ContainsFunc(d.called[t], func(n string) bool { return slices.Contains(staffWords(), n) })
+}
+
+// byStaff tells whether a link names the author of a row among the staff, where the
+// row hangs on something else and other tables hold those whom the house is there for.
+func (d *drafting) byStaff(l *link) bool {
+	return len(l.columns) == 1 && d.isStaff(l.parent) && hasAny(unfold(words(l.columns[0])), "author", "writer", "poster", "creator", "autor", "auteur") &&
+		slices.ContainsFunc(d.links[l.child], func(k *link) bool {
+			return k != l && k.parent != l.parent && k.parent != l.child && !d.isHouse(k.parent)
+		}) &&
+		slices.ContainsFunc(d.db.Tables, func(o *Table) bool { return d.root[o] && d.isPerson(o) && !d.isStaff(o) })
 }
 
 // actor tells whether a link names whom the row is not about. Where somebody has to

@@ -113,6 +113,55 @@ func TestDraftOfOthersNumbers(t *testing.T) {
 		[]string{"identity: phone"})
 }
 
+// What an employee wrote into a customer's file is the customer's. What the house calls a
+// department or a workshop owns nobody's rows, nor is its address a person's.
+func TestDraftOfStaffAndHouses(t *testing.T) {
+	t.Parallel()
+	customers := table("customers", "id integer", "email text", "cpr text")
+	employees := table("employees", "id integer", "email text", "full_name text")
+	workshops := table("workshops", "id integer", "name text", "email text", "phone text")
+	claims := link(table("claims", "id integer", "customer_id integer"), "customer_id customers")
+	expectDraft(t, []*draft.Table{
+		customers, employees, workshops, claims,
+		link(table("claim_notes", "id integer", "claim_id integer", "author_id integer", "body text"), "claim_id claims", "author_id employees"),
+		link(table("repairs", "id integer", "claim_id integer", "workshop_id integer", "estimate integer"), "claim_id claims", "workshop_id workshops"),
+		link(table("payslips", "id integer", "employee_id integer", "amount integer"), "employee_id employees"),
+	}, []string{
+		"- name: author_id  # employees.id is not followed: names who of the staff wrote the row",
+		"- name: cpr  # by its name\n            data_categories: [user.government_id.national_identification_number]",
+		"field: employees.id, direction: from",
+	}, []string{"owner: author_id", "owner: workshop_id", "field: workshops.id"})
+}
+
+// A household with a number of its own is no office: it says where a customer lives, and
+// leads to nobody else who lives there.
+func TestDraftOfHouseholds(t *testing.T) {
+	t.Parallel()
+	expectDraft(t, []*draft.Table{
+		table("households", "id integer", "street text", "phone text"),
+		link(table("customers", "id integer", "email text", "household_id integer"), "household_id households"),
+	}, []string{"references: [{dataset: desk, field: households.id, direction: to}]"}, []string{"identity: phone"})
+}
+
+// Two customers whom a mandate names are staff by their roles' words alone: a person decides.
+func TestDraftOfMandates(t *testing.T) {
+	t.Parallel()
+	expectDraft(t, []*draft.Table{
+		table("customers", "id integer", "email text"),
+		link(table("mandates", "id integer", "grantor_customer_id integer", "agent_customer_id integer"), "grantor_customer_id customers", "agent_customer_id customers"),
+		link(table("settings", "id integer", "approved_by_customer_id integer"), "approved_by_customer_id customers"),
+	}, []string{"# No identity leads here, but grantor_customer_id names customers:", "# No identity leads here.\n      - name: settings\n"}, nil)
+}
+
+// A friend's address leads to no row of whom the friend was told of; a file's name is nobody's.
+func TestDraftOfFriendsAndFiles(t *testing.T) {
+	t.Parallel()
+	entries := table("entries", "id integer", "email text", "friend_email text")
+	files := link(table("attachments", "id integer", "entry_id integer", "original_name text"), "entry_id entries")
+	files.Columns[2].Contents = draft.Look([]string{"bilag.pdf", "IMG_0001.JPG", "Anna Lund cv.docx"}, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
+	expectDraft(t, []*draft.Table{entries, files}, []string{"- name: friend_email  # by its name; may be an identity"}, []string{"user.name"})
+}
+
 // A column that tells of which table another names rows is told; what only marks
 // how far a member has read leads from nobody's message to the member.
 func TestDraftOfMarksAndKinds(t *testing.T) {

@@ -77,18 +77,18 @@ func TestDraftOfAViewThatNamesPersons(t *testing.T) {
 func TestDraftOfPersonsThatNamePersons(t *testing.T) {
 	t.Parallel()
 	doctors, users, insurers := table("doctors", "id integer", "full_name text", "email text"), table("users", "id integer", "email text"), table("insurers", "id integer", "claims_email text")
-	households := table("households", "id integer", "street text", "city text", "zip text")
-	patients := table("patients", "id integer", "email text", "gp_id integer", "doctor_id integer", "user_id integer", "household_id integer", "insurer_id integer")
-	for column, parent := range map[string]string{"gp_id": "doctors", "doctor_id": "doctors", "user_id": "users", "household_id": "households", "insurer_id": "insurers"} {
+	residences := table("residences", "id integer", "street text", "city text", "zip text")
+	patients := table("patients", "id integer", "email text", "gp_id integer", "doctor_id integer", "user_id integer", "residence_id integer", "insurer_id integer")
+	for column, parent := range map[string]string{"gp_id": "doctors", "doctor_id": "doctors", "user_id": "users", "residence_id": "residences", "insurer_id": "insurers"} {
 		patients.Links = append(patients.Links, draft.ForeignKey{Columns: []string{column}, Schema: "public", Table: parent, References: []string{"id"}})
 	}
-	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{doctors, users, households, insurers, patients}}, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
+	data, err := draft.Make(&draft.Database{Tables: []*draft.Table{doctors, users, residences, insurers, patients}}, draft.Options{Source: "shop"}).Map(datamap.ParseOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
 		"- name: gp_id  # doctors.id is not followed: names somebody else", "- name: doctor_id  # doctors.id is not followed: names somebody else",
-		"{dataset: shop, field: users.id, direction: from}", "patients.household_id names its rows: where they describe the person",
+		"{dataset: shop, field: users.id, direction: from}", "patients.residence_id names its rows: where they describe the person",
 	} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("expected the draft to say %q\n%s", want, data)

@@ -105,6 +105,12 @@ func hasAny(name []string, phrases ...string) bool {
 	return false
 }
 
+// staffWords name tables of persons whose work is in other tables: what they write
+// there is about somebody else.
+func staffWords() []string {
+	return strings.Fields("employee staff staffmember mitarbeiter zamestnanec employe medarbejder")
+}
+
 // personWords name tables whose rows are persons.
 func personWords() []string {
 	return strings.Fields(`user customer contact person people party member client subscriber patient employee student guest lead visitor
@@ -119,13 +125,13 @@ func personWords() []string {
 // order points to its address.
 func detailWords() []string {
 	return strings.Fields(`address addresse adresse anschrift adresa adresy card creditcard identity
-		person persondetail contactdetail emailaddress phonenumber bankaccount profile avatar`)
+		person persondetail contactdetail household haushalt domacnost foyer emailaddress phonenumber bankaccount profile avatar`)
 }
 
 // houseWords name tables of organisations and settings: an address in them is an office's.
 func houseWords() []string {
 	return strings.Fields(`store shop setting settings config configuration channel inbox company organization organisation supplier
-		insurer vendor tenant template templates site plugin app oauth firma firmy unternehmen lieferant entreprise societe fournisseur
+		insurer department office workshop garage clinic dealer vendor tenant template templates site plugin app oauth firma firmy unternehmen lieferant entreprise societe fournisseur
 		warehouse stock inventory provider webhook team group category currency country region state province language locale zone product variant brand
 		tax shipping role permission feature plan price migration migrations queue job jobs
 		land laender zeme produkt produkte pays produit`)

@@ -286,6 +286,10 @@ func TestConfirmDoesNotTellWhatIsOnRecord(t *testing.T) {
 	if strings.Contains(flat, "our records") {
 		t.Error("the letter must not say that the address is on record")
 	}
+	// Nor that it was typed: a customer's number alone leads to one.
+	if !strings.Contains(flat, "led to this address") || strings.Contains(flat, "address was given") {
+		t.Error("the letter must not say that the address was given with the request")
+	}
 }
 
 func TestKindsOfRequest(t *testing.T) {

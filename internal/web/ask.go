@@ -3,6 +3,8 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/lethe-dsr/lethe/dsar"
 )
@@ -35,13 +37,12 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) error {
 func (s *server) askForm(w http.ResponseWriter, r *http.Request, status int, c dsar.Controller, f *form) {
 	v := askView{Kinds: askKinds, Requesters: askRequesters}
 	for _, in := range s.identityInputs(f) {
-		switch in.Name {
-		case identityField + "email", identityField + "phone":
+		if !slices.Contains(s.Browser, strings.TrimPrefix(in.Name, identityField)) {
 			v.First = append(v.First, in)
-		default:
-			v.Others = append(v.Others, in)
-			v.OthersOpen = v.OthersOpen || in.Value() != "" || in.Problem() != ""
+			continue
 		}
+		v.Others = append(v.Others, in)
+		v.OthersOpen = v.OthersOpen || in.Value() != "" || in.Problem() != ""
 	}
 	if len(v.First) == 0 {
 		v.First, v.Others = v.Others, nil

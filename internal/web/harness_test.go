@@ -98,8 +98,8 @@ func newSite(t *testing.T, change func(*Config)) *site {
 			{Key: "bota", Name: "Bota Shop", DPO: "dpo@bota.example", Authority: "ÚOOÚ, Pplk. Sochora 27, Praha", Address: "Dlouhá 1, Praha", Location: prague(t)},
 			{Key: "stiefel", Name: "Stiefel GmbH", DPO: "dpo@stiefel.example"},
 		},
-		Identities: []string{"visitor", "phone", "email"},
-		PublicURL:  s.url, Now: s.clock.now, Rand: rand.Reader,
+		Identities: []string{"visitor", "phone", "email"}, Browser: []string{"visitor"},
+		PublicURL: s.url, Now: s.clock.now, Rand: rand.Reader,
 		Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {

@@ -52,6 +52,20 @@ func TestAsk(t *testing.T) {
 	}
 }
 
+// What a company calls its own (a customer's number) is asked for beside the address;
+// only what stands in a browser is a visitor's.
+func TestAskForOwnIdentities(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(c *Config) { c.Identities = []string{"customer_no", "email", "visitor"} })
+	p := s.browser().get("/c/bota").status(http.StatusOK)
+	p.count("#f-identity-customer-no", 1).count("details #f-identity-customer-no", 0).count("details #f-identity-visitor", 1)
+	for id, browser := range map[string]bool{"customer-no": false, "visitor": true} {
+		if got := strings.Contains(p.doc.Find("#f-identity-"+id+"-hint").Text(), "stands in the browser"); got != browser {
+			t.Errorf("expected the hint of %s to speak of a browser: %t, got %t", id, browser, got)
+		}
+	}
+}
+
 func TestAskIsLimited(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -210,13 +211,13 @@ func (s *server) identityInputs(f *form) []field {
 	var list []field
 	for _, t := range s.Identities {
 		in := field{Form: f, Name: identityField + t, Label: identityWord(t), Type: "text", Required: true}
-		switch t {
-		case "email":
+		switch {
+		case t == "email":
 			in.Type, in.Autocomplete = "text", "email" // text: what was typed wrongly comes back with a sentence, not a browser's bubble
-		case "phone":
+		case t == "phone":
 			in.Type, in.Autocomplete = "tel", "tel"
 			in.Hint = "Best with the country's code, like +420 601 123 456."
-		default:
+		case slices.Contains(s.Browser, t):
 			in.Hint = fmt.Sprintf("The %s as it stands in the browser.", strings.ToLower(identityWord(t)))
 		}
 		list = append(list, in)

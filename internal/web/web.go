@@ -26,6 +26,9 @@ type Config struct {
 	// Identities are the identity types that the data map knows (email, phone,
 	// visitor, …): one field each on the forms. Empty: email and phone.
 	Identities []string
+	// Browser are those of Identities that stand in a visitor's browser. Who was a
+	// visitor only is asked for them apart.
+	Browser []string
 	// Fields are those of a request by which the data map narrows collections, for
 	// the DPO's form. Empty: nothing narrows.
 	Fields []datamap.RequestField

@@ -242,7 +242,7 @@ func (k *checking) collection(c *datamap.Collection) {
 		}
 	}
 	if len(t.triggers) > 0 {
-		do := "map the tables that the triggers write to"
+		do := "map the tables that the triggers write to, and let one that notes down old values pass over what the role of this source changes (WHEN (current_user <> …)), or each erasure waits for somebody to delete them"
 		if t.lent {
 			do += "; they act by the rights of the role of this source: grant it what they write, or make their functions SECURITY DEFINER"
 		}

@@ -172,7 +172,10 @@ func (s *Source) begin(ctx context.Context, conn *pgxpool.Conn, how string) (pgx
 //
 // The operators of an extension's types (citext, ltree) are found along the search
 // path only: without them Postgres compares a citext as text, in silence. Their
-// schemas are put at its end, where they hide no table.
+// schemas are put at its end, where they hide no table. Postgres' own types, functions
+// and operators come first, also where the role's path names pg_catalog after a schema
+// that has some of the same name (orafce: date, regexp_replace): taken out of the path,
+// it is searched before all others.
 func (s *Source) settings(ctx context.Context, conn *pgxpool.Conn) error {
 	made := conn.Conn().PgConn().CustomData()
 	sql := "set statement_timeout = " + milliseconds(s.o.StatementTimeout) +
@@ -221,7 +224,10 @@ func (s *Source) afresh(ctx context.Context, conn *pgxpool.Conn) error {
 }
 
 const withExtensions = `
-	SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), string_agg(quote_ident(nspname), ', ' ORDER BY nspname)), false)
+	SELECT set_config('search_path', concat_ws(', ', nullif(CASE WHEN 'pg_catalog' = ANY(current_schemas(false))
+			THEN (SELECT string_agg(quote_ident(s), ', ' ORDER BY n) FROM unnest(current_schemas(false)) WITH ORDINALITY AS p (s, n) WHERE s <> 'pg_catalog')
+			ELSE current_setting('search_path') END, ''),
+		string_agg(quote_ident(nspname), ', ' ORDER BY nspname)), false)
 	FROM pg_namespace WHERE oid IN (SELECT o.oprnamespace FROM pg_operator o JOIN pg_depend d ON d.classid = 'pg_operator'::regclass AND d.objid = o.oid AND d.deptype = 'e')
 	AND NOT nspname = ANY(current_schemas(true))`
 

@@ -15,6 +15,7 @@ import (
 func TestSettingsOfTheRole(t *testing.T) {
 	t.Parallel()
 	m := mapOf(t, peopleOf("w")+`
+          - {name: phone, fides_meta: {identity: phone_number}}
           - {name: nick}
           - {name: seal, data_categories: [user.unique_id]}
           - {name: wait, data_categories: [user.behavior]}
@@ -32,17 +33,24 @@ func TestSettingsOfTheRole(t *testing.T) {
 	both(t, func(t *testing.T, o postgres.Options) {
 		pool := pgtest.Empty(t)
 		pgtest.Exec(t, pool, `
+			-- As orafce has it: names of Postgres' own, put before these by the search path.
+			CREATE SCHEMA oracle; CREATE DOMAIN oracle.date AS timestamp(0);
+			CREATE FUNCTION oracle.regexp_replace(text, text, text, text) RETURNS text LANGUAGE sql AS $$ SELECT 'nobody' $$;
 			CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions; CREATE EXTENSION ltree SCHEMA extensions;
-			CREATE TABLE people (id int PRIMARY KEY, email extensions.citext, nick extensions.citext UNIQUE, seal bytea, wait interval, score float8, rate real, more json);
+			CREATE TABLE people (id int PRIMARY KEY, email extensions.citext, phone text, nick extensions.citext UNIQUE, seal bytea, wait interval, score float8, rate real, more json);
 			CREATE TABLE paths (path extensions.ltree PRIMARY KEY, nick extensions.citext REFERENCES people (nick), word text, walked date DEFAULT '2001-01-01');
-			INSERT INTO people VALUES (1, 'Ada@x.example', 'Ada', '\x00ff', '1 mon 2 days', 0.1, 0.1, '{"nick": "A"}'), (2, 'Ben@x.example', 'Ben', '\x00ff', NULL, NULL, NULL, NULL);
+			INSERT INTO people VALUES (1, 'Ada@x.example', '+420 601 000 001', 'Ada', '\x00ff', '1 mon 2 days', 0.1, 0.1, '{"nick": "A"}'), (2, 'Ben@x.example', NULL, 'Ben', '\x00ff', NULL, NULL, NULL, NULL);
 			INSERT INTO paths VALUES ('a.b', 'ADA', 'w'), ('a.c', 'ben', 'w');`)
 		conf := pool.Config()
-		for name, value := range map[string]string{"bytea_output": "escape", "intervalstyle": "sql_standard", "extra_float_digits": "-10", "standard_conforming_strings": "off", "datestyle": "German", "quote_all_identifiers": "on"} {
+		for name, value := range map[string]string{"bytea_output": "escape", "intervalstyle": "sql_standard", "extra_float_digits": "-10", "standard_conforming_strings": "off", "datestyle": "German", "quote_all_identifiers": "on",
+			"search_path": `oracle, "$user", public, pg_catalog`} {
 			conf.ConnConfig.RuntimeParams[name] = value
 		}
 		s := sourceOf(t, poolOf(t, conf), "w", o)
 		rows := given(t, s, source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "ada@x.example")})
+		if byPhone := given(t, s, source.Walk{Plan: planOf(t, m, datamap.Access, "phone"), Seeds: seeds("phone", "+420601000001")}); len(byPhone["people"]) != 1 {
+			t.Errorf("expected a telephone number to be found as ever, got %v", byPhone)
+		}
 		same(t, rows, "people", "seal", `"\\x00ff"`)
 		same(t, rows, "people", "wait", `"1 mon 2 days"`)
 		same(t, rows, "people", "score", "0.1")

@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -109,4 +111,40 @@ dataset:
 			t.Errorf("expected the pool's own settings again, got %s", got)
 		}
 	})
+}
+
+// TestARoleWhoseChangesRunNoTriggers: with session_replication_role = replica rows would
+// be deleted though others name them. Who may set it otherwise, has it set; for
+// anybody else nothing is done.
+func TestARoleWhoseChangesRunNoTriggers(t *testing.T) {
+	t.Parallel()
+	m := mapOf(t, peopleOf("w"))
+	admin := pgtest.Empty(t)
+	name := admin.Config().ConnConfig.Database
+	pgtest.Exec(t, admin, `
+		CREATE TABLE people (id int PRIMARY KEY, email text); INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example');
+		CREATE ROLE replicating LOGIN; GRANT SELECT, DELETE, UPDATE ON people TO replicating;
+		ALTER TABLE people ENABLE ROW LEVEL SECURITY; CREATE POLICY all_rows ON people TO replicating USING (true);`)
+	t.Cleanup(func() { pgtest.Exec(t, admin, "DROP OWNED BY replicating; DROP ROLE replicating") })
+	erase := func(user, email string) (source.Note, error) {
+		conf := admin.Config()
+		conf.ConnConfig.User, conf.ConnConfig.RuntimeParams["row_security"] = user, "off"
+		s := sourceOf(t, poolOf(t, conf), "w", postgres.Options{})
+		return s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", email)}, source.Holds{}, noNote)
+	}
+	pgtest.Exec(t, admin, "ALTER DATABASE "+name+" SET session_replication_role = replica")
+	var unfit *postgres.Unfit
+	if _, err := erase("replicating", "a@x.example"); !errors.As(err, &unfit) || !strings.Contains(err.Error(), "session_replication_role") {
+		t.Errorf("expected the erasure to be refused with what to do, got %v", err)
+	}
+	pgtest.Exec(t, admin, "CREATE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'kept'; END $$; CREATE TRIGGER kept BEFORE DELETE ON people FOR EACH ROW EXECUTE FUNCTION kept()")
+	if _, err := erase(admin.Config().ConnConfig.User, "a@x.example"); pg.Code(err) != "P0001" {
+		t.Errorf("expected a superuser's erasure to run triggers, got %v", err)
+	}
+	pgtest.Exec(t, admin, "DROP TRIGGER kept ON people; ALTER DATABASE "+name+" RESET session_replication_role")
+	note, err := erase("replicating", "b@x.example")
+	if err != nil {
+		t.Fatalf("expected row_security = off to hinder nothing where a policy shows all rows, got %v", err)
+	}
+	expect(t, by(note.Findings)["people"], 1, 0, 1, 0)
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/dsar"
 	"github.com/lethe-dsr/lethe/internal/importrule"
+	"github.com/lethe-dsr/lethe/internal/keys"
 	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/migrations"
@@ -226,6 +227,7 @@ func TestFailuresHoldNoPersonalData(t *testing.T) {
 		"time":      {func() error { return fmt.Errorf("%s: %w", secret, context.DeadlineExceeded) }, false, "took longer than its limit"},
 		"a store":   {func() error { return fmt.Errorf("%s: %w", secret, full{}) }, false, "no space left"},
 		"broken":    {func() error { return fmt.Errorf("%s: %w", secret, pg.Clean(pgx.ErrTxClosed)) }, false, "the connection to a database broke"},
+		"keys":      {func() error { return pg.Clean(fmt.Errorf("%s: %w", secret, keys.ErrSealed)) }, false, "if keys were rotated, restart it"},
 		"SQLSTATEs": {func() error { return fmt.Errorf("%s: %w", secret, &pg.Error{Code: "40001"}) }, false, "40001"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/keys"
 	"github.com/lethe-dsr/lethe/internal/pg"
 )
 
@@ -89,6 +90,8 @@ func keep(err error) error {
 		return errors.New(database.Error())
 	case errors.As(err, &told):
 		return errors.New(told.Told())
+	case errors.Is(err, keys.ErrSealed):
+		return errors.New("something that is stored cannot be decrypted by this process: if keys were rotated, restart it")
 	case errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, pgx.ErrTxClosed):
 		return errors.New("the connection to a database broke, or its transaction had ended")
 	}

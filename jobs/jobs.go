@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/lethe-dsr/lethe/dsar"
 	"github.com/lethe-dsr/lethe/internal/pg"
@@ -155,7 +156,20 @@ func common(schema string, log *slog.Logger) *river.Config {
 		Logger:            newCalm(log),
 		FetchCooldown:     time.Millisecond,
 		FetchPollInterval: pollEvery,
+		Middleware:        []rivertype.Middleware{river.JobInsertMiddlewareFunc(dueByTheDatabase)},
 	}
+}
+
+// dueByTheDatabase has what is due at once due by the database's clock, by which
+// workers look for it: by that of the process that inserts it, a job would wait for
+// as long as the one is ahead of the other. River puts now() where a zero time stands.
+func dueByTheDatabase(ctx context.Context, params []*rivertype.JobInsertParams, insert func(context.Context) ([]*rivertype.JobInsertResult, error)) ([]*rivertype.JobInsertResult, error) {
+	for _, p := range params {
+		if p.State == rivertype.JobStateAvailable {
+			p.ScheduledAt = &time.Time{}
+		}
+	}
+	return insert(ctx)
 }
 
 // How often workers look for jobs that nobody told them of: because many came at

@@ -14,9 +14,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/lethe-dsr/lethe/dsar"
 	"github.com/lethe-dsr/lethe/internal/importrule"
+	"github.com/lethe-dsr/lethe/internal/keys"
 	"github.com/lethe-dsr/lethe/internal/pg"
 	"github.com/lethe-dsr/lethe/internal/pgtest"
 	"github.com/lethe-dsr/lethe/migrations"
@@ -224,6 +227,7 @@ func TestFailuresHoldNoPersonalData(t *testing.T) {
 		"time":      {func() error { return fmt.Errorf("%s: %w", secret, context.DeadlineExceeded) }, false, "took longer than its limit"},
 		"a store":   {func() error { return fmt.Errorf("%s: %w", secret, full{}) }, false, "no space left"},
 		"broken":    {func() error { return fmt.Errorf("%s: %w", secret, pg.Clean(pgx.ErrTxClosed)) }, false, "the connection to a database broke"},
+		"keys":      {func() error { return pg.Clean(fmt.Errorf("%s: %w", secret, keys.ErrSealed)) }, false, "if keys were rotated, restart it"},
 		"SQLSTATEs": {func() error { return fmt.Errorf("%s: %w", secret, &pg.Error{Code: "40001"}) }, false, "40001"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -425,6 +429,36 @@ func TestMinuteKnowsLivingJobs(t *testing.T) {
 	for w, want := range map[dsar.Work]bool{{Kind: "step", ID: 1, Run: 1}: true, {Kind: "step", ID: 1, Run: 2}: false, {Kind: "letter", ID: 2, Run: 1}: true, {Kind: "letter", ID: 3, Run: 1}: false} {
 		if alive[w] != want {
 			t.Errorf("alive(%v) should be %v", w, want)
+		}
+	}
+}
+
+// Jobs are due by the clock of the database, whatever that of the process says.
+func TestClocksThatDiffer(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Control(t)
+	queue, err := NewInserter(pool, migrations.Schema, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		if err := queue.Insert(t.Context(), tx, dsar.Work{Kind: "step", ID: 1, Run: 1}); err != nil {
+			return err
+		}
+		var ahead time.Duration
+		if err := tx.QueryRow(t.Context(), `SELECT scheduled_at - now() FROM river_job WHERE kind = 'step'`).Scan(&ahead); err != nil || ahead != 0 {
+			t.Errorf("expected the job to be due when the database says it was inserted, it is %s later (%v)", ahead, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+	for behind, want := range map[time.Duration]time.Time{10 * time.Minute: database.Add(2 * time.Second), -10 * time.Minute: database.Add(10*time.Minute + 2*time.Second)} {
+		w := &stepWorker{c: Config{Now: func() time.Time { return database.Add(-behind) }}}
+		if got := w.NextRetry(&river.Job[stepArgs]{JobRow: &rivertype.JobRow{Attempt: 1, AttemptedAt: &database}}); !got.Equal(want) {
+			t.Errorf("%s behind: expected the next try at %s, got %s", behind, want, got)
 		}
 	}
 }

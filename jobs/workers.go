@@ -86,6 +86,17 @@ func backoff(attempt int, first, limit time.Duration) time.Duration {
 	return d
 }
 
+// retryAt is when a job that failed is tried again after a rest. When it was begun was
+// said by the database, which also says when it is due: with a clock behind the
+// database's there would be no rest, and all attempts be spent in seconds.
+func (c Config) retryAt(job *rivertype.JobRow, rest time.Duration) time.Time {
+	from := c.Now()
+	if job.AttemptedAt != nil && job.AttemptedAt.After(from) {
+		from = *job.AttemptedAt
+	}
+	return from.Add(rest)
+}
+
 // rescuePolicy is River's view of a job that no worker of ours gave a time for.
 type rescuePolicy struct{}
 
@@ -121,7 +132,7 @@ func (w *stepWorker) Timeout(*river.Job[stepArgs]) time.Duration { return w.c.Jo
 
 // NextRetry: quick at first (a source restarting), then every ten minutes.
 func (w *stepWorker) NextRetry(job *river.Job[stepArgs]) time.Time {
-	return w.c.Now().Add(stepRest(job.Attempt))
+	return w.c.retryAt(job.JobRow, stepRest(job.Attempt))
 }
 
 func stepRest(attempt int) time.Duration { return backoff(attempt, 2*time.Second, 10*time.Minute) }
@@ -141,7 +152,7 @@ func (w *letterWorker) Timeout(*river.Job[letterArgs]) time.Duration { return w.
 
 // NextRetry: greylisting wants minutes (RFC 6647), a full mailbox an hour.
 func (w *letterWorker) NextRetry(job *river.Job[letterArgs]) time.Time {
-	return w.c.Now().Add(backoff(job.Attempt, 5*time.Second, time.Hour))
+	return w.c.retryAt(job.JobRow, backoff(job.Attempt, 5*time.Second, time.Hour))
 }
 
 type sweepWorker struct {
@@ -167,7 +178,7 @@ func (w *sweepWorker) Timeout(*river.Job[sweepArgs]) time.Duration { return w.c.
 
 // NextRetry: a shop under load gets its rest.
 func (w *sweepWorker) NextRetry(job *river.Job[sweepArgs]) time.Time {
-	return w.c.Now().Add(backoff(job.Attempt, 10*time.Second, 15*time.Minute))
+	return w.c.retryAt(job.JobRow, backoff(job.Attempt, 10*time.Second, 15*time.Minute))
 }
 
 // giveUp tells the domain that a job has had its last attempt.

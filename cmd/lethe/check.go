@@ -255,7 +255,7 @@ func loopback(host string) bool {
 // parts tries the control database, key file, storage, mail server and deadlines.
 func (c *checker) parts(ctx context.Context, w *world, cfg *config.Config) {
 	set, keyErr := keys.ReadFile(cfg.KeyFile)
-	keyErr = c.control(ctx, cfg, set, keyErr)
+	keyErr = c.control(ctx, w.now, cfg, set, keyErr)
 	do := "lethe keys new --out FILE makes one"
 	if errors.Is(keyErr, dsar.ErrOtherKeys) {
 		do = "put the right one back, from its backup"

@@ -20,7 +20,7 @@ var errNoChanges = errors.New("it takes no changes: its server is a standby, or 
 
 // control tries the control database, and whether the keys, if they could be
 // read, are those with which it has been used.
-func (c *checker) control(ctx context.Context, cfg *config.Config, set *keys.Set, keyErr error) error {
+func (c *checker) control(ctx context.Context, now func() time.Time, cfg *config.Config, set *keys.Set, keyErr error) error {
 	pool, err := openControl(ctx, cfg, 2)
 	if err != nil {
 		c.check("control database", err, "", "look at database: in the configuration")
@@ -35,7 +35,28 @@ func (c *checker) control(ctx context.Context, cfg *config.Config, set *keys.Set
 	if !c.check("control database", err, "answers, and its schema is this version's", controlAdvice(err, cfg)) || keyErr != nil {
 		return keyErr
 	}
+	if err := c.clocks(ctx, now, pool); err != nil {
+		c.check("control database", err, "", controlAdvice(err, cfg))
+	}
 	return dsar.CheckKeys(ctx, pool, set)
+}
+
+// clocksApart is how far two clocks may be apart before it is told: jobs rest for
+// seconds at first, and count as stuck after minutes.
+const clocksApart = 30 * time.Second
+
+// clocks compares this machine's clock, by which deadlines, links and retries go,
+// with that of the control database, by which work is due.
+func (c *checker) clocks(ctx context.Context, now func() time.Time, pool *pgxpool.Pool) error {
+	var theirs time.Time
+	if err := pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&theirs); err != nil {
+		return fmt.Errorf("ask for the database's time: %w", pg.Clean(err))
+	}
+	if apart := now().Sub(theirs); apart.Abs() > clocksApart {
+		c.say(doubtful, "control database", fmt.Sprintf("its server's clock and this machine's are %s apart: work may rest for too long or be taken for stuck, and deadlines and links go by this machine's", apart.Abs().Round(time.Second)),
+			"have both keep the time (NTP)")
+	}
+	return nil
 }
 
 // takesChanges asks a new connection, as every transaction would be.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/pgtest"
 )
@@ -58,5 +59,20 @@ func TestVerdictsOfTheControlDatabase(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestClocksApart(t *testing.T) {
+	t.Parallel()
+	s := smallShop(t)
+	for apart, want := range map[time.Duration]bool{0: false, -10 * time.Minute: true, time.Hour: true} {
+		told := false
+		out := s.clocked(t, func() time.Time { return time.Now().Add(apart) }, "check", "--json")
+		for _, v := range read[struct{ Checks []verdict }](t, out).Checks {
+			told = told || v.Part == "control database" && v.Level == doubtful && strings.Contains(v.Sentence, "clock")
+		}
+		if told != want {
+			t.Errorf("%s apart: expected it to be told: %t, got %t\n%s", apart, want, told, out.out)
+		}
 	}
 }

@@ -95,6 +95,14 @@ type serving struct {
 // serve runs pages, workers and the ledger's sealer until ctx ends, then stops
 // them in the order in which they depend on each other.
 func (a *app) serve(ctx context.Context, s serving) error {
+	listener := s.listener
+	if listener == nil && s.listen != "" { // before any work is begun: where another process serves, this one is a mistake
+		var err error
+		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen); err != nil {
+			return fmt.Errorf("the address %s cannot be listened on: %w; choose another with listen: in the configuration", s.listen, err)
+		}
+		defer func() { _ = listener.Close() }() // the server closes it, once there is one
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	var client *jobs.Client
 	if s.work {
@@ -118,17 +126,10 @@ func (a *app) serve(ctx context.Context, s serving) error {
 			return nil
 		})
 	}
-	if s.listen != "" || s.listener != nil {
+	if listener != nil {
 		handler, err := a.pages(ctx, client, s)
 		if err != nil {
 			return errors.Join(err, stopped(client))
-		}
-		listener := s.listener
-		if listener == nil {
-			listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("the address %s cannot be listened on: %w; choose another with listen: in the configuration", s.listen, err), stopped(client))
 		}
 		server := &http.Server{
 			Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,

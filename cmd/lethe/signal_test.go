@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -44,4 +45,22 @@ func TestTheTerminalIsGone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestServedTwice: a process that cannot serve its pages begins no work, either.
+func TestServedTwice(t *testing.T) {
+	t.Parallel()
+	s := smallShop(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	s.set("LISTEN", l.Addr().String())
+	var log safeBuffer
+	p := s.start(t, &log, "serve")
+	if err := p.cmd.Wait(); err == nil || !strings.Contains(log.String(), "cannot be listened on") || strings.Contains(log.String(), "River client started") {
+		t.Errorf("the second process should say what is wrong, and do nothing; it ends with %v:\n%s", err, log.String())
+	}
+	p.killed = true
 }

@@ -16,7 +16,9 @@ import (
 func TestOpenSetsTheSession(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	pool, err := pg.Open(ctx, pgtest.URL(pgtest.Empty(t)), pg.Options{
+	empty := pgtest.Empty(t)
+	pgtest.Exec(t, empty, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET idle_session_timeout = 1000', current_database()); END $$`)
+	pool, err := pg.Open(ctx, pgtest.URL(empty), pg.Options{
 		Name: "lethe control", SearchPath: "lethe", MaxConns: 3,
 		StatementTimeout: 1500 * time.Millisecond, LockTimeout: time.Microsecond,
 	})
@@ -27,6 +29,7 @@ func TestOpenSetsTheSession(t *testing.T) {
 	for name, want := range map[string]string{
 		"TimeZone": "UTC", "application_name": "lethe control", "search_path": "lethe",
 		"statement_timeout": "1500ms", "lock_timeout": "1ms", "idle_in_transaction_session_timeout": "2min",
+		"idle_session_timeout": "0", // a listener is silent for as long as nothing happens
 	} {
 		var got string
 		if err := pool.QueryRow(ctx, `SELECT current_setting($1)`, name).Scan(&got); err != nil {

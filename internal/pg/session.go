@@ -70,9 +70,14 @@ func (s *Session) make(ctx context.Context, conn *pgx.Conn) error {
 	for i, name := range names {
 		names[i] = "set_config(" + quoted(name) + ", " + quoted(set[name]) + ", false)"
 	}
-	_, err := conn.Exec(ctx, "SELECT "+strings.Join(names, ", "))
+	_, err := conn.Exec(ctx, "SELECT "+strings.Join(names, ", ")+", "+unlimited)
 	return err
 }
+
+// unlimited lifts the limits of the role or database for which Lethe has its own: a pool
+// keeps connections idle (one listens, another holds the lock of a migration), and a
+// transaction is bounded by its statements and its job. Servers before 14 and 17 lack them.
+const unlimited = "(SELECT count(set_config(name, '0', false)) FROM pg_catalog.pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout'))"
 
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 

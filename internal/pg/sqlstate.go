@@ -186,7 +186,7 @@ func passingCode(code string) bool {
 		"55P03", "55006", // lock not available, object in use
 		"57014",                            // statement time-out, or cancelled by an administrator
 		"57P01", "57P02", "57P03", "57P05", // shutting down, crashed, starting up, idle too long
-		"25P02", "25P03", // the transaction had failed before, or idled too long
+		"25P02", "25P03", "25P04", // the transaction had failed before, idled or took too long
 		"58030": // input or output failed
 		return true
 	}
@@ -222,6 +222,7 @@ var codeWords = map[string]string{
 	"25006": "the database is read-only",
 	"25P02": "the transaction had failed before",
 	"25P03": "the transaction idled too long",
+	"25P04": "the transaction took too long",
 	"28000": "the user may not sign in",
 	"28P01": "invalid password",
 	"3D000": "the database does not exist",

@@ -172,18 +172,24 @@ func (s *Source) begin(ctx context.Context, conn *pgxpool.Conn, how string) (pgx
 // planned once per connection, not per request. Values of many types are read as
 // text in places, and told to other stores so: their form is fixed here, whatever
 // the role or the database has it. So is how Postgres reads a text in a statement, and
-// how it tells names of types and columns.
+// how it tells names of types and columns. Row-level security shows what it shows, where
+// row_security = off would have every statement refused: row_security.go tells what is
+// hidden.
 //
 // The operators of an extension's types (citext, ltree) are found along the search
 // path only: without them Postgres compares a citext as text, in silence. Their
-// schemas are put at its end, where they hide no table.
+// schemas are put at its end, where they hide no table. Postgres' own types, functions
+// and operators come first, also where the role's path names pg_catalog after a schema
+// that has some of the same name (orafce: date, regexp_replace): taken out of the path,
+// it is searched before all others.
 func (s *Source) settings(ctx context.Context, conn *pgxpool.Conn) error {
 	made := conn.Conn().PgConn().CustomData()
 	sql := "set statement_timeout = " + milliseconds(s.o.StatementTimeout) +
 		"; set lock_timeout = " + milliseconds(s.o.LockTimeout) +
 		"; set plan_cache_mode = force_generic_plan; set jit = off" +
 		"; set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = postgres; set bytea_output = hex" +
-		"; set extra_float_digits = 1; set standard_conforming_strings = on; set quote_all_identifiers = off; " + withExtensions
+		"; set extra_float_digits = 1; set standard_conforming_strings = on; set quote_all_identifiers = off" +
+		"; set row_security = on; " + withTriggers + "; " + withExtensions
 	if made[fired] != nil {
 		if err := s.afresh(ctx, conn); err != nil {
 			return err
@@ -192,7 +198,10 @@ func (s *Source) settings(ctx context.Context, conn *pgxpool.Conn) error {
 	} else if made["lethe.settings"] == sql {
 		return nil
 	}
-	if _, err := conn.Exec(ctx, sql); err != nil {
+	if _, err := conn.Exec(ctx, sql); pg.Code(err) == "42501" {
+		return &Unfit{Source: s.name, Reasons: []string{"what its role changes would run no triggers and be held against no foreign keys; " +
+			"a superuser has to ALTER ROLE … (or ALTER DATABASE …) RESET session_replication_role"}}
+	} else if err != nil {
 		return fmt.Errorf("make a connection's settings: %w", err)
 	}
 	made["lethe.settings"] = sql
@@ -224,8 +233,14 @@ func (s *Source) afresh(ctx context.Context, conn *pgxpool.Conn) error {
 	return nil
 }
 
+// withTriggers is the one setting that may be refused: only superusers, and whom they let, change it.
+const withTriggers = `SELECT set_config('session_replication_role', 'origin', false) WHERE current_setting('session_replication_role') <> 'origin'`
+
 const withExtensions = `
-	SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), string_agg(quote_ident(nspname), ', ' ORDER BY nspname)), false)
+	SELECT set_config('search_path', concat_ws(', ', nullif(CASE WHEN 'pg_catalog' = ANY(current_schemas(false))
+			THEN (SELECT string_agg(quote_ident(s), ', ' ORDER BY n) FROM unnest(current_schemas(false)) WITH ORDINALITY AS p (s, n) WHERE s <> 'pg_catalog')
+			ELSE current_setting('search_path') END, ''),
+		string_agg(quote_ident(nspname), ', ' ORDER BY nspname)), false)
 	FROM pg_namespace WHERE oid IN (SELECT o.oprnamespace FROM pg_operator o JOIN pg_depend d ON d.classid = 'pg_operator'::regclass AND d.objid = o.oid AND d.deptype = 'e')
 	AND NOT nspname = ANY(current_schemas(true))`
 

@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -15,6 +17,7 @@ import (
 func TestSettingsOfTheRole(t *testing.T) {
 	t.Parallel()
 	m := mapOf(t, peopleOf("w")+`
+          - {name: phone, fides_meta: {identity: phone_number}}
           - {name: nick}
           - {name: seal, data_categories: [user.unique_id]}
           - {name: wait, data_categories: [user.behavior]}
@@ -32,17 +35,24 @@ func TestSettingsOfTheRole(t *testing.T) {
 	both(t, func(t *testing.T, o postgres.Options) {
 		pool := pgtest.Empty(t)
 		pgtest.Exec(t, pool, `
+			-- As orafce has it: names of Postgres' own, put before these by the search path.
+			CREATE SCHEMA oracle; CREATE DOMAIN oracle.date AS timestamp(0);
+			CREATE FUNCTION oracle.regexp_replace(text, text, text, text) RETURNS text LANGUAGE sql AS $$ SELECT 'nobody' $$;
 			CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions; CREATE EXTENSION ltree SCHEMA extensions;
-			CREATE TABLE people (id int PRIMARY KEY, email extensions.citext, nick extensions.citext UNIQUE, seal bytea, wait interval, score float8, rate real, more json);
+			CREATE TABLE people (id int PRIMARY KEY, email extensions.citext, phone text, nick extensions.citext UNIQUE, seal bytea, wait interval, score float8, rate real, more json);
 			CREATE TABLE paths (path extensions.ltree PRIMARY KEY, nick extensions.citext REFERENCES people (nick), word text, walked date DEFAULT '2001-01-01');
-			INSERT INTO people VALUES (1, 'Ada@x.example', 'Ada', '\x00ff', '1 mon 2 days', 0.1, 0.1, '{"nick": "A"}'), (2, 'Ben@x.example', 'Ben', '\x00ff', NULL, NULL, NULL, NULL);
+			INSERT INTO people VALUES (1, 'Ada@x.example', '+420 601 000 001', 'Ada', '\x00ff', '1 mon 2 days', 0.1, 0.1, '{"nick": "A"}'), (2, 'Ben@x.example', NULL, 'Ben', '\x00ff', NULL, NULL, NULL, NULL);
 			INSERT INTO paths VALUES ('a.b', 'ADA', 'w'), ('a.c', 'ben', 'w');`)
 		conf := pool.Config()
-		for name, value := range map[string]string{"bytea_output": "escape", "intervalstyle": "sql_standard", "extra_float_digits": "-10", "standard_conforming_strings": "off", "datestyle": "German", "quote_all_identifiers": "on"} {
+		for name, value := range map[string]string{"bytea_output": "escape", "intervalstyle": "sql_standard", "extra_float_digits": "-10", "standard_conforming_strings": "off", "datestyle": "German", "quote_all_identifiers": "on",
+			"search_path": `oracle, "$user", public, pg_catalog`} {
 			conf.ConnConfig.RuntimeParams[name] = value
 		}
 		s := sourceOf(t, poolOf(t, conf), "w", o)
 		rows := given(t, s, source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: seeds("email", "ada@x.example")})
+		if byPhone := given(t, s, source.Walk{Plan: planOf(t, m, datamap.Access, "phone"), Seeds: seeds("phone", "+420601000001")}); len(byPhone["people"]) != 1 {
+			t.Errorf("expected a telephone number to be found as ever, got %v", byPhone)
+		}
 		same(t, rows, "people", "seal", `"\\x00ff"`)
 		same(t, rows, "people", "wait", `"1 mon 2 days"`)
 		same(t, rows, "people", "score", "0.1")
@@ -101,4 +111,40 @@ dataset:
 			t.Errorf("expected the pool's own settings again, got %s", got)
 		}
 	})
+}
+
+// TestARoleWhoseChangesRunNoTriggers: with session_replication_role = replica rows would
+// be deleted though others name them. Who may set it otherwise, has it set; for
+// anybody else nothing is done.
+func TestARoleWhoseChangesRunNoTriggers(t *testing.T) {
+	t.Parallel()
+	m := mapOf(t, peopleOf("w"))
+	admin := pgtest.Empty(t)
+	name := admin.Config().ConnConfig.Database
+	pgtest.Exec(t, admin, `
+		CREATE TABLE people (id int PRIMARY KEY, email text); INSERT INTO people VALUES (1, 'a@x.example'), (2, 'b@x.example');
+		CREATE ROLE replicating LOGIN; GRANT SELECT, DELETE, UPDATE ON people TO replicating;
+		ALTER TABLE people ENABLE ROW LEVEL SECURITY; CREATE POLICY all_rows ON people TO replicating USING (true);`)
+	t.Cleanup(func() { pgtest.Exec(t, admin, "DROP OWNED BY replicating; DROP ROLE replicating") })
+	erase := func(user, email string) (source.Note, error) {
+		conf := admin.Config()
+		conf.ConnConfig.User, conf.ConnConfig.RuntimeParams["row_security"] = user, "off"
+		s := sourceOf(t, poolOf(t, conf), "w", postgres.Options{})
+		return s.Erase(t.Context(), source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", email)}, source.Holds{}, noNote)
+	}
+	pgtest.Exec(t, admin, "ALTER DATABASE "+name+" SET session_replication_role = replica")
+	var unfit *postgres.Unfit
+	if _, err := erase("replicating", "a@x.example"); !errors.As(err, &unfit) || !strings.Contains(err.Error(), "session_replication_role") {
+		t.Errorf("expected the erasure to be refused with what to do, got %v", err)
+	}
+	pgtest.Exec(t, admin, "CREATE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'kept'; END $$; CREATE TRIGGER kept BEFORE DELETE ON people FOR EACH ROW EXECUTE FUNCTION kept()")
+	if _, err := erase(admin.Config().ConnConfig.User, "a@x.example"); pg.Code(err) != "P0001" {
+		t.Errorf("expected a superuser's erasure to run triggers, got %v", err)
+	}
+	pgtest.Exec(t, admin, "DROP TRIGGER kept ON people; ALTER DATABASE "+name+" RESET session_replication_role")
+	note, err := erase("replicating", "b@x.example")
+	if err != nil {
+		t.Fatalf("expected row_security = off to hinder nothing where a policy shows all rows, got %v", err)
+	}
+	expect(t, by(note.Findings)["people"], 1, 0, 1, 0)
 }

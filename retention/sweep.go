@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -185,7 +186,7 @@ func (s *Service) slice(ctx context.Context, db *pgxpool.Conn, w sweep, budget t
 		if s.c.Now().Sub(begun)+took >= budget {
 			return true, nil
 		}
-		limit = nextBatch(limit, done.Locked)
+		limit = nextBatch(limit, cmp.Or(done.Locked, took))
 		// As long a breather as the batch took: a loaded server is slower, and is
 		// left alone for longer.
 		if err := s.pause(ctx, min(took, maxPause)); err != nil {

@@ -310,7 +310,7 @@ type Expiry struct {
 // A Slice is one short transaction of a sweep.
 type Slice struct {
 	Changed int64
-	// Locked is how long the transaction took: no row was locked for longer.
+	// Locked is how long the transaction took: no row was locked for longer. 0: not measured.
 	Locked time.Duration
 	// Next is where to go on; empty when the sweep is done. Opaque, and of
 	// the source's own making; stored encrypted by nobody: it must hold no

@@ -56,7 +56,7 @@ func (s *Source) Sweep(ctx context.Context, sel source.Selection, from string, l
 			return fault(err)
 		}
 		var done source.Slice
-		began := time.Now()
+		began := s.now()
 		err = s.inTx(ctx, conn, sweeping, func(tx pgx.Tx) (err error) {
 			if err := planned(ctx, tx); err != nil {
 				return err
@@ -70,7 +70,7 @@ func (s *Source) Sweep(ctx context.Context, sel source.Selection, from string, l
 			return err
 		})
 		if err == nil {
-			done.Locked = time.Since(began)
+			done.Locked = s.now().Sub(began)
 			return done, nil
 		}
 		switch pg.Code(err) {
@@ -81,6 +81,14 @@ func (s *Source) Sweep(ctx context.Context, sel source.Selection, from string, l
 		}
 		return fault(err)
 	}
+}
+
+// now is zero where no clock was given.
+func (s *Source) now() (t time.Time) {
+	if s.o.Now != nil {
+		t = s.o.Now()
+	}
+	return t
 }
 
 // position is where a sweep has come to. It is written "pass:from:end" in blocks,

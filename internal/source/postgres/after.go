@@ -49,6 +49,7 @@ func (s *Source) Look(ctx context.Context, w source.Walk, h source.Holds, erased
 		c.v.again = true
 		c.r.erased = byCollection(erased)
 		return c.do(ctx, conn, looking, toLook, func(tx pg.DB, res *result) error {
+			left = source.Remainder{}
 			for _, at := range c.p.stops {
 				n := res.counts[at.i*tallied:]
 				left.Findings = append(left.Findings, source.Finding{Source: s.name, Collection: at.c.FullName(), Rows: n[deleted] + n[masked]})

@@ -121,9 +121,6 @@ func (b *batch) together(ctx context.Context, of []int) {
 			b.waited++
 			b.locked = err
 		}
-		if outdated(err) {
-			b.s.forget()
-		}
 		b.together(ctx, of[:len(of)/2])
 		b.together(ctx, of[len(of)/2:])
 	default: // the source cannot be reached, or does not fit

@@ -461,5 +461,16 @@ func (s *Source) on(ctx context.Context, f func(*pgxpool.Conn) error) error {
 		return err
 	}
 	defer conn.Release()
-	return f(conn)
+	return s.onceMore(func() error { return f(conn) })
+}
+
+// onceMore runs f, and again with what the catalogue says then where a table has
+// changed since it was read: what met the change was rolled back.
+func (s *Source) onceMore(f func() error) error {
+	err := f()
+	if outdated(err) {
+		s.forget()
+		err = f()
+	}
+	return err
 }

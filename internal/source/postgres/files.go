@@ -169,6 +169,7 @@ func (s *Source) Naming(ctx context.Context, fields []*datamap.Field, keys []str
 		return nil, nil
 	}
 	err = s.on(ctx, func(conn *pgxpool.Conn) error {
+		still = nil
 		return s.inTx(ctx, conn, looking, func(tx pgx.Tx) error {
 			cat, err := s.catalogueOf(ctx, tx, collections)
 			if err != nil {

@@ -136,6 +136,7 @@ func (s *Source) program(ctx context.Context, conn *pgxpool.Conn, plan *datamap.
 func (s *Source) forget() {
 	s.mu.Lock()
 	clear(s.programs)
+	clear(s.catalogues)
 	s.mu.Unlock()
 }
 

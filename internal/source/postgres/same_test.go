@@ -66,3 +66,46 @@ func TestTablesThatChangeMeanwhile(t *testing.T) {
 		})
 	}
 }
+
+// TestAColumnThatChangesMeanwhile: one that is retyped between two walks over the same
+// connection, whose statements are prepared, is no error, whatever is asked.
+func TestAColumnThatChangesMeanwhile(t *testing.T) {
+	t.Parallel()
+	config := pgtest.Empty(t).Config()
+	config.MaxConns = 1
+	pool := poolOf(t, config)
+	pgtest.Exec(t, pool, `CREATE TABLE people (id int PRIMARY KEY, email text); INSERT INTO people SELECT n, n || '@x.example' FROM generate_series(1, 9) n;
+		CREATE TABLE notes (id int PRIMARY KEY, person int, body varchar(20)); INSERT INTO notes SELECT n, n, 'a' FROM generate_series(1, 9) n`)
+	m := mapOf(t, peopleOf("w")+`
+      - name: notes
+        fides_meta: {masking_strategy_override: {strategy: delete}}
+        fields: [{name: id}, {name: person, fides_meta: {references: [{dataset: w, field: people.id, direction: from}]}}, {name: body, data_categories: [user.content]}]
+`)
+	s := sourceOf(t, pool, "w", postgres.Options{Now: func() time.Time { return time.Unix(0, 0) }})
+	w := source.Walk{Plan: planOf(t, m, datamap.Erasure, "email"), Seeds: seeds("email", "1@x.example")}
+	everything := source.Walk{Plan: planOf(t, m, datamap.Access, "email"), Seeds: w.Seeds}
+	all := map[string]func() error{
+		"find": func() error { _, err := s.Find(t.Context(), w); return err },
+		"give": func() error {
+			_, err := s.Keys(t.Context(), m.Datasets[0].Collections[0], nil, 5)
+			given(t, s, everything)
+			return err
+		},
+		"try":   func() error { _, err := s.DryRun(t.Context(), w, source.Holds{}); return err },
+		"look":  func() error { _, err := s.Look(t.Context(), w, source.Holds{}, nil); return err },
+		"erase": func() error { _, err := s.Erase(t.Context(), w, source.Holds{}, noNote); return err },
+	}
+	for _, change := range []string{"ALTER TABLE notes ALTER person TYPE bigint", "ALTER TABLE people ALTER id TYPE bigint", "ALTER TABLE notes ALTER body TYPE text"} {
+		for name, do := range all {
+			if err := do(); err != nil {
+				t.Fatalf("%s before %s: %v", name, change, err)
+			}
+		}
+		pgtest.Exec(t, pool, change)
+		for name, do := range all {
+			if err := do(); err != nil {
+				t.Errorf("expected to %s after %s, got %v", name, change, err)
+			}
+		}
+	}
+}

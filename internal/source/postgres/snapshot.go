@@ -26,7 +26,11 @@ func (s *Source) Snapshot(ctx context.Context, w source.Walk) (_ source.Snapshot
 	if err != nil {
 		return nil, err
 	}
-	snap, err := s.snapshot(ctx, conn, w)
+	var snap *snapshot
+	err = s.onceMore(func() (err error) {
+		snap, err = s.snapshot(ctx, conn, w)
+		return err
+	})
 	if err != nil {
 		conn.Release()
 		return nil, err

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-dsr/lethe/internal/datamap"
@@ -119,17 +118,10 @@ func restarting(err error) bool {
 
 // outdated tells whether a table or column has gone that was there when the
 // catalogue was read: one that the map knows nothing of, too, if it has a foreign
-// key to what is erased. Or a column has another type than when a statement was
-// prepared, which Postgres says under a code that stands for much else.
+// key to what is erased.
 func outdated(err error) bool {
-	switch pg.Code(err) {
-	case "42P01", "42703":
-		return true
-	case "0A000":
-		var e *pgconn.PgError
-		return errors.As(err, &e) && e.Routine == "RevalidateCachedQuery"
-	}
-	return false
+	code := pg.Code(err)
+	return code == "42P01" || code == "42703"
 }
 
 // locked tells whether a lock could not be had in time.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lethe-dsr/lethe/dsar"
+	"github.com/lethe-dsr/lethe/internal/datamap"
 	"github.com/lethe-dsr/lethe/internal/source"
 )
 
@@ -66,7 +67,7 @@ func (c *requestMentionsCmd) Run(ctx context.Context, w *world, cli *commands) e
 		return printJSON(w.out, map[string]any{"mentions": out, "skipped": append([]string{}, skipped...)})
 	}
 	t := newTable(w.out, "mention", "row", "field", "passages", "decided", "by", "done", "")
-	t.none = "Nobody else's text names the person, as far as it was searched."
+	t.none = noMentions(q)
 	for _, m := range q.Mentions {
 		t.row(m.ID, m.Collection+":"+m.Key, m.Field, m.Passages, m.Decision, m.DecidedBy, m.Outcome, m.Trouble)
 	}
@@ -88,6 +89,26 @@ func (c *requestMentionsCmd) Run(ctx context.Context, w *world, cli *commands) e
 		printMention(w.out, m, text, found)
 	}
 	return nil
+}
+
+// noMentions says why there are none.
+func noMentions(q dsar.Request) string {
+	searched := false
+	for _, st := range q.Steps {
+		if st.Stage != "mentions" {
+			continue
+		}
+		if searched = true; st.Status != "done" && st.Status != "dropped" {
+			return "The search of other people's text is not over; it has found nothing so far."
+		}
+	}
+	switch {
+	case q.Kind != datamap.Erasure:
+		return "Other people's text is searched for an erasure alone."
+	case !searched:
+		return "Other people's text, where the data map names any (mentions: true), is searched once the person's own rows are gone."
+	}
+	return "Nobody else's text names the person, as far as it was searched."
 }
 
 // printMention shows the passages between angle quotes, as control characters of

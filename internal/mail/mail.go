@@ -180,10 +180,15 @@ func (s *Sender) Check(parent context.Context) error {
 	return nil
 }
 
-// because adds that the caller wanted no more, where that is so.
+// because adds that the caller wanted no more, where that is so. A connection whose
+// time is the caller's may notice its end a moment before the caller's context does.
 func because(parent context.Context, err error) error {
-	if parent.Err() != nil {
-		return fmt.Errorf("%w (%w)", err, context.Cause(parent))
+	cause := context.Cause(parent)
+	if until, ok := parent.Deadline(); ok && cause == nil && time.Until(until) <= 0 {
+		cause = context.DeadlineExceeded
+	}
+	if cause != nil {
+		return fmt.Errorf("%w (%w)", err, cause)
 	}
 	return err
 }

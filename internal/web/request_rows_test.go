@@ -186,6 +186,17 @@ func TestKeptRowsSayWhy(t *testing.T) {
 	r.Findings = append(r.Findings, source.Finding{Source: "attic", Collection: "files", Rows: 3, Erased: 1, Missing: 2})
 	s.requests.requests[9] = r
 	b.get("/requests/9").has(".figures tbody tr:nth-child(4) [data-label=Missing]", "2").has(".figures tbody tr:nth-child(4) [data-label=Erased]", "1")
+	// Where nothing was found a name is enough; of many of them, one that is asked for.
+	for i, name := range []string{"a", "b", "c", "d"} {
+		r.Findings = append(r.Findings, source.Finding{Source: "crm", Collection: "crm." + name})
+		s.requests.requests[9] = r
+		p := b.get("/requests/9").count(".figures tbody tr", 4)
+		if i < 3 {
+			p.has(".figures ~ .note", "Nothing in crm.a").count(".figures ~ details", 0)
+		} else {
+			p.has(".figures ~ details summary", "Nothing in 4 other collections").has(".figures ~ details p", "crm.a, crm.b, crm.c, crm.d")
+		}
+	}
 	// Before anything has been done, there is nothing to say of it.
 	r = inReview()
 	r.Kind = datamap.Erasure

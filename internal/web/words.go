@@ -20,7 +20,7 @@ func words() template.FuncMap {
 		"letter": dsar.LetterName, "stepstate": stepWord, "letterstate": letterState, "event": eventWord,
 		"identity": identityWord, "answer": answerWord, "limit": megabytes, "capital": capital, "as": requesterWord, "delivery": deliveryWord,
 		"day": day, "isoday": isoDay, "moment": moment, "iso": iso, "there": there,
-		"size": size, "count": count, "plural": plural, "total": total, "changed": changed, "anyshared": anyShared, "brake": brakeWord,
+		"size": size, "count": count, "plural": plural, "total": total, "sift": sift, "changed": changed, "anyshared": anyShared, "brake": brakeWord,
 		"period": periodWord, "action": actionWord, "act": actWord, "sorted": sortedPairs, "contains": strings.Contains, "dict": dict,
 	}
 }
@@ -257,6 +257,23 @@ func total(list []source.Finding) source.Finding {
 		t.Missing += f.Missing
 	}
 	return t
+}
+
+// sifted are findings in which something was found, and the collections of the others.
+type sifted struct {
+	Some []source.Finding
+	None []string
+}
+
+func sift(list []source.Finding) (s sifted) {
+	for _, f := range list {
+		if f.Rows+f.Shared+f.Held+f.Kept+f.Erased+f.Masked+f.Stays+f.Missing > 0 {
+			s.Some = append(s.Some, f)
+		} else {
+			s.None = append(s.None, f.Collection)
+		}
+	}
+	return s
 }
 
 // changed tells whether findings say what an erasure did, and not only what was found.

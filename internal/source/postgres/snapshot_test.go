@@ -21,12 +21,12 @@ func TestSnapshotValues(t *testing.T) {
 	pgtest.Exec(t, pool, `
 		CREATE TYPE mood AS ENUM ('good', 'bad');
 		CREATE TABLE p (id uuid PRIMARY KEY, email text, n numeric, f float8, i smallint, b bool, j jsonb, ip inet, net cidr,
-			ts timestamptz, tl timestamp, d date, a text[], m mood, raw bytea, never timestamptz, nan float8, none text);
+			ts timestamptz, tl timestamp, d date, a text[], m mood, raw bytea, never timestamptz, nan float8, nn numeric, none text);
 		INSERT INTO p VALUES ('11111111-2222-3333-4444-555555555555', 'a@x.example', 12345678901234567890.10, 1.5, 7, true, '{"k": [1, null]}',
 			'198.18.0.1', '198.18.0.0/15', '2026-03-29 03:30:00+02', '2026-01-02 03:04:05', '2026-02-28', ARRAY['x', NULL, '"'], 'bad', '\x00ff',
-			'infinity', 'NaN', NULL);`)
+			'infinity', 'NaN', 'NaN', NULL);`)
 	fields := ""
-	for _, f := range []string{"n", "f", "i", "b", "j", "ip", "net", "ts", "tl", "d", "a", "m", "raw", "never", "nan", "none"} {
+	for _, f := range []string{"n", "f", "i", "b", "j", "ip", "net", "ts", "tl", "d", "a", "m", "raw", "never", "nan", "nn", "none"} {
 		fields += fmt.Sprintf("          - {name: %s, data_categories: [user.content]}\n", f)
 	}
 	m := mapOf(t, `
@@ -59,7 +59,7 @@ dataset:
 		"email": "a@x.example", "n": json.Number("12345678901234567890.10"), "f": 1.5, "i": int64(7), "b": true,
 		"j": json.RawMessage(`{"k": [1, null]}`), "ip": "198.18.0.1", "net": "198.18.0.0/15",
 		"ts": time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC), "tl": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), "d": "2026-02-28",
-		"a": json.RawMessage(`["x",null,"\""]`), "m": "bad", "raw": `\x00ff`, "never": "infinity", "nan": "NaN", "none": nil,
+		"a": json.RawMessage(`["x",null,"\""]`), "m": "bad", "raw": `\x00ff`, "never": "infinity", "nan": "NaN", "nn": "NaN", "none": nil,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("expected the values as an archive writes them (-want +got):\n%s", diff)

@@ -55,7 +55,7 @@ func (c class) value(v any) any {
 		x = readable(x)
 		switch c {
 		case classNumeric:
-			if numericForm.MatchString(x) {
+			if x != "NaN" && numericForm.MatchString(x) {
 				return json.Number(x)
 			}
 		case classJSON, classArray:

@@ -52,7 +52,8 @@ func (s *Service) staying(plan *datamap.Plan, findings []source.Finding) {
 // stays is the rest of a collection's own rows: neither erased, held, kept nor missing
 // (some kept ones are masked as well), nor masked.
 func stays(f source.Finding, keptMasked bool) int64 {
-	return max(0, f.Rows-f.Erased-f.Held-f.Kept-f.Missing-maskedBeside(f, keptMasked))
+	f.Masked, f.Stays = maskedBeside(f, keptMasked), 0
+	return f.Rest()
 }
 
 // maskedBeside counts the masked rows that no law keeps, as far as the counts

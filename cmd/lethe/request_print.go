@@ -314,7 +314,7 @@ func printFindings(out io.Writer, list []source.Finding, dry bool) {
 		return
 	}
 	fmt.Fprintln(out)
-	changed := dry || slices.ContainsFunc(list, func(f source.Finding) bool { return f.Erased+f.Masked+f.Held+f.Kept+f.Stays+f.Missing > 0 })
+	changed := dry || slices.ContainsFunc(list, source.Finding.Told)
 	header := []string{"collection", "source", "rows", "shared"}
 	switch {
 	case dry:
@@ -333,7 +333,7 @@ func printFindings(out io.Writer, list []source.Finding, dry bool) {
 	t := newTable(out, header...)
 	var empty []string
 	for _, f := range list {
-		if f.Rows+f.Shared+f.Erased+f.Masked+f.Held+f.Kept+f.Stays+f.Missing == 0 {
+		if f.Empty() {
 			empty = append(empty, f.Collection)
 			continue
 		}

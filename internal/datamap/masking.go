@@ -95,28 +95,24 @@ func (p *mapReader) configuration(r *reader, configuration pair, pos Pos, m *Mas
 		if isNull(q.value) {
 			continue
 		}
-		used := false
+		used := m.heeds(q.key)
 		switch q.key {
 		case "rewrite_value":
-			used, rewrite = m.Strategy == strategyString, true
+			rewrite = true
 			m.Value = r.text(q)
 		case "length":
-			used = m.Strategy == strategyRandom
 			m.Length = r.number(q, 1, 10_000)
 		case "algorithm":
-			used = m.Strategy == strategyHash || m.Strategy == strategyHMAC
 			m.Algorithm = strings.ToUpper(r.text(q))
 			if used && !slices.Contains(algorithms(), m.Algorithm) {
 				r.out.fail(q.pos, "algorithm must be SHA-256 or SHA-512%s", r.out.didYouMean(m.Algorithm, slices.Values(algorithms())))
 			}
 		case "mode":
-			used = m.Strategy == strategyAES
 			m.Mode = strings.ToUpper(r.text(q))
 			if used && m.Mode != "GCM" {
 				r.out.fail(q.pos, "mode can only be GCM")
 			}
 		case "format_preservation":
-			used = m.writesText()
 			for _, k := range r.pairs(q, preservationKeys()) {
 				m.Suffix = r.text(k)
 			}
@@ -153,19 +149,32 @@ func (m *Masking) mistypes(f *Field) bool {
 	return m.writesText() && !slices.Contains([]string{"", "string", "object_id"}, f.DataType)
 }
 
+// heeds tells whether the strategy goes by a key of its configuration.
+func (m *Masking) heeds(key string) bool {
+	switch key {
+	case "rewrite_value":
+		return m.Strategy == strategyString
+	case "length":
+		return m.Strategy == strategyRandom
+	case "algorithm":
+		return m.Strategy == strategyHash || m.Strategy == strategyHMAC
+	case "mode":
+		return m.Strategy == strategyAES
+	case "format_preservation":
+		return m.writesText()
+	}
+	return false
+}
+
 // Idle are the settings that the strategy does not heed, by their keys.
 func (m *Masking) Idle() (keys []string) {
 	for _, x := range []struct {
-		key         string
-		said, heeds bool
+		key  string
+		said bool
 	}{
-		{"rewrite_value", m.Value != "", m.Strategy == strategyString},
-		{"length", m.Length > 0, m.Strategy == strategyRandom},
-		{"algorithm", m.Algorithm != "", m.Strategy == strategyHash || m.Strategy == strategyHMAC},
-		{"mode", m.Mode != "", m.Strategy == strategyAES},
-		{"format_preservation", m.Suffix != "", m.writesText()},
+		{"rewrite_value", m.Value != ""}, {"length", m.Length > 0}, {"algorithm", m.Algorithm != ""}, {"mode", m.Mode != ""}, {"format_preservation", m.Suffix != ""},
 	} {
-		if x.said && !x.heeds {
+		if x.said && !m.heeds(x.key) {
 			keys = append(keys, x.key)
 		}
 	}

@@ -194,7 +194,7 @@ func newView(l dsar.Letter) view {
 		v.Did = v.Did || f.Erased+f.Masked > 0
 		remains, spared := l.Remains[f.Collection], int64(0)
 		if len(remains) > 0 {
-			spared = max(0, f.Rows-f.Erased-f.Masked-f.Held-f.Kept-f.Stays-f.Missing)
+			spared = f.Rest()
 		}
 		// What is pseudonymised is still the person's (recital 26).
 		v.Left = v.Left || f.Held+f.Kept+f.Shared+f.Stays+spared > 0 || f.Masked > 0 && (l.Coded[f.Collection] || len(remains) > 0)

@@ -85,6 +85,17 @@ type Finding struct {
 	Missing int64
 }
 
+// Empty tells that nothing was found.
+func (f Finding) Empty() bool { return f.Rows == 0 && f.Shared == 0 && !f.Told() }
+
+// Told tells that it says what an erasure did or would do, and not only what was found.
+func (f Finding) Told() bool { return f.Held+f.Kept+f.Erased+f.Masked+f.Stays+f.Missing > 0 }
+
+// Rest is how many of the subject's own rows it says nothing further of.
+func (f Finding) Rest() int64 {
+	return max(0, f.Rows-f.Erased-f.Masked-f.Held-f.Kept-f.Stays-f.Missing)
+}
+
 // A Root is a row that a seed itself matched.
 type Root struct {
 	Source string

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -267,20 +268,17 @@ type sifted struct {
 
 func sift(list []source.Finding) (s sifted) {
 	for _, f := range list {
-		if f.Rows+f.Shared+f.Held+f.Kept+f.Erased+f.Masked+f.Stays+f.Missing > 0 {
-			s.Some = append(s.Some, f)
-		} else {
+		if f.Empty() {
 			s.None = append(s.None, f.Collection)
+		} else {
+			s.Some = append(s.Some, f)
 		}
 	}
 	return s
 }
 
 // changed tells whether findings say what an erasure did, and not only what was found.
-func changed(list []source.Finding) bool {
-	t := total(list)
-	return t.Held+t.Kept+t.Erased+t.Masked+t.Stays+t.Missing > 0
-}
+func changed(list []source.Finding) bool { return slices.ContainsFunc(list, source.Finding.Told) }
 
 // A keptView is what a law keeps of one collection.
 type keptView struct {

@@ -100,15 +100,9 @@ func (k *checking) masksOf(ctx context.Context, conn *pgxpool.Conn, plan *datama
 		if i >= always { // kept rows are masked by these alone
 			beside = masks[always:]
 		}
-		why, err := k.refused(ctx, conn, t, m, beside)
+		why, meeting, err := k.refusal(ctx, conn, t, m, beside, masks)
 		if err != nil {
 			return nil, err
-		}
-		meeting := ""
-		if why == "" {
-			if why, meeting, err = k.refusedBesideOthers(ctx, conn, t, m, masks); err != nil {
-				return nil, err
-			}
 		}
 		if why == "" {
 			continue
@@ -138,6 +132,16 @@ func marked(key []string) string {
 		on = " on each of " + strings.Join(key, ", ")
 	}
 	return "fides_meta: {primary_key: true}" + on
+}
+
+// refusal says why a masked value cannot stand in its column, by itself and beside what
+// else is masked in the row; or else beside the same in other rows (of meeting, see
+// refusedBesideOthers).
+func (k *checking) refusal(ctx context.Context, conn *pgxpool.Conn, t *table, m mask, beside, masks []mask) (why, meeting string, err error) {
+	if why, err = k.refused(ctx, conn, t, m, beside); why != "" || err != nil {
+		return why, "", err
+	}
+	return k.refusedBesideOthers(ctx, conn, t, m, masks)
 }
 
 // refused says why a column cannot hold its masked value, or "".

@@ -123,10 +123,7 @@ func (s *Source) Refused(ctx context.Context, sel source.Selection) (reasons []s
 			masks = append(masks, m)
 		}
 		for _, m := range masks {
-			why, err := k.refused(ctx, conn, e.t, m, masks)
-			if why == "" && err == nil {
-				why, _, err = k.refusedBesideOthers(ctx, conn, e.t, m, masks)
-			}
+			why, _, err := k.refusal(ctx, conn, e.t, m, masks, masks)
 			if err != nil {
 				return err
 			}
